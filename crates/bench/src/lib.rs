@@ -1,0 +1,1 @@
+//! Figures: Hookswitch beside its peers, in the same run.

@@ -1,0 +1,2 @@
+//! The hookswitch command.
+fn main() {}

@@ -1,0 +1,1 @@
+//! One shard: provider and telephony wired together behind the Machine trait.

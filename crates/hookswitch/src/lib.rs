@@ -1,0 +1,1 @@
+//! A SIP telephony service provider: lines, calls, owners, hand-off.

@@ -1,0 +1,1 @@
+//! The SIP service provider: profiles, lines as accounts, calls as dialogs, forwarding rules.

@@ -1,0 +1,1 @@
+//! The only crate with sockets, threads, clocks and entropy: transports, DNS, media threads, files.

@@ -1,0 +1,1 @@
+//! The embedded softswitch: registrar, forking proxy, echo, tone and music services.

@@ -1,0 +1,1 @@
+//! The service provider interface: the vocabulary and the contract between applications and providers.

@@ -1,0 +1,1 @@
+//! The application side: applications, privileges, ownership, hand-off, requests, events, timelines.

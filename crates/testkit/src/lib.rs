@@ -1,0 +1,1 @@
+//! Virtual time, virtual network, virtual phones, and the loopback provider.
