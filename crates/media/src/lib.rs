@@ -1,1 +1,5 @@
 //! Media without I/O: SDP offer and answer, RTP, RTCP, codecs, digits, jitter buffer, tones.
+#![forbid(unsafe_code)]
+
+pub mod codec;
+pub mod control;
