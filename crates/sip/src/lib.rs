@@ -1,1 +1,4 @@
 //! SIP without I/O: messages, transactions, dialogs, authentication, registration.
+#![forbid(unsafe_code)]
+
+pub mod message;
