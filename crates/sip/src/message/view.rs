@@ -28,8 +28,9 @@ impl Message {
     /// # Errors
     /// Says what is wrong, and holds what is needed to answer it where an answer is due.
     pub fn parse(bytes: Bytes, limits: &Limits) -> Result<Self, Rejected> {
-        match index::index(bytes.clone(), limits) {
-            Ok((bytes, index)) => Ok(Self { bytes, index }),
+        let mut bytes = bytes;
+        match index::index(&mut bytes, limits) {
+            Ok(index) => Ok(Self { bytes, index }),
             Err(why) => Err(Rejected::new(why, bytes)),
         }
     }
@@ -98,6 +99,11 @@ impl Message {
         Via::read(&mut Cursor::new(self.text(self.index.via))).unwrap_or(Via::NONE)
     }
 
+    /// The branch of the topmost Via, without looking at the rest of it.
+    pub fn branch(&self) -> Option<&str> {
+        self.index.branch.map(|branch| self.text(branch))
+    }
+
     /// All Vias from the top, over several lines and comma-separated ones.
     pub fn vias(&self) -> impl Iterator<Item = Result<Via<'_>, SyntaxError>> {
         self.headers(Name::Via).map(Via::parse)
@@ -115,12 +121,12 @@ impl Message {
 
     /// The tag in From. Missing in requests of RFC 2543 elements.
     pub fn from_tag(&self) -> Option<&str> {
-        self.from().tag()
+        self.index.from_tag.map(|tag| self.text(tag))
     }
 
     /// The tag in To. Missing outside dialogs.
     pub fn to_tag(&self) -> Option<&str> {
-        self.to().tag()
+        self.index.to_tag.map(|tag| self.text(tag))
     }
 
     /// Call-ID; compares with case.
