@@ -7,7 +7,6 @@ use super::addr::{Contact, NameAddr};
 use super::error::{Bound, Limits, ParseError, shortened};
 use super::lex::{self, Cursor, SyntaxError};
 use super::name::{self, Name, Shape, UNKNOWN};
-use super::params::Params;
 use super::uri::Uri;
 use super::via::{CSeq, Via};
 use bytes::{Buf, Bytes, BytesMut};
@@ -30,11 +29,6 @@ impl Span {
     fn of(whole: &str, part: &str) -> Self {
         let start = (part.as_ptr() as usize).wrapping_sub(whole.as_ptr() as usize);
         if start > whole.len() { Self::default() } else { Self::new(start, part.len()) }
-    }
-
-    /// The same piece, counted from where `outer` starts.
-    fn within(self, outer: Span) -> Self {
-        Self { start: self.start.saturating_add(outer.start), len: self.len }
     }
 
     pub(crate) fn range(self) -> std::ops::Range<usize> {
@@ -67,15 +61,31 @@ pub(crate) struct Index {
     pub(crate) fields_end: usize,
     pub(crate) body: std::ops::Range<usize>,
     pub(crate) fields: Vec<Field>,
-    pub(crate) via: Span,
-    pub(crate) branch: Option<Span>,
-    pub(crate) from: Span,
-    pub(crate) from_tag: Option<Span>,
-    pub(crate) to: Span,
-    pub(crate) to_tag: Option<Span>,
+    pub(crate) via: TopVia,
+    pub(crate) from: Party,
+    pub(crate) to: Party,
     pub(crate) call_id: Span,
     pub(crate) cseq_number: u32,
     pub(crate) cseq_method: Span,
+}
+
+/// The first value of the first Via line. Those below it are for other elements.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TopVia {
+    pub(crate) transport: Span,
+    pub(crate) host: Span,
+    pub(crate) port: Option<u16>,
+    pub(crate) params: Span,
+    pub(crate) branch: Option<Span>,
+}
+
+/// From or To.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Party {
+    pub(crate) display: Option<Span>,
+    pub(crate) uri: Span,
+    pub(crate) params: Span,
+    pub(crate) tag: Option<Span>,
 }
 
 /// Reads `bytes`, and makes them what the index is about: unfolded, without leading line ends.
@@ -172,7 +182,9 @@ impl Lines {
         let name = line.get(..colon).unwrap_or_default();
         let name_len = name.iter().rposition(|c| !lex::is_ws(*c)).map_or(0, |n| n + 1);
         let name = name.get(..name_len).unwrap_or_default();
-        if name_len == 0 || !name.iter().all(|c| lex::is_token_byte(*c)) {
+        let id = name::id_of(name);
+        // The known names are tokens.
+        if id == UNKNOWN && (name_len == 0 || !name.iter().all(|c| lex::is_token_byte(*c))) {
             return Err(wrong());
         }
         let value = line.get(colon + 1..).unwrap_or_default();
@@ -180,7 +192,7 @@ impl Lines {
         let value = value.get(lead..).unwrap_or_default();
         let len = value.iter().rposition(|c| !lex::is_ws(*c)).map_or(0, |n| n + 1);
         self.fields.push(Field {
-            id: name::id_of(name),
+            id,
             name: Span::new(pos, name_len),
             value: Span::new(pos + colon + 1 + lead, len),
             end: u16::try_from(pos + line.len() + 2).unwrap_or(u16::MAX),
@@ -242,9 +254,9 @@ impl Lines {
         if vias > limits.vias {
             return Err(ParseError::TooLarge { what: Bound::Vias, limit: limits.vias });
         }
-        let (via, branch) = checked(head, first.via, Name::Via, top_via)?;
-        let (from, from_tag) = checked(head, first.from, Name::From, party)?;
-        let (to, to_tag) = checked(head, first.to, Name::To, party)?;
+        let (_, via) = checked(head, first.via, Name::Via, |text| top_via(head, text))?;
+        let (_, from) = checked(head, first.from, Name::From, |text| party(head, text))?;
+        let (_, to) = checked(head, first.to, Name::To, |text| party(head, text))?;
         let (call_id, ()) = checked(head, first.call_id, Name::CallId, call_id)?;
         let (cseq, (cseq_number, method_len)) = checked(head, first.cseq, Name::CSeq, |text| {
             CSeq::parse(text).map(|cseq| (cseq.number, cseq.method.as_str().len()))
@@ -264,11 +276,8 @@ impl Lines {
             body,
             fields: self.fields,
             via,
-            branch: branch.map(|found| found.within(via)),
             from,
-            from_tag: from_tag.map(|found| found.within(from)),
             to,
-            to_tag: to_tag.map(|found| found.within(to)),
             call_id,
             cseq_number,
             cseq_method,
@@ -299,11 +308,11 @@ fn value_error(name: Name<'static>, field: &Field, head: &str, expected: &'stati
 }
 
 /// The value of a field that must be there, and what `read` makes of it.
-fn checked<T>(
-    head: &str,
+fn checked<'h, T>(
+    head: &'h str,
     span: Option<Span>,
     name: Name<'static>,
-    read: impl FnOnce(&str) -> Result<T, SyntaxError>,
+    read: impl FnOnce(&'h str) -> Result<T, SyntaxError>,
 ) -> Result<(Span, T), ParseError> {
     let span = span.ok_or(ParseError::Missing { name })?;
     let text = slice(head, span);
@@ -311,35 +320,31 @@ fn checked<T>(
     Ok((span, found))
 }
 
-/// The branch of the first value of a Via line. The values below it are for other elements.
-fn top_via(text: &str) -> Result<Option<Span>, SyntaxError> {
-    let mut cursor = Cursor::new(text);
-    let via = Via::read(&mut cursor)?;
-    if !cursor.eat_ws(b',') {
-        cursor.end()?;
-    }
-    once(text, via.params(), "branch", "one `branch`")
+fn not_empty(value: Option<&str>, expected: &'static str) -> Result<(), SyntaxError> {
+    if value == Some("") { lex::fail(0, expected) } else { Ok(()) }
 }
 
-/// The tag of From or To.
-fn party(text: &str) -> Result<Option<Span>, SyntaxError> {
-    once(text, NameAddr::parse(text)?.params(), "tag", "one `tag`")
+fn top_via(head: &str, text: &str) -> Result<TopVia, SyntaxError> {
+    let (via, branch) = Via::parse_first(text)?;
+    not_empty(branch, "a `branch` with a value")?;
+    Ok(TopVia {
+        transport: Span::of(head, via.transport()),
+        host: Span::of(head, via.host_str()),
+        port: via.port(),
+        params: Span::of(head, via.params().as_str()),
+        branch: branch.map(|branch| Span::of(head, branch)),
+    })
 }
 
-/// Where the value of a parameter stands in `text`. RFC 3261 7.3.1: no parameter twice; checked where two elements that take
-/// different ones would disagree about dialogs.
-fn once(
-    text: &str,
-    params: Params<'_>,
-    name: &str,
-    expected: &'static str,
-) -> Result<Option<Span>, SyntaxError> {
-    let mut values = params.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value);
-    let first = values.next();
-    if values.next().is_some() {
-        return lex::fail(0, expected);
-    }
-    Ok(first.map(|value| Span::of(text, lex::strip_quotes(value.unwrap_or_default()))))
+fn party(head: &str, text: &str) -> Result<Party, SyntaxError> {
+    let (value, tag) = NameAddr::parse_noting(text, "tag")?;
+    not_empty(tag, "a `tag` with a value")?;
+    Ok(Party {
+        display: value.display_str().map(|name| Span::of(head, name)),
+        uri: Span::of(head, value.uri_str()),
+        params: Span::of(head, value.params().as_str()),
+        tag: tag.map(|tag| Span::of(head, tag)),
+    })
 }
 
 /// RFC 3261 25.1 allows more than tokens; white space is what would change the meaning.

@@ -156,7 +156,18 @@ impl<'a> Cursor<'a> {
 
     #[inline]
     pub(crate) fn skip_ws(&mut self) {
-        self.take_while(is_ws);
+        while self.peek().is_some_and(is_ws) {
+            self.pos += 1;
+        }
+    }
+
+    /// Takes text up to `c`, or up to the end.
+    #[inline]
+    pub(crate) fn take_until(&mut self, c: u8) -> &'a str {
+        let start = self.pos;
+        let rest = self.text.as_bytes().get(start..).unwrap_or_default();
+        self.pos += memchr::memchr(c, rest).unwrap_or(rest.len());
+        self.since(start)
     }
 
     #[inline]
