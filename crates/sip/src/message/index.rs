@@ -1,7 +1,8 @@
 //! The index over a message: where the lines, names and values stand. One pass, one allocation.
 //!
-//! Folded header fields (RFC 3261 7.3.1) are unfolded first, by writing spaces over the line ends: lengths stay the same, and
-//! everything behind this file can take a value for one piece of text. Only messages that hold folds are copied for that.
+//! Folded header fields (RFC 3261 7.3.1) are unfolded first, by writing spaces over the line ends: lengths stay the
+//! same, and everything behind this file can take a value for one piece of text. Only messages that hold folds are
+//! copied for that.
 
 use super::addr::{Contact, NameAddr};
 use super::error::{Bound, Limits, ParseError, shortened};

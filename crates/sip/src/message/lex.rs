@@ -285,8 +285,8 @@ pub(crate) fn number<T: std::str::FromStr>(s: &str) -> Option<T> {
     s.parse().ok()
 }
 
-/// Where the first element of a comma-separated list ends: the offset of the comma, or the length. Quoted strings and `<>`
-/// protect commas (RFC 3261 7.3.1).
+/// Where the first element of a comma-separated list ends: the offset of the comma, or the length. Quoted strings
+/// and `<>` protect commas (RFC 3261 7.3.1).
 pub(crate) fn list_element_end(s: &str) -> usize {
     let bytes = s.as_bytes();
     if memchr::memchr(b',', bytes).is_none() {

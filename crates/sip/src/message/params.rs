@@ -17,13 +17,14 @@ impl<'a> Params<'a> {
         Self(text)
     }
 
-    /// Reads `;name=value` pairs up to the end or a comma, with white space allowed around `;` and `=` (header fields).
+    /// Reads `;name=value` pairs up to the end or a comma, with white space allowed around `;` and `=` (header
+    /// fields).
     pub(crate) fn of_header(cursor: &mut Cursor<'a>) -> Result<Self, SyntaxError> {
         Self::of_header_noting(cursor, "").map(|(params, _)| params)
     }
 
-    /// As [`of_header`](Self::of_header), and the value of one parameter on the way. That one may not stand twice (RFC 3261 7.3.1);
-    /// others that do are let pass, the first counts.
+    /// As [`of_header`](Self::of_header), and the value of one parameter on the way. That one may not stand twice
+    /// (RFC 3261 7.3.1); others that do are let pass, the first counts.
     pub(crate) fn of_header_noting(
         cursor: &mut Cursor<'a>,
         wanted: &str,
@@ -71,8 +72,8 @@ impl<'a> Params<'a> {
         ParamIter(Cursor::new(self.0))
     }
 
-    /// The value of a parameter, without the quotes of a quoted string; empty if it has none. Names compare without case and with
-    /// `%xx` escapes resolved.
+    /// The value of a parameter, without the quotes of a quoted string; empty if it has none. Names compare without
+    /// case and with `%xx` escapes resolved.
     pub fn get(&self, name: &str) -> Option<&'a str> {
         self.raw(name).map(|value| value.map_or("", lex::strip_quotes))
     }

@@ -18,8 +18,8 @@ const MAX_VIAS: usize = 72;
 
 /// Octets that are no acceptable message.
 ///
-/// A request with a usable Via that is no ACK deserves an answer ([`answer`](Self::answer)); everything else is counted and dropped. The caller
-/// limits the rate of answers.
+/// A request with a usable Via that is no ACK deserves an answer ([`answer`](Self::answer)); everything else is
+/// counted and dropped. The caller limits the rate of answers.
 #[derive(Clone)]
 pub struct Rejected {
     why: ParseError,
@@ -42,8 +42,8 @@ impl Rejected {
         Lines::read(&bytes).map(|_| self.why.status())
     }
 
-    /// The response to send back to where the octets came from; `None` if no answer is due. Never longer than the request by more than 300
-    /// octets.
+    /// The response to send back to where the octets came from; `None` if no answer is due. Never longer than the
+    /// request by more than 400 octets.
     pub fn answer(&self, source: SocketAddr) -> Option<Bytes> {
         let bytes = self.head();
         let lines = Lines::read(&bytes)?;
@@ -52,7 +52,9 @@ impl Rejected {
         put(&mut buf, format_args!("SIP/2.0 {status} {}", reason_phrase(status)));
         buf.put_slice(b"\r\n");
         let mut vias = lines.vias.iter();
-        put_top_via(&mut buf, vias.next()?, source);
+        let top = *vias.next()?;
+        let via = Via::parse_first(top).ok().map(|(via, _)| via);
+        put_top_via(&mut buf, top, via, source);
         for via in vias {
             put_field(&mut buf, Name::Via, via);
         }
