@@ -1,1 +1,4 @@
 //! SIP without I/O: messages, transactions, dialogs, authentication, registration.
+
+pub mod auth;
+pub mod cause;
