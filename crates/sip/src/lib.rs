@@ -1,4 +1,5 @@
 //! SIP without I/O: messages, transactions, dialogs, authentication, registration.
+#![forbid(unsafe_code)]
 
 pub mod auth;
-pub mod cause;
+pub mod message;
