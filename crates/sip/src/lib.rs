@@ -1,5 +1,7 @@
 //! SIP without I/O: messages, transactions, dialogs, authentication, registration.
+#![forbid(unsafe_code)]
 
 pub mod auth;
 pub mod cause;
+pub mod message;
 pub mod registration;
