@@ -2,4 +2,6 @@
 #![forbid(unsafe_code)]
 
 pub mod auth;
+pub mod cause;
 pub mod message;
+pub mod registration;
