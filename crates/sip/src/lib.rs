@@ -1,1 +1,3 @@
 //! SIP without I/O: messages, transactions, dialogs, authentication, registration.
+
+pub mod transaction;
