@@ -26,6 +26,17 @@ enum Owner {
     Layer,
 }
 
+/// What may have to be sent again.
+#[derive(Debug)]
+enum Kept {
+    /// The request; of an INVITE also what ACK and CANCEL are made from.
+    Request(Bytes),
+    /// The ACK for a 300-699.
+    Ack(Bytes),
+    /// Nothing.
+    Nothing,
+}
+
 #[derive(Debug)]
 struct Entry {
     key: ClientKey,
@@ -33,13 +44,25 @@ struct Entry {
     reliable: bool,
     owner: Owner,
     machine: Machine,
-    /// The request while it may have to be sent again or cancelled; then the ACK while that may; then nothing.
-    sent: Bytes,
-    /// Header fields for the CANCEL, while one waits for its provisional response.
-    cancel_fields: Option<Box<str>>,
+    kept: Kept,
+    /// The Reason (RFC 3326) of a CANCEL that waits for its provisional response.
+    reason: Option<Box<str>>,
     clocks: Clocks,
     /// Until the final response.
     link: Option<FlowLink>,
+}
+
+impl Entry {
+    /// The CANCEL for the INVITE that is kept.
+    fn cancel(&self, reason: Option<&str>) -> Option<Outgoing> {
+        let Kept::Request(invite) = &self.kept else { return None };
+        Some(Outgoing {
+            flow: self.flow,
+            reliable: self.reliable,
+            key: self.key.with_method(Method::Cancel),
+            bytes: answer::cancel(invite, reason)?,
+        })
+    }
 }
 
 /// A request to be sent.
@@ -152,8 +175,8 @@ impl Clients {
             reliable,
             owner,
             machine,
-            sent: bytes,
-            cancel_fields: None,
+            kept: Kept::Request(bytes),
+            reason: None,
             clocks: Clocks::default(),
             link: None,
         })?);
@@ -195,13 +218,19 @@ impl Clients {
         }
     }
 
-    /// The user wants an INVITE cancelled; `fields`: header field lines for the CANCEL.
-    pub(crate) fn cancel(&mut self, shared: &mut Shared, now: Time, id: ClientId, fields: &str) -> Cancelled {
+    /// The user wants an INVITE cancelled.
+    pub(crate) fn cancel(
+        &mut self,
+        shared: &mut Shared,
+        now: Time,
+        id: ClientId,
+        reason: Option<&str>,
+    ) -> Cancelled {
         let Some(entry) = self.slots.get_mut(id.0) else { return Cancelled::TooLate };
         match entry.machine {
             Machine::Invite(ClientInvite::Calling { intent, .. } | ClientInvite::Proceeding { intent }) => {
-                if intent == client_invite::Intent::Proceed && !fields.is_empty() {
-                    entry.cancel_fields = Some(fields.into());
+                if intent == client_invite::Intent::Proceed {
+                    entry.reason = reason.map(Into::into);
                 }
             }
             Machine::Invite(ClientInvite::Completed | ClientInvite::Accepted | ClientInvite::Terminated)
@@ -299,20 +328,14 @@ impl Clients {
             match *action {
                 Action::Send => send(shared, entry),
                 Action::SendAck => {
-                    // The first time it is made from the INVITE, from then on it is what was sent.
-                    if entry.link.is_some() || !answer::is_ack(&entry.sent) {
-                        entry.sent = response.map(|to| answer::ack(&entry.sent, to)).unwrap_or_default();
+                    if let (Kept::Request(invite), Some(response)) = (&entry.kept, response) {
+                        entry.kept = answer::ack(invite, response).map_or(Kept::Nothing, Kept::Ack);
                     }
                     send(shared, entry);
                 }
                 Action::SendCancel => {
-                    let fields = entry.cancel_fields.take().unwrap_or_default();
-                    cancel = Some(Outgoing {
-                        flow: entry.flow,
-                        reliable: entry.reliable,
-                        key: entry.key.with_method(Method::Cancel),
-                        bytes: answer::cancel(&entry.sent, &fields),
-                    });
+                    let reason = entry.reason.take();
+                    cancel = entry.cancel(reason.as_deref());
                 }
                 Action::Deliver => reply = Reply::Deliver(id),
                 Action::DeliverStray => reply = Reply::Stray,
@@ -403,10 +426,10 @@ impl Clients {
     /// The final response is there: keep no more than its retransmissions need.
     fn settle(&mut self, id: ClientId, keep: Keep) {
         let Some(entry) = self.slots.get_mut(id.0) else { return };
-        entry.cancel_fields = None;
+        entry.reason = None;
         match keep {
             Keep::Sent => {}
-            Keep::Nothing => entry.sent = Bytes::new(),
+            Keep::Nothing => entry.kept = Kept::Nothing,
         }
         if let Some(link) = entry.link.take() {
             self.by_flow.unlink(link);
@@ -443,7 +466,12 @@ enum Keep {
 }
 
 fn send(shared: &mut Shared, entry: &Entry) {
-    shared.output(Output::Transmit { flow: entry.flow, bytes: entry.sent.clone() });
+    match &entry.kept {
+        Kept::Request(bytes) | Kept::Ack(bytes) => {
+            shared.output(Output::Transmit { flow: entry.flow, bytes: bytes.clone() });
+        }
+        Kept::Nothing => {}
+    }
 }
 
 const fn invite_clock(timer: client_invite::Timer) -> Clock {

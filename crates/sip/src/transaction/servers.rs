@@ -37,7 +37,10 @@ struct Entry {
 pub(crate) enum Arrival {
     New(ServerId),
     Merged(ServerId),
-    Cancel { cancel: ServerId, invite: Option<ServerId> },
+    Cancel {
+        cancel: ServerId,
+        invite: Option<ServerId>,
+    },
     AckForUser,
     Absorbed,
     /// No room; the number makes a To tag.
@@ -89,10 +92,7 @@ impl Servers {
 
     /// Whether anything is kept at all, in any table.
     pub(crate) fn is_empty(&self) -> bool {
-        self.slots.len() == 0
-            && self.by_key.is_empty()
-            && self.by_merge.is_empty()
-            && self.by_flow.is_empty()
+        self.slots.len() == 0 && self.by_key.is_empty() && self.by_merge.is_empty() && self.by_flow.is_empty()
     }
 
     /// A received request.
@@ -131,7 +131,7 @@ impl Servers {
         let entry = Entry {
             key,
             merge: merge.filter(|_| !merged),
-            flow: Flow { peer: answer::address(&via, flow), ..flow },
+            flow: answer::response_flow_by(&via, flow),
             sent_by_port: via.port().unwrap_or(5060),
             reliable: flow.connection != 0,
             machine: Machine::NonInvite(ServerNonInvite::start()),
