@@ -489,3 +489,6 @@ const fn non_invite_clock(timer: client_non_invite::Timer) -> Clock {
         Timer::F | Timer::K => Clock::End,
     }
 }
+
+#[cfg(test)]
+pub(super) const ENTRY_SIZE: usize = size_of::<Entry>();

@@ -23,6 +23,9 @@ mod shared;
 mod slots;
 mod timers;
 
+#[cfg(test)]
+mod tests;
+
 pub use answer::response_flow;
 pub use branch::Branch;
 pub use client_invite::ClientInvite;
@@ -35,3 +38,8 @@ pub use server_invite::ServerInvite;
 pub use server_non_invite::ServerNonInvite;
 pub use shared::{ClientId, Output, ServerId};
 pub use timers::Timers;
+
+#[cfg(test)]
+fn entry_sizes() -> (usize, usize) {
+    (servers::ENTRY_SIZE, clients::ENTRY_SIZE)
+}

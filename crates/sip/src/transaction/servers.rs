@@ -418,3 +418,6 @@ const fn invite_clock(timer: server_invite::Timer) -> Clock {
         Timer::H | Timer::I | Timer::L => Clock::End,
     }
 }
+
+#[cfg(test)]
+pub(super) const ENTRY_SIZE: usize = size_of::<Entry>();
