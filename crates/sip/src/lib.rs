@@ -3,5 +3,8 @@
 
 pub mod auth;
 pub mod cause;
+pub mod dialog;
 pub mod message;
 pub mod registration;
+pub mod transaction;
+pub mod ua;
