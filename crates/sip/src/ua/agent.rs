@@ -1,8 +1,9 @@
 //! The agent: what it keeps, and where everything that happens enters.
 
+use super::ids::{AccountId, LegId};
 use super::indication::{Failure, Indication};
-use super::leg::{Leg, LegId, Legs, Tag};
-use super::sending::Pending;
+use super::leg::{Leg, Legs, Tag};
+use super::pending::Pending;
 use crate::auth;
 use crate::message::{Message, Method};
 use crate::transaction::{ClientId, Layer, Output, Received, ServerId};
@@ -37,10 +38,6 @@ impl Default for Config {
         }
     }
 }
-
-/// Names the credentials of one account.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct AccountId(pub u32);
 
 /// Timers of sessions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,17 +144,18 @@ impl UserAgent {
                 self.respond(now, layer, server, flow, message, 482, format_args!(""));
                 Indication::None
             }
-            Received::Absorbed | Received::Overloaded | Received::Discarded => Indication::None,
+            Received::Absorbed | Received::Unmatched | Received::Overloaded { .. } => Indication::None,
         }
     }
 
     /// Takes an output of the transaction layer that is not [`Output::Transmit`].
     pub fn transaction_event(&mut self, now: Time, layer: &mut Layer, output: &Output) -> Indication {
         match output {
-            Output::Transmit { .. } | Output::Acked(_) => Indication::None,
+            Output::Transmit { .. } | Output::Acked(_) | Output::ResponseFailed(_) | Output::NoAck(_) => {
+                Indication::None
+            }
             Output::TimedOut(client) => self.unanswered(now, layer, *client, Failure::TimedOut),
             Output::TransportFailed(client) => self.unanswered(now, layer, *client, Failure::Unreachable),
-            Output::NoAck(_) => Indication::None,
             Output::ServerGone(server) => {
                 self.invited.remove(server);
                 Indication::None
@@ -192,7 +190,10 @@ impl UserAgent {
     pub(super) fn leg_of(&self, message: &Message) -> Option<LegId> {
         let tag = Tag::parse(message.to_tag()?)?;
         let leg = self.legs.get(tag.leg).filter(|leg| leg.secret == tag.secret)?;
-        leg.dialog.as_ref().filter(|dialog| dialog.matches(message)).map(|_| tag.leg)
+        let dialog = leg.dialog.as_ref()?;
+        let agrees = dialog.call_id() == message.call_id()
+            && dialog.remote_tag() == message.from_tag().unwrap_or_default();
+        agrees.then_some(tag.leg)
     }
 
     /// A place for a new session and the tag that names it.

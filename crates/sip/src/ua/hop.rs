@@ -38,13 +38,24 @@ mod tests {
     #[test]
     fn numeric_targets_are_taken_and_names_follow_the_session() {
         let endpoints = [
-            Endpoint { id: EndpointId(1), transport: Transport::Udp, advertised: ([127, 0, 0, 1], 5060).into() },
-            Endpoint { id: EndpointId(2), transport: Transport::Tcp, advertised: ([127, 0, 0, 1], 5060).into() },
+            Endpoint {
+                id: EndpointId(1),
+                transport: Transport::Udp,
+                advertised: ([127, 0, 0, 1], 5060).into(),
+            },
+            Endpoint {
+                id: EndpointId(2),
+                transport: Transport::Tcp,
+                advertised: ([127, 0, 0, 1], 5060).into(),
+            },
         ];
         let known = Flow::to(EndpointId(1), ([192, 0, 2, 1], 5060).into());
         let hop = |uri| next_hop(uri, known, &endpoints);
         assert_eq!(hop("sip:a@192.0.2.9:5070"), Flow::to(EndpointId(1), ([192, 0, 2, 9], 5070).into()));
-        assert_eq!(hop("sip:a@192.0.2.9;transport=tcp"), Flow::to(EndpointId(2), ([192, 0, 2, 9], 5060).into()));
+        assert_eq!(
+            hop("sip:a@192.0.2.9;transport=tcp"),
+            Flow::to(EndpointId(2), ([192, 0, 2, 9], 5060).into())
+        );
         assert_eq!(hop("sip:a@pc.example.org"), known);
         assert_eq!(hop("sip:a@[2001:db8::1]"), known, "no endpoint of that family");
         let stream = Flow { endpoint: EndpointId(2), connection: 7, peer: ([192, 0, 2, 1], 40_000).into() };

@@ -1,8 +1,9 @@
 //! Requests from the other side.
 
 use super::agent::{Timer, UserAgent};
+use super::ids::LegId;
 use super::indication::Indication;
-use super::leg::{AfterAck, Exchange, Leg, LegId, OfferKind, State};
+use super::leg::{AfterAck, Exchange, Leg, OfferKind, State};
 use super::reply::Reply;
 use crate::dialog::Dialog;
 use crate::message::{Message, Method, Name, Response};
@@ -70,13 +71,14 @@ impl UserAgent {
             Err(_) => return Some((400, String::new())),
         }
         // RFC 3261 8.2.2.3: not for CANCEL and ACK. No extension is implemented that could be required.
-        let unsupported: Vec<&str> = message.headers(Name::Require).filter(|tag| *tag != "replaces").collect();
+        let unsupported: Vec<&str> = message.headers(Name::Require).collect();
         if !unsupported.is_empty() {
             return Some((420, format!("Unsupported: {}\r\n", unsupported.join(", "))));
         }
         if matches!(method, Method::Invite | Method::Update) {
             let sdp = message.body().is_empty() || message.content_type_is("application/sdp");
-            let encoded = message.header(Name::ContentEncoding).is_some_and(|e| !e.eq_ignore_ascii_case("identity"));
+            let encoded =
+                message.header(Name::ContentEncoding).is_some_and(|e| !e.eq_ignore_ascii_case("identity"));
             if !sdp || encoded {
                 return Some((415, "Accept: application/sdp\r\nAccept-Encoding: identity\r\n".into()));
             }
@@ -108,11 +110,9 @@ impl UserAgent {
     /// OPTIONS (RFC 3261 11.2).
     fn describe(&mut self, now: Time, layer: &mut Layer, server: ServerId, flow: Flow, message: &Message) {
         let allow = self.allow();
-        let fields = format_args!(
-            "Allow: {allow}\r\nAccept: application/sdp\r\nSupported: replaces\r\nServer: {}\r\n",
-            self.config.product
-        );
         let tag = self.new_tag().to_string();
+        let fields =
+            format_args!("Allow: {allow}\r\nAccept: application/sdp\r\nServer: {}\r\n", self.config.product);
         let bytes = Reply::to(message, &tag, flow.peer).write(200, fields, None);
         // A transaction that is gone wants no answer.
         let _ = layer.respond(now, server, 200, bytes);
@@ -155,7 +155,7 @@ impl UserAgent {
         }
         let tag = self.new_tag();
         let text = tag.to_string();
-        let Ok(dialog) = Dialog::invited(message, &text) else {
+        let Ok(dialog) = Dialog::server(message, &text) else {
             // RFC 3261 8.1.1.8: an INVITE has one Contact, a SIP URI.
             self.respond(now, layer, server, flow, message, 400, format_args!(""));
             return Indication::None;
@@ -244,12 +244,15 @@ impl UserAgent {
 
     /// The 2xx of a session is to be sent again, or nobody acknowledged it.
     pub(super) fn accepted_timer(&mut self, now: Time, layer: &mut Layer, id: LegId) -> Indication {
-        let timers = *layer.timers();
+        let timers = layer.timers();
         let Some(leg) = self.legs.get_mut(id) else { return Indication::None };
         let State::Accepted { ok, then } = &mut leg.state else { return Indication::None };
         match ok.schedule.timeout(now, &timers) {
             Retransmission::Wait => {}
-            Retransmission::Send => layer.transmit(ok.flow, ok.bytes.clone()),
+            Retransmission::Send => {
+                // Fails once the transaction is gone; then 64·T1 are over as well.
+                let _ = layer.respond(now, ok.server, 200, ok.bytes.clone());
+            }
             Retransmission::GiveUp => {
                 let then = *then;
                 leg.state = State::Confirmed;
@@ -271,12 +274,15 @@ impl UserAgent {
 
     /// The 2xx to a re-INVITE is to be sent again, or nobody acknowledged it: the session ends (RFC 3261 14.2).
     pub(super) fn offer_accepted_timer(&mut self, now: Time, layer: &mut Layer, id: LegId) -> Indication {
-        let timers = *layer.timers();
+        let timers = layer.timers();
         let Some(leg) = self.legs.get_mut(id) else { return Indication::None };
         let Exchange::TheirsAnswered { ok } = &mut leg.exchange else { return Indication::None };
         match ok.schedule.timeout(now, &timers) {
             Retransmission::Wait => {}
-            Retransmission::Send => layer.transmit(ok.flow, ok.bytes.clone()),
+            Retransmission::Send => {
+                // Fails once the transaction is gone; then 64·T1 are over as well.
+                let _ = layer.respond(now, ok.server, 200, ok.bytes.clone());
+            }
             Retransmission::GiveUp => {
                 leg.exchange = Exchange::Idle;
                 self.farewell(now, layer, id, Some("SIP;cause=408;text=\"No ACK\""));
@@ -301,7 +307,7 @@ impl UserAgent {
             self.respond(now, layer, server, flow, message, 481, format_args!(""));
             return Indication::None;
         };
-        let in_order = leg.dialog.as_mut().is_some_and(|dialog| dialog.take_cseq(message.cseq().number));
+        let in_order = leg.dialog.as_mut().is_some_and(|dialog| dialog.receive(message).is_ok());
         if !in_order {
             self.respond(now, layer, server, flow, message, 500, format_args!(""));
             return Indication::None;
@@ -318,7 +324,9 @@ impl UserAgent {
                 self.describe(now, layer, server, flow, message);
                 Indication::None
             }
-            Method::Refer | Method::Notify | Method::Info | Method::Message => Indication::Request(id, server),
+            Method::Refer | Method::Notify | Method::Info | Method::Message => {
+                Indication::Request(id, server)
+            }
             _ => {
                 let allow = format!("Allow: {}\r\n", self.allow());
                 self.respond(now, layer, server, flow, message, 405, format_args!("{allow}"));
@@ -380,7 +388,7 @@ impl UserAgent {
                 Some((491, ""))
             }
             (State::Invited { .. }, _) => Some((500, "Retry-After: 2\r\n")),
-            (State::Inviting { .. }, _) => Some((491, "")),
+            (State::Inviting { .. } | State::Redirected { .. }, _) => Some((491, "")),
             (State::HangingUp { .. }, _) => Some((481, "")),
         };
         if let Some((status, fields)) = busy {

@@ -1,6 +1,6 @@
 //! What the user agent tells its user.
 
-use super::LegId;
+use super::ids::LegId;
 use crate::transaction::{ClientId, ServerId};
 
 /// Something that the user of a [`UserAgent`](super::UserAgent) has to know or decide. Where it says *message*, that is the
@@ -20,6 +20,9 @@ pub enum Indication {
     Progress(LegId),
     /// The first 2xx (message). Call [`acknowledge`](super::UserAgent::acknowledge) before anything else.
     Answered(LegId),
+    /// The INVITE was answered by a 3xx (message: its Contacts say where to). Call [`follow`](super::UserAgent::follow) or
+    /// [`abandon`](super::UserAgent::abandon).
+    Redirected(LegId),
     /// The session was not set up, or our BYE was answered; the leg is gone (message, if the failure was one).
     Failed(LegId, Failure),
     /// The other side ended the session (message: the BYE). The leg is gone.

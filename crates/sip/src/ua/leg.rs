@@ -1,6 +1,7 @@
 //! One INVITE session and its states.
 
-use super::AccountId;
+use super::ids::{AccountId, LegId};
+use super::pending::Pending;
 use super::reply::Reply;
 use crate::dialog::Dialog;
 use crate::transaction::{ClientId, Retransmit2xx, ServerId};
@@ -9,39 +10,11 @@ use hookswitch_machine::{Flow, TimerKey};
 use std::fmt;
 use std::sync::Arc;
 
-/// Names an INVITE session of one [`UserAgent`](super::UserAgent). Never valid for another session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct LegId {
-    pub(super) index: u32,
-    pub(super) generation: u32,
-}
-
-/// Why a session could not do what was asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum LegError {
-    /// The session is gone.
-    #[error("this session does not exist any more")]
-    Gone,
-    /// The session's state does not allow it.
-    #[error("this is not possible in the present state of the session")]
-    State,
-    /// Another offer is on its way (RFC 3264 4); ask again when it is settled.
-    #[error("another offer is still to be answered")]
-    OfferPending,
-    /// As many sessions or transactions as allowed.
-    #[error("no room for another session or transaction")]
-    Full,
-}
-
 /// Where an INVITE session stands.
 #[derive(Debug)]
 pub(super) enum State {
     /// An INVITE came; no final response yet.
-    Invited {
-        server: ServerId,
-        reply: Box<Reply>,
-    },
+    Invited { server: ServerId, reply: Box<Reply> },
     /// We sent 2xx and wait for its ACK.
     Accepted {
         ok: Box<Unacknowledged>,
@@ -49,23 +22,20 @@ pub(super) enum State {
         then: AfterAck,
     },
     /// We sent an INVITE; no final response yet.
-    Inviting {
-        client: ClientId,
-        wish: Wish,
-    },
+    Inviting { client: ClientId, wish: Wish },
+    /// Our INVITE was answered by a 3xx: the user says whether it goes elsewhere.
+    Redirected { invite: Box<Pending> },
     /// Both sides agreed.
     Confirmed,
     /// We sent BYE.
-    HangingUp {
-        client: ClientId,
-    },
+    HangingUp { client: ClientId },
 }
 
 /// A 2xx that is sent again until its ACK comes (RFC 3261 13.3.1.4).
 #[derive(Debug)]
 pub(super) struct Unacknowledged {
     pub(super) bytes: Bytes,
-    pub(super) flow: Flow,
+    pub(super) server: ServerId,
     pub(super) schedule: Retransmit2xx,
     pub(super) timer: TimerKey,
 }
@@ -217,7 +187,8 @@ impl Legs {
     }
 
     pub(super) fn remove(&mut self, id: LegId) -> Option<Box<Leg>> {
-        let place = self.places.get_mut(id.index as usize).filter(|place| place.generation == id.generation)?;
+        let place =
+            self.places.get_mut(id.index as usize).filter(|place| place.generation == id.generation)?;
         let leg = place.leg.take()?;
         place.generation = place.generation.wrapping_add(1);
         self.free.push(id.index);

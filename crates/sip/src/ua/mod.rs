@@ -11,16 +11,18 @@
 
 mod agent;
 mod hop;
+mod ids;
 mod incoming;
 mod indication;
 mod leg;
 mod outgoing;
+mod pending;
 mod reply;
 mod responses;
 mod sending;
 
-pub use agent::{AccountId, Config, UserAgent};
+pub use agent::{Config, UserAgent};
+pub use ids::{AccountId, LegError, LegId};
 pub use indication::{Failure, Indication};
-pub use leg::{LegError, LegId};
 pub use outgoing::Invitation;
 pub use reply::Reply;

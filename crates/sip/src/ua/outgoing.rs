@@ -1,11 +1,12 @@
 //! What the user of the agent wants.
 
-use super::agent::{AccountId, Timer, UserAgent};
+use super::agent::{Timer, UserAgent};
 use super::hop::next_hop;
+use super::ids::{AccountId, LegError, LegId};
 use super::indication::Indication;
-use super::leg::{AfterAck, Acknowledgement, Exchange, Leg, LegError, LegId, OfferKind, State, Tag, Unacknowledged, Wish};
-use super::sending::Purpose;
-use crate::dialog::Dialog;
+use super::leg::{Acknowledgement, AfterAck, Exchange, Leg, OfferKind, State, Unacknowledged, Wish};
+use super::pending::Purpose;
+use crate::dialog::{Dialog, SentBy};
 use crate::message::{Method, Name, Request};
 use crate::transaction::{ClientId, Layer, Retransmit2xx};
 use bytes::Bytes;
@@ -38,7 +39,12 @@ pub struct Invitation<'a> {
 
 impl UserAgent {
     /// Sends an INVITE.
-    pub fn invite(&mut self, now: Time, layer: &mut Layer, invitation: &Invitation<'_>) -> Result<LegId, LegError> {
+    pub fn invite(
+        &mut self,
+        now: Time,
+        layer: &mut Layer,
+        invitation: &Invitation<'_>,
+    ) -> Result<LegId, LegError> {
         if self.legs.len() >= self.config.max_legs {
             return Err(LegError::Full);
         }
@@ -49,8 +55,14 @@ impl UserAgent {
         let allow = self.allow();
         let product = self.config.product.clone();
         let purpose = Purpose::Invite(tag.leg);
-        let client =
-            self.send(now, layer, purpose, invitation.account, invitation.flow, |transport, sent_by, branch| {
+        let client = self.send(
+            now,
+            layer,
+            purpose,
+            invitation.account,
+            invitation.flow,
+            Method::Invite,
+            |transport, sent_by, branch| {
                 let request = Request::new(Method::Invite, invitation.uri)
                     .via(transport.via_name(), sent_by, branch)
                     .max_forwards(70)
@@ -60,14 +72,14 @@ impl UserAgent {
                     .cseq(cseq, Method::Invite)
                     .header(Name::Contact, format_args!("<{}>", invitation.contact))
                     .header(Name::Allow, &allow)
-                    .header(Name::Supported, "replaces")
                     .header(Name::UserAgent, &product)
-                    .fields(invitation.fields);
+                    .lines(invitation.fields);
                 match invitation.offer {
                     Some(sdp) => request.body(SDP, sdp).finish(),
                     None => request.finish(),
                 }
-            })?;
+            },
+        )?;
         Ok(self.legs.insert(Leg {
             secret: tag.secret,
             state: State::Inviting { client, wish: Wish::Answer },
@@ -78,6 +90,38 @@ impl UserAgent {
             account: invitation.account,
             ack: None,
         }))
+    }
+
+    /// Sends a redirected INVITE to another target (RFC 3261 8.1.3.4).
+    pub fn follow(
+        &mut self,
+        now: Time,
+        layer: &mut Layer,
+        id: LegId,
+        uri: &str,
+        flow: Flow,
+    ) -> Result<(), LegError> {
+        let leg = self.legs.get_mut(id).ok_or(LegError::Gone)?;
+        if !matches!(leg.state, State::Redirected { .. }) {
+            return Err(LegError::State);
+        }
+        leg.flow = flow;
+        // Replaced below; the INVITE is needed here, and nothing can see the state between.
+        let State::Redirected { invite } = std::mem::replace(&mut leg.state, State::Confirmed) else {
+            return Err(LegError::State);
+        };
+        match self.to_contact(now, layer, &invite, uri, flow) {
+            Some(client) => {
+                if let Some(leg) = self.legs.get_mut(id) {
+                    leg.state = State::Inviting { client, wish: Wish::Answer };
+                }
+                Ok(())
+            }
+            None => {
+                self.remove(id);
+                Err(LegError::Full)
+            }
+        }
     }
 
     /// Sends a provisional response to the INVITE of a session: 180 to 199, with early media or without.
@@ -111,17 +155,14 @@ impl UserAgent {
         let leg = self.legs.get_mut(id).ok_or(LegError::Gone)?;
         let State::Invited { server, reply } = &leg.state else { return Err(LegError::State) };
         let server = *server;
-        let fields = format_args!(
-            "Contact: <{contact}>\r\nAllow: {allow}\r\nSupported: replaces\r\nServer: {}\r\n",
-            self.config.product
-        );
+        let fields =
+            format_args!("Contact: <{contact}>\r\nAllow: {allow}\r\nServer: {}\r\n", self.config.product);
         let bytes = reply.write(200, fields, Some((SDP, sdp)));
         layer.respond(now, server, 200, bytes.clone()).map_err(|_| LegError::Gone)?;
-        let schedule = Retransmit2xx::new(now, layer.timers());
+        let schedule = Retransmit2xx::new(now, &layer.timers());
         let timer = self.timers.set(schedule.next_timeout(), Timer::Accepted(id));
-        let flow = layer.response_flow_of(server).unwrap_or(leg.flow);
         leg.state = State::Accepted {
-            ok: Box::new(Unacknowledged { bytes, flow, schedule, timer }),
+            ok: Box::new(Unacknowledged { bytes, server, schedule, timer }),
             then: AfterAck::Talk,
         };
         leg.contact = contact;
@@ -177,9 +218,12 @@ impl UserAgent {
         cseq: u32,
         sdp: Option<&[u8]>,
     ) -> (Flow, Bytes) {
-        let flow = next_hop(dialog.next_hop_uri(), known, &self.config.endpoints);
+        let flow = next_hop(dialog.next_hop(), known, &self.config.endpoints);
         let (transport, sent_by) = self.local(flow);
-        let request = dialog.write(Method::Ack, cseq, transport.via_name(), sent_by, layer.next_branch());
+        let request = dialog.ack(
+            cseq,
+            SentBy { transport: transport.via_name(), address: sent_by, branch: layer.next_branch() },
+        );
         let bytes = match sdp {
             Some(sdp) => request.body(SDP, sdp).finish(),
             None => request.finish(),
@@ -205,9 +249,12 @@ impl UserAgent {
             State::Accepted { then, .. } => *then = AfterAck::HangUp,
             State::Inviting { client, wish } => {
                 *wish = Wish::Cancel;
-                layer.cancel(now, *client);
+                let _ = layer.cancel(now, *client, reason);
             }
             State::Confirmed => self.send_bye(now, layer, id, reason),
+            State::Redirected { .. } => {
+                self.remove(id);
+            }
             State::HangingUp { .. } => {}
         }
         Ok(())
@@ -225,10 +272,13 @@ impl UserAgent {
             // The transaction goes on by itself; a late 2xx is a stray one and gets ACK and BYE.
             State::Inviting { client, .. } => {
                 let client = *client;
-                layer.cancel(now, client);
+                let _ = layer.cancel(now, client, None);
                 if let Some(pending) = self.pending.get_mut(&client) {
                     pending.purpose = Purpose::Farewell;
                 }
+                self.remove(id);
+            }
+            State::Redirected { .. } => {
                 self.remove(id);
             }
             State::Accepted { .. } | State::Confirmed => self.farewell(now, layer, id, None),
@@ -260,7 +310,8 @@ impl UserAgent {
     /// BYE of a session that is gone for the user.
     pub(super) fn farewell(&mut self, now: Time, layer: &mut Layer, id: LegId, reason: Option<&str>) {
         self.refuse_open_offer(now, layer, id, 487, "");
-        let _ = self.request_within(now, layer, id, Purpose::Farewell, Method::Bye, reason_field(reason), None);
+        let _ =
+            self.request_within(now, layer, id, Purpose::Farewell, Method::Bye, reason_field(reason), None);
         self.remove(id);
     }
 
@@ -307,17 +358,21 @@ impl UserAgent {
         let leg = self.legs.get_mut(id).ok_or(LegError::Gone)?;
         let dialog = leg.dialog.as_deref_mut().ok_or(LegError::State)?;
         let cseq = dialog.next_cseq();
-        let flow = next_hop(dialog.next_hop_uri(), leg.flow, &self.config.endpoints);
+        let flow = next_hop(dialog.next_hop(), leg.flow, &self.config.endpoints);
         let account = leg.account;
         let contact = Arc::clone(&leg.contact);
         let dialog = dialog.clone();
         let product = self.config.product.clone();
-        self.send(now, layer, purpose, account, flow, |transport, sent_by, branch| {
-            let mut request = dialog.write(method, cseq, transport.via_name(), sent_by, branch);
+        self.send(now, layer, purpose, account, flow, method, |transport, sent_by, branch| {
+            let mut request = dialog.numbered(
+                method,
+                cseq,
+                SentBy { transport: transport.via_name(), address: sent_by, branch },
+            );
             if matches!(method, Method::Invite | Method::Update | Method::Refer | Method::Notify) {
                 request = request.header(Name::Contact, format_args!("<{contact}>"));
             }
-            let request = request.header(Name::UserAgent, &product).fields(&fields);
+            let request = request.header(Name::UserAgent, &product).lines(&fields);
             match body {
                 Some((kind, body)) => request.body(kind, body).finish(),
                 None => request.finish(),
@@ -333,9 +388,10 @@ impl UserAgent {
         layer: &mut Layer,
         flow: Flow,
         account: Option<AccountId>,
+        method: Method<'_>,
         write: impl Fn(hookswitch_machine::Transport, std::net::SocketAddr, crate::transaction::Branch) -> Bytes,
     ) -> Result<ClientId, LegError> {
-        self.send(now, layer, Purpose::Outside, account, flow, write)
+        self.send(now, layer, Purpose::Outside, account, flow, method, write)
     }
 
     /// Sends a re-INVITE with an offer. Ends with [`Indication::OfferAnswered`] or [`Indication::OfferRefused`].
@@ -346,7 +402,13 @@ impl UserAgent {
             (State::Confirmed, _) => return Err(LegError::OfferPending),
             // The first ACK may carry the answer to our offer; until it came, nothing is settled (RFC 3261 14.1).
             (State::Accepted { .. }, _) => return Err(LegError::OfferPending),
-            (State::Invited { .. } | State::Inviting { .. } | State::HangingUp { .. }, _) => {
+            (
+                State::Invited { .. }
+                | State::Inviting { .. }
+                | State::Redirected { .. }
+                | State::HangingUp { .. },
+                _,
+            ) => {
                 return Err(LegError::State);
             }
         }
@@ -394,11 +456,10 @@ impl UserAgent {
         match kind {
             OfferKind::Update => {}
             OfferKind::Invite => {
-                let schedule = Retransmit2xx::new(now, layer.timers());
+                let schedule = Retransmit2xx::new(now, &layer.timers());
                 let timer = self.timers.set(schedule.next_timeout(), Timer::OfferAccepted(id));
-                let flow = layer.response_flow_of(server).unwrap_or(leg.flow);
                 leg.exchange = Exchange::TheirsAnswered {
-                    ok: Box::new(Unacknowledged { bytes, flow, schedule, timer }),
+                    ok: Box::new(Unacknowledged { bytes, server, schedule, timer }),
                 };
             }
         }
@@ -416,11 +477,6 @@ impl UserAgent {
         fields: &str,
     ) -> Result<(), LegError> {
         if self.refuse_open_offer(now, layer, id, status, fields) { Ok(()) } else { Err(LegError::State) }
-    }
-
-    /// Our tag as it stands in messages of this session.
-    pub(super) fn tag_of(&self, id: LegId) -> Option<Tag> {
-        self.legs.get(id).map(|leg| Tag { shard: self.config.shard, leg: id, secret: leg.secret })
     }
 }
 

@@ -1,11 +1,13 @@
 //! Responses to our requests.
 
 use super::agent::{Timer, UserAgent};
+use super::ids::LegId;
 use super::indication::{Failure, Indication};
-use super::leg::{Acknowledgement, Exchange, LegId, State, Wish};
-use super::sending::{Purpose, is_challenge};
-use crate::dialog::Dialog;
-use crate::message::{Limits, Message, Method, Name};
+use super::leg::{Acknowledgement, Exchange, State, Wish};
+use super::pending::Purpose;
+use super::sending::is_challenge;
+use crate::dialog::{Dialog, Role, SentBy};
+use crate::message::{Limits, Message, Method};
 use crate::transaction::{ClientId, Layer};
 use bytes::Bytes;
 use hookswitch_machine::{Flow, Time};
@@ -54,6 +56,12 @@ impl UserAgent {
             && self.with_credentials(now, layer, &pending, message).is_some()
         {
             return Indication::None;
+        }
+        if let (Purpose::Invite(id), 300..=399, false) = (purpose, status, cancelled) {
+            if let Some(leg) = self.legs.get_mut(id) {
+                leg.state = State::Redirected { invite: Box::new(pending) };
+                return Indication::Redirected(id);
+            }
         }
         let failure = Self::failure(&pending, status);
         self.finished(now, layer, client, &pending.purpose, &pending.bytes, failure)
@@ -125,12 +133,14 @@ impl UserAgent {
         match &leg.state {
             State::Inviting { wish, .. } => {
                 let wish = *wish;
-                let Some(request) =
-                    self.pending.get(&client).and_then(|p| Message::parse(p.bytes.clone(), &Limits::default()).ok())
+                let Some(request) = self
+                    .pending
+                    .get(&client)
+                    .and_then(|p| Message::parse(p.bytes.clone(), &Limits::default()).ok())
                 else {
                     return Indication::None;
                 };
-                let Ok(dialog) = Dialog::answered(&request, message) else {
+                let Ok(dialog) = Dialog::client(&request, message) else {
                     // No Contact to send the ACK to: nothing can be said in this dialog.
                     self.remove(id);
                     return Indication::Failed(id, Failure::Status(500));
@@ -153,7 +163,10 @@ impl UserAgent {
                 }
             }
             State::Confirmed | State::HangingUp { .. } => {
-                let same = leg.dialog.as_ref().is_some_and(|dialog| dialog.remote_tag() == message.to_tag());
+                let same = leg
+                    .dialog
+                    .as_ref()
+                    .is_some_and(|dialog| dialog.remote_tag() == message.to_tag().unwrap_or_default());
                 match (&leg.ack, same) {
                     (Some(ack), true) if !ack.bytes.is_empty() => layer.transmit(ack.flow, ack.bytes.clone()),
                     (_, true) => {}
@@ -162,7 +175,7 @@ impl UserAgent {
                 }
                 Indication::None
             }
-            State::Invited { .. } | State::Accepted { .. } => Indication::None,
+            State::Invited { .. } | State::Accepted { .. } | State::Redirected { .. } => Indication::None,
         }
     }
 
@@ -196,7 +209,7 @@ impl UserAgent {
             let known = self.legs.get(tag.leg).filter(|leg| leg.secret == tag.secret);
             let same = known
                 .and_then(|leg| leg.dialog.as_ref())
-                .is_some_and(|dialog| dialog.remote_tag() == message.to_tag());
+                .is_some_and(|dialog| dialog.remote_tag() == message.to_tag().unwrap_or_default());
             if !same {
                 self.ack_and_bye(now, layer, flow, None, message);
             }
@@ -212,14 +225,28 @@ impl UserAgent {
         account: Option<super::AccountId>,
         message: &Message,
     ) {
-        let Ok(mut dialog) = Dialog::from_response(message) else { return };
+        let Some(mut dialog) = Dialog::of_stray(message) else { return };
         let (ack_flow, bytes) = self.write_ack(layer, &dialog, flow, message.cseq().number, None);
         layer.transmit(ack_flow, bytes);
         let cseq = dialog.next_cseq();
         // Once only: a 2xx that is sent again is acknowledged again, but the BYE retransmits by itself.
-        let _ = self.send(now, layer, Purpose::Farewell, account, ack_flow, |transport, sent_by, branch| {
-            dialog.write(Method::Bye, cseq, transport.via_name(), sent_by, branch).finish()
-        });
+        let _ = self.send(
+            now,
+            layer,
+            Purpose::Farewell,
+            account,
+            ack_flow,
+            Method::Bye,
+            |transport, sent_by, branch| {
+                dialog
+                    .numbered(
+                        Method::Bye,
+                        cseq,
+                        SentBy { transport: transport.via_name(), address: sent_by, branch },
+                    )
+                    .finish()
+            },
+        );
     }
 
     /// A 2xx to our re-INVITE: acknowledged at once, every time it comes.
@@ -264,7 +291,7 @@ impl UserAgent {
         }
         if failure == Failure::Status(491) {
             // RFC 3261 14.1: the owner of the Call-ID waits 2.1 to 4 s, the other side up to 2 s, in steps of 10 ms.
-            let owner = leg.dialog.as_ref().is_some_and(|dialog| dialog.is_caller());
+            let owner = leg.dialog.as_ref().is_some_and(|dialog| dialog.role() == Role::Client);
             let steps = if owner { 210 + self.entropy.below(191) } else { self.entropy.below(201) };
             let timer = self.timers.set(now + Duration::from_millis(steps * 10), Timer::OfferAgain(id));
             let body = Message::parse(request.clone(), &Limits::default())
@@ -275,30 +302,9 @@ impl UserAgent {
         }
         Indication::OfferRefused(id, failure)
     }
-
-    /// Follows a redirection of the INVITE just indicated as failed? No: before it is indicated, with the caller's consent.
-    /// Sends the INVITE of a session that is being set up to another target (RFC 3261 8.1.3.4).
-    pub fn redirect_invite(
-        &mut self,
-        now: Time,
-        layer: &mut Layer,
-        invite: &RedirectedInvite,
-        uri: &str,
-        flow: Flow,
-    ) -> Option<LegId> {
-        let _ = (now, layer, invite, uri, flow);
-        None
-    }
 }
-
-/// An INVITE that was redirected.
-#[derive(Debug)]
-pub struct RedirectedInvite(());
 
 /// RFC 3261 12.2.1.2: these say that the other side does not know the dialog any more.
 const fn is_dialog_lost(failure: Failure) -> bool {
     matches!(failure, Failure::Status(481 | 408) | Failure::TimedOut)
 }
-
-#[allow(unused_imports)]
-use Name as _;

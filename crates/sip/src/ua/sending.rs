@@ -1,50 +1,19 @@
 //! Requests on their way: what is kept to send them again with credentials, elsewhere, or over another transport.
 
-use super::agent::{AccountId, UserAgent};
+use super::agent::UserAgent;
+use super::ids::{AccountId, LegError};
 use super::indication::Failure;
-use super::leg::{Exchange, Leg, LegError, LegId, State};
-use crate::auth;
+use super::leg::{Exchange, Leg, State};
+use super::pending::{Pending, Purpose};
+use crate::auth::{self, Place};
 use crate::message::{Forward, Limits, Message, Method, Name};
-use crate::transaction::{ClientId, Layer};
+use crate::transaction::{Branch, ClientId, Layer};
 use bytes::Bytes;
 use hookswitch_machine::{Flow, Time, Transport};
 
-/// A request that waits for its final response.
-#[derive(Debug)]
-pub(super) struct Pending {
-    pub(super) purpose: Purpose,
-    pub(super) account: Option<AccountId>,
-    pub(super) flow: Flow,
-    /// Went over a stream because of its size; if that cannot be had, goes here.
-    pub(super) instead: Option<Flow>,
-    /// As it was sent, to be sent again with changes. Shared with the transaction.
-    pub(super) bytes: Bytes,
-    /// Credentials that were sent already.
-    pub(super) attempts: u8,
-}
-
-/// What a request is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Purpose {
-    /// Sets up a session.
-    Invite(LegId),
-    /// Offers within a session.
-    Offer(LegId),
-    /// Ends a session that the user still knows.
-    Bye(LegId),
-    /// Ends a session that the user does not know any more.
-    Farewell,
-    /// A request of the user within a session.
-    Within(LegId),
-    /// A request of the user outside any session.
-    Outside,
-}
-
-/// How often one request is sent with new credentials: a stale nonce, a proxy and a server make three.
-const MOST_ATTEMPTS: u8 = 4;
-
 impl UserAgent {
     /// Sends a request that is written but for its Via.
+    #[allow(clippy::too_many_arguments)]
     pub(super) fn send(
         &mut self,
         now: Time,
@@ -52,25 +21,37 @@ impl UserAgent {
         purpose: Purpose,
         account: Option<AccountId>,
         flow: Flow,
-        write: impl Fn(Transport, std::net::SocketAddr, crate::transaction::Branch) -> Bytes,
+        method: Method<'_>,
+        write: impl Fn(Transport, std::net::SocketAddr, Branch) -> Bytes,
     ) -> Result<ClientId, LegError> {
         let (transport, sent_by) = self.local(flow);
-        let mut bytes = write(transport, sent_by, layer.next_branch());
+        let mut branch = layer.next_branch();
+        let mut bytes = write(transport, sent_by, branch);
         let (mut used, mut instead) = (flow, None);
         if transport == Transport::Udp && bytes.len() > self.config.largest_datagram {
             if let Some(stream) = self.stream_for(flow) {
                 let (transport, sent_by) = self.local(stream);
-                bytes = write(transport, sent_by, layer.next_branch());
+                branch = layer.next_branch();
+                bytes = write(transport, sent_by, branch);
                 (used, instead) = (stream, Some(flow));
             }
         }
-        self.start(now, layer, Pending { purpose, account, flow: used, instead, bytes, attempts: 0 })
+        let pending =
+            Pending { purpose, account, flow: used, instead, bytes, attempt: auth::Attempt::default() };
+        self.start(now, layer, method, branch, pending)
     }
 
-    fn start(&mut self, now: Time, layer: &mut Layer, pending: Pending) -> Result<ClientId, LegError> {
+    fn start(
+        &mut self,
+        now: Time,
+        layer: &mut Layer,
+        method: Method<'_>,
+        branch: Branch,
+        pending: Pending,
+    ) -> Result<ClientId, LegError> {
         let (transport, _) = self.local(pending.flow);
         let client = layer
-            .request(now, pending.flow, transport.is_reliable(), pending.bytes.clone())
+            .request(now, pending.flow, transport.is_reliable(), branch, method, pending.bytes.clone())
             .map_err(|_| LegError::Full)?;
         self.pending.insert(client, pending);
         Ok(client)
@@ -92,12 +73,15 @@ impl UserAgent {
         pending: &Pending,
         response: &Message,
     ) -> Option<ClientId> {
-        if pending.attempts >= MOST_ATTEMPTS {
-            return None;
-        }
         let request = Message::parse(pending.bytes.clone(), &Limits::default()).ok()?;
         let account = self.accounts.get_mut(&pending.account?)?;
-        let answer = account.answer(response, &request, &mut self.entropy).ok()?;
+        let mut attempt = pending.attempt;
+        let challenges = [Place::Server, Place::Proxy].into_iter().flat_map(|place| {
+            response.headers(Name::new(place.challenge_header())).map(move |value| (place, value))
+        });
+        account.challenged(&mut attempt, challenges, &mut self.entropy).ok()?;
+        let uri = request.request_uri().unwrap_or_default();
+        let answers = account.authorize(&mut attempt, request.method().as_str(), uri, request.body());
         let branch = layer.next_branch();
         let (transport, sent_by) = self.local(pending.flow);
         let cseq = request.cseq().number.wrapping_add(1);
@@ -107,28 +91,32 @@ impl UserAgent {
             .replace(Name::CSeq, format_args!("{cseq} {}", request.method()))
             .remove(Name::Authorization)
             .remove(Name::ProxyAuthorization);
-        for line in answer.lines() {
-            again = again.header(line.name(), line.value());
+        for (place, value) in &answers {
+            again = again.header(Name::new(place.credentials_header()), value);
         }
         let bytes = again.finish();
         if let Some(leg) = pending.purpose.leg().and_then(|id| self.legs.get_mut(id)) {
             if let Some(dialog) = &mut leg.dialog {
-                dialog.raise_local_cseq(cseq);
+                dialog.raise_cseq(cseq);
             }
         }
-        self.again(now, layer, pending, pending.flow, bytes, pending.attempts + 1)
+        self.again(now, layer, pending, pending.flow, branch, attempt, bytes)
     }
 
     /// Sends a request again by datagram after its stream could not be had (RFC 3261 18.1.1).
-    pub(super) fn by_datagram(&mut self, now: Time, layer: &mut Layer, pending: &Pending) -> Option<ClientId> {
+    pub(super) fn by_datagram(
+        &mut self,
+        now: Time,
+        layer: &mut Layer,
+        pending: &Pending,
+    ) -> Option<ClientId> {
         let flow = pending.instead?;
         let request = Message::parse(pending.bytes.clone(), &Limits::default()).ok()?;
         let (transport, sent_by) = self.local(flow);
-        let bytes = Forward::new(&request)
-            .remove(Name::Via)
-            .push_via(transport.via_name(), sent_by, layer.next_branch())
-            .finish();
-        self.again(now, layer, pending, flow, bytes, pending.attempts)
+        let branch = layer.next_branch();
+        let bytes =
+            Forward::new(&request).remove(Name::Via).push_via(transport.via_name(), sent_by, branch).finish();
+        self.again(now, layer, pending, flow, branch, pending.attempt, bytes)
     }
 
     /// Sends an INVITE again to where a 3xx points (RFC 3261 8.1.3.4).
@@ -142,34 +130,32 @@ impl UserAgent {
     ) -> Option<ClientId> {
         let request = Message::parse(pending.bytes.clone(), &Limits::default()).ok()?;
         let (transport, sent_by) = self.local(flow);
+        let branch = layer.next_branch();
         let cseq = request.cseq().number.wrapping_add(1);
         let bytes = Forward::new(&request)
             .request_uri(uri)
             .remove(Name::Via)
-            .push_via(transport.via_name(), sent_by, layer.next_branch())
+            .push_via(transport.via_name(), sent_by, branch)
             .replace(Name::CSeq, format_args!("{cseq} {}", request.method()))
             .finish();
-        self.again(now, layer, pending, flow, bytes, pending.attempts)
+        self.again(now, layer, pending, flow, branch, pending.attempt, bytes)
     }
 
+    #[allow(clippy::too_many_arguments)]
     fn again(
         &mut self,
         now: Time,
         layer: &mut Layer,
         pending: &Pending,
         flow: Flow,
+        branch: Branch,
+        attempt: auth::Attempt,
         bytes: Bytes,
-        attempts: u8,
     ) -> Option<ClientId> {
-        let next = Pending {
-            purpose: pending.purpose,
-            account: pending.account,
-            flow,
-            instead: None,
-            bytes,
-            attempts,
-        };
-        let client = self.start(now, layer, next).ok()?;
+        let Pending { purpose, account, .. } = *pending;
+        let next = Pending { purpose, account, flow, instead: None, bytes, attempt };
+        let method = Message::parse(next.bytes.clone(), &Limits::default()).ok()?;
+        let client = self.start(now, layer, method.method(), branch, next).ok()?;
         let leg = pending.purpose.leg().and_then(|id| self.legs.get_mut(id));
         match leg.map(|leg| (&mut leg.state, &mut leg.exchange)) {
             Some((State::Inviting { client: old, .. } | State::HangingUp { client: old }, _))
@@ -203,7 +189,10 @@ impl UserAgent {
             State::Accepted { ok, .. } => {
                 self.timers.cancel(ok.timer);
             }
-            State::Inviting { .. } | State::Confirmed | State::HangingUp { .. } => {}
+            State::Inviting { .. }
+            | State::Redirected { .. }
+            | State::Confirmed
+            | State::HangingUp { .. } => {}
         }
         match &leg.exchange {
             Exchange::OursAgain { timer, .. } => {
@@ -225,19 +214,7 @@ impl UserAgent {
     }
 }
 
-impl Purpose {
-    pub(super) const fn leg(self) -> Option<LegId> {
-        match self {
-            Self::Invite(leg) | Self::Offer(leg) | Self::Bye(leg) | Self::Within(leg) => Some(leg),
-            Self::Farewell | Self::Outside => None,
-        }
-    }
-}
-
 /// Whether a response asks for credentials.
 pub(super) fn is_challenge(response: &Message) -> bool {
     matches!(response.status(), Some(401 | 407)) && response.method() != Method::Ack
 }
-
-#[allow(unused_imports)]
-use auth as _;
