@@ -4,3 +4,4 @@
 pub mod audio;
 pub mod codec;
 pub mod control;
+pub mod sdp;
