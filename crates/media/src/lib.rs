@@ -4,4 +4,5 @@
 pub mod audio;
 pub mod codec;
 pub mod control;
+pub mod negotiate;
 pub mod sdp;

@@ -16,6 +16,9 @@ pub const MAX_MEDIA: usize = 32;
 /// Formats of an m-line that are read; what follows is left out.
 pub const MAX_FORMATS: usize = 64;
 
+/// Octets of a name, a protocol or a format in an m-line: no registered one has half as many.
+const MAX_TOKEN: usize = 64;
+
 /// The kinds of media that an offer wants: what the call is announced with.
 ///
 /// # Errors
@@ -32,6 +35,7 @@ impl Session {
     pub fn parse(sdp: &[u8]) -> Result<Self, SdpError> {
         check_bounds(sdp)?;
         let parsed = grammar::Session::parse(sdp)?;
+        check_media_lines(sdp, &parsed.medias)?;
         let origin = Origin {
             session_id: parsed.origin.sess_id,
             version: parsed.origin.sess_version,
@@ -64,6 +68,20 @@ fn check_bounds(sdp: &[u8]) -> Result<(), SdpError> {
         return Err(SdpError::TooManyMedia { limit: MAX_MEDIA });
     }
     Ok(())
+}
+
+/// What a rejection repeats must be there, and be short enough to keep.
+fn check_media_lines(sdp: &[u8], media: &[grammar::Media]) -> Result<(), SdpError> {
+    let usable = |token: &str| (1..=MAX_TOKEN).contains(&token.len());
+    let bad = media.iter().position(|media| {
+        let format = media.fmt.split_ascii_whitespace().next().unwrap_or("");
+        !(usable(&media.media) && usable(&media.proto) && usable(format))
+    });
+    let Some(index) = bad else { return Ok(()) };
+    let media_lines =
+        sdp.split(|octet| *octet == b'\n').enumerate().filter(|(_, line)| line.starts_with(b"m="));
+    let line = media_lines.map(|(number, _)| number + 1).nth(index).unwrap_or(0);
+    Err(SdpError::Line { line, expected: "kind, port, protocol and a format, each of at most 64 octets" })
 }
 
 /// What the session says for every m-line.
@@ -323,6 +341,10 @@ m=hologram 9 TCP/HG a b
             ("v=0\nm=audio -1 RTP/AVP 0\n", line(2, "Media port")),
             ("v=0\nm=audio 1 RTP/AVP\n", line(2, "Media fmt")),
             ("v=0\nm=audio\n", line(2, "Media port")),
+            (
+                "v=0\nm=a 1 b c\nm= 1 RTP/AVP 0\n",
+                line(3, "kind, port, protocol and a format, each of at most 64 octets"),
+            ),
             ("v=0\nc=IN IP4\n", line(2, "Connection connection-address")),
             ("v=0\nr=1 2 3\n", line(2, "t= before r=")),
             ("v=0\ns=a\ns=b\n", SdpError::Repeated { line: 3 }),
