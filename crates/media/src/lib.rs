@@ -3,3 +3,6 @@
 
 pub mod codec;
 pub mod control;
+pub mod jitter;
+pub mod rtcp;
+pub mod rtp;
