@@ -3,6 +3,7 @@
 
 pub mod codec;
 pub mod control;
+pub mod dtmf;
 pub mod jitter;
 pub mod rtcp;
 pub mod rtp;

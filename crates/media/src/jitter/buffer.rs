@@ -165,7 +165,14 @@ impl JitterBuffer {
     }
 
     /// Takes a packet: its unwrapped sequence number, its timestamp, its payload of `samples` samples.
-    pub fn insert(&mut self, now: Time, index: u64, timestamp: u32, payload: &[u8], samples: usize) -> Inserted {
+    pub fn insert(
+        &mut self,
+        now: Time,
+        index: u64,
+        timestamp: u32,
+        payload: &[u8],
+        samples: usize,
+    ) -> Inserted {
         if samples == 0 || payload.len() > MAX_PAYLOAD {
             return Inserted::Late;
         }
@@ -220,7 +227,8 @@ impl JitterBuffer {
         slot.samples = samples;
         slot.payload.clear();
         slot.payload.extend_from_slice(payload);
-        self.next = if matches!(self.state, State::Filling { .. }) { self.next.min(index) } else { self.next };
+        self.next =
+            if matches!(self.state, State::Filling { .. }) { self.next.min(index) } else { self.next };
         self.newest = self.newest.max(index);
         self.end = self.end.max(start + samples);
         Inserted::Kept
@@ -507,8 +515,9 @@ mod tests {
     #[test]
     fn a_timestamp_that_jumps_begins_anew() {
         let arrivals: Vec<_> = (0..100).map(|n| (n * 20, n)).collect();
-        let line =
-            Line::run_with(&arrivals, 2_200, |n| (n as u32 * 160).wrapping_add(if n >= 50 { 1 << 31 } else { 7 }));
+        let line = Line::run_with(&arrivals, 2_200, |n| {
+            (n as u32 * 160).wrapping_add(if n >= 50 { 1 << 31 } else { 7 })
+        });
         assert!(line.numbers().len() >= 98, "{} of 100 played", line.numbers().len());
     }
 

@@ -124,7 +124,8 @@ mod tests {
 
     #[test]
     fn what_is_written_reads_back() {
-        let on_us = Some(RemoteReport { fraction_lost: 51, lost: 7, jitter: 3, last_report: 42, delay: 65_536 });
+        let on_us =
+            Some(RemoteReport { fraction_lost: 51, lost: 7, jitter: 3, last_report: 42, delay: 65_536 });
         let sr = Received::read(&report(true, false), 2).unwrap();
         assert_eq!(sr, Received { ssrc: 1, sender_report: Some(0x5678_9abc), on_us, bye: false });
         let rr = Received::read(&report(false, true), 2).unwrap();

@@ -146,8 +146,7 @@ mod tests {
 
         let mut buffer = [0; MAX_REPORT];
         let mut none = Reception::new();
-        let len =
-            ours.report(start, false, &our_sender, &mut none, &mut entropy, &mut buffer).unwrap();
+        let len = ours.report(start, false, &our_sender, &mut none, &mut entropy, &mut buffer).unwrap();
         let arrives = start + Duration::from_millis(30);
         theirs.take(arrives, &Received::read(&buffer[..len], their_sender.ssrc()).unwrap());
         let answers = arrives + Duration::from_millis(700);
@@ -169,9 +168,8 @@ mod tests {
         let sender = RtpSender::new(Time::ZERO, 8_000, &mut entropy);
         let mut buffer = [0; MAX_REPORT];
         let now = session.next();
-        let len = session
-            .report(now, false, &sender, &mut Reception::new(), &mut entropy, &mut buffer)
-            .unwrap();
+        let len =
+            session.report(now, false, &sender, &mut Reception::new(), &mut entropy, &mut buffer).unwrap();
         assert_eq!(Received::read(&buffer[..len], 0).unwrap().sender_report, None);
         assert!(session.next() > now + INTERVAL / 3 && session.next() < now + INTERVAL * 2);
     }

@@ -88,7 +88,14 @@ impl RtpSender {
     }
 
     /// The header of the next packet of our own.
-    pub fn next(&mut self, now: Time, marker: bool, payload_type: u8, timestamp: u32, octets: usize) -> Header {
+    pub fn next(
+        &mut self,
+        now: Time,
+        marker: bool,
+        payload_type: u8,
+        timestamp: u32,
+        octets: usize,
+    ) -> Header {
         let sequence = self.next_sequence;
         self.relay(now, marker, payload_type, sequence, timestamp, octets)
     }
