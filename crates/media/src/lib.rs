@@ -8,3 +8,4 @@ pub mod dtmf;
 pub mod jitter;
 pub mod rtcp;
 pub mod rtp;
+pub mod stream;

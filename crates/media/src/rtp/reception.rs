@@ -212,7 +212,7 @@ impl Reception {
         current.expected_prior = current.expected();
         current.received_prior = current.received;
         let lost = expected.saturating_sub(received);
-        let fraction = if expected == 0 { 0 } else { (lost * 256 / expected).min(255) as u8 };
+        let fraction = (lost * 256).checked_div(expected).unwrap_or(0).min(255) as u8;
         LossSince { fraction, cumulative: current.lost().min(0x7f_ffff) as u32 }
     }
 }
