@@ -4,5 +4,10 @@
 pub mod audio;
 pub mod codec;
 pub mod control;
+pub mod dtmf;
+pub mod jitter;
 pub mod negotiate;
+pub mod rtcp;
+pub mod rtp;
 pub mod sdp;
+pub mod stream;
