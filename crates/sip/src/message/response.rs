@@ -1,6 +1,5 @@
 //! Building responses from the request they answer.
 
-use super::index::Field;
 use super::method::Method;
 use super::name::Name;
 use super::reason::reason_phrase;
@@ -105,16 +104,14 @@ impl<'m, 'b> Response<'m, 'b> {
 
     /// RFC 3261 12.1.1; also for NOTIFY and SUBSCRIBE (RFC 6665) and REFER (RFC 3515).
     fn sets_up_dialog(&self) -> bool {
-        let method = matches!(
-            self.request.method(),
-            Method::Invite | Method::Subscribe | Method::Refer | Method::Notify
-        );
-        method && (101..300).contains(&self.status)
+        let method = self.request.method();
+        matches!(method, Method::Invite | Method::Subscribe | Method::Refer | Method::Notify)
+            && (101..300).contains(&self.status)
     }
 
     fn copy(&self, buf: &mut BytesMut, name: Name<'_>) {
         for field in self.request.fields(name) {
-            put_line(buf, self.request, field);
+            buf.put_slice(self.request.line(field));
         }
     }
 
@@ -124,7 +121,7 @@ impl<'m, 'b> Response<'m, 'b> {
             Some(tag) if self.status > 100 && self.request.to_tag().is_none() => {
                 put_field(buf, Name::To, format_args!("{};tag={tag}", self.request.text(field.value)));
             }
-            _ => put_line(buf, self.request, field),
+            _ => buf.put_slice(self.request.line(field)),
         }
     }
 
@@ -132,18 +129,10 @@ impl<'m, 'b> Response<'m, 'b> {
         for (n, field) in self.request.fields(Name::Via).enumerate() {
             match self.source {
                 Some(source) if n == 0 => put_top_via(buf, self.request.text(field.value), source),
-                _ => put_line(buf, self.request, field),
+                _ => buf.put_slice(self.request.line(field)),
             }
         }
     }
-}
-
-/// Writes a header field line of the request as it came.
-fn put_line(buf: &mut BytesMut, request: &Message, field: &Field) {
-    buf.put_slice(request.text(field.name).as_bytes());
-    buf.put_slice(b": ");
-    buf.put_slice(request.text(field.value).as_bytes());
-    buf.put_slice(b"\r\n");
 }
 
 /// Writes a Via line with `received` and `rport` in its first value.

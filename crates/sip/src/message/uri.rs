@@ -69,11 +69,10 @@ impl<'a> Host<'a> {
         if name.is_empty() {
             return fail(start, "a host name or address");
         }
-        // RFC 3261 25.1: the top label of a name starts with a letter, so what ends in a digit after dots is an address.
-        if name.as_bytes().first().is_some_and(u8::is_ascii_digit) {
-            if let Ok(address) = name.parse() {
-                return Ok(Self::V4(address));
-            }
+        if name.as_bytes().first().is_some_and(u8::is_ascii_digit)
+            && let Ok(address) = name.parse()
+        {
+            return Ok(Self::V4(address));
         }
         Ok(Self::Name(name))
     }
@@ -383,19 +382,22 @@ pub fn unescape(text: &str) -> Option<Cow<'_, str>> {
 }
 
 fn unescaped_bytes(text: &str) -> impl Iterator<Item = u8> + '_ {
+    octets(text).map(|(octet, _)| octet)
+}
+
+/// The octets of a text with `%xx` resolved, and whether each stood escaped.
+fn octets(text: &str) -> impl Iterator<Item = (u8, bool)> + '_ {
     let mut rest = text.as_bytes();
     std::iter::from_fn(move || {
+        if let [b'%', high, low, tail @ ..] = rest
+            && let (Some(high), Some(low)) = (hex(*high), hex(*low))
+        {
+            rest = tail;
+            return Some((high << 4 | low, true));
+        }
         let (first, tail) = rest.split_first()?;
         rest = tail;
-        if *first == b'%' {
-            if let [high, low, tail @ ..] = tail {
-                if let (Some(high), Some(low)) = (hex(*high), hex(*low)) {
-                    rest = tail;
-                    return Some(high << 4 | low);
-                }
-            }
-        }
-        Some(*first)
+        Some((*first, false))
     })
 }
 
@@ -438,19 +440,7 @@ fn same_escaped(a: &str, b: &str) -> bool {
 
 /// Octets, with a mark on those that stand escaped and are reserved.
 fn canonical(text: &str) -> impl Iterator<Item = (u8, bool)> + '_ {
-    let mut rest = text.as_bytes();
-    std::iter::from_fn(move || {
-        let (first, tail) = rest.split_first()?;
-        rest = tail;
-        if let (b'%', [high, low, tail @ ..]) = (first, tail) {
-            if let (Some(high), Some(low)) = (hex(*high), hex(*low)) {
-                rest = tail;
-                let c = high << 4 | low;
-                return Some((c, b";/?:@&=+$,%".contains(&c)));
-            }
-        }
-        Some((*first, false))
-    })
+    octets(text).map(|(octet, escaped)| (octet, escaped && b";/?:@&=+$,%".contains(&octet)))
 }
 
 fn same_ignoring_case(a: &str, b: &str) -> bool {

@@ -221,12 +221,19 @@ impl Message {
     pub(crate) fn fields<'s>(&'s self, name: Name<'_>) -> impl Iterator<Item = &'s Field> + use<'s> {
         let name = name.normalized();
         let id = name.id();
-        // Names without a number are compared by text; the copy outlives the borrowed name.
-        let text: Option<Box<str>> = (id == UNKNOWN).then(|| name.as_str().into());
-        self.index.fields.iter().filter(move |field| {
-            field.id == id
-                && text.as_deref().is_none_or(|text| self.text(field.name).eq_ignore_ascii_case(text))
-        })
+        let same = move |field: &Field, text: &str| {
+            field.id == id && (id != UNKNOWN || self.text(field.name).eq_ignore_ascii_case(text))
+        };
+        let first = self.index.fields.iter().position(|field| same(field, name.as_str()));
+        let rest = first.and_then(|n| self.index.fields.get(n..)).unwrap_or_default();
+        // The name may be short-lived; that of the first field found lives as long as the message.
+        let text = rest.first().map_or("", |field| self.text(field.name));
+        rest.iter().filter(move |field| same(field, text))
+    }
+
+    /// A header field line as it came, with its line end.
+    pub(crate) fn line(&self, field: &Field) -> &[u8] {
+        self.bytes.get(usize::from(field.name.start)..usize::from(field.end)).unwrap_or_default()
     }
 
     pub(crate) fn text(&self, span: Span) -> &str {
