@@ -3,5 +3,6 @@
 
 pub mod auth;
 pub mod cause;
+pub mod dialog;
 pub mod message;
 pub mod registration;
