@@ -5,4 +5,5 @@ pub mod auth;
 pub mod cause;
 pub mod dialog;
 pub mod message;
+pub mod refer;
 pub mod registration;
