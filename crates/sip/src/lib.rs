@@ -3,6 +3,7 @@
 
 pub mod auth;
 pub mod cause;
+pub mod compat;
 pub mod dialog;
 pub mod message;
 pub mod refer;
