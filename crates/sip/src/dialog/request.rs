@@ -37,7 +37,8 @@ impl Dialog {
         self.numbered(Method::Ack, invite_cseq, via)
     }
 
-    fn numbered(
+    /// A request with a CSeq number that was taken before.
+    pub(crate) fn numbered(
         &self,
         method: Method<'_>,
         cseq: u32,

@@ -214,10 +214,29 @@ impl Dialog {
     }
 
     /// The next CSeq number for a request of ours.
-    pub(super) fn next_cseq(&mut self) -> u32 {
+    pub(crate) fn next_cseq(&mut self) -> u32 {
         // RFC 3261 8.1.1.5: below 2^31.
         self.local_cseq = (self.local_cseq + 1) & 0x7fff_ffff;
         self.local_cseq
+    }
+
+    /// A request was sent again with this CSeq number, for credentials or because it was redirected.
+    pub(crate) fn raise_cseq(&mut self, cseq: u32) {
+        self.local_cseq = self.local_cseq.max(cseq);
+    }
+
+    /// The dialog of a 2xx to an INVITE of ours that nobody remembers: enough for ACK and BYE.
+    pub(crate) fn of_stray(response: &Message) -> Option<Self> {
+        let (from, to) = (response.from(), response.to());
+        let target = contact(response)?;
+        Some(Self {
+            target: target.into(),
+            routes: route_set(response, Order::Reversed).ok()?,
+            local_cseq: response.cseq().number,
+            role: Role::Client,
+            stage: Stage::Confirmed,
+            ..Self::identified(response.call_id(), from.tag().unwrap_or(""), to.tag().unwrap_or(""), from, to)
+        })
     }
 
     /// As client: a 2xx to the request that made this early dialog has come. The route set is taken from it
