@@ -5,4 +5,5 @@ pub mod audio;
 pub mod codec;
 pub mod control;
 pub mod negotiate;
+pub mod quality;
 pub mod sdp;
