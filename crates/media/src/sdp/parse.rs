@@ -55,23 +55,17 @@ fn check_bounds(sdp: &[u8]) -> Result<(), SdpError> {
     if sdp.len() > MAX_SIZE {
         return Err(SdpError::TooLong { size: sdp.len(), limit: MAX_SIZE });
     }
-    let (mut lines, mut media) = (0, 0);
-    for line in sdp.split(|octet| *octet == b'\n') {
-        lines += 1;
-        media += usize::from(line.starts_with(b"m="));
-    }
-    // What follows the last line end is no line.
-    if lines > MAX_LINES + 1 {
+    if sdp.iter().filter(|octet| **octet == b'\n').count() > MAX_LINES {
         return Err(SdpError::TooManyLines { limit: MAX_LINES });
-    }
-    if media > MAX_MEDIA {
-        return Err(SdpError::TooManyMedia { limit: MAX_MEDIA });
     }
     Ok(())
 }
 
-/// What a rejection repeats must be there, and be short enough to keep.
+/// m-lines are kept for the life of a dialog: few, and with short fields that are there.
 fn check_media_lines(sdp: &[u8], media: &[grammar::Media]) -> Result<(), SdpError> {
+    if media.len() > MAX_MEDIA {
+        return Err(SdpError::TooManyMedia { limit: MAX_MEDIA });
+    }
     let usable = |token: &str| (1..=MAX_TOKEN).contains(&token.len());
     let bad = media.iter().position(|media| {
         let format = media.fmt.split_ascii_whitespace().next().unwrap_or("");
@@ -183,8 +177,8 @@ fn read_media(parsed: grammar::Media, defaults: &Defaults) -> Media {
         let Some(known) = Attribute::of(&attribute.attribute) else { continue };
         match known {
             Attribute::Direction(direction) => media.direction = direction,
-            Attribute::Rtpmap => read_rtpmap(&mut media.formats, attribute.value.as_deref()),
-            Attribute::Fmtp => read_fmtp(&mut media.formats, attribute.value.as_deref()),
+            Attribute::Rtpmap => read_rtpmap(&mut media.formats, attribute.value),
+            Attribute::Fmtp => read_fmtp(&mut media.formats, attribute.value),
             Attribute::PacketTime => media.packet_time = milliseconds(&attribute).or(media.packet_time),
             Attribute::MaxPacketTime => media.max_packet_time = milliseconds(&attribute),
             Attribute::Rtcp => media.rtcp = attribute.value.as_deref().and_then(read_rtcp),
@@ -214,32 +208,39 @@ fn payload_type(text: &str) -> Option<u8> {
     text.parse().ok().filter(|number| *number < 128)
 }
 
-/// Splits `96 rest` and finds the format that it is about.
-fn format_of<'a, 'v>(formats: &'a mut [Format], value: Option<&'v str>) -> Option<(&'a mut Format, &'v str)> {
-    let (number, rest) = value?.trim_ascii_start().split_once(' ')?;
+/// Splits `96 rest`: the format that it is about, and where the rest begins.
+fn format_of<'a>(formats: &'a mut [Format], value: &str) -> Option<(&'a mut Format, usize)> {
+    let (number, rest) = value.split_once(' ')?;
     let number = payload_type(number)?;
     let format = formats.iter_mut().find(|format| format.payload_type == number)?;
-    Some((format, rest.trim_ascii()))
+    Some((format, value.len() - rest.trim_ascii_start().len()))
 }
 
-/// `rtpmap:96 L16/16000/1`
-fn read_rtpmap(formats: &mut [Format], value: Option<&str>) {
-    let Some((format, encoding)) = format_of(formats, value) else { return };
-    let mut parts = encoding.split('/');
+/// `rtpmap:96 L16/16000/1`; the text becomes the name.
+fn read_rtpmap(formats: &mut [Format], value: Option<String>) {
+    let Some(mut value) = value else { return };
+    let Some((format, start)) = format_of(formats, &value) else { return };
+    let mut parts = value.get(start..).unwrap_or("").trim_ascii_end().split('/');
     let (Some(name), Some(rate)) = (parts.next(), parts.next().and_then(|rate| rate.parse().ok())) else {
         return;
     };
     let channels = parts.next().map_or(Some(1), |channels| channels.parse().ok());
     // The first rtpmap of a payload type counts.
     if let (Some(channels), None) = (channels, &format.encoding) {
-        format.encoding = Some(Encoding { name: name.to_owned(), rate, channels });
+        let end = start + name.len();
+        value.truncate(end);
+        value.drain(..start);
+        format.encoding = Some(Encoding { name: value, rate, channels });
     }
 }
 
-/// `fmtp:101 0-16`
-fn read_fmtp(formats: &mut [Format], value: Option<&str>) {
-    if let Some((format, parameters)) = format_of(formats, value) {
-        format.parameters.get_or_insert_with(|| parameters.to_owned());
+/// `fmtp:101 0-16`; the text becomes the parameters.
+fn read_fmtp(formats: &mut [Format], value: Option<String>) {
+    let Some(mut value) = value else { return };
+    let Some((format, start)) = format_of(formats, &value) else { return };
+    if format.parameters.is_none() {
+        value.drain(..start);
+        format.parameters = Some(value);
     }
 }
 
