@@ -1,6 +1,7 @@
 //! The lines of a body: a letter, an equals sign, a value (RFC 8866 5).
 
 use super::error::SdpError;
+use memchr::{memchr_iter, memchr2};
 
 /// One line.
 #[derive(Clone, Copy)]
@@ -27,20 +28,24 @@ impl<'a> Line<'a> {
 
 /// The lines of a body. Ends are CRLF or LF; empty lines are left out.
 pub(super) fn lines(body: &str) -> impl Iterator<Item = Result<Line<'_>, SdpError>> {
-    body.split('\n').enumerate().filter_map(|(index, line)| {
+    let ends = memchr_iter(b'\n', body.as_bytes()).chain(std::iter::once(body.len()));
+    let mut start = 0;
+    ends.enumerate().filter_map(move |(index, end)| {
+        let line = body.get(start..end).unwrap_or("");
+        start = end + 1;
         let line = line.strip_suffix('\r').unwrap_or(line);
-        if line.is_empty() {
-            return None;
+        if line.is_empty() { None } else { Some(read_line(index + 1, line)) }
+    })
+}
+
+fn read_line(number: usize, line: &str) -> Result<Line<'_>, SdpError> {
+    match (line.as_bytes(), line.get(2..)) {
+        ([letter, b'=', rest @ ..], Some(value)) if memchr2(0, b'\r', rest).is_none() => {
+            Ok(Line { number, letter: *letter, value })
         }
-        let number = index + 1;
-        let wrong = SdpError::Line {
+        _ => Err(SdpError::Line {
             line: number,
             expected: "a letter, '=' and text without NUL or CR (RFC 8866 5)",
-        };
-        let value = line.get(2..).filter(|value| !value.bytes().any(|octet| octet == 0 || octet == b'\r'));
-        Some(match (line.as_bytes(), value) {
-            ([letter, b'=', ..], Some(value)) => Ok(Line { number, letter: *letter, value }),
-            _ => Err(wrong),
-        })
-    })
+        }),
+    }
 }

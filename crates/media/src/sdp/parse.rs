@@ -72,7 +72,7 @@ fn check_bounds(sdp: &[u8]) -> Result<&str, SdpError> {
     if sdp.len() > MAX_SIZE {
         return Err(SdpError::TooLong { size: sdp.len(), limit: MAX_SIZE });
     }
-    if sdp.iter().filter(|octet| **octet == b'\n').count() > MAX_LINES {
+    if memchr::memchr_iter(b'\n', sdp).count() > MAX_LINES {
         return Err(SdpError::TooManyLines { limit: MAX_LINES });
     }
     std::str::from_utf8(sdp).map_err(|error| SdpError::Encoding { at: error.valid_up_to() })
