@@ -582,6 +582,16 @@ fn nothing_to_offer_is_said() {
     assert_eq!(error, NegotiateError::NothingToOffer);
 }
 
+#[test]
+fn an_offer_asks_for_a_packet_time_that_can_be() {
+    for (wished, asked) in [(0, 10), (20, 20), (35, 30), (5_000, 160)] {
+        let packet_time = std::time::Duration::from_millis(wished);
+        let odd = Capabilities { packet_time, ..capabilities() };
+        let offer = MediaSession::new(1).offer(&odd, ours(), Direction::SendRecv).unwrap();
+        assert!(text(&offer).contains(&format!("a=ptime:{asked}\r\n")), "{wished}");
+    }
+}
+
 /// Holding and being held are independent (RFC 6337 5.3): every step of a call that both sides hold and retrieve.
 #[test]
 fn each_side_holds_and_retrieves() {

@@ -169,9 +169,9 @@ impl MediaSession {
         for codec in in_use.into_iter().chain(others) {
             list.add(Payload::Codec(codec), self.numbers.number(Payload::Codec(codec)));
         }
-        if list.payloads.is_empty() {
+        let Some((Payload::Codec(preferred), _)) = list.payloads.first().copied() else {
             return Err(NegotiateError::NothingToOffer);
-        }
+        };
         for rate in [8_000, 16_000] {
             if capabilities.digits && list.has_rate(rate) {
                 list.add(Payload::Digits(rate), self.numbers.number(Payload::Digits(rate)));
@@ -182,7 +182,7 @@ impl MediaSession {
         let own = OwnMedia {
             rtp,
             list: &list,
-            packet_time: capabilities.packet_time,
+            packet_time: capabilities.packet_time_for(preferred, None, None),
             rtcp_mux: capabilities.rtcp_mux,
             direction: wanted,
         };
