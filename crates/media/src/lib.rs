@@ -4,6 +4,11 @@
 pub mod audio;
 pub mod codec;
 pub mod control;
+pub mod dtmf;
+pub mod jitter;
 pub mod negotiate;
 pub mod quality;
+pub mod rtcp;
+pub mod rtp;
 pub mod sdp;
+pub mod stream;
