@@ -102,7 +102,9 @@ fn states() -> Vec<(&'static str, Bench)> {
     ]
 }
 
-fn inputs() -> Vec<(&'static str, fn(&mut Bench) -> Vec<Output>)> {
+type Give = fn(&mut Bench) -> Vec<Output>;
+
+fn inputs() -> Vec<(&'static str, Give)> {
     vec![
         ("Start", |b| b.give(Input::Start)),
         ("Stop", |b| b.give(Input::Stop)),
