@@ -117,6 +117,17 @@ pub(crate) fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&b))
 }
 
+/// Whether `inner` can stand between quotes as it is: no control characters, every quote and every backslash escaped.
+pub(crate) fn is_quotable(inner: &str) -> bool {
+    let mut bytes = inner.bytes();
+    while let Some(byte) = bytes.next() {
+        if byte == b'"' || byte == b'\\' && bytes.next().is_none() {
+            return false;
+        }
+    }
+    is_clean(inner)
+}
+
 /// Whether `text` can stand in a header: no control characters.
 pub(crate) fn is_clean(text: &str) -> bool {
     !text.chars().any(|c| c.is_control() && c != '\t')
@@ -148,6 +159,29 @@ pub(crate) const fn hex_digit(value: u8) -> u8 {
     }
 }
 
+/// Broken variants of `sample` for tests: octets flipped, cut out, doubled, put in.
+#[cfg(test)]
+pub(crate) fn broken<'a>(
+    sample: &'a str,
+    entropy: &'a mut hookswitch_machine::Entropy,
+) -> impl Iterator<Item = String> + 'a {
+    const SALT: &[u8] = b"\"\\<>;,=:@?&% \t\r\n\0\xc3\xff0Az";
+    (0..2_000).map(move |_| {
+        let mut bytes = sample.as_bytes().to_vec();
+        for _ in 0..=entropy.below(4) {
+            let at = entropy.below(bytes.len() as u64 + 1) as usize;
+            let salt = SALT[entropy.below(SALT.len() as u64) as usize];
+            match entropy.below(4) {
+                0 => bytes.insert(at, salt),
+                1 if at < bytes.len() => bytes[at] = salt,
+                2 => bytes.truncate(at),
+                _ => bytes.extend_from_within(at..),
+            }
+        }
+        String::from_utf8_lossy(&bytes).into_owned()
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -177,6 +211,16 @@ mod tests {
         let mut quoted = String::new();
         push_quoted(&mut quoted, "a\r\nVia: x");
         assert_eq!(quoted, "\"aVia: x\"");
+    }
+
+    #[test]
+    fn only_well_formed_inner_text_can_be_echoed() {
+        for good in ["", "a", r#"a \" b"#, r"\\", "a\tb"] {
+            assert!(is_quotable(good), "{good}");
+        }
+        for bad in ["\"", "a\"b", "\\", r"a\\\", "a\r\nb"] {
+            assert!(!is_quotable(bad), "{bad}");
+        }
     }
 
     #[test]
