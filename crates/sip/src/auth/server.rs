@@ -146,7 +146,7 @@ impl Server {
         })
     }
 
-    /// Checks the credentials headers of a request. `account` is asked for the name given and the algorithm (without `-sess`).
+    /// Checks the credentials headers of a request; not of ACK and CANCEL, which cannot be challenged (RFC 3261 22.1). `account` is asked for the name given and the algorithm (without `-sess`).
     pub fn check<'v, 'k>(
         &mut self,
         now: Time,

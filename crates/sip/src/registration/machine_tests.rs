@@ -1,4 +1,5 @@
 use super::*;
+use crate::auth::Refused;
 use std::time::Duration;
 
 const CHALLENGE: &str = "Digest realm=\"a\", nonce=\"n1\", qop=\"auth\"";
