@@ -11,6 +11,9 @@ mod events;
 mod machine;
 mod policy;
 
+#[cfg(test)]
+mod exchange_tests;
+
 pub use answer::{Answer, Granted};
 pub use events::{Cause, Input, Output, Register, StateName};
 pub use machine::Registration;
