@@ -9,7 +9,6 @@
 #![allow(clippy::disallowed_methods)]
 
 use hookswitch_machine::{Input, Machine, Output, Time, Transport};
-use hookswitch_runtime::transport::{Framed, Framing, Malformed};
 use hookswitch_runtime::{Bound, Clock, Driver, Listen, Options, Sink};
 use std::collections::VecDeque;
 use std::error::Error;
@@ -47,16 +46,6 @@ struct Nowhere;
 impl Sink<Echo> for Nowhere {
     fn event(&self, (): ()) {}
     fn media(&self, (): ()) {}
-}
-
-struct NoStreams;
-
-impl Framing for NoStreams {
-    fn push(&mut self, _: &[u8]) {}
-
-    fn next(&mut self) -> Option<Result<Framed, Malformed>> {
-        None
-    }
 }
 
 /// Nanoseconds of CPU that all threads of this process have used.
@@ -118,9 +107,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let to = bound.endpoints()[0].advertised;
     let mut options = Options::default();
     options.gather = Duration::from_micros(gather);
-    let running = Driver::new(bound, Clock::start(), || Box::new(NoStreams))
-        .options(options)
-        .start(vec![(Echo::default(), Nowhere)])?;
+    let running =
+        Driver::new(bound, Clock::start()).options(options).start(vec![(Echo::default(), Nowhere)])?;
 
     let before = cpu();
     let begin = Instant::now();

@@ -114,7 +114,7 @@ fn numeric_hosts_are_answered_at_once() {
 fn one_machine_per_shard_is_asked_for() {
     let listen = [Listen::on(Transport::Udp, "127.0.0.1:0".parse().unwrap())];
     let bound = Bound::open(&listen, 2).unwrap();
-    let driver = Driver::new(bound, Clock::start(), || Box::new(common::Lines::default()));
+    let driver = Driver::new(bound, Clock::start());
     let error = driver.start::<common::Echo, common::Tell>(Vec::new()).unwrap_err();
     assert!(matches!(error, StartError::Shards { machines: 0, shards: 2 }), "{error}");
 }

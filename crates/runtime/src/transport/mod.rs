@@ -12,6 +12,6 @@ pub(crate) mod udp;
 
 pub use bound::{BindError, Bound, Listen};
 pub(crate) use steer::Steer;
-pub use tcp::{Framed, Framing, Malformed, StreamOptions};
+pub use tcp::StreamOptions;
 #[cfg(doc)]
 use {command::Command, hookswitch_machine::Endpoint};

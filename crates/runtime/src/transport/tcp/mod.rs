@@ -1,19 +1,17 @@
 //! Streams: listeners, and connections in both directions.
 //!
 //! Everything here runs on one thread and shares its state without locks. The [`Hub`] knows all connections (`table.rs`:
-//! numbers, limits); a task owns each of them (`connection.rs`): it frames what arrives (`framing.rs`), steers each message to
+//! numbers, limits); a task owns each of them (`connection.rs`): it frames what arrives, steers each message to
 //! its shard, and writes what its bounded queue holds (`queue.rs`). Whatever ends a connection is told to every shard.
 
 mod connection;
-mod framing;
 mod hub;
 mod queue;
 mod table;
 
-pub(crate) use framing::Framings;
-pub use framing::{Framed, Framing, Malformed};
 pub(crate) use hub::{Hub, HubParts};
 
+use hookswitch_sip::message::Limits;
 use std::time::Duration;
 
 /// Limits of stream connections.
@@ -28,6 +26,8 @@ pub struct StreamOptions {
     pub write_queue: usize,
     /// How many framed messages may wait for a shard before connections are no longer read.
     pub messages_per_shard: usize,
+    /// How large messages may be.
+    pub messages: Limits,
     /// How long opening a connection may take.
     pub connect: Duration,
     /// How soon an accepted connection has to bring its first whole message or keep-alive.
@@ -47,6 +47,7 @@ impl Default for StreamOptions {
             connections_per_address: 200,
             write_queue: 1 << 20,
             messages_per_shard: 4_096,
+            messages: Limits::default(),
             connect: Duration::from_secs(4),
             first_message: Duration::from_secs(30),
             idle: Duration::from_secs(900),

@@ -28,6 +28,8 @@ pub(super) struct Link {
     pub(super) heard: Cell<bool>,
     /// When the last pong came.
     pub(super) ponged: Cell<Option<Instant>>,
+    /// How much was written so far.
+    pub(super) written_bytes: Cell<usize>,
     /// Told when the queue has been written.
     pub(super) written: Notify,
     stop: Cell<Option<CloseReason>>,
@@ -113,6 +115,7 @@ impl Table {
             active: Cell::new(Instant::now()),
             heard: Cell::new(false),
             ponged: Cell::new(None),
+            written_bytes: Cell::new(0),
             written: Notify::new(),
             stop: Cell::new(None),
             stopped: Notify::new(),
