@@ -129,16 +129,30 @@ impl<M: Machine, S: Sink<M>> Shard<M, S> {
         }
         self.mailbox.take(letters);
         found += letters.len();
-        for letter in letters.drain(..) {
-            self.machine.handle(now, letter.into_input());
-        }
         if found > 0 {
-            self.outputs(now);
+            self.letters(now, letters);
         }
         for number in 0..self.sockets.len() {
             found += self.datagrams(now, number);
         }
         found
+    }
+
+    /// Hands in what others sent.
+    fn letters(&mut self, now: Time, letters: &mut Vec<Letter<M::Request, M::MediaEvent>>) {
+        let mut marks = Vec::new();
+        for letter in letters.drain(..) {
+            match letter {
+                Letter::Input(input) => self.machine.handle(now, input),
+                Letter::Stream(flow, bytes, permit) => {
+                    drop(permit);
+                    self.machine.handle(now, Input::Received { flow, bytes });
+                }
+                Letter::Mark(mark) => marks.push(mark),
+            }
+        }
+        self.outputs(now);
+        drop(marks);
     }
 
     /// Receives from one socket, up to the limit of a turn.
@@ -242,8 +256,10 @@ impl<M: Machine, S: Sink<M>> Shard<M, S> {
     fn end(&mut self, letters: &mut Vec<Letter<M::Request, M::MediaEvent>>) {
         let now = self.around.clock.now();
         self.turn(now, letters);
-        for letter in self.mailbox.close() {
-            self.machine.handle(now, letter.into_input());
+        self.letters(now, &mut self.mailbox.close());
+        // What the last outputs brought about at once; nothing comes from outside any more.
+        for own in std::mem::take(&mut self.own) {
+            self.machine.handle(now, own.into_input());
         }
         self.outputs(now);
         self.finish_turn();
