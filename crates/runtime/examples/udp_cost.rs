@@ -2,7 +2,7 @@
 //!
 //! ```sh
 //! cargo build --release -p hookswitch-runtime --example udp_cost
-//! taskset -c 0 target/release/examples/udp_cost 20000 10 0
+//! taskset -c 0 target/release/examples/udp_cost 20000 10 1000
 //! ```
 //! Arguments: datagrams per second, seconds, microseconds to gather. The load comes from a second process, which `taskset`
 //! puts on CPU 1; each datagram has 500 bytes and a source port out of 16.
@@ -101,7 +101,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         return generate(to, number(20_000), number(10));
     }
     let rate: u64 = first.parse()?;
-    let (seconds, gather) = (number(10), number(0));
+    let (seconds, gather) = (number(10), number(1_000));
 
     let bound = Bound::open(&[Listen::on(Transport::Udp, "127.0.0.1:0".parse()?)], 1)?;
     let to = bound.endpoints()[0].advertised;

@@ -233,13 +233,25 @@ fn a_refused_connection_is_reported() {
 #[test]
 fn a_connection_that_says_nothing_is_closed() {
     let mut options = Options::default();
-    options.streams.first_message = Duration::from_millis(50);
+    options.streams.message_time = Duration::from_millis(50);
     let echoing = Echoing::with(TCP, options, 1, |_| {});
     let mut stream = connect(&echoing);
     // Part of a message is not one.
     stream.write_all(b"HEL").unwrap();
     expect_end(&mut stream);
     assert_eq!(closed(echoing.next()).1, CloseReason::Ended);
+    echoing.stop();
+}
+
+#[test]
+fn a_message_that_does_not_end_closes_the_connection() {
+    let mut options = Options::default();
+    options.streams.message_time = Duration::from_millis(50);
+    let echoing = Echoing::with(TCP, options, 1, |_| {});
+    let mut stream = connect(&echoing);
+    stream.write_all(&[&message("HELLO")[..], b"HEL"].concat()).unwrap();
+    expect(&mut stream, &message("HELLO"));
+    expect_end(&mut stream);
     echoing.stop();
 }
 

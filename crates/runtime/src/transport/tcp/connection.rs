@@ -72,6 +72,12 @@ async fn read(hub: &Hub, link: &Link, stream: &TcpStream) -> CloseReason {
                 }
                 Frame::KeepAlive(KeepAlive::Pong) => link.ponged.set(Some(now)),
             }
+            link.unfinished.set(None);
+        }
+        if framer.buffered() == 0 {
+            link.unfinished.set(None);
+        } else if link.unfinished.get().is_none() {
+            link.unfinished.set(Some(Instant::now()));
         }
     }
 }
@@ -119,19 +125,21 @@ async fn watch(hub: &Hub, link: &Link) -> CloseReason {
     let opened = Instant::now();
     let mut next_ping = opened + options.ping;
     loop {
-        let silent_at = match link.opener {
-            Opener::Peer if !link.heard.get() => opened + options.first_message,
-            Opener::Peer | Opener::Us => link.active.get() + options.idle,
+        let silent_at = match (link.unfinished.get(), link.opener) {
+            (Some(since), Opener::Peer | Opener::Us) => since + options.message_time,
+            (None, Opener::Peer) if !link.heard.get() => opened + options.message_time,
+            (None, Opener::Peer | Opener::Us) => link.active.get() + options.idle,
         };
         if Instant::now() >= silent_at {
             tracing::debug!(target: "hookswitch::tcp", peer = %link.flow.peer, connection = link.flow.connection, "idle");
             return CloseReason::Ended;
         }
+        // Looked at again after the shortest time at the latest: what is heard meanwhile changes the rule.
+        let look_again = silent_at.min(Instant::now() + options.idle.min(options.message_time));
         match link.opener {
-            // Looked at again after an idle time at the latest: what is heard meanwhile changes the rule.
-            Opener::Peer => tokio::time::sleep_until(silent_at.min(Instant::now() + options.idle)).await,
+            Opener::Peer => tokio::time::sleep_until(look_again).await,
             Opener::Us => {
-                tokio::time::sleep_until(silent_at.min(next_ping)).await;
+                tokio::time::sleep_until(look_again.min(next_ping)).await;
                 if Instant::now() >= next_ping {
                     if !ping(link, options.pong).await {
                         return CloseReason::Failed;

@@ -30,8 +30,9 @@ pub struct StreamOptions {
     pub messages: Limits,
     /// How long opening a connection may take.
     pub connect: Duration,
-    /// How soon an accepted connection has to bring its first whole message or keep-alive.
-    pub first_message: Duration,
+    /// How soon an accepted connection has to bring its first whole message or keep-alive, and how long any message may take
+    /// from its first byte to its last.
+    pub message_time: Duration,
     /// A connection on which nothing whole has come or gone for this long is closed.
     pub idle: Duration,
     /// How often a connection that we opened is probed with a double CRLF (RFC 5626 3.5.1, 4.4.1).
@@ -49,7 +50,7 @@ impl Default for StreamOptions {
             messages_per_shard: 4_096,
             messages: Limits::default(),
             connect: Duration::from_secs(4),
-            first_message: Duration::from_secs(30),
+            message_time: Duration::from_secs(30),
             idle: Duration::from_secs(900),
             ping: Duration::from_secs(100),
             pong: Duration::from_secs(10),

@@ -26,6 +26,8 @@ pub(super) struct Link {
     pub(super) active: Cell<Instant>,
     /// Whether anything whole has come.
     pub(super) heard: Cell<bool>,
+    /// Since when part of a message has been there.
+    pub(super) unfinished: Cell<Option<Instant>>,
     /// When the last pong came.
     pub(super) ponged: Cell<Option<Instant>>,
     /// How much was written so far.
@@ -114,6 +116,7 @@ impl Table {
             queue: WriteQueue::new(self.write_queue),
             active: Cell::new(Instant::now()),
             heard: Cell::new(false),
+            unfinished: Cell::new(None),
             ponged: Cell::new(None),
             written_bytes: Cell::new(0),
             written: Notify::new(),
