@@ -86,6 +86,27 @@ fn shutdown_of_a_blocked_machine_is_bounded() {
 }
 
 #[test]
+fn a_machine_that_fails_takes_no_more_requests_and_leaves_the_other_shards_alone() {
+    let echoing = Echoing::with(&[(Transport::Udp, "127.0.0.1:0")], Options::default(), 2, |_| {});
+    let [first, second] = echoing.running.shards() else { panic!("expected two shards") };
+    assert!(echoing.running.is_healthy());
+    first.request(Ask::Fail).unwrap();
+    let begin = Instant::now();
+    while !matches!(first.request(Ask::Ping(1)), Err(RequestError::Closed(_))) {
+        assert!(begin.elapsed() < DEADLINE);
+        std::thread::yield_now();
+    }
+    second.request(Ask::Ping(2)).unwrap();
+    assert_eq!(echoing.next(), Told::Pong(2));
+    let begin = Instant::now();
+    while echoing.running.is_healthy() {
+        assert!(begin.elapsed() < DEADLINE);
+        std::thread::yield_now();
+    }
+    echoing.stop();
+}
+
+#[test]
 fn an_idle_driver_sleeps() {
     let echoing = Echoing::start(&[(Transport::Udp, "127.0.0.1:0"), (Transport::Tcp, "127.0.0.1:0")]);
     echoing.ask(Ask::Ping(1));

@@ -26,6 +26,8 @@ pub enum Ask {
     Mute,
     /// Keep the thread busy until the channel closes.
     Block(Receiver<()>),
+    /// Panic.
+    Fail,
     /// Report this.
     Ping(u32),
 }
@@ -93,6 +95,7 @@ impl Machine for Echo {
             Input::Request(Ask::Block(until)) => {
                 let _ = until.recv();
             }
+            Input::Request(Ask::Fail) => panic!("as the test asked for"),
             Input::Request(Ask::Ping(number)) => self.tell(Told::Pong(number)),
             Input::Timeout => {
                 if let Some(wanted) = self.timer.take_if(|at| *at <= now) {
