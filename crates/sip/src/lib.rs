@@ -3,8 +3,10 @@
 
 pub mod auth;
 pub mod cause;
+pub mod compat;
 pub mod dialog;
 pub mod message;
+pub mod refer;
 pub mod registration;
 pub mod transaction;
 pub mod ua;

@@ -204,7 +204,7 @@ impl<'m, 'b> Forward<'m, 'b> {
         if self.pop_via {
             put_rest(buf, Name::Via, value);
         } else if let Some(source) = self.source {
-            super::response::put_top_via(buf, value, source);
+            super::received::put_top_via(buf, value, source);
         } else {
             buf.put_slice(self.message.line(field));
         }

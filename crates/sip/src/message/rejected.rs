@@ -6,7 +6,7 @@ use super::index::{unfold, without_leading_line_ends};
 use super::lex::{self, Cursor};
 use super::name::{Name, by_id, id_of};
 use super::reason::reason_phrase;
-use super::response::put_top_via;
+use super::received::put_top_via;
 use super::via::Via;
 use super::write::{put, put_end, put_field};
 use bytes::{BufMut, Bytes, BytesMut};

@@ -3,6 +3,7 @@
 use super::method::Method;
 use super::name::Name;
 use super::reason::reason_phrase;
+use super::received::put_top_via;
 use super::view::Message;
 use super::write::{put, put_end, put_field};
 use bytes::{BufMut, Bytes, BytesMut};
@@ -132,45 +133,5 @@ impl<'m, 'b> Response<'m, 'b> {
                 _ => buf.put_slice(self.request.line(field)),
             }
         }
-    }
-}
-
-/// Writes a Via line with `received` and `rport` in its first value.
-pub(crate) fn put_top_via(buf: &mut BytesMut, value: &str, source: SocketAddr) {
-    let end = super::lex::list_element_end(value);
-    let (top, others) = value.split_at_checked(end).unwrap_or((value, ""));
-    let top = super::lex::trim(top);
-    buf.put_slice(b"Via: ");
-    match super::via::Via::parse(top) {
-        Ok(via) => put_marked(buf, top, &via, source),
-        // Not readable to the end (only in answers to malformed requests): echoed as it came.
-        Err(_) => put(buf, top),
-    }
-    put(buf, others);
-    buf.put_slice(b"\r\n");
-}
-
-fn put_marked(buf: &mut BytesMut, top: &str, via: &super::via::Via<'_>, source: SocketAddr) {
-    let source_ip = source.ip().to_canonical();
-    let wants_port = via.rport().is_some();
-    let same_host = via.host().ip() == Some(source_ip);
-    let params = via.params();
-    let sent_by = top.strip_suffix(params.as_str()).unwrap_or(top);
-    put(buf, sent_by);
-    for (name, value) in params {
-        // What the sender wrote there is not believed.
-        if name.eq_ignore_ascii_case("received") || name.eq_ignore_ascii_case("rport") {
-            continue;
-        }
-        match value {
-            Some(value) => put(buf, format_args!(";{name}={value}")),
-            None => put(buf, format_args!(";{name}")),
-        }
-    }
-    if wants_port || !same_host {
-        put(buf, format_args!(";received={source_ip}"));
-    }
-    if wants_port {
-        put(buf, format_args!(";rport={}", source.port()));
     }
 }

@@ -3,7 +3,7 @@
 use super::addr::{Contact, NameAddr};
 use super::error::Limits;
 use super::index::{self, Field, Index, Span, StartLine};
-use super::lex::{self, Cursor, SyntaxError};
+use super::lex::{self, Cursor, Elements, SyntaxError};
 use super::method::Method;
 use super::name::{Name, Shape, UNKNOWN};
 use super::rejected::Rejected;
@@ -197,7 +197,7 @@ impl Message {
     /// are left out.
     pub fn headers(&self, name: Name<'_>) -> impl Iterator<Item = &str> {
         let split = name.normalized().shape() == Shape::List;
-        self.fields(name).flat_map(move |field| Elements { rest: self.text(field.value), split })
+        self.fields(name).flat_map(move |field| Elements::new(self.text(field.value), split))
     }
 
     /// Whether a header field that lists tokens (Require, Supported, Allow) lists this one. Option tags and most tokens compare without
@@ -249,27 +249,5 @@ impl fmt::Debug for Message {
             Some(status) => write!(f, "Message({status} to {} {})", self.method(), self.call_id()),
             None => write!(f, "Message({} {})", self.method(), self.call_id()),
         }
-    }
-}
-
-/// The elements of one header field line.
-struct Elements<'a> {
-    rest: &'a str,
-    split: bool,
-}
-
-impl<'a> Iterator for Elements<'a> {
-    type Item = &'a str;
-
-    fn next(&mut self) -> Option<&'a str> {
-        while !self.rest.is_empty() {
-            let end = if self.split { lex::list_element_end(self.rest) } else { self.rest.len() };
-            let element = lex::trim(self.rest.get(..end).unwrap_or_default());
-            self.rest = self.rest.get(end + 1..).unwrap_or_default();
-            if !element.is_empty() {
-                return Some(element);
-            }
-        }
-        None
     }
 }
