@@ -82,9 +82,18 @@ fn feed_request(hasher: &mut impl Hasher, branch: &str, via: &Via<'_>) {
     hasher.write_u8(1);
     feed_without_case(hasher, branch);
     match via.host() {
-        Host::Name(name) => feed_without_case(hasher, name),
-        Host::V4(address) => hasher.write(&address.octets()),
-        Host::V6(address) => hasher.write(&address.octets()),
+        Host::Name(name) => {
+            hasher.write_u8(0);
+            feed_without_case(hasher, name);
+        }
+        Host::V4(address) => {
+            hasher.write_u8(4);
+            hasher.write(&address.octets());
+        }
+        Host::V6(address) => {
+            hasher.write_u8(6);
+            hasher.write(&address.octets());
+        }
     }
     hasher.write_u16(via.port().unwrap_or(5060));
 }
