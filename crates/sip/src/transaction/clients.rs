@@ -346,7 +346,7 @@ impl Clients {
                     if after.is_zero() {
                         due = Some(timer);
                     } else {
-                        let alarm = Alarm::ClientInvite(id, timer);
+                        let alarm = Alarm::InviteClient(id, timer);
                         shared.start(&mut entry.clocks, invite_clock(timer), now, after, alarm);
                     }
                 }
@@ -411,7 +411,7 @@ impl Clients {
                     if after.is_zero() {
                         due = Some(timer);
                     } else {
-                        let alarm = Alarm::ClientNonInvite(id, timer);
+                        let alarm = Alarm::RequestClient(id, timer);
                         shared.start(&mut entry.clocks, non_invite_clock(timer), now, after, alarm);
                     }
                 }

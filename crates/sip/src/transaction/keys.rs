@@ -53,9 +53,10 @@ impl Keys {
 
     /// The key of the transaction that a request with this topmost Via and method belongs to.
     pub(crate) fn server(&self, message: &Message, via: &Via<'_>, method: Method<'_>) -> ServerKey {
+        let branch = via.rfc3261_branch();
         let hash = |keys: &HashKeys| {
             let mut hasher = keys.build_hasher();
-            match via.rfc3261_branch() {
+            match branch {
                 Some(branch) => feed_request(&mut hasher, branch, via),
                 None => feed_rfc2543_request(&mut hasher, message),
             }

@@ -197,12 +197,12 @@ impl Layer {
     pub fn timeout(&mut self, now: Time) {
         while let Some(alarm) = self.shared.due(now) {
             match alarm {
-                Alarm::ClientInvite(id, timer) => self.clients.invite_timer(&mut self.shared, now, id, timer),
-                Alarm::ClientNonInvite(id, timer) => {
+                Alarm::InviteClient(id, timer) => self.clients.invite_timer(&mut self.shared, now, id, timer),
+                Alarm::RequestClient(id, timer) => {
                     self.clients.non_invite_timer(&mut self.shared, now, id, timer);
                 }
-                Alarm::ServerInvite(id, timer) => self.servers.invite_timer(&mut self.shared, now, id, timer),
-                Alarm::ServerNonInvite(id, timer) => {
+                Alarm::InviteServer(id, timer) => self.servers.invite_timer(&mut self.shared, now, id, timer),
+                Alarm::RequestServer(id, timer) => {
                     self.servers.non_invite_timer(&mut self.shared, now, id, timer);
                 }
             }

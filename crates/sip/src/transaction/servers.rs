@@ -17,6 +17,17 @@ enum Machine {
     NonInvite(ServerNonInvite),
 }
 
+/// What may have to be sent.
+#[derive(Debug)]
+enum Kept {
+    /// Nothing.
+    Nothing,
+    /// A copy of the INVITE, to write a 100 from: few INVITEs wait so long that it is needed.
+    Invite(Bytes),
+    /// The latest response.
+    Response(Bytes),
+}
+
 #[derive(Debug)]
 struct Entry {
     key: ServerKey,
@@ -26,8 +37,7 @@ struct Entry {
     sent_by_port: u16,
     reliable: bool,
     machine: Machine,
-    /// The response that retransmissions are answered with; before the user's first, the 100.
-    last: Bytes,
+    kept: Kept,
     clocks: Clocks,
     link: Option<FlowLink>,
 }
@@ -122,7 +132,8 @@ impl Servers {
             }
             return Arrival::Absorbed;
         }
-        let new = message.to_tag().is_none() && method != Method::Cancel;
+        // A BYE is inside a dialog or wrong.
+        let new = !matches!(method, Method::Cancel | Method::Bye) && message.to_tag().is_none();
         if !self.has_room(new) {
             return Arrival::Full(key.number());
         }
@@ -135,12 +146,12 @@ impl Servers {
             sent_by_port: via.port().unwrap_or(5060),
             reliable: flow.connection != 0,
             machine: Machine::NonInvite(ServerNonInvite::start()),
-            last: Bytes::new(),
+            kept: Kept::Nothing,
             clocks: Clocks::default(),
             link: None,
         };
         let inserted = if method == Method::Invite {
-            self.insert_invite(shared, now, flow, message, entry)
+            self.insert_invite(shared, now, message, entry)
         } else {
             self.insert(entry)
         };
@@ -162,13 +173,12 @@ impl Servers {
         &mut self,
         shared: &mut Shared,
         now: Time,
-        flow: Flow,
         message: &Message,
         mut entry: Entry,
     ) -> Option<ServerId> {
         let trying = shared.timers.trying.is_some();
         if trying {
-            entry.last = answer::trying(message, flow);
+            entry.kept = Kept::Invite(Bytes::copy_from_slice(message.bytes()));
         }
         let (machine, actions) = ServerInvite::start(trying);
         entry.machine = Machine::Invite(machine);
@@ -293,7 +303,7 @@ impl Servers {
             next = due.map(server_invite::Input::Timer);
             match machine {
                 ServerInvite::Proceeding { .. } | ServerInvite::Completed { .. } => {}
-                ServerInvite::Accepted | ServerInvite::Confirmed => entry.last = Bytes::new(),
+                ServerInvite::Accepted | ServerInvite::Confirmed => entry.kept = Kept::Nothing,
                 ServerInvite::Terminated => self.remove(shared, id),
             }
         }
@@ -326,7 +336,7 @@ impl Servers {
                     if after.is_zero() {
                         due = Some(timer);
                     } else {
-                        let alarm = Alarm::ServerInvite(id, timer);
+                        let alarm = Alarm::InviteServer(id, timer);
                         shared.start(&mut entry.clocks, invite_clock(timer), now, after, alarm);
                     }
                 }
@@ -362,7 +372,7 @@ impl Servers {
                         if after.is_zero() {
                             next = Some(server_non_invite::Input::Timer(timer));
                         } else {
-                            let alarm = Alarm::ServerNonInvite(id, timer);
+                            let alarm = Alarm::RequestServer(id, timer);
                             shared.start(&mut entry.clocks, Clock::End, now, after, alarm);
                         }
                     }
@@ -377,9 +387,16 @@ impl Servers {
 
     fn send(shared: &mut Shared, entry: &mut Entry, response: &mut Option<Bytes>) {
         if let Some(bytes) = response.take() {
-            entry.last = bytes;
+            entry.kept = Kept::Response(bytes);
+        } else if let Kept::Invite(invite) = &entry.kept {
+            entry.kept = answer::trying(invite, entry.flow).map_or(Kept::Nothing, Kept::Response);
         }
-        shared.output(Output::Transmit { flow: entry.flow, bytes: entry.last.clone() });
+        match &entry.kept {
+            Kept::Response(bytes) => {
+                shared.output(Output::Transmit { flow: entry.flow, bytes: bytes.clone() });
+            }
+            Kept::Nothing | Kept::Invite(_) => {}
+        }
     }
 
     fn forget_merge(&mut self, id: ServerId) {

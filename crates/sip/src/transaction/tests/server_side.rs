@@ -23,9 +23,8 @@ fn a_retransmitted_invite_gets_the_last_response() {
     let mut bench = Bench::new();
     let id = new(bench.receive(&invite()));
     let ringing = bench.respond(id, &invite(), 180);
-    assert_eq!(bench.sent(), [ringing.clone()]);
     assert_eq!(bench.receive(&invite()), Received::Absorbed);
-    assert_eq!(bench.sent(), [ringing]);
+    assert_eq!(bench.sent(), [ringing.clone(), ringing]);
     let progress = bench.respond(id, &invite(), 183);
     let _ = bench.receive(&invite());
     assert_eq!(bench.sent(), [progress.clone(), progress]);
