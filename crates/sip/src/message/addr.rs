@@ -42,12 +42,10 @@ impl<'a> NameAddr<'a> {
             }
             Some(quoted)
         } else {
-            // Tokens and white space up to `<` are a display name; anything else starts an addr-spec.
+            // Tokens and white space up to `<` are a display name. Other octets are common there, and unambiguous as long
+            // as they separate nothing (RFC 4475 3.1.2.15: a comma does).
             let mut ahead = *cursor;
-            // Display names with octets beyond `token` and no quotes are common and unambiguous up to `<`.
-            ahead.take_while(|c| {
-                lex::is_token_byte(c) || lex::is_ws(c) || c >= 0x80 || b"&/()$#[]{}^|".contains(&c)
-            });
+            ahead.take_while(|c| (c >= b' ' || c == b'\t') && !matches!(c, b'"' | b',' | b';' | b'<' | b'>'));
             if ahead.peek() == Some(b'<') {
                 *cursor = ahead;
                 Some(lex::trim(cursor.since(start))).filter(|s| !s.is_empty())

@@ -1,6 +1,6 @@
 //! Passing a message on with edits, in one pass over its lines (RFC 3261 16.6, 16.7). What is not edited stays byte for byte.
 
-use super::index::StartLine;
+use super::index::{Field, StartLine};
 use super::lex;
 use super::name::{Name, UNKNOWN};
 use super::view::Message;
@@ -162,7 +162,7 @@ impl<'m, 'b> Forward<'m, 'b> {
                 Name::ContentLength => {}
                 Name::Via if !via_seen => {
                     via_seen = true;
-                    self.put_first_via(&mut buf, value);
+                    self.put_first_via(&mut buf, field);
                 }
                 Name::Route if self.pop_route && !route_seen => {
                     route_seen = true;
@@ -172,7 +172,7 @@ impl<'m, 'b> Forward<'m, 'b> {
                     hops_seen = true;
                     put_field(&mut buf, name, self.max_forwards.unwrap_or_default());
                 }
-                name => put_field(&mut buf, name, value),
+                _ => buf.put_slice(self.message.line(field)),
             }
         }
         if let (Some(hops), false) = (self.max_forwards, hops_seen) {
@@ -199,13 +199,14 @@ impl<'m, 'b> Forward<'m, 'b> {
         }
     }
 
-    fn put_first_via(&self, buf: &mut BytesMut, value: &str) {
+    fn put_first_via(&self, buf: &mut BytesMut, field: &Field) {
+        let value = self.message.text(field.value);
         if self.pop_via {
             put_rest(buf, Name::Via, value);
         } else if let Some(source) = self.source {
-            super::response::put_top_via(buf, value, source);
+            super::received::put_top_via(buf, value, source);
         } else {
-            put_field(buf, Name::Via, value);
+            buf.put_slice(self.message.line(field));
         }
     }
 

@@ -84,7 +84,8 @@ impl Framer {
         Self { buf: BytesMut::new(), limits, searched: 0, length: None, failed: false, half_ping: false }
     }
 
-    /// Takes what was read from the stream. Call [`next_frame`](Self::next_frame) until it returns `None` before pushing more.
+    /// Takes what was read from the stream. Ask for frames until there are none before pushing more: then no more is
+    /// held than one message and what was pushed last.
     pub fn push(&mut self, bytes: &[u8]) {
         if !self.failed {
             self.buf.extend_from_slice(bytes);
@@ -96,8 +97,7 @@ impl Framer {
         self.buf.len()
     }
 
-    /// The next frame, if it is complete. After an error there are no more.
-    pub fn next_frame(&mut self) -> Option<Result<Frame, FrameError>> {
+    fn next_frame(&mut self) -> Option<Result<Frame, FrameError>> {
         if self.failed {
             return None;
         }
@@ -166,6 +166,15 @@ impl Framer {
                 Err(FrameError::MessageTooLarge { stated: body, limit, head: Bytes::copy_from_slice(octets) })
             }
         }
+    }
+}
+
+impl Iterator for Framer {
+    type Item = Result<Frame, FrameError>;
+
+    /// The next frame, if it is complete; `None` is not the end, more may be pushed. After an error there are no more.
+    fn next(&mut self) -> Option<Self::Item> {
+        self.next_frame()
     }
 }
 

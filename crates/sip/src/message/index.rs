@@ -7,6 +7,7 @@ use super::addr::{Contact, NameAddr};
 use super::error::{Limits, ParseError, shortened};
 use super::lex::{self, Cursor, SyntaxError};
 use super::name::{self, Name, Shape, UNKNOWN};
+use super::params::Params;
 use super::uri::Uri;
 use super::via::{CSeq, Via};
 use bytes::{Bytes, BytesMut};
@@ -37,6 +38,8 @@ pub(crate) struct Field {
     pub(crate) id: u8,
     pub(crate) name: Span,
     pub(crate) value: Span,
+    /// Where the next line starts.
+    pub(crate) end: u16,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -93,10 +96,10 @@ pub(crate) fn unfold(bytes: &[u8]) -> Bytes {
     let head = memchr::memmem::find(bytes, b"\r\n\r\n").unwrap_or(bytes.len());
     let mut copy = BytesMut::from(bytes);
     for at in memchr::memmem::find_iter(bytes.get(..head).unwrap_or_default(), b"\r\n") {
-        if bytes.get(at + 2).copied().is_some_and(lex::is_ws) {
-            if let Some(line_end) = copy.get_mut(at..at + 2) {
-                line_end.copy_from_slice(b"  ");
-            }
+        if bytes.get(at + 2).copied().is_some_and(lex::is_ws)
+            && let Some(line_end) = copy.get_mut(at..at + 2)
+        {
+            line_end.copy_from_slice(b"  ");
         }
     }
     copy.freeze()
@@ -166,6 +169,7 @@ impl Lines {
             id: name::id_of(line.get(..name_len).unwrap_or_default()),
             name: Span::new(pos, name_len),
             value: Span::new(pos + colon + 1 + lead, len),
+            end: u16::try_from(pos + line.len() + 2).unwrap_or(u16::MAX),
         });
         Ok(())
     }
@@ -224,9 +228,9 @@ impl Lines {
         if vias > limits.vias {
             return Err(ParseError::TooLarge { what: "the number of Via header fields", limit: limits.vias });
         }
-        let via = checked(head, first.via, Name::Via, |text| Via::read(&mut Cursor::new(text)).and(Ok(())))?;
-        let from = checked(head, first.from, Name::From, |text| NameAddr::parse(text).and(Ok(())))?;
-        let to = checked(head, first.to, Name::To, |text| NameAddr::parse(text).and(Ok(())))?;
+        let via = checked(head, first.via, Name::Via, top_via)?;
+        let from = checked(head, first.from, Name::From, party)?;
+        let to = checked(head, first.to, Name::To, party)?;
         let call_id = checked(head, first.call_id, Name::CallId, call_id)?;
         let mut cseq_number = 0;
         let mut cseq_method = Span::default();
@@ -237,7 +241,7 @@ impl Lines {
             cseq_method = Span::new(text.len() - len, len);
             Ok(())
         })?;
-        cseq_method.start += cseq.start;
+        cseq_method.start = cseq_method.start.saturating_add(cseq.start);
         if let StartLine::Request { method, .. } = start {
             let found = slice(head, cseq_method);
             if slice(head, method) != found {
@@ -293,6 +297,27 @@ fn checked(
     let text = slice(head, span);
     check(text).map_err(|error| ParseError::value(name, usize::from(span.start), text, error))?;
     Ok(span)
+}
+
+/// The first value of a Via line. Those below it are for other elements.
+fn top_via(text: &str) -> Result<(), SyntaxError> {
+    let mut cursor = Cursor::new(text);
+    let via = Via::read(&mut cursor)?;
+    if !cursor.eat_ws(b',') {
+        cursor.end()?;
+    }
+    once(via.params(), "branch", "one `branch`")
+}
+
+/// From and To.
+fn party(text: &str) -> Result<(), SyntaxError> {
+    once(NameAddr::parse(text)?.params(), "tag", "one `tag`")
+}
+
+/// RFC 3261 7.3.1: no parameter twice. Checked where two elements that take different ones would disagree about dialogs.
+fn once(params: Params<'_>, name: &str, expected: &'static str) -> Result<(), SyntaxError> {
+    let found = params.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name)).count();
+    if found > 1 { lex::fail(0, expected) } else { Ok(()) }
 }
 
 /// RFC 3261 25.1 allows more than tokens; white space is what would change the meaning.

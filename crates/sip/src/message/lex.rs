@@ -273,6 +273,35 @@ pub(crate) fn list_element_end(s: &str) -> usize {
     bytes.len()
 }
 
+/// The elements of one header field line; empty ones are left out.
+pub(crate) struct Elements<'a> {
+    rest: &'a str,
+    split: bool,
+}
+
+impl<'a> Elements<'a> {
+    /// Splits at commas, or yields the whole value as one element.
+    pub(crate) fn new(rest: &'a str, split: bool) -> Self {
+        Self { rest, split }
+    }
+}
+
+impl<'a> Iterator for Elements<'a> {
+    type Item = &'a str;
+
+    fn next(&mut self) -> Option<&'a str> {
+        while !self.rest.is_empty() {
+            let end = if self.split { list_element_end(self.rest) } else { self.rest.len() };
+            let element = trim(self.rest.get(..end).unwrap_or_default());
+            self.rest = self.rest.get(end + 1..).unwrap_or_default();
+            if !element.is_empty() {
+                return Some(element);
+            }
+        }
+        None
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,7 +9,8 @@ pub(crate) enum Shape {
     One,
     /// A comma-separated list that may also be spread over several fields.
     List,
-    /// May stand several times; a comma is part of the value (challenges, credentials).
+    /// A comma is part of the value. May stand several times (challenges, credentials), or is only informative, so that a second
+    /// one is no reason to refuse a message: the first counts.
     Many,
 }
 
@@ -64,12 +65,12 @@ names! {
     ContentLength = "Content-Length", "l", One, "RFC 3261 20.14";
     ContentType = "Content-Type", "c", One, "RFC 3261 20.15";
     CSeq = "CSeq", "", One, "RFC 3261 20.16";
-    Date = "Date", "", One, "RFC 3261 20.17";
+    Date = "Date", "", Many, "RFC 3261 20.17";
     Diversion = "Diversion", "", List, "RFC 5806";
     ErrorInfo = "Error-Info", "", List, "RFC 3261 20.18";
     Event = "Event", "o", One, "RFC 6665";
     Expires = "Expires", "", One, "RFC 3261 20.19";
-    FlowTimer = "Flow-Timer", "", One, "RFC 5626";
+    FlowTimer = "Flow-Timer", "", Many, "RFC 5626";
     From = "From", "f", One, "RFC 3261 20.20";
     HistoryInfo = "History-Info", "", List, "RFC 7044";
     Identity = "Identity", "y", Many, "RFC 8224";
@@ -77,19 +78,19 @@ names! {
     InfoPackage = "Info-Package", "", One, "RFC 6086";
     Join = "Join", "", One, "RFC 3911";
     MaxForwards = "Max-Forwards", "", One, "RFC 3261 20.22";
-    MimeVersion = "MIME-Version", "", One, "RFC 3261 20.24";
+    MimeVersion = "MIME-Version", "", Many, "RFC 3261 20.24";
     MinExpires = "Min-Expires", "", One, "RFC 3261 20.23";
     MinSe = "Min-SE", "", One, "RFC 4028";
-    Organization = "Organization", "", One, "RFC 3261 20.25";
+    Organization = "Organization", "", Many, "RFC 3261 20.25";
     PAccessNetworkInfo = "P-Access-Network-Info", "", List, "RFC 7315";
     PAssertedIdentity = "P-Asserted-Identity", "", List, "RFC 3325";
     PAssociatedUri = "P-Associated-URI", "", List, "RFC 7315";
-    PCalledPartyId = "P-Called-Party-ID", "", One, "RFC 7315";
-    PChargingVector = "P-Charging-Vector", "", One, "RFC 7315";
+    PCalledPartyId = "P-Called-Party-ID", "", Many, "RFC 7315";
+    PChargingVector = "P-Charging-Vector", "", Many, "RFC 7315";
     PPreferredIdentity = "P-Preferred-Identity", "", List, "RFC 3325";
     Path = "Path", "", List, "RFC 3327";
-    Priority = "Priority", "", One, "RFC 3261 20.26";
-    Privacy = "Privacy", "", One, "RFC 3323";
+    Priority = "Priority", "", Many, "RFC 3261 20.26";
+    Privacy = "Privacy", "", Many, "RFC 3323";
     ProxyAuthenticate = "Proxy-Authenticate", "", Many, "RFC 3261 20.27";
     ProxyAuthorization = "Proxy-Authorization", "", Many, "RFC 3261 20.28";
     ProxyRequire = "Proxy-Require", "", List, "RFC 3261 20.29";
@@ -112,20 +113,20 @@ names! {
     SecurityClient = "Security-Client", "", List, "RFC 3329";
     SecurityServer = "Security-Server", "", List, "RFC 3329";
     SecurityVerify = "Security-Verify", "", List, "RFC 3329";
-    Server = "Server", "", One, "RFC 3261 20.35";
+    Server = "Server", "", Many, "RFC 3261 20.35";
     ServiceRoute = "Service-Route", "", List, "RFC 3608";
     SessionExpires = "Session-Expires", "x", One, "RFC 4028";
-    SessionId = "Session-ID", "", One, "RFC 7989";
+    SessionId = "Session-ID", "", Many, "RFC 7989";
     SipEtag = "SIP-ETag", "", One, "RFC 3903";
     SipIfMatch = "SIP-If-Match", "", One, "RFC 3903";
-    Subject = "Subject", "s", One, "RFC 3261 20.36";
+    Subject = "Subject", "s", Many, "RFC 3261 20.36";
     SubscriptionState = "Subscription-State", "", One, "RFC 6665";
     Supported = "Supported", "k", List, "RFC 3261 20.37";
     TargetDialog = "Target-Dialog", "", One, "RFC 4538";
-    Timestamp = "Timestamp", "", One, "RFC 3261 20.38";
+    Timestamp = "Timestamp", "", Many, "RFC 3261 20.38";
     To = "To", "t", One, "RFC 3261 20.39";
     Unsupported = "Unsupported", "", List, "RFC 3261 20.40";
-    UserAgent = "User-Agent", "", One, "RFC 3261 20.41";
+    UserAgent = "User-Agent", "", Many, "RFC 3261 20.41";
     UserToUser = "User-to-User", "", List, "RFC 7433";
     Via = "Via", "v", List, "RFC 3261 20.42";
     Warning = "Warning", "", List, "RFC 3261 20.43";

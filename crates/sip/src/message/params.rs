@@ -1,5 +1,6 @@
 //! Parameters: `;name[=value]`, of URIs and of header fields.
 
+use super::escape::unescape;
 use super::lex::{self, Cursor, SyntaxError, fail};
 use std::borrow::Cow;
 
@@ -118,5 +119,5 @@ fn is_value_byte(c: u8) -> bool {
 
 fn same_name(found: &str, name: &str) -> bool {
     found.eq_ignore_ascii_case(name)
-        || (found.contains('%') && super::uri::unescape(found).is_some_and(|s| s.eq_ignore_ascii_case(name)))
+        || (found.contains('%') && unescape(found).is_some_and(|s| s.eq_ignore_ascii_case(name)))
 }

@@ -77,11 +77,18 @@ pub const fn reason_phrase(status: u16) -> &'static str {
         606 => "Not Acceptable",
         607 => "Unwanted",
         608 => "Rejected",
-        101..=199 => "Session Progress",
-        201..=299 => "OK",
-        301..=399 => "Redirected",
-        401..=499 => "Request Failed",
-        501..=599 => "Server Failed",
+        _ => class_phrase(status),
+    }
+}
+
+/// What is common to the codes that share the first digit.
+const fn class_phrase(status: u16) -> &'static str {
+    match status / 100 {
+        1 => "Session Progress",
+        2 => "OK",
+        3 => "Redirected",
+        4 => "Request Failed",
+        5 => "Server Failed",
         _ => "Global Failure",
     }
 }

@@ -1,11 +1,12 @@
 //! A message that was refused, and the answer to it where one is due.
 
+use super::addr::NameAddr;
 use super::error::ParseError;
 use super::index::{unfold, without_leading_line_ends};
 use super::lex::{self, Cursor};
 use super::name::{Name, by_id, id_of};
 use super::reason::reason_phrase;
-use super::response::put_top_via;
+use super::received::put_top_via;
 use super::via::Via;
 use super::write::{put, put_end, put_field};
 use bytes::{BufMut, Bytes, BytesMut};
@@ -56,8 +57,13 @@ impl Rejected {
             put_field(&mut buf, Name::Via, via);
         }
         for (name, value) in lines.copied {
-            if let Some(value) = value {
-                put_field(&mut buf, name, value);
+            match value {
+                // RFC 3261 8.2.6.2, 8.2.7: a tag, and for a retransmission the same.
+                Some(value) if name == Name::To && lacks_tag(value) => {
+                    put_field(&mut buf, name, format_args!("{value};tag={:016x}", fingerprint(&bytes)));
+                }
+                Some(value) => put_field(&mut buf, name, value),
+                None => {}
             }
         }
         put_end(&mut buf, &[]);
@@ -132,6 +138,15 @@ impl<'a> Lines<'a> {
             slot.get_or_insert(value);
         }
     }
+}
+
+fn lacks_tag(to: &str) -> bool {
+    NameAddr::parse(to).is_ok_and(|to| to.tag().is_none())
+}
+
+/// FNV-1a. Nothing is looked up by it.
+fn fingerprint(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, c| (hash ^ u64::from(*c)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// Whether this is the first line of a request that may be answered.

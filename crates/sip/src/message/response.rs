@@ -1,9 +1,9 @@
 //! Building responses from the request they answer.
 
-use super::index::Field;
 use super::method::Method;
 use super::name::Name;
 use super::reason::reason_phrase;
+use super::received::put_top_via;
 use super::view::Message;
 use super::write::{put, put_end, put_field};
 use bytes::{BufMut, Bytes, BytesMut};
@@ -105,16 +105,14 @@ impl<'m, 'b> Response<'m, 'b> {
 
     /// RFC 3261 12.1.1; also for NOTIFY and SUBSCRIBE (RFC 6665) and REFER (RFC 3515).
     fn sets_up_dialog(&self) -> bool {
-        let method = matches!(
-            self.request.method(),
-            Method::Invite | Method::Subscribe | Method::Refer | Method::Notify
-        );
-        method && (101..300).contains(&self.status)
+        let method = self.request.method();
+        matches!(method, Method::Invite | Method::Subscribe | Method::Refer | Method::Notify)
+            && (101..300).contains(&self.status)
     }
 
     fn copy(&self, buf: &mut BytesMut, name: Name<'_>) {
         for field in self.request.fields(name) {
-            put_line(buf, self.request, field);
+            buf.put_slice(self.request.line(field));
         }
     }
 
@@ -124,7 +122,7 @@ impl<'m, 'b> Response<'m, 'b> {
             Some(tag) if self.status > 100 && self.request.to_tag().is_none() => {
                 put_field(buf, Name::To, format_args!("{};tag={tag}", self.request.text(field.value)));
             }
-            _ => put_line(buf, self.request, field),
+            _ => buf.put_slice(self.request.line(field)),
         }
     }
 
@@ -132,56 +130,8 @@ impl<'m, 'b> Response<'m, 'b> {
         for (n, field) in self.request.fields(Name::Via).enumerate() {
             match self.source {
                 Some(source) if n == 0 => put_top_via(buf, self.request.text(field.value), source),
-                _ => put_line(buf, self.request, field),
+                _ => buf.put_slice(self.request.line(field)),
             }
         }
-    }
-}
-
-/// Writes a header field line of the request as it came.
-fn put_line(buf: &mut BytesMut, request: &Message, field: &Field) {
-    buf.put_slice(request.text(field.name).as_bytes());
-    buf.put_slice(b": ");
-    buf.put_slice(request.text(field.value).as_bytes());
-    buf.put_slice(b"\r\n");
-}
-
-/// Writes a Via line with `received` and `rport` in its first value.
-pub(crate) fn put_top_via(buf: &mut BytesMut, value: &str, source: SocketAddr) {
-    let end = super::lex::list_element_end(value);
-    let (top, others) = value.split_at_checked(end).unwrap_or((value, ""));
-    let top = super::lex::trim(top);
-    buf.put_slice(b"Via: ");
-    match super::via::Via::parse(top) {
-        Ok(via) => put_marked(buf, top, &via, source),
-        // Not readable to the end (only in answers to malformed requests): echoed as it came.
-        Err(_) => put(buf, top),
-    }
-    put(buf, others);
-    buf.put_slice(b"\r\n");
-}
-
-fn put_marked(buf: &mut BytesMut, top: &str, via: &super::via::Via<'_>, source: SocketAddr) {
-    let source_ip = source.ip().to_canonical();
-    let wants_port = via.rport().is_some();
-    let same_host = via.host().ip() == Some(source_ip);
-    let params = via.params();
-    let sent_by = top.strip_suffix(params.as_str()).unwrap_or(top);
-    put(buf, sent_by);
-    for (name, value) in params {
-        // What the sender wrote there is not believed.
-        if name.eq_ignore_ascii_case("received") || name.eq_ignore_ascii_case("rport") {
-            continue;
-        }
-        match value {
-            Some(value) => put(buf, format_args!(";{name}={value}")),
-            None => put(buf, format_args!(";{name}")),
-        }
-    }
-    if wants_port || !same_host {
-        put(buf, format_args!(";received={source_ip}"));
-    }
-    if wants_port {
-        put(buf, format_args!(";rport={}", source.port()));
     }
 }

@@ -1,5 +1,6 @@
 //! URIs: `sip`, `sips`, `tel`, and any other scheme kept as it came (RFC 3261 19.1, RFC 3966).
 
+use super::escape::{check_escapes, unescape};
 use super::lex::{self, Cursor, SyntaxError, fail};
 use super::params::Params;
 use std::borrow::Cow;
@@ -69,11 +70,10 @@ impl<'a> Host<'a> {
         if name.is_empty() {
             return fail(start, "a host name or address");
         }
-        // RFC 3261 25.1: the top label of a name starts with a letter, so what ends in a digit after dots is an address.
-        if name.as_bytes().first().is_some_and(u8::is_ascii_digit) {
-            if let Ok(address) = name.parse() {
-                return Ok(Self::V4(address));
-            }
+        if name.as_bytes().first().is_some_and(u8::is_ascii_digit)
+            && let Ok(address) = name.parse()
+        {
+            return Ok(Self::V4(address));
         }
         Ok(Self::Name(name))
     }
@@ -311,31 +311,6 @@ impl<'a> Uri<'a> {
     pub fn address_of_record(&self) -> impl fmt::Display + use<'a> {
         AddressOfRecord(*self)
     }
-
-    /// Whether both name the same resource (RFC 3261 19.1.4). `tel` URIs compare without visual separators (RFC 3966 4), others
-    /// by their text.
-    pub fn equivalent(&self, other: &Uri<'_>) -> bool {
-        match (self.scheme, other.scheme) {
-            (Scheme::Sip, Scheme::Sip) | (Scheme::Sips, Scheme::Sips) => self.equivalent_sip(other),
-            (Scheme::Tel, Scheme::Tel) => {
-                same_number(self.user.unwrap_or_default(), other.user.unwrap_or_default())
-                    && same_params(&self.params, &other.params, |_| true)
-            }
-            (Scheme::Other(a), Scheme::Other(b)) => {
-                a.eq_ignore_ascii_case(b) && self.text.get(a.len()..) == other.text.get(b.len()..)
-            }
-            (Scheme::Sip | Scheme::Sips | Scheme::Tel | Scheme::Other(_), _) => false,
-        }
-    }
-
-    fn equivalent_sip(&self, other: &Uri<'_>) -> bool {
-        same_optional(self.user, other.user, same_escaped)
-            && same_optional(self.password, other.password, same_escaped)
-            && self.host == other.host
-            && self.port == other.port
-            && same_params(&self.params, &other.params, must_be_in_both)
-            && same_headers(self.headers, other.headers)
-    }
 }
 
 impl fmt::Display for Uri<'_> {
@@ -362,136 +337,4 @@ impl fmt::Display for AddressOfRecord<'_> {
         write!(f, "{host}")?;
         uri.port.map_or(Ok(()), |port| write!(f, ":{port}"))
     }
-}
-
-fn check_escapes(text: &str) -> Result<(), SyntaxError> {
-    for at in memchr::memchr_iter(b'%', text.as_bytes()) {
-        let hex = text.as_bytes().get(at + 1..at + 3).unwrap_or_default();
-        if hex.len() != 2 || !hex.iter().all(u8::is_ascii_hexdigit) {
-            return fail(at, "two hexadecimal digits after `%`");
-        }
-    }
-    Ok(())
-}
-
-/// `text` with `%xx` replaced by the octet. `None` if the result is no UTF-8. What is no escape stays.
-pub fn unescape(text: &str) -> Option<Cow<'_, str>> {
-    if memchr::memchr(b'%', text.as_bytes()).is_none() {
-        return Some(Cow::Borrowed(text));
-    }
-    String::from_utf8(unescaped_bytes(text).collect()).ok().map(Cow::Owned)
-}
-
-fn unescaped_bytes(text: &str) -> impl Iterator<Item = u8> + '_ {
-    let mut rest = text.as_bytes();
-    std::iter::from_fn(move || {
-        let (first, tail) = rest.split_first()?;
-        rest = tail;
-        if *first == b'%' {
-            if let [high, low, tail @ ..] = tail {
-                if let (Some(high), Some(low)) = (hex(*high), hex(*low)) {
-                    rest = tail;
-                    return Some(high << 4 | low);
-                }
-            }
-        }
-        Some(*first)
-    })
-}
-
-fn hex(c: u8) -> Option<u8> {
-    char::from(c).to_digit(16).and_then(|d| u8::try_from(d).ok())
-}
-
-/// Text to be written into a user part, a URI parameter or a URI header: everything outside RFC 3261's `unreserved` becomes `%xx`.
-#[derive(Clone, Copy, Debug)]
-pub struct Escaped<'a>(pub &'a str);
-
-impl fmt::Display for Escaped<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for c in self.0.bytes() {
-            if c.is_ascii_alphanumeric() || b"-_.!~*'()+".contains(&c) {
-                write!(f, "{}", char::from(c))?;
-            } else {
-                write!(f, "%{c:02X}")?;
-            }
-        }
-        Ok(())
-    }
-}
-
-fn same_optional(a: Option<&str>, b: Option<&str>, same: impl Fn(&str, &str) -> bool) -> bool {
-    match (a, b) {
-        (Some(a), Some(b)) => same(a, b),
-        (None, None) => true,
-        (Some(_), None) | (None, Some(_)) => false,
-    }
-}
-
-/// Escaped octets equal what they stand for, except reserved ones (RFC 3261 19.1.4), which differ from their escapes.
-fn same_escaped(a: &str, b: &str) -> bool {
-    if !a.contains('%') && !b.contains('%') {
-        return a == b;
-    }
-    canonical(a).eq(canonical(b))
-}
-
-/// Octets, with a mark on those that stand escaped and are reserved.
-fn canonical(text: &str) -> impl Iterator<Item = (u8, bool)> + '_ {
-    let mut rest = text.as_bytes();
-    std::iter::from_fn(move || {
-        let (first, tail) = rest.split_first()?;
-        rest = tail;
-        if let (b'%', [high, low, tail @ ..]) = (first, tail) {
-            if let (Some(high), Some(low)) = (hex(*high), hex(*low)) {
-                rest = tail;
-                let c = high << 4 | low;
-                return Some((c, b";/?:@&=+$,%".contains(&c)));
-            }
-        }
-        Some((*first, false))
-    })
-}
-
-fn same_ignoring_case(a: &str, b: &str) -> bool {
-    let lower = |(c, mark): (u8, bool)| (c.to_ascii_lowercase(), mark);
-    canonical(a).map(lower).eq(canonical(b).map(lower))
-}
-
-fn must_be_in_both(name: &str) -> bool {
-    ["user", "ttl", "method", "maddr", "transport"].iter().any(|n| n.eq_ignore_ascii_case(name))
-}
-
-fn same_params(a: &Params<'_>, b: &Params<'_>, required: impl Fn(&str) -> bool + Copy) -> bool {
-    // Bounded by the URI's length; both directions, so that the relation is symmetric.
-    let one_way = |a: &Params<'_>, b: &Params<'_>| {
-        a.iter().all(|(name, value)| match b.iter().find(|(n, _)| same_ignoring_case(n, name)) {
-            Some((_, other)) => same_ignoring_case(value.unwrap_or_default(), other.unwrap_or_default()),
-            None => !required(name),
-        })
-    };
-    one_way(a, b) && one_way(b, a)
-}
-
-fn same_headers(a: Option<&str>, b: Option<&str>) -> bool {
-    let pairs = |s: Option<&str>| s.map_or(0, |s| s.split('&').count());
-    let one_way = |a: Option<&str>, b: Option<&str>| {
-        a.into_iter()
-            .flat_map(|s| s.split('&'))
-            .all(|x| b.is_some_and(|b| b.split('&').any(|y| same_header(x, y))))
-    };
-    pairs(a) == pairs(b) && one_way(a, b) && one_way(b, a)
-}
-
-fn same_header(a: &str, b: &str) -> bool {
-    let split = |s: &'_ str| s.split_once('=').map_or(s.len(), |(name, _)| name.len());
-    let ((a_name, a_value), (b_name, b_value)) = (a.split_at(split(a)), b.split_at(split(b)));
-    same_ignoring_case(a_name, b_name) && same_escaped(a_value, b_value)
-}
-
-fn same_number(a: &str, b: &str) -> bool {
-    let digits = |s: &'_ str| -> Vec<u8> {
-        s.bytes().filter(|c| !b"-.()".contains(c)).map(|c| c.to_ascii_lowercase()).collect()
-    };
-    digits(a) == digits(b)
 }

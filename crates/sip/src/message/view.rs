@@ -3,7 +3,7 @@
 use super::addr::{Contact, NameAddr};
 use super::error::Limits;
 use super::index::{self, Field, Index, Span, StartLine};
-use super::lex::{self, Cursor, SyntaxError};
+use super::lex::{self, Cursor, Elements, SyntaxError};
 use super::method::Method;
 use super::name::{Name, Shape, UNKNOWN};
 use super::rejected::Rejected;
@@ -197,7 +197,7 @@ impl Message {
     /// are left out.
     pub fn headers(&self, name: Name<'_>) -> impl Iterator<Item = &str> {
         let split = name.normalized().shape() == Shape::List;
-        self.fields(name).flat_map(move |field| Elements { rest: self.text(field.value), split })
+        self.fields(name).flat_map(move |field| Elements::new(self.text(field.value), split))
     }
 
     /// Whether a header field that lists tokens (Require, Supported, Allow) lists this one. Option tags and most tokens compare without
@@ -221,12 +221,19 @@ impl Message {
     pub(crate) fn fields<'s>(&'s self, name: Name<'_>) -> impl Iterator<Item = &'s Field> + use<'s> {
         let name = name.normalized();
         let id = name.id();
-        // Names without a number are compared by text; the copy outlives the borrowed name.
-        let text: Option<Box<str>> = (id == UNKNOWN).then(|| name.as_str().into());
-        self.index.fields.iter().filter(move |field| {
-            field.id == id
-                && text.as_deref().is_none_or(|text| self.text(field.name).eq_ignore_ascii_case(text))
-        })
+        let same = move |field: &Field, text: &str| {
+            field.id == id && (id != UNKNOWN || self.text(field.name).eq_ignore_ascii_case(text))
+        };
+        let first = self.index.fields.iter().position(|field| same(field, name.as_str()));
+        let rest = first.and_then(|n| self.index.fields.get(n..)).unwrap_or_default();
+        // The name may be short-lived; that of the first field found lives as long as the message.
+        let text = rest.first().map_or("", |field| self.text(field.name));
+        rest.iter().filter(move |field| same(field, text))
+    }
+
+    /// A header field line as it came, with its line end.
+    pub(crate) fn line(&self, field: &Field) -> &[u8] {
+        self.bytes.get(usize::from(field.name.start)..usize::from(field.end)).unwrap_or_default()
     }
 
     pub(crate) fn text(&self, span: Span) -> &str {
@@ -242,27 +249,5 @@ impl fmt::Debug for Message {
             Some(status) => write!(f, "Message({status} to {} {})", self.method(), self.call_id()),
             None => write!(f, "Message({} {})", self.method(), self.call_id()),
         }
-    }
-}
-
-/// The elements of one header field line.
-struct Elements<'a> {
-    rest: &'a str,
-    split: bool,
-}
-
-impl<'a> Iterator for Elements<'a> {
-    type Item = &'a str;
-
-    fn next(&mut self) -> Option<&'a str> {
-        while !self.rest.is_empty() {
-            let end = if self.split { lex::list_element_end(self.rest) } else { self.rest.len() };
-            let element = lex::trim(self.rest.get(..end).unwrap_or_default());
-            self.rest = self.rest.get(end + 1..).unwrap_or_default();
-            if !element.is_empty() {
-                return Some(element);
-            }
-        }
-        None
     }
 }

@@ -8,6 +8,7 @@ use super::keys::ClientKey;
 use super::servers::{Arrival, Servers};
 use super::shared::{Alarm, ClientId, Output, ServerId, Shared};
 use super::slots::MAX_SLOTS;
+use super::timers::Timers;
 use crate::message::{Message, Method};
 use bytes::Bytes;
 use hookswitch_machine::{Entropy, Flow, Time};
@@ -174,6 +175,16 @@ impl Layer {
         let outgoing = Outgoing { flow, reliable, key: ClientKey::new(branch, method), bytes };
         let live = self.clients.invites() + self.clients.non_invites();
         self.clients.request(&mut self.shared, now, method, outgoing).ok_or(RequestError::Full { live })
+    }
+
+    /// Sends a message that needs no transaction: the ACK to a 2xx (RFC 3261 13.2.2.4).
+    pub fn transmit(&mut self, flow: Flow, bytes: Bytes) {
+        self.shared.output(Output::Transmit { flow, bytes });
+    }
+
+    /// The timers in use.
+    pub const fn timers(&self) -> Timers {
+        self.shared.timers
     }
 
     /// Cancels an INVITE (RFC 3261 9.1): now, or when a provisional response permits it. `reason`: the value of a Reason header field
