@@ -30,7 +30,8 @@ pub struct Layer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Received {
-    /// A new request: respond, in the end with a final response.
+    /// A new request: respond, in the end with a final response. To requests other than INVITE within 64·T1: then the peer has given
+    /// up, and so does the transaction (RFC 4320 4.2).
     Request(ServerId),
     /// A copy of a request that came another way: respond with 482 (RFC 3261 8.2.2.2).
     Merged(ServerId),

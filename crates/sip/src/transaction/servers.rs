@@ -145,7 +145,7 @@ impl Servers {
             flow: answer::response_flow_by(&via, flow),
             sent_by_port: via.port().unwrap_or(5060),
             reliable: flow.connection != 0,
-            machine: Machine::NonInvite(ServerNonInvite::start()),
+            machine: Machine::NonInvite(ServerNonInvite::Trying),
             kept: Kept::Nothing,
             clocks: Clocks::default(),
             link: None,
@@ -153,7 +153,7 @@ impl Servers {
         let inserted = if method == Method::Invite {
             self.insert_invite(shared, now, message, entry)
         } else {
-            self.insert(entry)
+            self.insert_non_invite(shared, now, entry)
         };
         let Some(id) = inserted else { return Arrival::Full(key.number()) };
         if method == Method::Cancel {
@@ -186,6 +186,15 @@ impl Servers {
         self.invites += 1;
         let entry = self.slots.get_mut(id.0)?;
         Self::act_invite(shared, now, id, entry, machine, actions, &mut None);
+        Some(id)
+    }
+
+    fn insert_non_invite(&mut self, shared: &mut Shared, now: Time, mut entry: Entry) -> Option<ServerId> {
+        let (machine, actions) = ServerNonInvite::start();
+        entry.machine = Machine::NonInvite(machine);
+        let id = self.insert(entry)?;
+        let entry = self.slots.get_mut(id.0)?;
+        Self::act_non_invite(shared, now, id, entry, machine, actions, &mut None);
         Some(id)
     }
 
@@ -354,35 +363,56 @@ impl Servers {
         input: server_non_invite::Input,
         mut response: Option<Bytes>,
     ) -> Rest {
-        use server_non_invite::Action;
         let mut rest = Rest::Nothing;
         let mut next = Some(input);
         while let Some(input) = next.take() {
             let Some(entry) = self.slots.get_mut(id.0) else { return rest };
-            let Machine::NonInvite(machine) = &mut entry.machine else { return rest };
+            let Machine::NonInvite(mut machine) = entry.machine else { return rest };
             let actions = machine.handle(input);
-            let machine = *machine;
-            for action in actions {
-                match *action {
-                    Action::Send => Self::send(shared, entry, &mut response),
-                    Action::Refuse => rest = Rest::Refused,
-                    Action::TransportFailed => shared.output(Output::ResponseFailed(id)),
-                    Action::Start(timer) => {
-                        let after = machine.length(timer, &shared.timers, entry.reliable);
-                        if after.is_zero() {
-                            next = Some(server_non_invite::Input::Timer(timer));
-                        } else {
-                            let alarm = Alarm::RequestServer(id, timer);
-                            shared.start(&mut entry.clocks, Clock::End, now, after, alarm);
-                        }
-                    }
-                }
+            entry.machine = Machine::NonInvite(machine);
+            let (left, due) = Self::act_non_invite(shared, now, id, entry, machine, actions, &mut response);
+            if left != Rest::Nothing {
+                rest = left;
             }
-            if machine == ServerNonInvite::Terminated {
-                self.remove(shared, id);
+            next = due.map(server_non_invite::Input::Timer);
+            match machine {
+                ServerNonInvite::Trying | ServerNonInvite::Proceeding | ServerNonInvite::Completed => {}
+                ServerNonInvite::Terminated => self.remove(shared, id),
             }
         }
         rest
+    }
+
+    fn act_non_invite(
+        shared: &mut Shared,
+        now: Time,
+        id: ServerId,
+        entry: &mut Entry,
+        machine: ServerNonInvite,
+        actions: &[server_non_invite::Action],
+        response: &mut Option<Bytes>,
+    ) -> (Rest, Option<server_non_invite::Timer>) {
+        use server_non_invite::Action;
+        let mut rest = Rest::Nothing;
+        let mut due = None;
+        for action in actions {
+            match *action {
+                Action::Send => Self::send(shared, entry, response),
+                Action::Refuse => rest = Rest::Refused,
+                Action::TransportFailed => shared.output(Output::ResponseFailed(id)),
+                Action::Start(timer) => {
+                    let after = machine.length(timer, &shared.timers, entry.reliable);
+                    if after.is_zero() {
+                        due = Some(timer);
+                    } else {
+                        let alarm = Alarm::RequestServer(id, timer);
+                        shared.start(&mut entry.clocks, non_invite_clock(timer), now, after, alarm);
+                    }
+                }
+                Action::Stop(timer) => shared.stop(&mut entry.clocks, non_invite_clock(timer)),
+            }
+        }
+        (rest, due)
     }
 
     fn send(shared: &mut Shared, entry: &mut Entry, response: &mut Option<Bytes>) {
@@ -433,6 +463,13 @@ const fn invite_clock(timer: server_invite::Timer) -> Clock {
     match timer {
         Timer::Trying | Timer::G => Clock::Again,
         Timer::H | Timer::I | Timer::L => Clock::End,
+    }
+}
+
+const fn non_invite_clock(timer: server_non_invite::Timer) -> Clock {
+    use server_non_invite::Timer;
+    match timer {
+        Timer::Expired | Timer::J => Clock::End,
     }
 }
 

@@ -147,6 +147,24 @@ fn a_request_is_answered_from_memory_for_64_t1() {
 }
 
 #[test]
+fn a_request_that_the_user_forgets_ends_with_the_patience_of_the_peer() {
+    for provisional in [false, true] {
+        let mut bench = Bench::new();
+        let options = foreign("OPTIONS", VIA, "call-1");
+        let id = new(bench.receive(&options));
+        if provisional {
+            bench.respond(id, &options, 100);
+            bench.sent();
+        }
+        let end = bench.pass(60_000);
+        assert!(matches!(end.as_slice(), [(32_000..=32_010, Output::ServerGone(_))]), "{end:?}");
+        let late = bench.layer.respond(bench.now, id, 200, Bytes::new());
+        assert_eq!(late, Err(RespondError::Gone(id)));
+        assert!(bench.layer.is_idle());
+    }
+}
+
+#[test]
 fn streams_need_no_memory() {
     let mut bench = Bench::new();
     bench.flow = stream(3);
