@@ -30,9 +30,9 @@ pub(crate) fn unavailable(request: &Message, flow: Flow, tag: u64, retry_after: 
         .finish()
 }
 
-/// The ACK for a 300-699; `None` if `invite` is no message.
+/// The ACK for a 300-699, in a buffer of its size: it stays for a while. `None` if `invite` is no message.
 pub(crate) fn ack(invite: &Bytes, response: &Message) -> Option<Bytes> {
-    Some(Request::ack(&again(invite)?, response).finish())
+    Some(Bytes::copy_from_slice(&Request::ack(&again(invite)?, response).finish()))
 }
 
 /// The CANCEL for an INVITE; `None` if `invite` is no message.

@@ -113,16 +113,11 @@ impl Servers {
         flow: Flow,
         message: &Message,
     ) -> Arrival {
-        let via = message.via();
         let method = message.method();
         if method == Method::Ack {
-            let key = self.keys.server(message, &via, Method::Invite);
-            let Some(id) = self.by_key.get(&key).copied() else { return Arrival::AckForUser };
-            return match self.step_invite(shared, now, id, server_invite::Input::Ack, None) {
-                Rest::AckForUser => Arrival::AckForUser,
-                Rest::Nothing | Rest::Refused => Arrival::Absorbed,
-            };
+            return self.receive_ack(shared, now, message);
         }
+        let via = message.via();
         let key = self.keys.server(message, &via, method);
         if let Some(id) = self.by_key.get(&key).copied() {
             if method == Method::Invite {
@@ -162,6 +157,15 @@ impl Servers {
             return Arrival::Cancel { cancel: id, invite: self.by_key.get(&invite).copied() };
         }
         if merged { Arrival::Merged(id) } else { Arrival::New(id) }
+    }
+
+    fn receive_ack(&mut self, shared: &mut Shared, now: Time, message: &Message) -> Arrival {
+        let key = self.keys.server(message, &message.via(), Method::Invite);
+        let Some(id) = self.by_key.get(&key).copied() else { return Arrival::AckForUser };
+        match self.step_invite(shared, now, id, server_invite::Input::Ack, None) {
+            Rest::AckForUser => Arrival::AckForUser,
+            Rest::Nothing | Rest::Refused => Arrival::Absorbed,
+        }
     }
 
     /// The last eighth of the room is for what goes on and what ends: requests inside dialogs, and CANCELs.

@@ -226,6 +226,16 @@ fn the_same_branch_of_another_sender_is_another_transaction() {
 }
 
 #[test]
+fn a_request_with_credentials_under_the_old_branch_is_new() {
+    let mut bench = Bench::new();
+    let register = foreign("REGISTER", VIA, "call-1");
+    let id = new(bench.receive(&register));
+    bench.respond(id, &register, 401);
+    let text = std::str::from_utf8(&register).unwrap().replace("CSeq: 1", "CSeq: 2");
+    assert_ne!(new(bench.receive(&text.into())), id);
+}
+
+#[test]
 fn elements_of_rfc_2543_are_matched_by_the_rest() {
     for via in ["192.0.2.1:5060", "192.0.2.1:5060;branch=1", "192.0.2.1:5060;branch=z9hG4bK"] {
         let mut bench = Bench::new();
