@@ -48,7 +48,7 @@ pub enum Received {
     /// A response to a request of ours. Of final responses to an INVITE, all 2xx arrive here (the first, retransmissions, other
     /// forks; each wants an ACK); of others, the first.
     Response(ClientId),
-    /// A 2xx to an INVITE that no transaction waits for: send ACK and BYE, and never forward it (RFC 6026 8.9).
+    /// A 2xx to an INVITE that no transaction waits for: send ACK and BYE, and never forward it (RFC 6026 7.3).
     StrayResponse,
     /// A retransmission, or part of the layer's own business. Nothing is left to do.
     Absorbed,
@@ -98,7 +98,7 @@ impl Layer {
         }
     }
 
-    /// A received message. Keeps nothing of its buffer.
+    /// A received message. Keeps nothing of its buffer. A flow whose `connection` is 0 counts as datagrams, any other as a stream.
     pub fn receive(&mut self, now: Time, flow: Flow, message: &Message) -> Received {
         if message.is_request() {
             self.receive_request(now, flow, message)
