@@ -58,10 +58,10 @@ fn come_back(
     name: &str,
     grace: Duration,
 ) -> Result<Vec<crate::sessions::Missed>, RequestError> {
-    let waits = shard.sessions.get(lost).is_some_and(|s| !s.hears() && *s.name == *name);
-    let Some(mut session) = shard.sessions.remove(lost).filter(|_| waits) else {
+    if !shard.sessions.get(lost).is_some_and(|s| !s.hears() && *s.name == *name) {
         return Err(RequestError::NothingToResume);
-    };
+    }
+    let mut session = shard.sessions.remove(lost).ok_or(RequestError::NothingToResume)?;
     let missed = match std::mem::replace(&mut session.presence, Presence::Present) {
         Presence::Absent { until, missed } => {
             shard.graces.cancel(until);
