@@ -113,7 +113,7 @@ impl Telephony {
             Request::TakeOwnership { call } => handoff::take(shard, now, session, call).map(done),
             Request::Monitor { call } => handoff::step_back(shard, session, call).map(done),
             Request::Release { call } => release::release(shard, now, provider, session, call).map(done),
-            Request::ExistingCalls { line } => inquire::existing_calls(shard, now, provider, session, line)
+            Request::ExistingCalls { line } => inquire::existing_calls(shard, provider, session, line)
                 .map(|calls| Answer::Now(Reply::Calls(calls))),
             Request::SetPriority { media, order } => {
                 if order.len() > Priorities::MAX {

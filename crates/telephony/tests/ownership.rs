@@ -129,7 +129,7 @@ fn an_unowned_call_that_is_given_up_becomes_idle_for_its_monitors() {
     let monitor = bench.app(1, "monitor", Interest::monitor());
     let call = bench.call_in(VOICE);
     bench.take();
-    bench.exchange.hang_up(bench.now, call);
+    bench.exchange.hang_up(call);
     bench.pass(Duration::from_secs(1));
     assert_eq!(shorts(&bench.take_of(monitor)), ["disconnected", "idle"]);
     assert_eq!(bench.answer(monitor, Request::Release { call }), Ok(Reply::Done));
@@ -142,7 +142,7 @@ fn an_unowned_call_that_nobody_sees_is_closed_when_it_ends() {
     bench.app(1, "caller", Interest::NONE);
     let call = bench.call_in(VOICE);
     assert_eq!(bench.state(call), Some(StateKind::Offering));
-    bench.exchange.hang_up(bench.now, call);
+    bench.exchange.hang_up(call);
     bench.drain();
     assert_eq!((bench.telephony.calls(), bench.exchange.calls()), (0, 0));
 }

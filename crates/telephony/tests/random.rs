@@ -198,7 +198,7 @@ impl World {
             66..69 => self.ask(session, Request::ExistingCalls { line }, Meaning::Other),
             69..80 => self.somebody_calls(line),
             80..84 => {
-                self.bench.exchange.hang_up(self.bench.now, call);
+                self.bench.exchange.hang_up(call);
                 self.bench.drain();
                 self.check();
             }
@@ -216,9 +216,8 @@ impl World {
     }
 
     fn somebody_calls(&mut self, line: LineId) {
-        let now = self.bench.now;
         let Some(call) =
-            self.bench.exchange.call_in(now, line, AddressId(0), "sip:ann@outside", MediaTypes::VOICE)
+            self.bench.exchange.call_in(line, AddressId(0), "sip:ann@outside", MediaTypes::VOICE)
         else {
             return;
         };

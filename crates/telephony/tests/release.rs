@@ -124,7 +124,7 @@ fn an_application_that_never_releases_loses_its_oldest_ended_calls() {
     let mut made = Vec::new();
     for _ in 0..5 {
         let call = bench.call_in(VOICE);
-        bench.exchange.hang_up(bench.now, call);
+        bench.exchange.hang_up(call);
         bench.pass(Duration::from_secs(1));
         made.push(call);
     }
@@ -146,7 +146,7 @@ fn a_line_that_is_removed_closes_under_its_applications() {
     let app = bench.app(1, "app", Interest::owner(VOICE));
     let bystander = bench.attach(2, "bystander");
     bench.connect(app, VOICE);
-    bench.exchange.remove_line(bench.now, LINE);
+    bench.exchange.remove_line(LINE);
     bench.drain();
     let heard = bench.take();
     let of = |who| heard.iter().filter(|(to, _)| *to == who).map(|(_, e)| short(e)).collect::<Vec<_>>();

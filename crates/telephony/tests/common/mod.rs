@@ -132,7 +132,7 @@ impl Bench {
 
     /// Somebody outside calls the desk.
     pub fn call_in(&mut self, media: MediaTypes) -> CallId {
-        let call = self.exchange.call_in(self.now, LINE, AddressId(0), "sip:ann@outside", media).unwrap();
+        let call = self.exchange.call_in(LINE, AddressId(0), "sip:ann@outside", media).unwrap();
         self.drain();
         call
     }

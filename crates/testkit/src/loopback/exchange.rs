@@ -110,11 +110,11 @@ impl Loopback {
     }
 
     /// Removes a line for good; its calls end.
-    pub fn remove_line(&mut self, now: Time, line: LineId) {
+    pub fn remove_line(&mut self, line: LineId) {
         for call in self.calls_of(line) {
             let end = Disconnect::new(DisconnectMode::OutOfOrder, EndedBy::Network, "the line was removed");
-            self.end(now, call, end.clone());
-            self.end_other(now, call, end);
+            self.end(call, end.clone());
+            self.end_other(call, end);
         }
         if self.lines.remove(&line).is_some() {
             self.events.push_back(ProviderEvent::LineRemoved { line });
@@ -152,7 +152,6 @@ impl Loopback {
     /// Somebody outside calls. `None` if the line is closed, out of service, or full.
     pub fn call_in(
         &mut self,
-        _now: Time,
         line: LineId,
         address: AddressId,
         from: &str,
@@ -168,11 +167,11 @@ impl Loopback {
         Some(self.offer(info, Other::Outside))
     }
 
-    /// The other side of a call hangs up, or gives up before an answer.
-    pub fn hang_up(&mut self, now: Time, call: CallId) {
-        let Some(leg) = self.legs.get(&call) else { return };
+    /// The party outside hangs up, or gives up before an answer. Without effect on calls between lines of the exchange.
+    pub fn hang_up(&mut self, call: CallId) {
+        let Some(leg) = self.legs.get(&call).filter(|leg| leg.other == Other::Outside) else { return };
         let mode = if leg.is_offered() { DisconnectMode::Cancelled } else { DisconnectMode::Normal };
-        self.end(now, call, Disconnect::new(mode, EndedBy::Peer, ""));
+        self.end(call, Disconnect::new(mode, EndedBy::Peer, ""));
     }
 
     /// The other side of a call presses a digit.
@@ -272,7 +271,7 @@ impl Loopback {
     }
 
     /// A call is ended by its other side or the network: it is disconnected until its owner drops it.
-    pub(crate) fn end(&mut self, _now: Time, call: CallId, end: Disconnect) {
+    pub(crate) fn end(&mut self, call: CallId, end: Disconnect) {
         let Some(leg) = self.legs.get_mut(&call).filter(|leg| leg.is_up()) else { return };
         leg.other = Other::Nobody;
         let decides = leg.decides.take();
@@ -286,19 +285,33 @@ impl Loopback {
     }
 
     /// Ends the leg at the other end of a call, if there is one.
-    pub(crate) fn end_other(&mut self, now: Time, call: CallId, end: Disconnect) {
+    pub(crate) fn end_other(&mut self, call: CallId, end: Disconnect) {
         let Some(leg) = self.legs.get_mut(&call) else { return };
         if let Other::Leg(other) = std::mem::replace(&mut leg.other, Other::Nobody)
             && self.legs.get(&other).is_some_and(|leg| leg.other == Other::Leg(call))
         {
-            self.end(now, other, end);
+            self.end(other, end);
         }
     }
 
     /// Completes a request, once.
     pub(crate) fn complete(&mut self, request: RequestId, result: Result<Outcome, OperationError>) {
-        if self.asked.remove(&request).is_some() {
-            self.events.push_back(ProviderEvent::Completed { request, result });
+        let Some(asked) = self.asked.remove(&request) else { return };
+        let failed = result.is_err();
+        self.events.push_back(ProviderEvent::Completed { request, result });
+        if failed && let Operation::BlindTransfer { .. } = asked.operation {
+            self.withdraw_transfer(request);
+        }
+    }
+
+    /// Whoever was asked to take a transferred call is no longer asked.
+    fn withdraw_transfer(&mut self, request: RequestId) {
+        let target = self.legs.iter().find(|(_, leg)| leg.decides == Some(request)).map(|(call, _)| *call);
+        if let Some(target) = target {
+            if let Some(leg) = self.legs.get_mut(&target) {
+                leg.decides = None;
+            }
+            self.end(target, Disconnect::new(DisconnectMode::Cancelled, EndedBy::Peer, "transfer withdrawn"));
         }
     }
 

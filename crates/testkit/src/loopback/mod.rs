@@ -15,7 +15,7 @@
 //! exchange.open_line(Time::ZERO, line, InterfaceVersion::V1)?;
 //!
 //! // Somebody outside calls the desk.
-//! let call = exchange.call_in(Time::ZERO, line, AddressId(0), "sip:ann@outside", MediaTypes::VOICE).unwrap();
+//! let call = exchange.call_in(line, AddressId(0), "sip:ann@outside", MediaTypes::VOICE).unwrap();
 //! assert!(matches!(exchange.poll_event(), Some(ProviderEvent::NewCall { .. })));
 //! assert!(matches!(exchange.poll_event(), Some(ProviderEvent::CallState { state: CallState::Offering(_), .. })));
 //!

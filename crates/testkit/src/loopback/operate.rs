@@ -52,7 +52,7 @@ impl Loopback {
             Operation::Forward { line, address, rules } => self.forward(request, line, address, rules),
             Operation::Drop { call, reason } => {
                 self.complete(request, Ok(Outcome::Done));
-                self.hang_up_here(now, call, reason);
+                self.hang_up_here(call, reason);
             }
             Operation::Hold { call } => {
                 self.enter(call, CallState::OnHold);
@@ -157,7 +157,7 @@ impl Loopback {
     }
 
     /// We end, abandon or refuse a call; the other side learns.
-    pub(crate) fn hang_up_here(&mut self, now: Time, call: CallId, reason: RejectReason) {
+    pub(crate) fn hang_up_here(&mut self, call: CallId, reason: RejectReason) {
         let Some(leg) = self.legs.get_mut(&call) else { return };
         let (offered, other, decides) = (leg.is_offered(), leg.other, leg.decides.take());
         let up = leg.is_up();
@@ -182,11 +182,11 @@ impl Loopback {
             return;
         }
         if offered {
-            self.refuse(now, peer, status);
+            self.refuse(peer, status);
         } else {
             let offered = self.legs.get(&peer).is_some_and(Leg::is_offered);
             let mode = if offered { DisconnectMode::Cancelled } else { DisconnectMode::Normal };
-            self.end(now, peer, Disconnect::new(mode, EndedBy::Peer, ""));
+            self.end(peer, Disconnect::new(mode, EndedBy::Peer, ""));
         }
     }
 
@@ -259,21 +259,6 @@ impl Loopback {
             if matches!(self.legs.get(&party).map(|leg| &leg.state), Some(CallState::Connected(_))) {
                 self.enter(party, CallState::Connected(ConnectedMode::Active));
             }
-        }
-    }
-
-    /// Whoever was asked to take a transferred call is no longer asked.
-    pub(crate) fn withdraw_transfer(&mut self, now: Time, request: RequestId) {
-        let target = self.legs.iter().find(|(_, leg)| leg.decides == Some(request)).map(|(call, _)| *call);
-        if let Some(target) = target {
-            if let Some(leg) = self.legs.get_mut(&target) {
-                leg.decides = None;
-            }
-            self.end(
-                now,
-                target,
-                Disconnect::new(DisconnectMode::Cancelled, EndedBy::Peer, "transfer withdrawn"),
-            );
         }
     }
 

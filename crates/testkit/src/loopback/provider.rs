@@ -26,15 +26,15 @@ impl Loopback {
                 self.route(now, call, &destination, hops, reason)
             }
             Task::OutsideAnswers(call) => self.outside_answers(call),
-            Task::OutsideRefuses(call, status) => self.refuse(now, call, status),
+            Task::OutsideRefuses(call, status) => self.refuse(call, status),
             Task::NoAnswer(call) => self.no_answer(now, call),
             Task::GiveUp(call) => {
                 let waits =
                     matches!(self.call_state(call), Some(CallState::Proceeding | CallState::Ringback));
                 if waits {
                     let end = Disconnect::new(DisconnectMode::Cancelled, EndedBy::Peer, "");
-                    self.end_other(now, call, end);
-                    self.end(now, call, Disconnect::new(DisconnectMode::NoAnswer, EndedBy::Us, ""));
+                    self.end_other(call, end);
+                    self.end(call, Disconnect::new(DisconnectMode::NoAnswer, EndedBy::Us, ""));
                 }
             }
             Task::DigitsSent(request) => self.complete(request, Ok(Outcome::Done)),
@@ -49,7 +49,6 @@ impl Loopback {
                 {
                     let error = OperationError::TimedOut(*deadline);
                     self.complete(request, Err(error));
-                    self.withdraw_transfer(now, request);
                 }
             }
             Task::TransferAnswered(request) => self.transferred(request, None),
@@ -208,9 +207,9 @@ impl Provider for Loopback {
         Ok(created)
     }
 
-    fn close_call(&mut self, now: Time, call: CallId) {
+    fn close_call(&mut self, _now: Time, call: CallId) {
         self.fail_all(call, &OperationError::Closed, |_| true);
-        self.hang_up_here(now, call, RejectReason::Default);
+        self.hang_up_here(call, RejectReason::Default);
         self.legs.remove(&call);
         // What was said of it and not yet heard is void: nothing follows the close.
         self.events.retain(|event| match event {

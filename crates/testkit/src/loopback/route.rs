@@ -65,8 +65,8 @@ impl Loopback {
         let caller = leg.info.caller.address.clone();
         let (physical, media) = (leg.info.physical, leg.info.media);
         match self.find(destination, &caller) {
-            Found::Nobody(status) => self.refuse(now, call, status),
-            Found::Elsewhere(..) if hops >= HOPS_MOST => self.refuse(now, call, 482),
+            Found::Nobody(status) => self.refuse(call, status),
+            Found::Elsewhere(..) if hops >= HOPS_MOST => self.refuse(call, 482),
             Found::Elsewhere(to, reason) => {
                 let latency = self.latency;
                 self.after(now, latency, Task::Route { call, destination: to, hops: hops + 1, reason });
@@ -131,17 +131,17 @@ impl Loopback {
         }
         let Some((to, _)) = self.no_answer_rule(call) else { return };
         let other = self.legs.get(&call).map(|leg| leg.other);
-        self.end(now, call, Disconnect::new(DisconnectMode::Forwarded, EndedBy::Us, "nobody answered"));
+        self.end(call, Disconnect::new(DisconnectMode::Forwarded, EndedBy::Us, "nobody answered"));
         if let Some(Other::Leg(caller)) = other {
             match to {
                 ForwardTarget::Address(to) => self.route(now, caller, &to, 1, Reason::ForwardedNoAnswer),
-                ForwardTarget::DoNotDisturb => self.refuse(now, caller, 480),
+                ForwardTarget::DoNotDisturb => self.refuse(caller, 480),
             }
         }
     }
 
     /// A calling leg is refused with a SIP status.
-    pub(crate) fn refuse(&mut self, now: Time, call: CallId, status: u16) {
+    pub(crate) fn refuse(&mut self, call: CallId, status: u16) {
         if !self.legs.get(&call).is_some_and(super::leg::Leg::is_up) {
             return;
         }
@@ -157,7 +157,7 @@ impl Loopback {
             self.enter(call, CallState::Busy(BusyMode::Station));
         }
         let end = Disconnect { status: Some(status), ..Disconnect::new(mode, EndedBy::Peer, "") };
-        self.end(now, call, end);
+        self.end(call, end);
     }
 
     /// A party outside answers a calling leg.
