@@ -122,3 +122,17 @@ fn the_last_session_that_is_lost_closes_the_line_in_the_end() {
     assert_eq!((bench.exchange.calls(), bench.exchange.outstanding()), (0, 0));
     assert!(!bench.exchange.is_open(LINE));
 }
+
+#[test]
+fn a_session_may_come_back_under_its_own_number() {
+    let mut bench = Bench::new();
+    let app = bench.app(1, "app", Interest::owner(VOICE));
+    let call = bench.connect(app, VOICE);
+    bench.ask(app, Request::Lost);
+    assert_eq!(bench.answer(app, Request::Lines), Err(RequestError::NotAttached), "it is away");
+    assert!(come_back(&mut bench, 1, "app", app).is_ok());
+    bench.pass(Duration::from_secs(60));
+    assert_eq!(bench.privilege(app, call), Some(Privilege::Owner));
+    assert_eq!(come_back(&mut bench, 1, "app", app), Err(RequestError::NothingToResume), "it is here");
+    assert_eq!(bench.privilege(app, call), Some(Privilege::Owner), "and a refusal changes nothing");
+}
