@@ -62,6 +62,20 @@ impl Default for Profile {
 }
 
 impl Profile {
+    /// The profiles that are compiled in: name and text.
+    pub const BUILT_IN: [(&'static str, &'static str); 4] = [
+        ("generic", include_str!("../../../sip-profiles/generic.toml")),
+        ("asterisk", include_str!("../../../sip-profiles/asterisk.toml")),
+        ("freeswitch", include_str!("../../../sip-profiles/freeswitch.toml")),
+        ("kamailio", include_str!("../../../sip-profiles/kamailio.toml")),
+    ];
+
+    /// The compiled-in profile of this name.
+    pub fn built_in(name: &str) -> Option<Self> {
+        let (_, text) = Self::BUILT_IN.iter().find(|(known, _)| *known == name)?;
+        toml::from_str(text).ok()
+    }
+
     /// The first pause after a failed registration.
     pub fn first_retry(&self) -> Duration {
         Duration::from_secs(self.register_retry.clamp(1, 1_800).into())
@@ -148,6 +162,15 @@ mod tests {
     fn an_unknown_key_is_an_error_that_names_it() {
         let error = toml::from_str::<Profile>("name = 'x'\nregister-expire = 60").unwrap_err().to_string();
         assert!(error.contains("register-expire"), "{error}");
+    }
+
+    #[test]
+    fn every_built_in_profile_reads_and_is_sound() {
+        for (name, text) in Profile::BUILT_IN {
+            let profile: Profile = toml::from_str(text).unwrap_or_else(|error| panic!("{name}: {error}"));
+            assert_eq!((profile.name.as_str(), profile.fault()), (name, None));
+        }
+        assert_eq!(Profile::built_in("generic"), Some(Profile::default()));
     }
 
     #[test]
