@@ -73,6 +73,12 @@ impl<'b> Request<'b> {
         self.header(Name::Other(name), value)
     }
 
+    /// Adds header field lines that were written by one of the builders' kin, complete with their line ends.
+    pub(crate) fn lines(mut self, lines: &str) -> Self {
+        self.buf.put_slice(lines.as_bytes());
+        self
+    }
+
     /// Sets the body and writes its Content-Type.
     pub fn body<'c>(self, content_type: &str, body: &'c [u8]) -> Request<'c> {
         let Self { buf, .. } = self.header(Name::ContentType, content_type);
