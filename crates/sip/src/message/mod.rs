@@ -43,6 +43,7 @@ pub(crate) mod lex;
 mod method;
 mod name;
 mod params;
+mod prepare;
 mod reason;
 mod received;
 mod rejected;

@@ -2,9 +2,9 @@
 
 use super::addr::NameAddr;
 use super::error::ParseError;
-use super::index::unfold;
 use super::lex::{self, Cursor};
 use super::name::{Name, by_id, id_of};
+use super::prepare::{question_marks, unfold};
 use super::reason::reason_phrase;
 use super::received::put_top_via;
 use super::via::Via;
@@ -72,9 +72,11 @@ impl Rejected {
         Some(buf.freeze())
     }
 
-    /// The lines that can be told, unfolded.
+    /// The header section as far as it goes, unfolded and legible.
     fn head(&self) -> Bytes {
-        unfold(&self.bytes)
+        let end = memchr::memmem::find(&self.bytes, b"\r\n\r\n").map_or(self.bytes.len(), |n| n + 2);
+        let head = unfold(self.bytes.get(..end.min(usize::from(u16::MAX))).unwrap_or_default());
+        if std::str::from_utf8(&head).is_ok() { head } else { question_marks(&head) }
     }
 }
 
@@ -105,13 +107,7 @@ struct Lines<'a> {
 impl<'a> Lines<'a> {
     /// `None` unless this is a request other than ACK with a usable Via.
     fn read(bytes: &'a [u8]) -> Option<Self> {
-        let head = memchr::memmem::find(bytes, b"\r\n\r\n").map_or(bytes.len(), |n| n + 2);
-        // Only the readable beginning counts.
-        let head = bytes.get(..head.min(usize::from(u16::MAX))).unwrap_or_default();
-        let head = match std::str::from_utf8(head) {
-            Ok(text) => text,
-            Err(e) => head.get(..e.valid_up_to()).and_then(|s| std::str::from_utf8(s).ok())?,
-        };
+        let head = std::str::from_utf8(bytes).ok()?;
         let mut complete = head.split_inclusive("\r\n").filter_map(|line| line.strip_suffix("\r\n"));
         if !wants_answer(complete.next()?) {
             return None;

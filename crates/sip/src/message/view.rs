@@ -36,8 +36,8 @@ impl Message {
         }
     }
 
-    /// The octets, with header fields unfolded (RFC 3261 7.3.1: of the same meaning and length) and without line
-    /// ends before the start line.
+    /// The octets, with header fields unfolded (RFC 3261 7.3.1: of the same meaning and length), without line ends
+    /// before the start line, and with `?` for what is no UTF-8 in the header section.
     pub const fn bytes(&self) -> &Bytes {
         &self.bytes
     }
