@@ -122,14 +122,11 @@ impl Stock {
             }
             drop(shelf);
             self.close(used, now);
-            if !may_bind || !filling {
+            if !may_bind || !filling || wanted == 0 {
                 continue;
             }
             let mut bound = Vec::with_capacity(wanted);
             for number in range.by_ref().take(pairs) {
-                if bound.len() >= wanted {
-                    break;
-                }
                 if self.lock().taken.contains(&number) {
                     continue;
                 }
@@ -137,6 +134,9 @@ impl Stock {
                     Ok((rtp, rtcp)) => {
                         bound.push(Pair { id: PortId(next_id), rtp, rtcp, number });
                         next_id += 1;
+                        if bound.len() >= wanted {
+                            break;
+                        }
                     }
                     // Another process has it.
                     Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
