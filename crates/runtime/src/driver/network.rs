@@ -16,7 +16,7 @@ use tokio::sync::{mpsc as channel, oneshot};
 use tokio::task::LocalSet;
 
 /// How many commands are taken at a time.
-const AT_ONCE: usize = 256;
+const AT_ONCE: usize = 64;
 
 /// What the thread runs on.
 pub(super) struct NetworkParts {
@@ -108,6 +108,8 @@ async fn serve(
                 }
             }
         }
+        // Lets connections write before more is queued: a burst of ours is no fault of the peer's.
+        tokio::task::yield_now().await;
     }
 }
 

@@ -108,10 +108,7 @@ impl Hub {
         };
         match link.queue.push(bytes) {
             Ok(()) => self.parts.counters.frames_out.add(1),
-            Err(Overflow) => {
-                self.parts.counters.overflows.add(1);
-                link.stop(CloseReason::Overflow);
-            }
+            Err(Overflow) => link.stop(CloseReason::Overflow),
         }
     }
 
@@ -160,20 +157,17 @@ impl Hub {
 
     async fn run(self: Rc<Self>, link: Rc<Link>, stream: TcpStream) {
         let reason = connection::run(&self, &link, stream).await;
-        match reason {
-            CloseReason::Malformed => self.parts.counters.malformed.add(1),
-            CloseReason::Refused
-            | CloseReason::Ended
-            | CloseReason::Overflow
-            | CloseReason::Failed
-            | CloseReason::Shutdown => {}
-        }
         self.gone(&link, link.flow, reason);
     }
 
     /// Forgets a connection and tells every shard.
     fn gone(&self, link: &Link, flow: Flow, reason: CloseReason) {
         tracing::debug!(target: "hookswitch::tcp", peer = %flow.peer, connection = link.flow.connection, ?reason, "closed");
+        match reason {
+            CloseReason::Malformed => self.parts.counters.malformed.add(1),
+            CloseReason::Overflow => self.parts.counters.overflows.add(1),
+            CloseReason::Refused | CloseReason::Ended | CloseReason::Failed | CloseReason::Shutdown => {}
+        }
         self.table.borrow_mut().remove(link.flow);
         link.written.notify_one();
         for inbox in self.parts.inboxes.iter() {
