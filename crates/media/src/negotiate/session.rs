@@ -459,7 +459,7 @@ impl Listing {
 }
 
 impl OtherMedia {
-    fn around(session: &Session, place: usize) -> Self {
+    fn around(session: &Session<'_>, place: usize) -> Self {
         let (before, rest) = session.media.split_at_checked(place).unwrap_or((&[], &[]));
         let after = rest.get(1..).unwrap_or(&[]);
         Self { place, before: rejections(before), after: rejections(after) }
