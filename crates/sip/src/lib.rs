@@ -1,1 +1,12 @@
 //! SIP without I/O: messages, transactions, dialogs, authentication, registration.
+#![forbid(unsafe_code)]
+
+pub mod auth;
+pub mod cause;
+pub mod compat;
+pub mod dialog;
+pub mod message;
+pub mod refer;
+pub mod registration;
+pub mod transaction;
+pub mod ua;

@@ -1,1 +1,44 @@
 //! The service provider interface: the vocabulary and the contract between applications and providers.
+//!
+//! A *provider* has *lines*; a line has *addresses*; *calls* come and go on a line. The application side
+//! (`hookswitch-telephony`) asks through [`Provider::submit`] and hears through [`ProviderEvent`]s; it owns everything that
+//! providers do not know: applications, privileges, ownership, hand-off. The model and its meaning are those of Microsoft's
+//! TSPI under modern names.
+//!
+//! The contract every implementation keeps:
+//! 1. A request is refused at once with an error and never completes, or is accepted and completes exactly once.
+//! 2. A call created by a request has no events before that request has completed with success.
+//! 3. A call that came in is announced by [`ProviderEvent::NewCall`] before anything else about it; its states follow
+//!    [`CallState`]; its end carries a [`Disconnect`]. The call lives until [`Provider::close_call`].
+//! 4. What is offered is what is advertised ([`Capabilities`]): without the static bit an operation is
+//!    [`OperationError::Unavailable`], with it but in the wrong state [`OperationError::InvalidCallState`].
+//! 5. Closing a call or line completes what is outstanding on it first; afterwards there are no more events for it.
+#![forbid(unsafe_code)]
+
+mod call;
+mod capability;
+mod error;
+mod event;
+mod forward;
+mod ids;
+mod info;
+mod media;
+mod operation;
+mod provider;
+mod timeline;
+
+pub use call::{
+    BusyMode, CallState, ConnectedMode, Disconnect, DisconnectMode, EndedBy, OfferingMode, StateKind,
+};
+pub use capability::{Capabilities, Feature, Features};
+pub use error::{LineError, OperationError};
+pub use event::{LineState, OutOfService, ProviderEvent};
+pub use forward::{ForwardCondition, ForwardRule, ForwardTarget, ForwardingRules};
+pub use ids::{AddressId, CallId, InterfaceVersion, LineId, PhysicalCallId, RequestId, VersionRange};
+pub use info::{CallInfo, InfoParts, Origin, Party, Presentation, Reason};
+pub use media::{MediaType, MediaTypes};
+pub use operation::{
+    AudioSource, CallOptions, CallStatistics, DigitOptions, Operation, Outcome, RejectReason, TransferOutcome,
+};
+pub use provider::{AddressDescription, LineDescription, Provider};
+pub use timeline::{TimelineEntry, TimelineFact, Way, Word};

@@ -1,0 +1,97 @@
+//! The file as serde reads it. Every key of the format stands here, and nothing else does.
+
+use serde::Deserialize;
+use toml::Spanned;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct File {
+    #[serde(default)]
+    pub(super) sip: Sip,
+    #[serde(default)]
+    pub(super) media: Media,
+    #[serde(default)]
+    pub(super) applications: Applications,
+    #[serde(default, rename = "line")]
+    pub(super) lines: Vec<Spanned<Line>>,
+    pub(super) softswitch: Option<Softswitch>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Sip {
+    #[serde(default)]
+    pub(super) listen: Vec<Spanned<String>>,
+    pub(super) advertise: Option<Spanned<String>>,
+    pub(super) user_agent: Option<Spanned<String>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Media {
+    pub(super) address: Option<Spanned<String>>,
+    pub(super) advertise: Option<Spanned<String>>,
+    pub(super) ports: Option<Spanned<(u16, u16)>>,
+    pub(super) threads: Option<Spanned<u16>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Applications {
+    /// `leave`, `reject`, or an address to forward to.
+    pub(super) unowned: Option<Spanned<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Line {
+    pub(super) name: Spanned<String>,
+    pub(super) profile: Option<Spanned<String>>,
+    pub(super) registrar: Spanned<String>,
+    pub(super) domain: Option<Spanned<String>>,
+    pub(super) user: Spanned<String>,
+    pub(super) auth_user: Option<Spanned<String>>,
+    pub(super) password: Option<Spanned<String>>,
+    pub(super) password_file: Option<Spanned<String>>,
+    pub(super) realm: Option<String>,
+    pub(super) display_name: Option<Spanned<String>>,
+    pub(super) register: Option<bool>,
+    #[serde(default)]
+    pub(super) numbers: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub(super) accept_from: Vec<Spanned<String>>,
+    pub(super) max_calls: Option<Spanned<u32>>,
+    pub(super) media: Option<Spanned<Vec<hookswitch_spi::MediaType>>>,
+    #[serde(default)]
+    pub(super) forward: Vec<Spanned<Forward>>,
+    pub(super) no_answer_seconds: Option<Spanned<u64>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Forward {
+    pub(super) when: hookswitch_spi::ForwardCondition,
+    pub(super) from: Option<String>,
+    /// An address, or `do-not-disturb`.
+    pub(super) to: Spanned<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Softswitch {
+    #[serde(default)]
+    pub(super) listen: Vec<Spanned<String>>,
+    pub(super) domain: Option<Spanned<String>>,
+    pub(super) echo: Option<Spanned<String>>,
+    pub(super) tone: Option<Spanned<String>>,
+    pub(super) music: Option<Spanned<String>>,
+    #[serde(default, rename = "account")]
+    pub(super) accounts: Vec<SwitchAccount>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct SwitchAccount {
+    pub(super) user: Spanned<String>,
+    pub(super) password: Spanned<String>,
+}

@@ -1,0 +1,98 @@
+//! `hookswitch.toml`: one file for lines, transports, media and the embedded softswitch.
+//!
+//! [`Config::parse`] checks everything before anything runs; an error names the file, the line, the key, what was expected
+//! and what came.
+
+mod error;
+mod file;
+mod resolve;
+
+pub use error::ConfigError;
+
+use hookswitch_machine::Transport;
+use hookswitch_provider::Account;
+use hookswitch_spi::RejectReason;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+
+/// Everything that the file says, checked and with defaults filled in.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where SIP is spoken.
+    pub sip: SipConfig,
+    /// Where audio flows.
+    pub media: MediaSettings,
+    /// What becomes of offered calls that no application owns.
+    pub unowned: Unowned,
+    /// The lines, in the order of the file.
+    pub lines: Vec<Account>,
+    /// The embedded softswitch, if the file has one.
+    pub softswitch: Option<hookswitch_softswitch::Config>,
+}
+
+/// Transports of the lines.
+#[derive(Clone, Debug)]
+pub struct SipConfig {
+    /// Sockets to open. Port 0: any free port.
+    pub listen: Vec<Listen>,
+    /// The address told to peers, where it differs from the bound one (a NAT in between).
+    pub advertise: Option<IpAddr>,
+    /// The User-Agent and Server header field.
+    pub user_agent: String,
+}
+
+/// One socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listen {
+    /// UDP or TCP.
+    pub transport: Transport,
+    /// Address and port to bind.
+    pub address: SocketAddr,
+}
+
+/// Audio.
+#[derive(Clone, Debug)]
+pub struct MediaSettings {
+    /// The address to bind and to put into SDP.
+    pub address: IpAddr,
+    /// The address put into SDP where it differs from the bound one.
+    pub advertise: Option<IpAddr>,
+    /// Ports to take RTP and RTCP pairs from.
+    pub ports: RangeInclusive<u16>,
+    /// Media threads, 1 to 64.
+    pub threads: usize,
+}
+
+/// What becomes of an offered call that no application owns (spec 4.4).
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub enum Unowned {
+    /// It stays offered: a monitor may take it, or the caller gives up.
+    #[default]
+    Leave,
+    /// It is refused.
+    Reject(RejectReason),
+    /// It is redirected.
+    Forward(String),
+}
+
+impl Config {
+    /// Reads and checks a file. Profiles named by a path are looked up beside it.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|error| ConfigError::unreadable(path, &error))?;
+        Self::parse(&text, path)
+    }
+
+    /// Checks a text that came from `path`.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        let origin = error::Origin { path, text };
+        let file: file::File = toml::from_str(text).map_err(|error| ConfigError::syntax(&origin, &error))?;
+        let directory = path.parent().map(PathBuf::from).unwrap_or_default();
+        resolve::config(file, &origin, &directory)
+    }
+
+    /// The line of this name.
+    pub fn line(&self, name: &str) -> Option<&Account> {
+        self.lines.iter().find(|line| line.name == name)
+    }
+}

@@ -1,0 +1,327 @@
+//! From the file's tables to checked values.
+
+use super::error::{ConfigError, Origin};
+use super::{Config, Listen, MediaSettings, SipConfig, Unowned, file};
+use hookswitch_machine::Transport;
+use hookswitch_provider::{Account, AddressRange, Profile, Server};
+use hookswitch_sip::auth::Secret;
+use hookswitch_spi::{ForwardRule, ForwardTarget, ForwardingRules, MediaTypes, RejectReason};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use toml::Spanned;
+
+pub(super) fn config(file: file::File, origin: &Origin<'_>, directory: &Path) -> Result<Config, ConfigError> {
+    let mut lines: Vec<Account> = Vec::with_capacity(file.lines.len());
+    for table in file.lines {
+        let span = table.span();
+        let account = line(table.into_inner(), origin, directory)?;
+        if lines.iter().any(|other| other.name == account.name) {
+            return Err(origin.error(
+                &span,
+                "name",
+                format!("two lines are called {:?}; names are unique", account.name),
+            ));
+        }
+        lines.push(account);
+    }
+    let default_listen = [
+        Listen { transport: Transport::Udp, address: SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 5060) },
+        Listen { transport: Transport::Tcp, address: SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 5060) },
+    ];
+    Ok(Config {
+        sip: SipConfig {
+            listen: listens(&file.sip.listen, &default_listen, "sip.listen", origin)?,
+            advertise: file.sip.advertise.map(|a| address(&a, "sip.advertise", origin)).transpose()?,
+            user_agent: match file.sip.user_agent {
+                Some(text) => header_text(&text, "sip.user-agent", origin)?,
+                None => concat!("Hookswitch/", env!("CARGO_PKG_VERSION")).to_owned(),
+            },
+        },
+        media: media(file.media, origin)?,
+        unowned: unowned(file.applications.unowned.as_ref()),
+        lines,
+        softswitch: file.softswitch.map(|table| softswitch(table, origin)).transpose()?,
+    })
+}
+
+fn unowned(text: Option<&Spanned<String>>) -> Unowned {
+    match text.map(|t| t.get_ref().as_str()) {
+        None | Some("leave") => Unowned::Leave,
+        Some("reject") => Unowned::Reject(RejectReason::Default),
+        Some(address) => Unowned::Forward(address.to_owned()),
+    }
+}
+
+fn media(table: file::Media, origin: &Origin<'_>) -> Result<MediaSettings, ConfigError> {
+    let ports = match table.ports {
+        None => 16_384..=32_766,
+        Some(ports) => {
+            let (low, high) = *ports.get_ref();
+            if low < 1_024 || high <= low {
+                let message = format!(
+                    "a low and a high port, 1024 or above, such as [16384, 32766], not [{low}, {high}]"
+                );
+                return Err(origin.error(&ports.span(), "media.ports", message));
+            }
+            low..=high
+        }
+    };
+    let threads = match table.threads {
+        None => 1,
+        Some(threads) if (1..=64).contains(threads.get_ref()) => usize::from(*threads.get_ref()),
+        Some(threads) => {
+            let message = format!("1 to 64, not {}", threads.get_ref());
+            return Err(origin.error(&threads.span(), "media.threads", message));
+        }
+    };
+    Ok(MediaSettings {
+        address: match table.address {
+            Some(a) => address(&a, "media.address", origin)?,
+            None => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        },
+        advertise: table.advertise.map(|a| address(&a, "media.advertise", origin)).transpose()?,
+        ports,
+        threads,
+    })
+}
+
+fn line(table: file::Line, origin: &Origin<'_>, directory: &Path) -> Result<Account, ConfigError> {
+    let registrar: Server = table.registrar.get_ref().parse().map_err(|expected: String| {
+        origin.error(&table.registrar.span(), "registrar", format!("expected {expected}"))
+    })?;
+    let user = user_part(&table.user, "user", origin)?;
+    let password = match (&table.password, &table.password_file) {
+        (Some(text), None) => Secret::from(text.get_ref().as_str()),
+        (None, Some(file)) => {
+            let path = directory.join(file.get_ref());
+            let text = std::fs::read_to_string(&path).map_err(|error| {
+                origin.error(
+                    &file.span(),
+                    "password-file",
+                    format!("{} cannot be read: {error}", path.display()),
+                )
+            })?;
+            Secret::from(text.trim_end_matches(['\r', '\n']))
+        }
+        (None, None) => Secret::from(""),
+        (Some(_), Some(file)) => {
+            return Err(origin.error(
+                &file.span(),
+                "password-file",
+                "either password or password-file, not both",
+            ));
+        }
+    };
+    let forward = ForwardingRules {
+        rules: table.forward.into_iter().map(|rule| forward_rule(rule.into_inner())).collect(),
+        no_answer_after: table.no_answer_seconds.as_ref().map(|s| Duration::from_secs(*s.get_ref())),
+    };
+    let max_calls = match table.max_calls {
+        None => 100,
+        Some(n) if (1..=100_000).contains(n.get_ref()) => *n.get_ref(),
+        Some(n) => {
+            return Err(origin.error(&n.span(), "max-calls", format!("1 to 100000, not {}", n.get_ref())));
+        }
+    };
+    let mut accept_from: Vec<AddressRange> = Vec::new();
+    for range in &table.accept_from {
+        accept_from.push(range.get_ref().parse().map_err(|expected: String| {
+            origin.error(&range.span(), "accept-from", format!("expected {expected}"))
+        })?);
+    }
+    let mut numbers = Vec::new();
+    for number in &table.numbers {
+        numbers.push(user_part(number, "numbers", origin)?);
+    }
+    Ok(Account {
+        profile: profile(table.profile.as_ref(), origin, directory)?,
+        domain: table.domain.map_or_else(|| registrar.hostport(), Spanned::into_inner),
+        auth_user: table.auth_user.map_or_else(|| user.clone(), Spanned::into_inner),
+        registrar,
+        user,
+        password,
+        realm: table.realm,
+        display_name: match table.display_name {
+            Some(text) => header_text(&text, "display-name", origin)?,
+            None => String::new(),
+        },
+        register: table.register.unwrap_or(true),
+        numbers,
+        accept_from,
+        max_calls,
+        media: table.media.map_or(MediaTypes::VOICE, |list| list.into_inner().into_iter().collect()),
+        forward,
+        name: table.name.into_inner(),
+    })
+}
+
+fn forward_rule(rule: file::Forward) -> ForwardRule {
+    let to = match rule.to.get_ref().as_str() {
+        "do-not-disturb" => ForwardTarget::DoNotDisturb,
+        address => ForwardTarget::Address(address.into()),
+    };
+    ForwardRule { when: rule.when, from: rule.from.map(Into::into), to }
+}
+
+fn profile(
+    name: Option<&Spanned<String>>,
+    origin: &Origin<'_>,
+    directory: &Path,
+) -> Result<Arc<Profile>, ConfigError> {
+    let Some(name) = name else { return Ok(Arc::new(Profile::default())) };
+    let fail = |message: String| origin.error(&name.span(), "profile", message);
+    let profile = match Profile::built_in(name.get_ref()) {
+        Some(profile) => profile,
+        None if name.get_ref().ends_with(".toml") => {
+            let path = directory.join(name.get_ref());
+            let text = std::fs::read_to_string(&path)
+                .map_err(|error| fail(format!("{} cannot be read: {error}", path.display())))?;
+            toml::from_str(&text).map_err(|error| fail(format!("{}: {error}", path.display())))?
+        }
+        None => {
+            let names = Profile::BUILT_IN.map(|(name, _)| name).join(", ");
+            return Err(fail(format!(
+                "expected one of {names}, or a path that ends with .toml, not {:?}",
+                name.get_ref()
+            )));
+        }
+    };
+    match profile.fault() {
+        Some((key, expected)) => Err(fail(format!("profile {}: {key}: expected {expected}", name.get_ref()))),
+        None => Ok(Arc::new(profile)),
+    }
+}
+
+fn softswitch(
+    table: file::Softswitch,
+    origin: &Origin<'_>,
+) -> Result<hookswitch_softswitch::Config, ConfigError> {
+    let default_listen = [Transport::Udp, Transport::Tcp]
+        .map(|transport| Listen { transport, address: SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 5060) });
+    let mut accounts = Vec::new();
+    for account in &table.accounts {
+        accounts.push(hookswitch_softswitch::Account {
+            user: user_part(&account.user, "user", origin)?,
+            password: Secret::from(account.password.get_ref().as_str()),
+        });
+    }
+    let extension = |value: &Option<Spanned<String>>, key, default: &str| match value {
+        Some(text) => user_part(text, key, origin),
+        None => Ok(default.to_owned()),
+    };
+    Ok(hookswitch_softswitch::Config {
+        listen: listens(&table.listen, &default_listen, "softswitch.listen", origin)?
+            .into_iter()
+            .map(|listen| (listen.transport, listen.address))
+            .collect(),
+        domain: table.domain.map_or_else(|| "hookswitch.local".to_owned(), Spanned::into_inner),
+        echo: extension(&table.echo, "softswitch.echo", "600")?,
+        tone: extension(&table.tone, "softswitch.tone", "601")?,
+        music: extension(&table.music, "softswitch.music", "602")?,
+        accounts,
+    })
+}
+
+fn listens(
+    texts: &[Spanned<String>],
+    default: &[Listen],
+    key: &str,
+    origin: &Origin<'_>,
+) -> Result<Vec<Listen>, ConfigError> {
+    if texts.is_empty() {
+        return Ok(default.to_vec());
+    }
+    texts
+        .iter()
+        .map(|text| {
+            let parsed = text.get_ref().split_once(':').and_then(|(transport, address)| {
+                Some(Listen { transport: transport.parse().ok()?, address: address.parse().ok()? })
+            });
+            parsed.ok_or_else(|| {
+                let message = format!("expected a transport, an address and a port, such as \"udp:0.0.0.0:5060\" or \"tcp:[::]:5060\", not {:?}", text.get_ref());
+                origin.error(&text.span(), key, message)
+            })
+        })
+        .collect()
+}
+
+fn address(text: &Spanned<String>, key: &str, origin: &Origin<'_>) -> Result<IpAddr, ConfigError> {
+    text.get_ref().parse().map_err(|_| {
+        origin.error(
+            &text.span(),
+            key,
+            format!("expected a numeric address, such as \"192.0.2.1\", not {:?}", text.get_ref()),
+        )
+    })
+}
+
+fn user_part(text: &Spanned<String>, key: &str, origin: &Origin<'_>) -> Result<String, ConfigError> {
+    let fits = !text.get_ref().is_empty()
+        && text.get_ref().len() <= 128
+        && text.get_ref().bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.!~*'()&=+$,".contains(&b));
+    if fits {
+        return Ok(text.get_ref().clone());
+    }
+    Err(origin.error(
+        &text.span(),
+        key,
+        format!(
+            "expected the user part of an address (letters, digits and -_.!~*'()&=+$,), not {:?}",
+            text.get_ref()
+        ),
+    ))
+}
+
+fn header_text(text: &Spanned<String>, key: &str, origin: &Origin<'_>) -> Result<String, ConfigError> {
+    if text.get_ref().chars().any(char::is_control) || text.get_ref().len() > 128 {
+        return Err(origin.error(&text.span(), key, "expected one line of at most 128 octets"));
+    }
+    Ok(text.get_ref().clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Config, ConfigError> {
+        Config::parse(text, Path::new("hookswitch.toml"))
+    }
+
+    #[test]
+    fn a_small_file_has_sensible_defaults() {
+        let config =
+            parse("[[line]]\nname = 'desk'\nregistrar = 'pbx.example.org'\nuser = '1001'\npassword = 'x'\n");
+        let config = config.unwrap_or_else(|error| panic!("{error}"));
+        let line = &config.lines[0];
+        assert_eq!(
+            (line.domain.as_str(), line.auth_user.as_str(), line.register),
+            ("pbx.example.org", "1001", true)
+        );
+        assert_eq!(config.sip.listen.len(), 2);
+    }
+
+    #[test]
+    fn every_error_names_line_key_and_expectation() {
+        let line = "[[line]]\nname = 'a'\nregistrar = 'h'\nuser = 'u'\n";
+        for (text, place, part) in [
+            (format!("{line}pasword = 'x'\n"), 5, "pasword"),
+            (format!("{line}profile = 'nortel'\n"), 5, "asterisk"),
+            (format!("{line}max-calls = 0\n"), 5, "1 to 100000"),
+            (format!("{line}accept-from = ['10.0.0.0/40']\n"), 5, "192.0.2.0/24"),
+            (format!("{line}{line}"), 5, "unique"),
+            ("[[line]]\nname = 'a'\nregistrar = 'h h'\nuser = 'u'\n".into(), 3, "registrar"),
+            ("[[line]]\nname = 'a'\nregistrar = 'h'\nuser = 'a b'\n".into(), 4, "user part"),
+            ("[sip]\nlisten = ['5060']\n".into(), 2, "udp:0.0.0.0:5060"),
+            ("[media]\nports = [20000, 10000]\n".into(), 2, "media.ports"),
+            ("[media]\naddress = 'localhost'\n".into(), 2, "numeric address"),
+            ("[sip\n".into(), 1, "expected"),
+            ("[[line]]\nname = 'a'\n".into(), 1, "registrar"),
+        ] {
+            let error = parse(&text).expect_err(&text);
+            assert_eq!(error.place.map(|p| p.0), Some(place), "{text}\n{error}");
+            assert!(error.to_string().contains(part), "{text}\n{error}");
+        }
+    }
+}

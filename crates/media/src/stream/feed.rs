@@ -1,0 +1,91 @@
+//! What a stream sends, and the borders to whoever takes what it hears.
+
+use super::echo::EchoMap;
+use crate::audio::{Playback, Tone};
+use crate::control::Event;
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// Takes what a stream puts out, in order.
+pub trait Outbox {
+    /// A datagram for the RTP socket (RTCP too, if multiplexed).
+    fn rtp(&mut self, to: SocketAddr, packet: &[u8]);
+    /// A datagram for the RTCP socket.
+    fn rtcp(&mut self, to: SocketAddr, packet: &[u8]);
+    /// Something for signalling.
+    fn event(&mut self, event: Event);
+}
+
+/// The application's end of a live stream. Called once per packet time; must not block.
+pub trait LiveAudio: Send + fmt::Debug {
+    /// Takes what was heard and fills what is sent; both have the same length, at `rate` Hz.
+    fn exchange(&mut self, rate: u32, received: &[i16], sent: &mut [i16]);
+}
+
+/// Takes both directions of a stream, aligned in time. Called once per packet time; must not block.
+pub trait Recorder: Send + fmt::Debug {
+    /// The next moment at `rate` Hz: both have the same length.
+    fn record(&mut self, rate: u32, received: &[i16], sent: &[i16]);
+}
+
+/// What a stream sends while its direction allows it: a [`Source`](crate::control::Source) whose file is in memory.
+#[derive(Debug)]
+pub enum Feed {
+    /// Packets of silence.
+    Silence,
+    /// What arrives is sent back, packet by packet.
+    Echo,
+    /// A steady tone.
+    Tone {
+        /// Hertz; one or two frequencies, 0 for none.
+        frequencies: [u16; 2],
+        /// Level of each in dBm0.
+        level: i8,
+    },
+    /// Samples, then silence; silence at once if the stream's rate is not theirs.
+    Samples {
+        /// The samples, shared by all who play them.
+        samples: Arc<[i16]>,
+        /// Their rate in Hz.
+        rate: u32,
+        /// Begin again at the end.
+        repeat: bool,
+    },
+    /// An application's frames.
+    Live(Box<dyn LiveAudio>),
+}
+
+/// A feed at work.
+#[derive(Debug)]
+pub(super) enum Playing {
+    Silence,
+    Echo(EchoMap),
+    Tone { frequencies: [u16; 2], level: i8, tone: Option<(u32, Tone)> },
+    Samples { playback: Playback, rate: u32, announced: bool },
+    Live(Box<dyn LiveAudio>),
+}
+
+impl From<Feed> for Playing {
+    fn from(feed: Feed) -> Self {
+        match feed {
+            Feed::Silence => Self::Silence,
+            Feed::Echo => Self::Echo(EchoMap::new()),
+            Feed::Tone { frequencies, level } => Self::Tone { frequencies, level, tone: None },
+            Feed::Samples { samples, rate, repeat } => {
+                Self::Samples { playback: Playback::new(samples, repeat), rate, announced: false }
+            }
+            Feed::Live(live) => Self::Live(live),
+        }
+    }
+}
+
+impl Playing {
+    pub(super) const fn is_echo(&self) -> bool {
+        matches!(self, Self::Echo(_))
+    }
+
+    pub(super) const fn is_live(&self) -> bool {
+        matches!(self, Self::Live(_))
+    }
+}

@@ -1,0 +1,23 @@
+//! One audio stream of one call, driven by its packet clock and without I/O.
+//!
+//! The driver owns the sockets and the clock: it hands datagrams to [`Stream::receive`] and [`Stream::receive_rtcp`], calls
+//! [`Stream::tick`] when [`Stream::timeout`] says so, and gives an [`Outbox`] that takes packets and events. What is sent
+//! comes from a [`Feed`]; what is heard goes to a [`Recorder`] or to [`LiveAudio`], and is put through a jitter buffer and
+//! decoded only for them. An echo copies payloads as they come. Nothing is allocated for a packet.
+
+mod config;
+mod core;
+mod echo;
+mod feed;
+mod liveness;
+mod outgoing;
+mod playout;
+mod receive;
+mod send;
+mod session;
+#[cfg(test)]
+mod tests;
+
+pub use config::StreamConfig;
+pub use core::Stream;
+pub use feed::{Feed, LiveAudio, Outbox, Recorder};

@@ -1,0 +1,184 @@
+//! Profiles: the quirks and defaults of one kind of softswitch or carrier, read from `sip-profiles/*.toml`.
+
+use serde::Deserialize;
+use std::time::Duration;
+
+/// What is true of every line on one kind of softswitch. Every key has a default; an unknown key is an error.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct Profile {
+    /// The profile's name, which lines refer to.
+    pub name: String,
+    /// `udp` or `tcp`.
+    pub transport: TransportChoice,
+    /// The registration's wanted life time in seconds, 60 to 86,400.
+    pub register_expires: u32,
+    /// The first pause after a failed registration in seconds; doubles up to half an hour.
+    pub register_retry: u32,
+    /// Believe P-Asserted-Identity, Remote-Party-ID, Diversion and History-Info from this switch (RFC 3325 2.3).
+    pub trust_identity: bool,
+    /// When the caller is told that the call alerts.
+    pub alerting: Alerting,
+    /// The status that refuses an offered call when the application gave no reason: 486, 480 or 603.
+    pub reject_status: u16,
+    /// The status of do-not-disturb: 480, 486 or 603.
+    pub dnd_status: u16,
+    /// Redirect by 302 is understood by the switch.
+    pub redirect: bool,
+    /// Transfer by REFER is understood by the switch.
+    pub refer: bool,
+    /// Follow a 3xx of the switch instead of reporting *forwarded*.
+    pub follow_redirects: bool,
+    /// The direction offered to hold: `sendonly` (music may be sent) or `inactive`.
+    pub hold: HoldDirection,
+    /// Codecs in order of preference: `PCMU`, `PCMA`, `L16/8000`, `L16/16000`.
+    pub codecs: Vec<String>,
+    /// Milliseconds of audio in a packet: 10, 20, 30, 40 or 60.
+    pub packet_time: u16,
+    /// Offer RTP and RTCP on one port (RFC 5761).
+    pub rtcp_mux: bool,
+}
+
+impl Default for Profile {
+    fn default() -> Self {
+        Self {
+            name: "generic".into(),
+            transport: TransportChoice::Udp,
+            register_expires: 3_600,
+            register_retry: 5,
+            trust_identity: true,
+            alerting: Alerting::AtOnce,
+            reject_status: 486,
+            dnd_status: 480,
+            redirect: true,
+            refer: true,
+            follow_redirects: true,
+            hold: HoldDirection::SendOnly,
+            codecs: vec!["PCMU".into(), "PCMA".into()],
+            packet_time: 20,
+            rtcp_mux: false,
+        }
+    }
+}
+
+impl Profile {
+    /// The profiles that are compiled in: name and text.
+    pub const BUILT_IN: [(&'static str, &'static str); 4] = [
+        ("generic", include_str!("../../../sip-profiles/generic.toml")),
+        ("asterisk", include_str!("../../../sip-profiles/asterisk.toml")),
+        ("freeswitch", include_str!("../../../sip-profiles/freeswitch.toml")),
+        ("kamailio", include_str!("../../../sip-profiles/kamailio.toml")),
+    ];
+
+    /// The compiled-in profile of this name.
+    pub fn built_in(name: &str) -> Option<Self> {
+        let (_, text) = Self::BUILT_IN.iter().find(|(known, _)| *known == name)?;
+        toml::from_str(text).ok()
+    }
+
+    /// The first pause after a failed registration.
+    pub fn first_retry(&self) -> Duration {
+        Duration::from_secs(self.register_retry.clamp(1, 1_800).into())
+    }
+
+    /// What is wrong with the values, as key and expectation; `None` if nothing is.
+    pub fn fault(&self) -> Option<(&'static str, String)> {
+        if !(60..=86_400).contains(&self.register_expires) {
+            return Some(("register-expires", format!("60 to 86400 seconds, not {}", self.register_expires)));
+        }
+        if ![486, 480, 603].contains(&self.reject_status) {
+            return Some(("reject-status", format!("486, 480 or 603, not {}", self.reject_status)));
+        }
+        if ![486, 480, 603].contains(&self.dnd_status) {
+            return Some(("dnd-status", format!("486, 480 or 603, not {}", self.dnd_status)));
+        }
+        if ![10, 20, 30, 40, 60].contains(&self.packet_time) {
+            return Some((
+                "packet-time",
+                format!("10, 20, 30, 40 or 60 milliseconds, not {}", self.packet_time),
+            ));
+        }
+        if self.codecs.is_empty() {
+            return Some(("codecs", "at least one of PCMU, PCMA, L16/8000, L16/16000".into()));
+        }
+        self.codecs
+            .iter()
+            .find(|name| codec(name).is_none())
+            .map(|name| ("codecs", format!("PCMU, PCMA, L16/8000 or L16/16000, not '{name}'")))
+    }
+
+    /// The codecs in order of preference.
+    pub fn codec_list(&self) -> Vec<hookswitch_media::codec::Codec> {
+        self.codecs.iter().filter_map(|name| codec(name)).collect()
+    }
+}
+
+fn codec(name: &str) -> Option<hookswitch_media::codec::Codec> {
+    use hookswitch_media::codec::Codec;
+    match name.to_ascii_uppercase().as_str() {
+        "PCMU" => Some(Codec::Pcmu),
+        "PCMA" => Some(Codec::Pcma),
+        "L16/8000" => Some(Codec::L16 { rate: 8_000 }),
+        "L16/16000" => Some(Codec::L16 { rate: 16_000 }),
+        _ => None,
+    }
+}
+
+/// Which transport a line uses first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TransportChoice {
+    /// Datagrams; a request near the path's limit goes by TCP (RFC 3261 18.1.1).
+    Udp,
+    /// A stream.
+    Tcp,
+}
+
+/// When an offered call's caller hears ringing (spec 2.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Alerting {
+    /// 180 as soon as the call is offered.
+    AtOnce,
+    /// 180 when an application accepts.
+    OnAccept,
+}
+
+/// How a held party is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HoldDirection {
+    /// It still hears us.
+    SendOnly,
+    /// Nothing flows.
+    Inactive,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_key_is_an_error_that_names_it() {
+        let error = toml::from_str::<Profile>("name = 'x'\nregister-expire = 60").unwrap_err().to_string();
+        assert!(error.contains("register-expire"), "{error}");
+    }
+
+    #[test]
+    fn every_built_in_profile_reads_and_is_sound() {
+        for (name, text) in Profile::BUILT_IN {
+            let profile: Profile = toml::from_str(text).unwrap_or_else(|error| panic!("{name}: {error}"));
+            assert_eq!((profile.name.as_str(), profile.fault()), (name, None));
+        }
+        assert_eq!(Profile::built_in("generic"), Some(Profile::default()));
+    }
+
+    #[test]
+    fn values_out_of_range_name_the_key() {
+        let profile = Profile { packet_time: 25, ..Profile::default() };
+        assert_eq!(profile.fault().map(|f| f.0), Some("packet-time"));
+        let profile = Profile { codecs: vec!["G729".into()], ..Profile::default() };
+        assert_eq!(profile.fault().map(|f| f.0), Some("codecs"));
+        assert_eq!(Profile::default().fault(), None);
+    }
+}

@@ -1,0 +1,170 @@
+//! Names with addresses: From, To, Contact, Route, Record-Route, Refer-To and their like (RFC 3261 20.10, 25.1).
+
+use super::lex::{self, Cursor, SyntaxError, fail};
+use super::params::Params;
+use super::uri::Uri;
+use std::borrow::Cow;
+use std::fmt;
+
+/// `"Display" <uri>;params` or `uri;params`.
+#[derive(Clone, Copy, Debug)]
+pub struct NameAddr<'a> {
+    display: Option<&'a str>,
+    uri: Uri<'a>,
+    params: Params<'a>,
+}
+
+impl<'a> NameAddr<'a> {
+    /// What stands in for a value that cannot be read; never seen behind a message that was accepted.
+    pub(crate) const NONE: NameAddr<'static> =
+        NameAddr { display: None, uri: Uri::NONE, params: Params::NONE };
+
+    /// Reads one complete value.
+    ///
+    /// # Errors
+    /// Says where the text stops being a name-addr or addr-spec; a comma in an unquoted display name is such a place.
+    pub fn parse(text: &'a str) -> Result<Self, SyntaxError> {
+        let mut cursor = Cursor::new(text);
+        let value = Self::read(&mut cursor)?;
+        cursor.end()?;
+        Ok(value)
+    }
+
+    /// Reads one element of a list, up to the comma or the end.
+    pub(crate) fn read(cursor: &mut Cursor<'a>) -> Result<Self, SyntaxError> {
+        cursor.skip_ws();
+        let start = cursor.pos();
+        let display = if cursor.peek() == Some(b'"') {
+            let quoted = cursor.quoted()?;
+            cursor.skip_ws();
+            if cursor.peek() != Some(b'<') {
+                return fail(cursor.pos(), "`<` after the display name");
+            }
+            Some(quoted)
+        } else {
+            // Tokens and white space up to `<` are a display name. Other octets are common there, and unambiguous as long
+            // as they separate nothing (RFC 4475 3.1.2.15: a comma does).
+            let mut ahead = *cursor;
+            ahead.take_while(|c| (c >= b' ' || c == b'\t') && !matches!(c, b'"' | b',' | b';' | b'<' | b'>'));
+            if ahead.peek() == Some(b'<') {
+                *cursor = ahead;
+                Some(lex::trim(cursor.since(start))).filter(|s| !s.is_empty())
+            } else {
+                None
+            }
+        };
+        let uri = if cursor.eat(b'<') {
+            let at = cursor.pos();
+            let inside = cursor.take_while(|c| c != b'>');
+            if !cursor.eat(b'>') {
+                return fail(at, "`>` after the URI");
+            }
+            // RFC 4475 3.1.2.14: spaces inside the brackets are against the grammar, but harmless.
+            Uri::parse(lex::trim(inside)).map_err(|e| SyntaxError { at: at + e.at, ..e })?
+        } else {
+            Self::addr_spec(cursor)?
+        };
+        let params = Params::of_header(cursor)?;
+        Ok(Self { display, uri, params })
+    }
+
+    /// RFC 3261 20: without brackets, what follows `;` belongs to the header field, and the URI holds no `,` or `?`.
+    fn addr_spec(cursor: &mut Cursor<'a>) -> Result<Uri<'a>, SyntaxError> {
+        let start = cursor.pos();
+        let text = cursor.take_while(|c| !matches!(c, b';' | b',' | b'?' | b' ' | b'\t' | b'<' | b'"'));
+        if cursor.peek() == Some(b'?') {
+            return fail(cursor.pos(), "`<` and `>` around a URI with `?`");
+        }
+        Uri::parse(text).map_err(|e| SyntaxError { at: start + e.at, ..e })
+    }
+
+    /// The display name, without quotes and escapes; `None` if there is none or it is empty.
+    pub fn display(&self) -> Option<Cow<'a, str>> {
+        self.display.map(lex::unquote).filter(|name| !name.is_empty())
+    }
+
+    /// The URI.
+    pub const fn uri(&self) -> Uri<'a> {
+        self.uri
+    }
+
+    /// The parameters of the header field (those of the URI are [`Uri::params`]).
+    pub const fn params(&self) -> Params<'a> {
+        self.params
+    }
+
+    /// The `tag` (From, To).
+    pub fn tag(&self) -> Option<&'a str> {
+        self.params.get("tag")
+    }
+
+    /// The `q` of a Contact, in thousandths; `None` if missing or malformed.
+    pub fn q(&self) -> Option<u16> {
+        let text = self.params.get("q")?;
+        let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+        let whole = lex::number::<u16>(whole).filter(|n| *n <= 1)?;
+        if fraction.len() > 3 {
+            return None;
+        }
+        let scale = [1_000, 100, 10, 1].get(fraction.len()).copied().unwrap_or(1);
+        let part = if fraction.is_empty() { 0 } else { lex::number::<u16>(fraction)? * scale };
+        Some(whole * 1_000 + part).filter(|q| *q <= 1_000)
+    }
+
+    /// The `expires` of a Contact in seconds; `None` if missing or malformed (then as if it were missing).
+    pub fn expires(&self) -> Option<u32> {
+        lex::number(self.params.get("expires")?)
+    }
+}
+
+impl fmt::Display for NameAddr<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(display) = self.display {
+            write!(f, "{display} ")?;
+        }
+        write!(f, "<{}>{}", self.uri, self.params.as_str())
+    }
+}
+
+/// One value of a Contact header field.
+#[derive(Clone, Copy, Debug)]
+pub enum Contact<'a> {
+    /// `*`: all bindings (RFC 3261 10.2.2).
+    All,
+    /// An address.
+    Address(NameAddr<'a>),
+}
+
+impl<'a> Contact<'a> {
+    pub(crate) fn read(cursor: &mut Cursor<'a>) -> Result<Self, SyntaxError> {
+        let mut ahead = *cursor;
+        ahead.skip_ws();
+        if ahead.eat(b'*') {
+            ahead.skip_ws();
+            if ahead.at_end() {
+                *cursor = ahead;
+                return Ok(Self::All);
+            }
+        }
+        let address = NameAddr::read(cursor)?;
+        match address.params.get("expires") {
+            // RFC 4475 3.1.2.4: a number that does not fit is an error; what is no number counts as missing.
+            Some(n)
+                if !n.is_empty()
+                    && n.bytes().all(|c| c.is_ascii_digit())
+                    && lex::number::<u32>(n).is_none() =>
+            {
+                fail(cursor.pos(), "an `expires` parameter below 2^32")
+            }
+            _ => Ok(Self::Address(address)),
+        }
+    }
+
+    /// The address, unless it is `*`.
+    pub const fn address(&self) -> Option<NameAddr<'a>> {
+        match self {
+            Self::All => None,
+            Self::Address(address) => Some(*address),
+        }
+    }
+}

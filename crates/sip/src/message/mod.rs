@@ -1,0 +1,47 @@
+//! The message layer: what stands on the wire, read and written.
+//!
+//! A [`Message`] is an index over the octets of one message (`index.rs`, `view.rs`): one pass when it is parsed, typed
+//! values ([`Uri`], [`NameAddr`], [`Via`], [`CSeq`]) borrowed from it when they are asked for. [`Request`] and [`Response`]
+//! write new messages, [`Forward`] passes one on with edits, [`Framer`] cuts a stream into messages. Octets that are no
+//! message come back as [`Rejected`], with the answer where one is due.
+//!
+//! Policy: strict where leniency could be misread by the next element (line ends, lengths, duplicates, separators),
+//! lenient where the meaning is plain. The corpora in `tests/` hold the verdicts.
+
+mod addr;
+mod compare;
+mod error;
+mod escape;
+mod forward;
+mod framer;
+mod index;
+pub(crate) mod lex;
+mod method;
+mod name;
+mod params;
+mod reason;
+mod received;
+mod rejected;
+mod request;
+mod response;
+mod uri;
+mod via;
+mod view;
+pub(crate) mod write;
+
+pub use addr::{Contact, NameAddr};
+pub use error::{Limits, ParseError};
+pub use escape::{Escaped, unescape};
+pub use forward::Forward;
+pub use framer::{Frame, FrameError, Framer, KeepAlive};
+pub use lex::{Quoted, SyntaxError};
+pub use method::{Method, OwnedMethod};
+pub use name::Name;
+pub use params::{ParamIter, Params};
+pub use reason::reason_phrase;
+pub use rejected::Rejected;
+pub use request::Request;
+pub use response::Response;
+pub use uri::{Host, Scheme, Uri, UriError};
+pub use via::{CSeq, MAGIC_COOKIE, Via};
+pub use view::Message;

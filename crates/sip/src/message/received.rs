@@ -1,0 +1,47 @@
+//! Noting in the topmost Via where a request came from (RFC 3261 18.2.1, RFC 3581 4).
+
+use super::lex;
+use super::via::Via;
+use super::write::put;
+use bytes::{BufMut, BytesMut};
+use std::net::SocketAddr;
+
+/// Writes a Via line with `received` and `rport` in its first value.
+pub(crate) fn put_top_via(buf: &mut BytesMut, value: &str, source: SocketAddr) {
+    let end = lex::list_element_end(value);
+    let (top, others) = value.split_at_checked(end).unwrap_or((value, ""));
+    let top = lex::trim(top);
+    buf.put_slice(b"Via: ");
+    match Via::parse(top) {
+        Ok(via) => put_marked(buf, top, &via, source),
+        // Not readable to the end (only in answers to malformed requests): echoed as it came.
+        Err(_) => put(buf, top),
+    }
+    put(buf, others);
+    buf.put_slice(b"\r\n");
+}
+
+fn put_marked(buf: &mut BytesMut, top: &str, via: &Via<'_>, source: SocketAddr) {
+    let source_ip = source.ip().to_canonical();
+    let wants_port = via.rport().is_some();
+    let same_host = via.host().ip() == Some(source_ip);
+    let params = via.params();
+    let sent_by = top.strip_suffix(params.as_str()).unwrap_or(top);
+    put(buf, sent_by);
+    for (name, value) in params {
+        // What the sender wrote there is not believed.
+        if name.eq_ignore_ascii_case("received") || name.eq_ignore_ascii_case("rport") {
+            continue;
+        }
+        match value {
+            Some(value) => put(buf, format_args!(";{name}={value}")),
+            None => put(buf, format_args!(";{name}")),
+        }
+    }
+    if wants_port || !same_host {
+        put(buf, format_args!(";received={source_ip}"));
+    }
+    if wants_port {
+        put(buf, format_args!(";rport={}", source.port()));
+    }
+}

@@ -1,0 +1,118 @@
+//! Building requests: new ones, and those that follow from an INVITE (ACK, CANCEL).
+
+use super::method::Method;
+use super::name::Name;
+use super::view::Message;
+use super::write::{UriText, put, put_end, put_field};
+use bytes::{BufMut, Bytes, BytesMut};
+use std::fmt::{self, Write};
+
+/// A request being written.
+///
+/// Header fields appear in the order of the calls. Content-Length is computed and written by [`finish`](Self::finish). Carriage returns,
+/// line feeds and NULs in values become spaces: no value can add header fields.
+#[derive(Debug)]
+pub struct Request<'b> {
+    buf: BytesMut,
+    body: &'b [u8],
+}
+
+impl<'b> Request<'b> {
+    /// Writes the request line. White space in `uri` is escaped; nothing else about it is checked.
+    pub fn new(method: Method<'_>, uri: impl fmt::Display) -> Self {
+        let mut buf = BytesMut::with_capacity(1_024);
+        put(&mut buf, method);
+        buf.put_u8(b' ');
+        let _ = write!(UriText(&mut buf), "{uri}");
+        buf.put_slice(b" SIP/2.0\r\n");
+        Self { buf, body: &[] }
+    }
+
+    /// Adds a Via with `rport` (RFC 3581): `transport` as in [`Transport::via_name`](hookswitch_machine::Transport::via_name),
+    /// `sent_by` a host with or without port, `branch` complete with the magic cookie.
+    pub fn via(self, transport: &str, sent_by: impl fmt::Display, branch: impl fmt::Display) -> Self {
+        self.header(Name::Via, format_args!("SIP/2.0/{transport} {sent_by};branch={branch};rport"))
+    }
+
+    /// Adds Max-Forwards.
+    pub fn max_forwards(self, hops: u8) -> Self {
+        self.header(Name::MaxForwards, hops)
+    }
+
+    /// Adds Call-ID.
+    pub fn call_id(self, call_id: impl fmt::Display) -> Self {
+        self.header(Name::CallId, call_id)
+    }
+
+    /// Adds CSeq.
+    pub fn cseq(self, number: u32, method: Method<'_>) -> Self {
+        self.header(Name::CSeq, format_args!("{number} {method}"))
+    }
+
+    /// Adds a header field. Content-Length is left out: it is computed.
+    pub fn header(mut self, name: Name<'_>, value: impl fmt::Display) -> Self {
+        if name != Name::ContentLength {
+            put_field(&mut self.buf, name, value);
+        }
+        self
+    }
+
+    /// As [`header`](Self::header), if there is a value.
+    pub fn header_if(self, name: Name<'_>, value: Option<impl fmt::Display>) -> Self {
+        match value {
+            Some(value) => self.header(name, value),
+            None => self,
+        }
+    }
+
+    /// Adds a header field by its name as it shall be written. Octets that may not stand in a name become `-`.
+    pub fn header_raw(self, name: &str, value: impl fmt::Display) -> Self {
+        self.header(Name::Other(name), value)
+    }
+
+    /// Adds header field lines that were written by one of the builders' kin, complete with their line ends.
+    pub(crate) fn lines(mut self, lines: &str) -> Self {
+        self.buf.put_slice(lines.as_bytes());
+        self
+    }
+
+    /// Sets the body and writes its Content-Type.
+    pub fn body<'c>(self, content_type: &str, body: &'c [u8]) -> Request<'c> {
+        let Self { buf, .. } = self.header(Name::ContentType, content_type);
+        Request { buf, body }
+    }
+
+    /// Writes Content-Length and the body.
+    pub fn finish(mut self) -> Bytes {
+        put_end(&mut self.buf, self.body);
+        self.buf.freeze()
+    }
+
+    /// The ACK that a client transaction sends for a final response other than 2xx (RFC 3261 17.1.1.3). Header fields may be
+    /// added.
+    pub fn ack(invite: &Message, response: &Message) -> Self {
+        let to = response.header(Name::To).unwrap_or_default();
+        Self::following(invite, Method::Ack, to)
+    }
+
+    /// The CANCEL of a request (RFC 3261 9.1). Header fields may be added, Reason (RFC 3326) for example.
+    pub fn cancel(invite: &Message) -> Self {
+        Self::following(invite, Method::Cancel, invite.header(Name::To).unwrap_or_default())
+    }
+
+    fn following(invite: &Message, method: Method<'_>, to: &str) -> Self {
+        let via = invite.headers(Name::Via).next().unwrap_or_default();
+        let from = invite.header(Name::From).unwrap_or_default();
+        let mut request = Self::new(method, invite.request_uri().unwrap_or_default())
+            .header(Name::Via, via)
+            .max_forwards(70)
+            .header(Name::From, from)
+            .header(Name::To, to)
+            .call_id(invite.call_id())
+            .cseq(invite.cseq().number, method);
+        for route in invite.fields(Name::Route) {
+            request = request.header(Name::Route, invite.text(route.value));
+        }
+        request
+    }
+}

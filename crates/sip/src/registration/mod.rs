@@ -1,0 +1,15 @@
+//! Being reachable: the client's side of registration (RFC 3261 10.2, RFC 5626 4.5) as a machine without I/O.
+//!
+//! [`Registration`] says when to send which REGISTER and is told what came of it ([`Answer`], or a failure). It refreshes in
+//! time, answers challenges, obeys 423 and Retry-After, backs off with jitter, and takes its binding back at the end. The
+//! caller builds the messages, owns the transactions and the Contact.
+//!
+//! Reading order: `policy` (how long to wait), `answer` (what a response says), `machine`.
+
+mod answer;
+mod machine;
+mod policy;
+
+pub use answer::{Answer, Granted};
+pub use machine::{Cause, Input, Output, Register, Registration, StateName};
+pub use policy::Config;

@@ -1,0 +1,219 @@
+//! The agent: what it keeps, and where everything that happens enters.
+
+use super::ids::{AccountId, LegId};
+use super::indication::{Failure, Indication};
+use super::leg::{Leg, Legs, Tag};
+use super::pending::Pending;
+use crate::auth;
+use crate::message::{Message, Method};
+use crate::transaction::{ClientId, Layer, Output, Received, ServerId};
+use hookswitch_machine::{Endpoint, Entropy, Flow, Map, Time, TimerQueue, Transport};
+
+/// What is constant for an agent.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Part of every tag, so that a message can be steered to its shard.
+    pub shard: u16,
+    /// Local addresses.
+    pub endpoints: Vec<Endpoint>,
+    /// User-Agent and Server.
+    pub product: String,
+    /// Methods taken outside sessions besides INVITE and OPTIONS; others get 405, unknown ones 501.
+    pub methods: Vec<Method<'static>>,
+    /// The most sessions at a time; an INVITE beyond gets 503.
+    pub max_legs: usize,
+    /// Requests of more octets go over a stream where one can be had (RFC 3261 18.1.1).
+    pub largest_datagram: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            shard: 0,
+            endpoints: Vec::new(),
+            product: "Hookswitch".into(),
+            methods: Vec::new(),
+            max_legs: 1_000_000,
+            largest_datagram: 1_300,
+        }
+    }
+}
+
+/// Timers of sessions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Timer {
+    /// A 2xx to the first INVITE is to be sent again, or its ACK is overdue.
+    Accepted(LegId),
+    /// The same for a re-INVITE.
+    OfferAccepted(LegId),
+    /// A re-INVITE that crossed theirs is to be sent again.
+    OfferAgain(LegId),
+}
+
+/// A user agent core (RFC 3261 6). See the module's documentation.
+#[derive(Debug)]
+pub struct UserAgent {
+    pub(super) config: Config,
+    pub(super) legs: Legs,
+    /// INVITEs that wait for our final response: CANCEL finds its session here.
+    pub(super) invited: Map<ServerId, LegId>,
+    /// Requests that wait for a final response.
+    pub(super) pending: Map<ClientId, Pending>,
+    pub(super) accounts: Map<AccountId, auth::Client>,
+    pub(super) timers: TimerQueue<Timer>,
+    pub(super) entropy: Entropy,
+    next_account: u32,
+}
+
+impl UserAgent {
+    /// An agent without sessions.
+    pub fn new(config: Config, mut entropy: Entropy) -> Self {
+        let keys = entropy.hash_keys();
+        Self {
+            config,
+            legs: Legs::default(),
+            invited: Map::with_hasher(keys),
+            pending: Map::with_hasher(keys),
+            accounts: Map::with_hasher(keys),
+            timers: TimerQueue::new(),
+            entropy,
+            next_account: 0,
+        }
+    }
+
+    /// Adds credentials, used for challenges to requests sent with this id.
+    pub fn add_account(&mut self, credentials: auth::Credentials) -> AccountId {
+        let id = AccountId(self.next_account);
+        self.next_account += 1;
+        self.accounts.insert(id, auth::Client::new(credentials));
+        id
+    }
+
+    /// Forgets credentials.
+    pub fn remove_account(&mut self, id: AccountId) {
+        self.accounts.remove(&id);
+    }
+
+    /// Sessions alive: for limits and leak checks.
+    pub fn live_legs(&self) -> usize {
+        self.legs.len()
+    }
+
+    /// Requests that wait for a response: for leak checks.
+    pub fn live_requests(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// Timers set: for leak checks.
+    pub fn live_timers(&self) -> usize {
+        self.timers.len()
+    }
+
+    /// The local addresses.
+    pub fn endpoints(&self) -> &[Endpoint] {
+        &self.config.endpoints
+    }
+
+    /// The shard that a tag of ours names; `None` if it is anybody else's.
+    pub fn shard_of_tag(tag: &str) -> Option<u16> {
+        Tag::parse(tag).map(|tag| tag.shard)
+    }
+
+    /// Takes a message from the network.
+    pub fn receive(&mut self, now: Time, layer: &mut Layer, flow: Flow, message: &Message) -> Indication {
+        let received = layer.receive(now, flow, message);
+        self.dispatch(now, layer, received, flow, message)
+    }
+
+    /// Takes what the transaction layer made of a message: for elements that are more than a user agent.
+    pub fn dispatch(
+        &mut self,
+        now: Time,
+        layer: &mut Layer,
+        received: Received,
+        flow: Flow,
+        message: &Message,
+    ) -> Indication {
+        match received {
+            Received::Request(server) => self.request(now, layer, server, flow, message),
+            Received::Ack => self.ack(now, layer, message),
+            Received::Cancel { cancel, invite } => self.cancelled(now, layer, cancel, invite, flow, message),
+            Received::Response(client) => self.response(now, layer, client, message),
+            Received::StrayResponse => self.stray_response(now, layer, flow, message),
+            Received::Merged(server) => {
+                self.respond(now, layer, server, flow, message, 482, format_args!(""));
+                Indication::None
+            }
+            Received::Absorbed | Received::Unmatched | Received::Overloaded { .. } => Indication::None,
+        }
+    }
+
+    /// Takes an output of the transaction layer that is not [`Output::Transmit`].
+    pub fn transaction_event(&mut self, now: Time, layer: &mut Layer, output: &Output) -> Indication {
+        match output {
+            Output::Transmit { .. } | Output::Acked(_) | Output::ResponseFailed(_) | Output::NoAck(_) => {
+                Indication::None
+            }
+            Output::TimedOut(client) => self.unanswered(now, layer, *client, Failure::TimedOut),
+            Output::TransportFailed(client) => self.unanswered(now, layer, *client, Failure::Unreachable),
+            Output::ServerGone(server) => {
+                self.invited.remove(server);
+                Indication::None
+            }
+            Output::ClientGone(client) => {
+                self.forget(*client);
+                Indication::None
+            }
+        }
+    }
+
+    /// Whether a client transaction is the agent's.
+    pub fn owns(&self, client: ClientId) -> bool {
+        self.pending.contains_key(&client)
+    }
+
+    /// When to call [`timeout`](Self::timeout).
+    pub fn next_timeout(&self) -> Option<Time> {
+        self.timers.next()
+    }
+
+    /// Runs one timer that is due; call until `None`.
+    pub fn timeout(&mut self, now: Time, layer: &mut Layer) -> Option<Indication> {
+        self.timers.pop(now).map(|timer| match timer {
+            Timer::Accepted(leg) => self.accepted_timer(now, layer, leg),
+            Timer::OfferAccepted(leg) => self.offer_accepted_timer(now, layer, leg),
+            Timer::OfferAgain(leg) => self.offer_again(now, layer, leg),
+        })
+    }
+
+    /// The session that a message within a dialog belongs to: our tag says where it lies, the rest must agree (RFC 3261 12.2.2).
+    pub(super) fn leg_of(&self, message: &Message) -> Option<LegId> {
+        let tag = Tag::parse(message.to_tag()?)?;
+        let leg = self.legs.get(tag.leg).filter(|leg| leg.secret == tag.secret)?;
+        let dialog = leg.dialog.as_ref()?;
+        let agrees = dialog.call_id() == message.call_id()
+            && dialog.remote_tag() == message.from_tag().unwrap_or_default();
+        agrees.then_some(tag.leg)
+    }
+
+    /// A place for a new session and the tag that names it.
+    pub(super) fn new_tag(&mut self) -> Tag {
+        Tag { shard: self.config.shard, leg: self.legs.next_id(), secret: self.entropy.next_u64() }
+    }
+
+    /// Takes a session out and gives back what it holds.
+    pub(super) fn remove(&mut self, id: LegId) -> Option<Box<Leg>> {
+        let leg = self.legs.remove(id)?;
+        self.release(&leg);
+        Some(leg)
+    }
+
+    /// What the Via of a request on this flow says: transport and sent-by.
+    pub(super) fn local(&self, flow: Flow) -> (Transport, std::net::SocketAddr) {
+        self.config
+            .endpoints
+            .iter()
+            .find(|endpoint| endpoint.id == flow.endpoint)
+            .map_or((Transport::Udp, ([0, 0, 0, 0], 5060).into()), |e| (e.transport, e.advertised))
+    }
+}

@@ -1,0 +1,426 @@
+//! Requests from the other side.
+
+use super::agent::{Timer, UserAgent};
+use super::ids::LegId;
+use super::indication::Indication;
+use super::leg::{AfterAck, Exchange, Leg, OfferKind, State};
+use super::reply::Reply;
+use crate::dialog::Dialog;
+use crate::message::{Message, Method, Name, Response};
+use crate::transaction::{Layer, Retransmission, ServerId};
+use hookswitch_machine::{Flow, Time};
+use std::fmt;
+use std::sync::Arc;
+
+/// What sessions understand, for Allow. OPTIONS and those of the configuration come on top.
+const SESSION_METHODS: [Method<'static>; 9] = [
+    Method::Invite,
+    Method::Ack,
+    Method::Cancel,
+    Method::Bye,
+    Method::Options,
+    Method::Update,
+    Method::Info,
+    Method::Refer,
+    Method::Notify,
+];
+
+impl UserAgent {
+    /// A new request (RFC 3261 8.2): everything that its user need not see is answered here.
+    pub(super) fn request(
+        &mut self,
+        now: Time,
+        layer: &mut Layer,
+        server: ServerId,
+        flow: Flow,
+        message: &Message,
+    ) -> Indication {
+        if let Some((status, fields)) = self.refusal(message) {
+            self.respond(now, layer, server, flow, message, status, format_args!("{fields}"));
+            return Indication::None;
+        }
+        if message.to_tag().is_some() {
+            return self.within(now, layer, server, flow, message);
+        }
+        match message.method() {
+            Method::Invite => self.invited(now, layer, server, flow, message),
+            Method::Options => {
+                self.describe(now, layer, server, flow, message);
+                Indication::None
+            }
+            method if self.config.methods.contains(&method) => Indication::OutOfDialog(server),
+            _ => {
+                // Known, but it makes sense within a session only.
+                self.respond(now, layer, server, flow, message, 481, format_args!(""));
+                Indication::None
+            }
+        }
+    }
+
+    /// The checks of RFC 3261 8.2.1 to 8.2.3 in their order: status and header fields of the refusal.
+    fn refusal(&self, message: &Message) -> Option<(u16, String)> {
+        let method = message.method();
+        let known = SESSION_METHODS.contains(&method) || self.config.methods.contains(&method);
+        if !known {
+            let status = if matches!(method, Method::Other(_)) { 501 } else { 405 };
+            return Some((status, format!("Allow: {}\r\n", self.allow())));
+        }
+        match message.uri() {
+            Ok(uri) if uri.is_sip() => {}
+            Ok(_) => return Some((416, String::new())),
+            Err(_) => return Some((400, String::new())),
+        }
+        // RFC 3261 8.2.2.3: not for CANCEL and ACK. No extension is implemented that could be required.
+        let unsupported: Vec<&str> = message.headers(Name::Require).collect();
+        if !unsupported.is_empty() {
+            return Some((420, format!("Unsupported: {}\r\n", unsupported.join(", "))));
+        }
+        if matches!(method, Method::Invite | Method::Update) {
+            let sdp = message.body().is_empty() || message.content_type_is("application/sdp");
+            let encoded =
+                message.header(Name::ContentEncoding).is_some_and(|e| !e.eq_ignore_ascii_case("identity"));
+            if !sdp || encoded {
+                return Some((415, "Accept: application/sdp\r\nAccept-Encoding: identity\r\n".into()));
+            }
+            let acceptable = |value: &str| {
+                let kind = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+                matches!(kind.as_str(), "application/sdp" | "application/*" | "*/*")
+            };
+            let mut accepts = message.headers(Name::Accept).peekable();
+            if accepts.peek().is_some() && !accepts.any(acceptable) {
+                return Some((406, String::new()));
+            }
+        }
+        None
+    }
+
+    /// The value of Allow.
+    pub fn allow(&self) -> impl fmt::Display + use<> {
+        let mut text = String::with_capacity(96);
+        let extra = self.config.methods.iter().filter(|method| !SESSION_METHODS.contains(method));
+        for method in SESSION_METHODS.iter().chain(extra) {
+            if !text.is_empty() {
+                text.push_str(", ");
+            }
+            text.push_str(method.as_str());
+        }
+        text
+    }
+
+    /// OPTIONS (RFC 3261 11.2).
+    fn describe(&mut self, now: Time, layer: &mut Layer, server: ServerId, flow: Flow, message: &Message) {
+        let allow = self.allow();
+        let tag = self.new_tag().to_string();
+        let fields =
+            format_args!("Allow: {allow}\r\nAccept: application/sdp\r\nServer: {}\r\n", self.config.product);
+        let bytes = Reply::to(message, &tag, flow.peer).write(200, fields, None);
+        // A transaction that is gone wants no answer.
+        let _ = layer.respond(now, server, 200, bytes);
+    }
+
+    /// Answers a request at once with a final response. `fields` are complete header field lines.
+    pub fn respond(
+        &mut self,
+        now: Time,
+        layer: &mut Layer,
+        server: ServerId,
+        flow: Flow,
+        message: &Message,
+        status: u16,
+        fields: fmt::Arguments<'_>,
+    ) {
+        if status == 100 {
+            let bytes = Response::to(message, 100).received(flow.peer).finish();
+            let _ = layer.respond(now, server, status, bytes);
+            return;
+        }
+        let tag = self.new_tag().to_string();
+        let bytes = Reply::to(message, &tag, flow.peer).write(status, fields, None);
+        // A transaction that is gone wants no answer.
+        let _ = layer.respond(now, server, status, bytes);
+    }
+
+    /// An INVITE outside any dialog.
+    fn invited(
+        &mut self,
+        now: Time,
+        layer: &mut Layer,
+        server: ServerId,
+        flow: Flow,
+        message: &Message,
+    ) -> Indication {
+        if self.legs.len() >= self.config.max_legs {
+            self.respond(now, layer, server, flow, message, 503, format_args!("Retry-After: 5\r\n"));
+            return Indication::None;
+        }
+        let tag = self.new_tag();
+        let text = tag.to_string();
+        let Ok(dialog) = Dialog::server(message, &text) else {
+            // RFC 3261 8.1.1.8: an INVITE has one Contact, a SIP URI.
+            self.respond(now, layer, server, flow, message, 400, format_args!(""));
+            return Indication::None;
+        };
+        let reply = Reply::to(message, &text, flow.peer);
+        let leg = self.legs.insert(Leg {
+            secret: tag.secret,
+            state: State::Invited { server, reply: Box::new(reply) },
+            exchange: Exchange::Idle,
+            dialog: Some(Box::new(dialog)),
+            flow,
+            contact: Arc::from(""),
+            account: None,
+            ack: None,
+        });
+        self.invited.insert(server, leg);
+        Indication::Incoming(leg)
+    }
+
+    /// CANCEL (RFC 3261 9.2): answered by itself; what it cancels gets 487 if it still can.
+    pub(super) fn cancelled(
+        &mut self,
+        now: Time,
+        layer: &mut Layer,
+        cancel: ServerId,
+        invite: Option<ServerId>,
+        flow: Flow,
+        message: &Message,
+    ) -> Indication {
+        let Some(invite) = invite else {
+            self.respond(now, layer, cancel, flow, message, 481, format_args!(""));
+            return Indication::None;
+        };
+        self.respond(now, layer, cancel, flow, message, 200, format_args!(""));
+        let Some(id) = self.invited.get(&invite).copied() else { return Indication::None };
+        self.finish_invite(now, layer, id, 487, format_args!(""));
+        match self.remove(id) {
+            Some(_) => Indication::Cancelled(id),
+            None => Indication::None,
+        }
+    }
+
+    /// Sends a final response other than 2xx to the INVITE of a session.
+    pub(super) fn finish_invite(
+        &mut self,
+        now: Time,
+        layer: &mut Layer,
+        id: LegId,
+        status: u16,
+        fields: fmt::Arguments<'_>,
+    ) {
+        if let Some(State::Invited { server, reply }) = self.legs.get(id).map(|leg| &leg.state) {
+            let bytes = reply.write(status, fields, None);
+            // A transaction that is gone wants no answer.
+            let _ = layer.respond(now, *server, status, bytes);
+        }
+    }
+
+    /// An ACK that belongs to a 2xx (RFC 3261 13.3.1.4).
+    pub(super) fn ack(&mut self, now: Time, layer: &mut Layer, message: &Message) -> Indication {
+        let Some(id) = self.leg_of(message) else { return Indication::None };
+        let Some(leg) = self.legs.get_mut(id) else { return Indication::None };
+        let expected = leg.dialog.as_ref().and_then(|dialog| dialog.remote_cseq());
+        if expected != Some(message.cseq().number) {
+            return Indication::None;
+        }
+        if let State::Accepted { ok, then } = &leg.state {
+            self.timers.cancel(ok.timer);
+            let then = *then;
+            leg.state = State::Confirmed;
+            return match then {
+                AfterAck::Talk => Indication::Confirmed(id),
+                AfterAck::HangUp => {
+                    self.send_bye(now, layer, id, None);
+                    Indication::None
+                }
+            };
+        }
+        if let Exchange::TheirsAnswered { ok } = &leg.exchange {
+            self.timers.cancel(ok.timer);
+            leg.exchange = Exchange::Idle;
+            return Indication::OfferConfirmed(id);
+        }
+        Indication::None
+    }
+
+    /// The 2xx of a session is to be sent again, or nobody acknowledged it.
+    pub(super) fn accepted_timer(&mut self, now: Time, layer: &mut Layer, id: LegId) -> Indication {
+        let timers = layer.timers();
+        let Some(leg) = self.legs.get_mut(id) else { return Indication::None };
+        let State::Accepted { ok, then } = &mut leg.state else { return Indication::None };
+        match ok.schedule.timeout(now, &timers) {
+            Retransmission::Wait => {}
+            Retransmission::Send => {
+                // Fails once the transaction is gone; then 64·T1 are over as well.
+                let _ = layer.respond(now, ok.server, 200, ok.bytes.clone());
+            }
+            Retransmission::GiveUp => {
+                let then = *then;
+                leg.state = State::Confirmed;
+                return match then {
+                    AfterAck::Talk => {
+                        self.farewell(now, layer, id, Some("SIP;cause=408;text=\"No ACK\""));
+                        Indication::NotAcknowledged(id)
+                    }
+                    AfterAck::HangUp => {
+                        self.send_bye(now, layer, id, None);
+                        Indication::None
+                    }
+                };
+            }
+        }
+        ok.timer = self.timers.set(ok.schedule.next_timeout(), Timer::Accepted(id));
+        Indication::None
+    }
+
+    /// The 2xx to a re-INVITE is to be sent again, or nobody acknowledged it: the session ends (RFC 3261 14.2).
+    pub(super) fn offer_accepted_timer(&mut self, now: Time, layer: &mut Layer, id: LegId) -> Indication {
+        let timers = layer.timers();
+        let Some(leg) = self.legs.get_mut(id) else { return Indication::None };
+        let Exchange::TheirsAnswered { ok } = &mut leg.exchange else { return Indication::None };
+        match ok.schedule.timeout(now, &timers) {
+            Retransmission::Wait => {}
+            Retransmission::Send => {
+                // Fails once the transaction is gone; then 64·T1 are over as well.
+                let _ = layer.respond(now, ok.server, 200, ok.bytes.clone());
+            }
+            Retransmission::GiveUp => {
+                leg.exchange = Exchange::Idle;
+                self.farewell(now, layer, id, Some("SIP;cause=408;text=\"No ACK\""));
+                return Indication::NotAcknowledged(id);
+            }
+        }
+        ok.timer = self.timers.set(ok.schedule.next_timeout(), Timer::OfferAccepted(id));
+        Indication::None
+    }
+
+    /// A request within a dialog (RFC 3261 12.2.2).
+    fn within(
+        &mut self,
+        now: Time,
+        layer: &mut Layer,
+        server: ServerId,
+        flow: Flow,
+        message: &Message,
+    ) -> Indication {
+        let found = self.leg_of(message).and_then(|id| self.legs.get_mut(id).map(|leg| (id, leg)));
+        let Some((id, leg)) = found else {
+            self.respond(now, layer, server, flow, message, 481, format_args!(""));
+            return Indication::None;
+        };
+        let in_order = leg.dialog.as_mut().is_some_and(|dialog| dialog.receive(message).is_ok());
+        if !in_order {
+            self.respond(now, layer, server, flow, message, 500, format_args!(""));
+            return Indication::None;
+        }
+        if leg.flow.endpoint == flow.endpoint && leg.flow.peer == flow.peer {
+            // The connection that the peer uses now.
+            leg.flow = flow;
+        }
+        match message.method() {
+            Method::Bye => self.bye(now, layer, server, id, flow, message),
+            Method::Invite => self.offered(now, layer, server, id, flow, message, OfferKind::Invite),
+            Method::Update => self.offered(now, layer, server, id, flow, message, OfferKind::Update),
+            Method::Options => {
+                self.describe(now, layer, server, flow, message);
+                Indication::None
+            }
+            Method::Refer | Method::Notify | Method::Info | Method::Message => {
+                Indication::Request(id, server)
+            }
+            _ => {
+                let allow = format!("Allow: {}\r\n", self.allow());
+                self.respond(now, layer, server, flow, message, 405, format_args!("{allow}"));
+                Indication::None
+            }
+        }
+    }
+
+    /// BYE (RFC 3261 15.1.2): what still waits within the dialog gets 487.
+    fn bye(
+        &mut self,
+        now: Time,
+        layer: &mut Layer,
+        server: ServerId,
+        id: LegId,
+        flow: Flow,
+        message: &Message,
+    ) -> Indication {
+        self.respond(now, layer, server, flow, message, 200, format_args!(""));
+        let Some(leg) = self.legs.get_mut(id) else { return Indication::None };
+        let hanging_up = matches!(leg.state, State::HangingUp { .. });
+        self.finish_invite(now, layer, id, 487, format_args!(""));
+        self.refuse_open_offer(now, layer, id, 487, "");
+        if hanging_up {
+            // Both hang up at once: ours counts, its response is on the way.
+            return Indication::None;
+        }
+        match self.remove(id) {
+            Some(_) => Indication::Ended(id),
+            None => Indication::None,
+        }
+    }
+
+    /// re-INVITE or UPDATE (RFC 3261 14.2, RFC 3311 5.2).
+    #[allow(clippy::too_many_arguments)]
+    fn offered(
+        &mut self,
+        now: Time,
+        layer: &mut Layer,
+        server: ServerId,
+        id: LegId,
+        flow: Flow,
+        message: &Message,
+        kind: OfferKind,
+    ) -> Indication {
+        let Some(leg) = self.legs.get_mut(id) else { return Indication::None };
+        let busy = match (&leg.state, &leg.exchange) {
+            (State::Confirmed, Exchange::Idle) => None,
+            (State::Confirmed, Exchange::Ours { .. }) => Some((491, "")),
+            (State::Confirmed, Exchange::OursAgain { timer, .. }) => {
+                // Theirs goes first; ours comes again when it is settled.
+                let timer = *timer;
+                self.timers.cancel(timer);
+                None
+            }
+            (State::Confirmed, Exchange::Theirs { .. }) => Some((500, "Retry-After: 2\r\n")),
+            // The ACK that is still on its way must not be waited for: the peer has our 2xx, or it could not offer.
+            (State::Confirmed, Exchange::TheirsAnswered { .. }) | (State::Accepted { .. }, _) => {
+                Some((491, ""))
+            }
+            (State::Invited { .. }, _) => Some((500, "Retry-After: 2\r\n")),
+            (State::Inviting { .. } | State::Redirected { .. }, _) => Some((491, "")),
+            (State::HangingUp { .. }, _) => Some((481, "")),
+        };
+        if let Some((status, fields)) = busy {
+            self.respond(now, layer, server, flow, message, status, format_args!("{fields}"));
+            return Indication::None;
+        }
+        if let Some(dialog) = &mut leg.dialog {
+            dialog.refresh_target(message);
+        }
+        let tag = message.to_tag().unwrap_or_default();
+        let reply = Box::new(Reply::to(message, tag, flow.peer));
+        leg.exchange = Exchange::Theirs { server, reply, kind };
+        Indication::Offered(id)
+    }
+
+    /// Refuses an offer of theirs that waits.
+    pub(super) fn refuse_open_offer(
+        &mut self,
+        now: Time,
+        layer: &mut Layer,
+        id: LegId,
+        status: u16,
+        fields: &str,
+    ) -> bool {
+        let Some(leg) = self.legs.get_mut(id) else { return false };
+        if !matches!(leg.exchange, Exchange::Theirs { .. }) {
+            return false;
+        }
+        if let Exchange::Theirs { server, reply, .. } = std::mem::replace(&mut leg.exchange, Exchange::Idle) {
+            // A transaction that is gone wants no answer.
+            let _ = layer.respond(now, server, status, reply.write(status, format_args!("{fields}"), None));
+        }
+        true
+    }
+}

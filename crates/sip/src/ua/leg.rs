@@ -1,0 +1,212 @@
+//! One INVITE session and its states.
+
+use super::ids::{AccountId, LegId};
+use super::pending::Pending;
+use super::reply::Reply;
+use crate::dialog::Dialog;
+use crate::transaction::{ClientId, Retransmit2xx, ServerId};
+use bytes::Bytes;
+use hookswitch_machine::{Flow, TimerKey};
+use std::fmt;
+use std::sync::Arc;
+
+/// Where an INVITE session stands.
+#[derive(Debug)]
+pub(super) enum State {
+    /// An INVITE came; no final response yet.
+    Invited { server: ServerId, reply: Box<Reply> },
+    /// We sent 2xx and wait for its ACK.
+    Accepted {
+        ok: Box<Unacknowledged>,
+        /// What follows the ACK.
+        then: AfterAck,
+    },
+    /// We sent an INVITE; no final response yet.
+    Inviting { client: ClientId, wish: Wish },
+    /// Our INVITE was answered by a 3xx: the user says whether it goes elsewhere.
+    Redirected { invite: Box<Pending> },
+    /// Both sides agreed.
+    Confirmed,
+    /// We sent BYE.
+    HangingUp { client: ClientId },
+}
+
+/// A 2xx that is sent again until its ACK comes (RFC 3261 13.3.1.4).
+#[derive(Debug)]
+pub(super) struct Unacknowledged {
+    pub(super) bytes: Bytes,
+    pub(super) server: ServerId,
+    pub(super) schedule: Retransmit2xx,
+    pub(super) timer: TimerKey,
+}
+
+/// What the ACK to our 2xx lets through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AfterAck {
+    /// The session.
+    Talk,
+    /// A BYE, wanted meanwhile: not to be sent before the ACK or 64·T1 (RFC 3261 15).
+    HangUp,
+}
+
+/// What the caller wants of an INVITE on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wish {
+    /// An answer.
+    Answer,
+    /// Its end: CANCEL is sent once a provisional response has come, a late 2xx gets ACK and BYE.
+    Cancel,
+}
+
+/// An offer of a confirmed session that is still to be answered: at most one at a time (RFC 3261 14).
+#[derive(Debug)]
+pub(super) enum Exchange {
+    /// None is.
+    Idle,
+    /// We sent a re-INVITE.
+    Ours { client: ClientId },
+    /// Our re-INVITE crossed theirs (491): it is sent again when the timer fires (RFC 3261 14.1).
+    OursAgain { body: Bytes, timer: TimerKey },
+    /// Their re-INVITE or UPDATE waits for our answer.
+    Theirs { server: ServerId, reply: Box<Reply>, kind: OfferKind },
+    /// We answered their re-INVITE and wait for the ACK.
+    TheirsAnswered { ok: Box<Unacknowledged> },
+}
+
+/// The request that carried an offer within a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum OfferKind {
+    /// re-INVITE: its 2xx is retransmitted until the ACK.
+    Invite,
+    /// UPDATE (RFC 3311): no ACK.
+    Update,
+}
+
+/// An INVITE session.
+#[derive(Debug)]
+pub(super) struct Leg {
+    /// Random part of our tag.
+    pub(super) secret: u64,
+    pub(super) state: State,
+    pub(super) exchange: Exchange,
+    /// Set with the INVITE that came, or with the first 2xx that answered ours.
+    pub(super) dialog: Option<Box<Dialog>>,
+    /// The path on which the session was set up.
+    pub(super) flow: Flow,
+    pub(super) contact: Arc<str>,
+    pub(super) account: Option<AccountId>,
+    /// The ACK of our INVITE, sent again for every retransmitted 2xx while the transaction lives.
+    pub(super) ack: Option<Box<Acknowledgement>>,
+}
+
+/// The ACK of a 2xx.
+#[derive(Debug)]
+pub(super) struct Acknowledgement {
+    pub(super) client: ClientId,
+    pub(super) flow: Flow,
+    pub(super) bytes: Bytes,
+}
+
+/// Our tag: where the session lies, and 64 bits that nobody can guess. One look steers a message to its shard and session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Tag {
+    pub(super) shard: u16,
+    pub(super) leg: LegId,
+    pub(super) secret: u64,
+}
+
+impl Tag {
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.strip_prefix('h')?.split('-');
+        let mut hex = || u64::from_str_radix(parts.next()?, 16).ok();
+        let tag = Self {
+            shard: u16::try_from(hex()?).ok()?,
+            leg: LegId { index: u32::try_from(hex()?).ok()?, generation: u32::try_from(hex()?).ok()? },
+            secret: hex()?,
+        };
+        parts.next().is_none().then_some(tag)
+    }
+}
+
+impl fmt::Display for Tag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "h{:x}-{:x}-{:x}-{:x}", self.shard, self.leg.index, self.leg.generation, self.secret)
+    }
+}
+
+/// Storage for sessions: a place is used again, an id is not.
+#[derive(Debug, Default)]
+pub(super) struct Legs {
+    places: Vec<Place>,
+    free: Vec<u32>,
+    live: usize,
+}
+
+#[derive(Debug)]
+struct Place {
+    generation: u32,
+    leg: Option<Box<Leg>>,
+}
+
+impl Legs {
+    pub(super) fn len(&self) -> usize {
+        self.live
+    }
+
+    /// The id that the next [`insert`](Self::insert) will give.
+    pub(super) fn next_id(&self) -> LegId {
+        match self.free.last() {
+            Some(index) => {
+                let generation = self.places.get(*index as usize).map_or(0, |place| place.generation);
+                LegId { index: *index, generation }
+            }
+            None => LegId { index: self.places.len() as u32, generation: 0 },
+        }
+    }
+
+    pub(super) fn insert(&mut self, leg: Leg) -> LegId {
+        let id = self.next_id();
+        self.live += 1;
+        match self.free.pop().and_then(|index| self.places.get_mut(index as usize)) {
+            Some(place) => place.leg = Some(Box::new(leg)),
+            None => self.places.push(Place { generation: 0, leg: Some(Box::new(leg)) }),
+        }
+        id
+    }
+
+    pub(super) fn get(&self, id: LegId) -> Option<&Leg> {
+        self.places.get(id.index as usize).filter(|place| place.generation == id.generation)?.leg.as_deref()
+    }
+
+    pub(super) fn get_mut(&mut self, id: LegId) -> Option<&mut Leg> {
+        self.places
+            .get_mut(id.index as usize)
+            .filter(|place| place.generation == id.generation)?
+            .leg
+            .as_deref_mut()
+    }
+
+    pub(super) fn remove(&mut self, id: LegId) -> Option<Box<Leg>> {
+        let place =
+            self.places.get_mut(id.index as usize).filter(|place| place.generation == id.generation)?;
+        let leg = place.leg.take()?;
+        place.generation = place.generation.wrapping_add(1);
+        self.free.push(id.index);
+        self.live -= 1;
+        Some(leg)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tag_reads_back_and_foreign_tags_do_not() {
+        let tag = Tag { shard: 3, leg: LegId { index: 77, generation: 9 }, secret: u64::MAX };
+        assert_eq!(Tag::parse(&tag.to_string()), Some(tag));
+        for foreign in ["", "h", "abc", "h1-2-3", "h1-2-3-4-5", "h1-2-3-zz", "h99999-1-1-1", "h-1-1-1-1"] {
+            assert_eq!(Tag::parse(foreign), None, "{foreign}");
+        }
+    }
+}

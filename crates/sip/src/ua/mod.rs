@@ -1,0 +1,28 @@
+//! The user agent: INVITE sessions on top of transactions and dialogs, without I/O and without SDP.
+//!
+//! A [`UserAgent`] keeps one [`LegId`] for each INVITE session, incoming or outgoing. What arrives comes back as at most one
+//! [`Indication`]; the caller decides at once or later by the methods named there. The agent does by itself what RFC 3261
+//! leaves no choice in: validation (8.2), digest (22), CANCEL and its glare with 200 (9.1, 15), retransmission of 2xx and its
+//! ACK (13), refusal of crossing offers (14), answers to BYE and OPTIONS. It carries bodies and knows which message offers and
+//! which answers (RFC 3264 by way of RFC 6337), not what stands in them.
+//!
+//! `leg.rs` holds the states; `incoming.rs` reacts to requests, `outgoing.rs` carries out what the caller wants,
+//! `responses.rs` reacts to responses, `sending.rs` repeats requests with credentials or over another transport.
+
+mod agent;
+mod hop;
+mod ids;
+mod incoming;
+mod indication;
+mod leg;
+mod outgoing;
+mod pending;
+mod reply;
+mod responses;
+mod sending;
+
+pub use agent::{Config, UserAgent};
+pub use ids::{AccountId, LegError, LegId};
+pub use indication::{Failure, Indication};
+pub use outgoing::Invitation;
+pub use reply::Reply;

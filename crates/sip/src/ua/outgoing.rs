@@ -1,0 +1,485 @@
+//! What the user of the agent wants.
+
+use super::agent::{Timer, UserAgent};
+use super::hop::next_hop;
+use super::ids::{AccountId, LegError, LegId};
+use super::indication::Indication;
+use super::leg::{Acknowledgement, AfterAck, Exchange, Leg, OfferKind, State, Unacknowledged, Wish};
+use super::pending::Purpose;
+use crate::dialog::{Dialog, SentBy};
+use crate::message::{Method, Name, Request};
+use crate::transaction::{ClientId, Layer, Retransmit2xx};
+use bytes::Bytes;
+use hookswitch_machine::{Flow, Time};
+use std::fmt;
+use std::sync::Arc;
+
+const SDP: &str = "application/sdp";
+
+/// An INVITE to be sent.
+#[derive(Clone, Debug)]
+pub struct Invitation<'a> {
+    /// The path to the next hop.
+    pub flow: Flow,
+    /// Credentials for challenges.
+    pub account: Option<AccountId>,
+    /// The Request-URI, complete.
+    pub uri: &'a str,
+    /// From without its tag: `"Name" <sip:user@domain>`.
+    pub from: &'a str,
+    /// To: `<sip:user@domain>`.
+    pub to: &'a str,
+    /// The URI in Contact.
+    pub contact: Arc<str>,
+    /// Further complete header field lines; CR and LF were checked by whoever wrote them.
+    pub fields: &'a str,
+    /// The offer; `None` asks the other side for one.
+    pub offer: Option<&'a [u8]>,
+}
+
+impl UserAgent {
+    /// Sends an INVITE.
+    pub fn invite(
+        &mut self,
+        now: Time,
+        layer: &mut Layer,
+        invitation: &Invitation<'_>,
+    ) -> Result<LegId, LegError> {
+        if self.legs.len() >= self.config.max_legs {
+            return Err(LegError::Full);
+        }
+        let tag = self.new_tag();
+        let call_id = format!("{:016x}{:016x}", self.entropy.next_u64(), self.entropy.next_u64());
+        // RFC 3261 8.1.1.5: any start below 2³¹.
+        let cseq = self.entropy.next_u32() >> 8;
+        let allow = self.allow();
+        let product = self.config.product.clone();
+        let purpose = Purpose::Invite(tag.leg);
+        let client = self.send(
+            now,
+            layer,
+            purpose,
+            invitation.account,
+            invitation.flow,
+            Method::Invite,
+            |transport, sent_by, branch| {
+                let request = Request::new(Method::Invite, invitation.uri)
+                    .via(transport.via_name(), sent_by, branch)
+                    .max_forwards(70)
+                    .header(Name::From, format_args!("{};tag={tag}", invitation.from))
+                    .header(Name::To, invitation.to)
+                    .call_id(&call_id)
+                    .cseq(cseq, Method::Invite)
+                    .header(Name::Contact, format_args!("<{}>", invitation.contact))
+                    .header(Name::Allow, &allow)
+                    .header(Name::UserAgent, &product)
+                    .lines(invitation.fields);
+                match invitation.offer {
+                    Some(sdp) => request.body(SDP, sdp).finish(),
+                    None => request.finish(),
+                }
+            },
+        )?;
+        Ok(self.legs.insert(Leg {
+            secret: tag.secret,
+            state: State::Inviting { client, wish: Wish::Answer },
+            exchange: Exchange::Idle,
+            dialog: None,
+            flow: invitation.flow,
+            contact: Arc::clone(&invitation.contact),
+            account: invitation.account,
+            ack: None,
+        }))
+    }
+
+    /// Sends a redirected INVITE to another target (RFC 3261 8.1.3.4).
+    pub fn follow(
+        &mut self,
+        now: Time,
+        layer: &mut Layer,
+        id: LegId,
+        uri: &str,
+        flow: Flow,
+    ) -> Result<(), LegError> {
+        let leg = self.legs.get_mut(id).ok_or(LegError::Gone)?;
+        if !matches!(leg.state, State::Redirected { .. }) {
+            return Err(LegError::State);
+        }
+        leg.flow = flow;
+        // Replaced below; the INVITE is needed here, and nothing can see the state between.
+        let State::Redirected { invite } = std::mem::replace(&mut leg.state, State::Confirmed) else {
+            return Err(LegError::State);
+        };
+        match self.to_contact(now, layer, &invite, uri, flow) {
+            Some(client) => {
+                if let Some(leg) = self.legs.get_mut(id) {
+                    leg.state = State::Inviting { client, wish: Wish::Answer };
+                }
+                Ok(())
+            }
+            None => {
+                self.remove(id);
+                Err(LegError::Full)
+            }
+        }
+    }
+
+    /// Sends a provisional response to the INVITE of a session: 180 to 199, with early media or without.
+    pub fn ring(
+        &mut self,
+        now: Time,
+        layer: &mut Layer,
+        id: LegId,
+        status: u16,
+        contact: &str,
+        sdp: Option<&[u8]>,
+    ) -> Result<(), LegError> {
+        let leg = self.legs.get_mut(id).ok_or(LegError::Gone)?;
+        let State::Invited { server, reply } = &leg.state else { return Err(LegError::State) };
+        let body = sdp.map(|sdp| (SDP, sdp));
+        let bytes = reply.write(status, format_args!("Contact: <{contact}>\r\n"), body);
+        layer.respond(now, *server, status, bytes).map_err(|_| LegError::Gone)
+    }
+
+    /// Answers the INVITE of a session with 200; `sdp` is the answer, or the offer if the INVITE had none.
+    pub fn accept(
+        &mut self,
+        now: Time,
+        layer: &mut Layer,
+        id: LegId,
+        contact: Arc<str>,
+        account: Option<AccountId>,
+        sdp: &[u8],
+    ) -> Result<(), LegError> {
+        let allow = self.allow();
+        let leg = self.legs.get_mut(id).ok_or(LegError::Gone)?;
+        let State::Invited { server, reply } = &leg.state else { return Err(LegError::State) };
+        let server = *server;
+        let fields =
+            format_args!("Contact: <{contact}>\r\nAllow: {allow}\r\nServer: {}\r\n", self.config.product);
+        let bytes = reply.write(200, fields, Some((SDP, sdp)));
+        layer.respond(now, server, 200, bytes.clone()).map_err(|_| LegError::Gone)?;
+        let schedule = Retransmit2xx::new(now, &layer.timers());
+        let timer = self.timers.set(schedule.next_timeout(), Timer::Accepted(id));
+        leg.state = State::Accepted {
+            ok: Box::new(Unacknowledged { bytes, server, schedule, timer }),
+            then: AfterAck::Talk,
+        };
+        leg.contact = contact;
+        leg.account = account;
+        self.invited.remove(&server);
+        Ok(())
+    }
+
+    /// Refuses the INVITE of a session with a final response of 300 to 699. `fields` are complete header field lines. The
+    /// session is gone.
+    pub fn reject(
+        &mut self,
+        now: Time,
+        layer: &mut Layer,
+        id: LegId,
+        status: u16,
+        fields: fmt::Arguments<'_>,
+    ) -> Result<(), LegError> {
+        let leg = self.legs.get(id).ok_or(LegError::Gone)?;
+        if !matches!(leg.state, State::Invited { .. }) {
+            return Err(LegError::State);
+        }
+        self.finish_invite(now, layer, id, status, fields);
+        self.remove(id);
+        Ok(())
+    }
+
+    /// Sends the ACK for the 2xx just indicated by [`Indication::Answered`]; `sdp` is the answer if the 2xx held the offer.
+    pub fn acknowledge(
+        &mut self,
+        _now: Time,
+        layer: &mut Layer,
+        id: LegId,
+        sdp: Option<&[u8]>,
+    ) -> Result<(), LegError> {
+        let leg = self.legs.get(id).ok_or(LegError::Gone)?;
+        let client = leg.ack.as_ref().map(|ack| ack.client).ok_or(LegError::State)?;
+        let dialog = leg.dialog.as_deref().ok_or(LegError::State)?;
+        let (flow, bytes) = self.write_ack(layer, dialog, leg.flow, dialog.local_cseq(), sdp);
+        layer.transmit(flow, bytes.clone());
+        if let Some(leg) = self.legs.get_mut(id) {
+            leg.ack = Some(Box::new(Acknowledgement { client, flow, bytes }));
+        }
+        Ok(())
+    }
+
+    /// An ACK to a 2xx (RFC 3261 13.2.2.4): a transaction of its own, without credentials here.
+    pub(super) fn write_ack(
+        &self,
+        layer: &mut Layer,
+        dialog: &Dialog,
+        known: Flow,
+        cseq: u32,
+        sdp: Option<&[u8]>,
+    ) -> (Flow, Bytes) {
+        let flow = next_hop(dialog.next_hop(), known, &self.config.endpoints);
+        let (transport, sent_by) = self.local(flow);
+        let request = dialog.ack(
+            cseq,
+            SentBy { transport: transport.via_name(), address: sent_by, branch: layer.next_branch() },
+        );
+        let bytes = match sdp {
+            Some(sdp) => request.body(SDP, sdp).finish(),
+            None => request.finish(),
+        };
+        (flow, bytes)
+    }
+
+    /// Ends a session in whatever state it is: CANCEL, BYE, or 486. Ends with [`Indication::HungUp`] or
+    /// [`Indication::Failed`]; refused calls are gone at once. `reason` is the value of a Reason header field.
+    pub fn hang_up(
+        &mut self,
+        now: Time,
+        layer: &mut Layer,
+        id: LegId,
+        reason: Option<&str>,
+    ) -> Result<(), LegError> {
+        let leg = self.legs.get_mut(id).ok_or(LegError::Gone)?;
+        match &mut leg.state {
+            State::Invited { .. } => {
+                self.finish_invite(now, layer, id, 486, format_args!(""));
+                self.remove(id);
+            }
+            State::Accepted { then, .. } => *then = AfterAck::HangUp,
+            State::Inviting { client, wish } => {
+                *wish = Wish::Cancel;
+                let _ = layer.cancel(now, *client, reason);
+            }
+            State::Confirmed => self.send_bye(now, layer, id, reason),
+            State::Redirected { .. } => {
+                self.remove(id);
+            }
+            State::HangingUp { .. } => {}
+        }
+        Ok(())
+    }
+
+    /// Lets go of a session without waiting for anything: what must be said to the other side is said, nothing more is
+    /// indicated.
+    pub fn abandon(&mut self, now: Time, layer: &mut Layer, id: LegId) {
+        let Some(leg) = self.legs.get(id) else { return };
+        match &leg.state {
+            State::Invited { .. } => {
+                self.finish_invite(now, layer, id, 480, format_args!(""));
+                self.remove(id);
+            }
+            // The transaction goes on by itself; a late 2xx is a stray one and gets ACK and BYE.
+            State::Inviting { client, .. } => {
+                let client = *client;
+                let _ = layer.cancel(now, client, None);
+                if let Some(pending) = self.pending.get_mut(&client) {
+                    pending.purpose = Purpose::Farewell;
+                }
+                self.remove(id);
+            }
+            State::Redirected { .. } => {
+                self.remove(id);
+            }
+            State::Accepted { .. } | State::Confirmed => self.farewell(now, layer, id, None),
+            State::HangingUp { client } => {
+                if let Some(pending) = self.pending.get_mut(client) {
+                    pending.purpose = Purpose::Farewell;
+                }
+                self.remove(id);
+            }
+        }
+    }
+
+    /// BYE of a session that the user still knows.
+    pub(super) fn send_bye(&mut self, now: Time, layer: &mut Layer, id: LegId, reason: Option<&str>) {
+        self.refuse_open_offer(now, layer, id, 487, "");
+        match self.request_within(now, layer, id, Purpose::Bye(id), Method::Bye, reason_field(reason), None) {
+            Ok(client) => {
+                if let Some(leg) = self.legs.get_mut(id) {
+                    leg.state = State::HangingUp { client };
+                }
+            }
+            // No room for a transaction: the dialog ends on our side only, RTP silence tells the other.
+            Err(_) => {
+                self.remove(id);
+            }
+        }
+    }
+
+    /// BYE of a session that is gone for the user.
+    pub(super) fn farewell(&mut self, now: Time, layer: &mut Layer, id: LegId, reason: Option<&str>) {
+        self.refuse_open_offer(now, layer, id, 487, "");
+        let _ =
+            self.request_within(now, layer, id, Purpose::Farewell, Method::Bye, reason_field(reason), None);
+        self.remove(id);
+    }
+
+    /// Sends a request within the session: REFER, NOTIFY, INFO. `fields` are complete header field lines. Ends with
+    /// [`Indication::Response`].
+    #[allow(clippy::too_many_arguments)]
+    pub fn send_within(
+        &mut self,
+        now: Time,
+        layer: &mut Layer,
+        id: LegId,
+        method: Method<'_>,
+        fields: &str,
+        body: Option<(&str, &[u8])>,
+    ) -> Result<ClientId, LegError> {
+        let leg = self.legs.get(id).ok_or(LegError::Gone)?;
+        if !matches!(leg.state, State::Confirmed | State::Accepted { .. }) {
+            return Err(LegError::State);
+        }
+        self.request_within(now, layer, id, Purpose::Within(id), method, fields.to_owned(), body)
+    }
+
+    /// The CSeq number that the next request within the session will have: names a REFER's subscription (RFC 3515 2.4.6).
+    pub fn next_cseq(&self, id: LegId) -> Option<u32> {
+        self.legs.get(id)?.dialog.as_ref().map(|dialog| dialog.local_cseq().wrapping_add(1))
+    }
+
+    /// The dialog of a session, once there is one: for Replaces and for logs.
+    pub fn dialog(&self, id: LegId) -> Option<&Dialog> {
+        self.legs.get(id)?.dialog.as_deref()
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    pub(super) fn request_within(
+        &mut self,
+        now: Time,
+        layer: &mut Layer,
+        id: LegId,
+        purpose: Purpose,
+        method: Method<'_>,
+        fields: String,
+        body: Option<(&str, &[u8])>,
+    ) -> Result<ClientId, LegError> {
+        let leg = self.legs.get_mut(id).ok_or(LegError::Gone)?;
+        let dialog = leg.dialog.as_deref_mut().ok_or(LegError::State)?;
+        let cseq = dialog.next_cseq();
+        let flow = next_hop(dialog.next_hop(), leg.flow, &self.config.endpoints);
+        let account = leg.account;
+        let contact = Arc::clone(&leg.contact);
+        let dialog = dialog.clone();
+        let product = self.config.product.clone();
+        self.send(now, layer, purpose, account, flow, method, |transport, sent_by, branch| {
+            let mut request = dialog.numbered(
+                method,
+                cseq,
+                SentBy { transport: transport.via_name(), address: sent_by, branch },
+            );
+            if matches!(method, Method::Invite | Method::Update | Method::Refer | Method::Notify) {
+                request = request.header(Name::Contact, format_args!("<{contact}>"));
+            }
+            let request = request.header(Name::UserAgent, &product).lines(&fields);
+            match body {
+                Some((kind, body)) => request.body(kind, body).finish(),
+                None => request.finish(),
+            }
+        })
+    }
+
+    /// Sends a request outside any session, written by the caller but for its Via. Ends with
+    /// [`Indication::OutOfDialogResponse`].
+    pub fn send_outside(
+        &mut self,
+        now: Time,
+        layer: &mut Layer,
+        flow: Flow,
+        account: Option<AccountId>,
+        method: Method<'_>,
+        write: impl Fn(hookswitch_machine::Transport, std::net::SocketAddr, crate::transaction::Branch) -> Bytes,
+    ) -> Result<ClientId, LegError> {
+        self.send(now, layer, Purpose::Outside, account, flow, method, write)
+    }
+
+    /// Sends a re-INVITE with an offer. Ends with [`Indication::OfferAnswered`] or [`Indication::OfferRefused`].
+    pub fn offer(&mut self, now: Time, layer: &mut Layer, id: LegId, sdp: &[u8]) -> Result<(), LegError> {
+        let leg = self.legs.get(id).ok_or(LegError::Gone)?;
+        match (&leg.state, &leg.exchange) {
+            (State::Confirmed, Exchange::Idle) => {}
+            (State::Confirmed, _) => return Err(LegError::OfferPending),
+            // The first ACK may carry the answer to our offer; until it came, nothing is settled (RFC 3261 14.1).
+            (State::Accepted { .. }, _) => return Err(LegError::OfferPending),
+            (
+                State::Invited { .. }
+                | State::Inviting { .. }
+                | State::Redirected { .. }
+                | State::HangingUp { .. },
+                _,
+            ) => {
+                return Err(LegError::State);
+            }
+        }
+        let allow = format!("Allow: {}\r\n", self.allow());
+        let client =
+            self.request_within(now, layer, id, Purpose::Offer(id), Method::Invite, allow, Some((SDP, sdp)))?;
+        if let Some(leg) = self.legs.get_mut(id) {
+            leg.exchange = Exchange::Ours { client };
+        }
+        Ok(())
+    }
+
+    /// The pause after a crossing of offers is over: ours goes out again.
+    pub(super) fn offer_again(&mut self, now: Time, layer: &mut Layer, id: LegId) -> Indication {
+        let Some(leg) = self.legs.get_mut(id) else { return Indication::None };
+        if !matches!(leg.exchange, Exchange::OursAgain { .. }) {
+            return Indication::None;
+        }
+        let Exchange::OursAgain { body, .. } = std::mem::replace(&mut leg.exchange, Exchange::Idle) else {
+            return Indication::None;
+        };
+        match self.offer(now, layer, id, &body) {
+            Ok(()) => Indication::None,
+            Err(_) => Indication::OfferRefused(id, super::Failure::Status(491)),
+        }
+    }
+
+    /// Answers the re-INVITE or UPDATE just indicated; `sdp` is the answer, or the offer if it had none; `None` only for an
+    /// UPDATE without one.
+    pub fn answer_offer(
+        &mut self,
+        now: Time,
+        layer: &mut Layer,
+        id: LegId,
+        sdp: Option<&[u8]>,
+    ) -> Result<(), LegError> {
+        let allow = self.allow();
+        let leg = self.legs.get_mut(id).ok_or(LegError::Gone)?;
+        let Exchange::Theirs { server, reply, kind } = &leg.exchange else { return Err(LegError::State) };
+        let (server, kind) = (*server, *kind);
+        let fields = format_args!("Contact: <{}>\r\nAllow: {allow}\r\n", leg.contact);
+        let bytes = reply.write(200, fields, sdp.map(|sdp| (SDP, sdp)));
+        leg.exchange = Exchange::Idle;
+        layer.respond(now, server, 200, bytes.clone()).map_err(|_| LegError::Gone)?;
+        match kind {
+            OfferKind::Update => {}
+            OfferKind::Invite => {
+                let schedule = Retransmit2xx::new(now, &layer.timers());
+                let timer = self.timers.set(schedule.next_timeout(), Timer::OfferAccepted(id));
+                leg.exchange = Exchange::TheirsAnswered {
+                    ok: Box::new(Unacknowledged { bytes, server, schedule, timer }),
+                };
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses the re-INVITE or UPDATE just indicated; the session goes on as before. `fields` are complete header field
+    /// lines.
+    pub fn refuse_offer(
+        &mut self,
+        now: Time,
+        layer: &mut Layer,
+        id: LegId,
+        status: u16,
+        fields: &str,
+    ) -> Result<(), LegError> {
+        if self.refuse_open_offer(now, layer, id, status, fields) { Ok(()) } else { Err(LegError::State) }
+    }
+}
+
+fn reason_field(reason: Option<&str>) -> String {
+    reason.map_or_else(String::new, |reason| format!("Reason: {reason}\r\n"))
+}

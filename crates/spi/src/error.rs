@@ -1,0 +1,96 @@
+//! Why something asked of a provider was refused or failed.
+
+use crate::{CallId, LineId, StateKind};
+
+/// Why an operation was refused or failed (TAPI: LINEERR).
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OperationError {
+    /// The line cannot do this at all (LINEERR_OPERATIONUNAVAIL).
+    #[error("this line cannot {0}; see its capabilities")]
+    Unavailable(&'static str),
+    /// The call is in a state in which this makes no sense (LINEERR_INVALCALLSTATE).
+    #[error("{operation}: not possible while the call is {state}")]
+    InvalidCallState {
+        /// What was asked.
+        operation: &'static str,
+        /// Where the call is.
+        state: StateKind,
+    },
+    /// No such call (LINEERR_INVALCALLHANDLE).
+    #[error("{0} does not exist, or was closed")]
+    NoSuchCall(CallId),
+    /// No such line (LINEERR_INVALLINEHANDLE, LINEERR_NODEVICE).
+    #[error("{0} does not exist, or is not open")]
+    NoSuchLine(LineId),
+    /// The line is out of service (LINEERR_INVALLINESTATE).
+    #[error("the line is out of service: {0}")]
+    OutOfService(String),
+    /// The address cannot be dialled (LINEERR_INVALADDRESS); nothing was changed.
+    #[error("'{address}' is no address that can be dialled: {why}")]
+    InvalidAddress {
+        /// What was given.
+        address: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A dial string character that the line does not support (LINEERR_DIALBILLING and its kin).
+    #[error("'{0}' in a dial string is not supported on this line")]
+    UnsupportedDialCharacter(char),
+    /// An argument is out of range (LINEERR_INVALPARAM).
+    #[error("{0}")]
+    InvalidParameter(String),
+    /// As many calls as the line can take (LINEERR_CALLUNAVAIL).
+    #[error("the line already has {0} calls, the most it can take")]
+    TooManyCalls(u32),
+    /// Something needed is used up for now (LINEERR_RESOURCEUNAVAIL).
+    #[error("no {0} left at the moment; try again")]
+    ResourceUnavailable(&'static str),
+    /// The other side refused.
+    #[error("the other side refused: {status} {reason}")]
+    Refused {
+        /// The SIP status.
+        status: u16,
+        /// Its reason phrase.
+        reason: String,
+    },
+    /// The other side did not answer in time.
+    #[error("no answer from the other side within {0:?}")]
+    TimedOut(std::time::Duration),
+    /// A newer request of the same kind took its place.
+    #[error("replaced by a newer request")]
+    Replaced,
+    /// The call ended before the request was carried out.
+    #[error("the call ended first")]
+    CallEnded,
+    /// The line or the provider was closed (LINEERR_OPERATIONFAILED).
+    #[error("the line was closed")]
+    Closed,
+    /// Anything else (LINEERR_OPERATIONFAILED).
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// Why a line could not be opened or set up.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LineError {
+    /// No such line (LINEERR_NODEVICE).
+    #[error("{0} does not exist")]
+    NoSuchLine(LineId),
+    /// It is open already.
+    #[error("{0} is open already")]
+    AlreadyOpen(LineId),
+    /// It is not open.
+    #[error("{0} is not open")]
+    NotOpen(LineId),
+    /// No version in common (LINEERR_INCOMPATIBLEAPIVERSION).
+    #[error("no interface version in common: this provider speaks {0:?}")]
+    IncompatibleVersion(crate::VersionRange),
+    /// The line cannot carry this media type (LINEERR_INVALMEDIAMODE).
+    #[error("the line cannot carry {0}")]
+    UnsupportedMedia(crate::MediaTypes),
+    /// The provider is shut down or not yet initialised (LINEERR_UNINITIALIZED).
+    #[error("the provider is not initialised")]
+    NotInitialised,
+}

@@ -1,0 +1,72 @@
+//! What an operator decides about the application side.
+
+use crate::Priorities;
+use hookswitch_spi::RejectReason;
+use std::time::Duration;
+
+/// Settings of one shard; constant while it runs.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// What becomes of a call that nobody owns.
+    pub unowned: Unowned,
+    /// How many entries the timelines of all calls of the shard share; the oldest are forgotten first.
+    pub timeline_entries: usize,
+    /// How long the outcome of a hand-off to an address is waited for.
+    pub transfer_deadline: Duration,
+    /// Bounds.
+    pub limits: Limits,
+    /// Who comes first, as stored when the shard last ran.
+    pub priorities: Priorities,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            unowned: Unowned::Leave,
+            timeline_entries: 65_536,
+            transfer_deadline: Duration::from_secs(30),
+            limits: Limits::default(),
+            priorities: Priorities::default(),
+        }
+    }
+}
+
+/// What becomes of a call that no application owns (TAPI leaves it or drops it, depending on the page; spec C1).
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub enum Unowned {
+    /// An offered call stays offered: a monitor may take it, or the caller gives up. A call that is up and that nobody
+    /// has a handle to any more is dropped.
+    #[default]
+    Leave,
+    /// It is dropped; an offered one with this refusal.
+    Reject(RejectReason),
+    /// It is sent to this address: redirected while offered, transferred when connected, dropped where neither is possible.
+    Forward(String),
+}
+
+/// Bounds, so that no application can make the others suffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Sessions, lost ones that may still come back included.
+    pub sessions: u32,
+    /// Lines a session has open.
+    pub lines_per_session: u32,
+    /// Requests of a session that have not completed.
+    pub requests_per_session: u32,
+    /// Ended calls that a session has not released; beyond that the oldest handles are taken back.
+    pub ended_calls_per_session: u32,
+    /// The longest grace that an application can ask for.
+    pub grace: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            sessions: 1_024,
+            lines_per_session: 65_536,
+            requests_per_session: 4_096,
+            ended_calls_per_session: 4_096,
+            grace: Duration::from_secs(300),
+        }
+    }
+}

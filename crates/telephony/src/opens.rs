@@ -1,0 +1,149 @@
+//! Open lines: which sessions have them open for what, and which of them comes first for a call.
+
+use crate::SessionId;
+use crate::priorities::Priorities;
+use crate::request::Interest;
+use crate::sessions::Sessions;
+use hookswitch_spi::{AddressId, CallId, MediaType, MediaTypes};
+use std::collections::BTreeSet;
+
+/// A line that at least one session has open.
+#[derive(Debug, Default)]
+pub(crate) struct Line {
+    /// In the order of opening.
+    pub(crate) opens: Vec<Open>,
+    /// Its calls, embryos included.
+    pub(crate) calls: BTreeSet<CallId>,
+    /// What the provider was last told to detect.
+    pub(crate) detected: MediaTypes,
+}
+
+/// One session's opening of a line.
+#[derive(Debug)]
+pub(crate) struct Open {
+    pub(crate) session: SessionId,
+    pub(crate) interest: Interest,
+}
+
+impl Line {
+    pub(crate) fn open(&mut self, session: SessionId, interest: Interest) {
+        match self.opens.iter_mut().find(|open| open.session == session) {
+            Some(open) => open.interest = interest,
+            None => self.opens.push(Open { session, interest }),
+        }
+    }
+
+    pub(crate) fn close(&mut self, session: SessionId) {
+        self.opens.retain(|open| open.session != session);
+    }
+
+    /// The media types that somebody who can hear wants.
+    pub(crate) fn wanted(&self, sessions: &Sessions) -> MediaTypes {
+        let hearing = self.opens.iter().filter(|open| sessions.get(open.session).is_some_and(|s| s.hears()));
+        hearing.fold(MediaTypes::NONE, |media, open| {
+            let monitored = if open.interest.monitor { MediaTypes::ALL } else { MediaTypes::NONE };
+            media.union(open.interest.owner).union(monitored)
+        })
+    }
+
+    /// The session that comes first for a call of exactly this type; `address` if it has to want calls to it.
+    pub(crate) fn first_for(
+        &self,
+        media: MediaType,
+        address: Option<AddressId>,
+        sessions: &Sessions,
+        priorities: &Priorities,
+    ) -> Option<SessionId> {
+        let fits = |open: &&Open| {
+            open.interest.owner.contains(media)
+                && address.is_none_or(|called| open.interest.address.is_none_or(|only| only == called))
+        };
+        let offered = self.opens.iter().filter(fits).filter_map(|open| {
+            let session = sessions.get(open.session).filter(|session| session.takes_offers())?;
+            Some((priorities.rank(media, &session.name), open.session))
+        });
+        // The first of several equal ones, hence the first opener.
+        offered.min_by_key(|(rank, _)| *rank).map(|(_, session)| session)
+    }
+
+    /// The first owner of a call (spec 4.3), and what is left of its media types after the search.
+    pub(crate) fn first_owner(
+        &self,
+        media: MediaTypes,
+        possible: MediaTypes,
+        address: AddressId,
+        sessions: &Sessions,
+        priorities: &Priorities,
+    ) -> Option<(SessionId, MediaTypes)> {
+        let first_for = |one| self.first_for(one, Some(address), sessions, priorities);
+        let unknown = media.is_empty() || media.contains(MediaType::Unknown);
+        if unknown && let Some(session) = first_for(MediaType::Unknown) {
+            return Some((session, media));
+        }
+        // The telephony server probes in its own order and takes out what nobody wants. A call of which nothing is known may
+        // be anything that the line can carry.
+        let known = media.without(MediaType::Unknown);
+        let mut left = if known.is_empty() { possible.without(MediaType::Unknown) } else { known };
+        for one in left.iter() {
+            if let Some(session) = first_for(one) {
+                return Some((session, left));
+            }
+            left = left.without(one);
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sessions::Session;
+    use hookswitch_machine::HashKeys;
+    use std::time::Duration;
+
+    fn line(interests: &[(u64, &str, MediaTypes)]) -> (Line, Sessions) {
+        let mut sessions = Sessions::new(HashKeys::default());
+        let mut line = Line::default();
+        for (id, name, media) in interests {
+            sessions.insert(SessionId(*id), Session::new((*name).into(), Duration::ZERO));
+            line.open(SessionId(*id), Interest::owner(*media));
+        }
+        (line, sessions)
+    }
+
+    const FAX: MediaTypes = MediaTypes::NONE.with(MediaType::Fax);
+    const UNKNOWN: MediaTypes = MediaTypes::NONE.with(MediaType::Unknown);
+
+    #[test]
+    fn the_first_owner_follows_media_then_priority_then_order_of_opening() {
+        let three = [(1, "a", MediaTypes::VOICE), (2, "b", MediaTypes::VOICE), (3, "f", FAX)];
+        let rows: [(&[(u64, &str, MediaTypes)], MediaTypes, &[&str], Option<(u64, MediaTypes)>); 8] = [
+            (&three, MediaTypes::VOICE, &[], Some((1, MediaTypes::VOICE))),
+            (&three, MediaTypes::VOICE, &["b"], Some((2, MediaTypes::VOICE))),
+            (&three, MediaTypes::VOICE, &["nobody", "b", "a"], Some((2, MediaTypes::VOICE))),
+            (&three, FAX, &["b"], Some((3, FAX))),
+            (&three[2..], MediaTypes::VOICE, &[], None),
+            // Unknown, and nobody registered for it: voice is probed first, then fax.
+            (&three, UNKNOWN, &[], Some((1, MediaTypes::ALL.without(MediaType::Unknown)))),
+            (&three[2..], UNKNOWN.with(MediaType::Voice).with(MediaType::Fax), &[], Some((3, FAX))),
+            (&[(1, "a", MediaTypes::VOICE), (9, "u", UNKNOWN)], UNKNOWN, &[], Some((9, UNKNOWN))),
+        ];
+        for (opens, media, order, expected) in rows {
+            let (line, sessions) = line(opens);
+            let mut priorities = Priorities::default();
+            priorities.set(MediaType::Voice, order.iter().map(|name| (*name).into()).collect());
+            let first = line.first_owner(media, MediaTypes::ALL, AddressId(0), &sessions, &priorities);
+            assert_eq!(first, expected.map(|(id, left)| (SessionId(id), left)), "{media} {order:?}");
+        }
+    }
+
+    #[test]
+    fn an_address_of_interest_restricts_first_ownership_only() {
+        let (mut line, sessions) = line(&[(1, "a", MediaTypes::VOICE)]);
+        let interest = Interest { address: Some(AddressId(1)), ..Interest::owner(MediaTypes::VOICE) };
+        line.open(SessionId(1), interest);
+        let none = Priorities::default();
+        assert_eq!(line.first_for(MediaType::Voice, Some(AddressId(0)), &sessions, &none), None);
+        assert_eq!(line.first_for(MediaType::Voice, None, &sessions, &none), Some(SessionId(1)));
+    }
+}

@@ -1,0 +1,93 @@
+//! What sessions ask of the provider: opening lines, and operations, for which they need the privilege.
+
+use crate::request::Interest;
+use crate::requests::Purpose;
+use crate::shard::Shard;
+use crate::{AppRequestId, RequestError, SessionId};
+use hookswitch_machine::Time;
+use hookswitch_spi::{
+    Feature, InterfaceVersion, LineError, LineId, MediaType, MediaTypes, Operation, Provider, VersionRange,
+};
+
+/// The versions of the provider interface that this crate speaks.
+const SPOKEN: VersionRange = VersionRange { low: InterfaceVersion::V1, high: InterfaceVersion::V1 };
+
+/// Opens a line for a session (lineOpen); the first one opens it at the provider.
+pub(crate) fn open_line(
+    shard: &mut Shard,
+    now: Time,
+    provider: &mut dyn Provider,
+    session: SessionId,
+    id: LineId,
+    interest: Interest,
+) -> Result<(), RequestError> {
+    let most = shard.config.limits.lines_per_session;
+    let opened = shard.sessions.get(session).ok_or(RequestError::NotAttached)?;
+    if opened.lines.len() >= most as usize && !opened.lines.contains(&id) {
+        return Err(RequestError::TooManyLines(most));
+    }
+    let possible = provider.capabilities(id).ok_or(LineError::NoSuchLine(id))?.media;
+    let impossible =
+        interest.owner.iter().filter(|one| *one != MediaType::Unknown && !possible.contains(*one));
+    let impossible: MediaTypes = impossible.collect();
+    if !impossible.is_empty() {
+        return Err(LineError::UnsupportedMedia(impossible).into());
+    }
+    if let Some(address) = interest.address {
+        let lines = provider.lines();
+        let addresses = lines.iter().filter(|line| line.line == id).flat_map(|line| &line.addresses);
+        if !addresses.into_iter().any(|known| known.address == address) {
+            return Err(RequestError::NoSuchAddress(id));
+        }
+    }
+    if !shard.lines.contains_key(&id) {
+        let version = provider.negotiate(Some(id), SPOKEN)?;
+        provider.open_line(now, id, version)?;
+    }
+    shard.lines.entry(id).or_default().open(session, interest);
+    if let Some(session) = shard.sessions.get_mut(session) {
+        session.lines.insert(id);
+    }
+    shard.detect_media(provider, id);
+    Ok(())
+}
+
+/// Asks the provider on behalf of a session. `Ok`: completes later.
+pub(crate) fn operate(
+    shard: &mut Shard,
+    now: Time,
+    provider: &mut dyn Provider,
+    (session, request): (SessionId, AppRequestId),
+    operation: Operation,
+) -> Result<(), RequestError> {
+    let feature = Feature::of(&operation);
+    let (line, purpose) = match &operation {
+        Operation::MakeCall { line, address, .. } => (*line, Purpose::Create(*address)),
+        Operation::Forward { line, .. } => (*line, Purpose::Plain),
+        Operation::Accept { call }
+        | Operation::Answer { call, .. }
+        | Operation::Redirect { call, .. }
+        | Operation::Drop { call, .. }
+        | Operation::Hold { call }
+        | Operation::Retrieve { call }
+        | Operation::BlindTransfer { call, .. }
+        | Operation::SendDigits { call, .. }
+        | Operation::Play { call, .. }
+        | Operation::Record { call, .. }
+        | Operation::Statistics { call } => {
+            // Whoever watches may know, whoever owns may act.
+            let call = if feature == Feature::Statistics {
+                shard.held(session, *call)?.0
+            } else {
+                shard.owned(session, *call)?
+            };
+            (call.line, Purpose::Plain)
+        }
+    };
+    let opened = shard.sessions.get(session).is_some_and(|session| session.lines.contains(&line));
+    if !opened {
+        return Err(RequestError::LineNotOpen(line));
+    }
+    shard.submit(now, provider, Some((session, request)), line, operation, purpose)?;
+    Ok(())
+}
