@@ -7,6 +7,7 @@ pub mod control;
 pub mod dtmf;
 pub mod jitter;
 pub mod negotiate;
+pub mod quality;
 pub mod rtcp;
 pub mod rtp;
 pub mod sdp;

@@ -23,6 +23,6 @@ mod mailbox;
 pub mod transport;
 
 pub use clock::Clock;
-pub use counters::{Counters, Figures};
+pub use counters::Figures;
 pub use driver::{Driver, DriverHandle, Options, RequestError, Running, Sink, StartError};
 pub use transport::{BindError, Bound, Listen};

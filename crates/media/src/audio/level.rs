@@ -14,6 +14,12 @@ pub fn peak_amplitude(dbm0: f32) -> f32 {
     FULL_SCALE_PEAK * 10f32.powf((dbm0.min(FULL_SCALE_DBM0) - FULL_SCALE_DBM0) / 20.0)
 }
 
+/// The sample nearest to a value; what is out of range is clipped. (`f32::round` is a library call on many targets.)
+#[inline]
+pub(super) fn nearest_sample(value: f32) -> i16 {
+    (value + 0.5f32.copysign(value)) as i16
+}
+
 /// The level of a sine with this peak; −100 for silence.
 pub(super) fn peak_to_dbm0(peak: f32) -> f32 {
     if peak <= 0.0 {
@@ -45,6 +51,15 @@ mod tests {
         let sine: Vec<i16> =
             (0..8_000).map(|n| ((n as f32 * 0.3).sin() * peak_amplitude(FULL_SCALE_DBM0)) as i16).collect();
         assert!((level_dbm0(&sine) - FULL_SCALE_DBM0).abs() < 0.01);
+    }
+
+    #[test]
+    fn samples_are_rounded_and_clipped() {
+        for (value, sample) in [(0.4, 0), (0.5, 1), (-0.5, -1), (-7.6, -8), (4e4, i16::MAX), (-4e4, i16::MIN)]
+        {
+            assert_eq!(nearest_sample(value), sample);
+        }
+        assert_eq!(nearest_sample(f32::NAN), 0);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! A melody of our own, for callers who wait: eight slow bars over four chords, rendered once and then only copied.
 
-use super::level::peak_amplitude;
+use super::level::{nearest_sample, peak_amplitude};
 use super::oscillator::Oscillator;
 
 /// A quarter note, in milliseconds: 92 in a minute.
@@ -72,7 +72,7 @@ pub fn render_melody(rate: u32) -> Vec<i16> {
     }
     let loudest = sum.iter().fold(1.0f32, |loudest, value| loudest.max(value.abs()));
     let scale = peak_amplitude(PEAK) / loudest;
-    sum.into_iter().map(|value| (value * scale).round() as i16).collect()
+    sum.into_iter().map(|value| nearest_sample(value * scale)).collect()
 }
 
 /// Adds a plucked note; what sounds past the end goes to the beginning.

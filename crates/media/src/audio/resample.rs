@@ -1,5 +1,6 @@
 //! Changes the sampling rate of a whole recording: a windowed sinc, one filter per phase.
 
+use super::level::nearest_sample;
 use std::f64::consts::PI;
 
 /// The rates that recordings come in, in Hz.
@@ -78,7 +79,7 @@ impl FilterBank {
         let source = samples.get(first.max(0) as usize..).unwrap_or(&[]);
         let sum: f32 =
             filter.iter().skip(skip).zip(source).map(|(weight, sample)| weight * f32::from(*sample)).sum();
-        sum.round() as i16
+        nearest_sample(sum)
     }
 }
 

@@ -1,6 +1,6 @@
 //! A steady tone of one or two frequencies.
 
-use super::level::peak_amplitude;
+use super::level::{nearest_sample, peak_amplitude};
 use super::oscillator::Oscillator;
 
 /// Generates a steady tone, continuous over any number of [`Tone::fill`]s.
@@ -21,8 +21,7 @@ impl Tone {
     pub fn fill(&mut self, samples: &mut [i16]) {
         let [low, high] = &mut self.oscillators;
         for sample in samples {
-            // A cast from float saturates.
-            *sample = ((low.next() + high.next()) * self.peak).round() as i16;
+            *sample = nearest_sample((low.next() + high.next()) * self.peak);
         }
         low.steady();
         high.steady();

@@ -45,7 +45,7 @@ pub(super) struct RemoteAudio {
 
 impl RemoteAudio {
     /// Reads an m-line whose port is not 0.
-    pub(super) fn read(session: &Session, media: &Media) -> Result<Self, Refusal> {
+    pub(super) fn read(session: &Session<'_>, media: &Media<'_>) -> Result<Self, Refusal> {
         let profile = match media.protocol {
             Protocol::RtpAvp => Profile::Avp,
             Protocol::RtpAvpf => Profile::Avpf,
@@ -93,15 +93,15 @@ impl RemoteAudio {
 }
 
 /// RFC 3264 8.4: an address of zeros is the old way to say that nothing may be sent there.
-fn direction(media: &Media, ip: IpAddr) -> Direction {
+fn direction(media: &Media<'_>, ip: IpAddr) -> Direction {
     if ip.is_unspecified() { media.direction.and(Direction::SendOnly) } else { media.direction }
 }
 
 /// RFC 3605, else the next port (RFC 3550 11). A multicast group or a name is not followed.
-fn rtcp_address(media: &Media, ip: IpAddr) -> SocketAddr {
+fn rtcp_address(media: &Media<'_>, ip: IpAddr) -> SocketAddr {
     match &media.rtcp {
         Some(rtcp) => {
-            let stated = rtcp.host.as_ref().and_then(Host::ip);
+            let stated = rtcp.host.and_then(Host::ip);
             let usable = stated.filter(|other| other.is_ipv4() == ip.is_ipv4() && !other.is_multicast());
             SocketAddr::new(usable.unwrap_or(ip), rtcp.port)
         }
@@ -113,7 +113,7 @@ fn rtcp_address(media: &Media, ip: IpAddr) -> SocketAddr {
 ///
 /// The place of before if it is still usable, else the first that is; the reason of the first audio m-line if none is.
 pub(super) fn choose(
-    session: &Session,
+    session: &Session<'_>,
     before: Option<usize>,
     usable: impl Fn(&RemoteAudio) -> Result<(), Refusal>,
 ) -> Result<(usize, RemoteAudio), Refusal> {
@@ -134,11 +134,11 @@ pub(super) fn choose(
 }
 
 /// The m-lines of a range as they are rejected (RFC 3264 6): in place, port 0, with a format because there must be one.
-pub(super) fn rejections(media: &[Media]) -> Box<[u8]> {
+pub(super) fn rejections(media: &[Media<'_>]) -> Box<[u8]> {
     let mut lines = Vec::new();
     for media in media {
         let format = media.format_list.split_ascii_whitespace().next().unwrap_or("0");
-        for part in ["m=", &media.name, " 0 ", media.protocol.as_str(), " ", format, "\r\n"] {
+        for part in ["m=", media.name, " 0 ", media.protocol.as_str(), " ", format, "\r\n"] {
             lines.extend_from_slice(part.as_bytes());
         }
     }

@@ -169,9 +169,9 @@ impl MediaSession {
         for codec in in_use.into_iter().chain(others) {
             list.add(Payload::Codec(codec), self.numbers.number(Payload::Codec(codec)));
         }
-        if list.payloads.is_empty() {
+        let Some((Payload::Codec(preferred), _)) = list.payloads.first().copied() else {
             return Err(NegotiateError::NothingToOffer);
-        }
+        };
         for rate in [8_000, 16_000] {
             if capabilities.digits && list.has_rate(rate) {
                 list.add(Payload::Digits(rate), self.numbers.number(Payload::Digits(rate)));
@@ -182,7 +182,7 @@ impl MediaSession {
         let own = OwnMedia {
             rtp,
             list: &list,
-            packet_time: capabilities.packet_time,
+            packet_time: capabilities.packet_time_for(preferred, None, None),
             rtcp_mux: capabilities.rtcp_mux,
             direction: wanted,
         };
@@ -459,7 +459,7 @@ impl Listing {
 }
 
 impl OtherMedia {
-    fn around(session: &Session, place: usize) -> Self {
+    fn around(session: &Session<'_>, place: usize) -> Self {
         let (before, rest) = session.media.split_at_checked(place).unwrap_or((&[], &[]));
         let after = rest.get(1..).unwrap_or(&[]);
         Self { place, before: rejections(before), after: rejections(after) }

@@ -85,25 +85,25 @@ impl FromIterator<MediaKind> for MediaKinds {
 }
 
 /// The transport of an m-line (RFC 8866 5.14).
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Protocol {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Protocol<'a> {
     /// `RTP/AVP`: plain RTP.
     RtpAvp,
     /// `RTP/AVPF`: plain RTP with early feedback (RFC 4585).
     RtpAvpf,
     /// `RTP/SAVP` or `RTP/SAVPF`: SRTP keyed in the SDP.
-    RtpSavp(String),
+    RtpSavp(&'a str),
     /// `UDP/TLS/RTP/SAVP` or `UDP/TLS/RTP/SAVPF`: SRTP keyed by DTLS (RFC 5764).
-    DtlsRtp(String),
+    DtlsRtp(&'a str),
     /// `udptl`: fax (T.38).
-    Udptl(String),
+    Udptl(&'a str),
     /// Any other.
-    Other(String),
+    Other(&'a str),
 }
 
-impl Protocol {
+impl<'a> Protocol<'a> {
     /// Reads the m-line's third field; names compare without case.
-    pub fn from_text(text: String) -> Self {
+    pub fn from_text(text: &'a str) -> Self {
         let is = |names: &[&str]| names.iter().any(|name| text.eq_ignore_ascii_case(name));
         if is(&["RTP/AVP"]) {
             Self::RtpAvp
@@ -121,7 +121,7 @@ impl Protocol {
     }
 
     /// As it is written.
-    pub fn as_str(&self) -> &str {
+    pub const fn as_str(self) -> &'a str {
         match self {
             Self::RtpAvp => "RTP/AVP",
             Self::RtpAvpf => "RTP/AVPF",
@@ -130,7 +130,7 @@ impl Protocol {
     }
 
     /// Whether the formats are RTP payload types.
-    pub const fn is_rtp(&self) -> bool {
+    pub const fn is_rtp(self) -> bool {
         match self {
             Self::RtpAvp | Self::RtpAvpf | Self::RtpSavp(_) | Self::DtlsRtp(_) => true,
             Self::Udptl(_) | Self::Other(_) => false,
@@ -138,7 +138,7 @@ impl Protocol {
     }
 
     /// Whether it is RTP without encryption, which this crate speaks.
-    pub const fn is_plain_rtp(&self) -> bool {
+    pub const fn is_plain_rtp(self) -> bool {
         matches!(self, Self::RtpAvp | Self::RtpAvpf)
     }
 }
@@ -158,8 +158,8 @@ mod tests {
     fn names_are_read_without_case() {
         assert_eq!(MediaKind::from_name("AUDIO"), MediaKind::Audio);
         assert_eq!(MediaKind::from_name("hologram"), MediaKind::Other);
-        assert_eq!(Protocol::from_text("rtp/avp".into()), Protocol::RtpAvp);
-        assert!(!Protocol::from_text("RTP/SAVP".into()).is_plain_rtp());
-        assert!(!Protocol::from_text("TCP/MSRP".into()).is_rtp());
+        assert_eq!(Protocol::from_text("rtp/avp"), Protocol::RtpAvp);
+        assert!(!Protocol::from_text("RTP/SAVP").is_plain_rtp());
+        assert!(!Protocol::from_text("TCP/MSRP").is_rtp());
     }
 }

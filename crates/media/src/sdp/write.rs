@@ -196,7 +196,8 @@ mod tests {
     #[test]
     fn what_is_written_is_read_again() {
         for address in ["203.0.113.9", "2001:db8::7", "::ffff:1.2.3.4"] {
-            let session = Session::parse(&description(3, address).finish()).unwrap();
+            let bytes = description(3, address).finish();
+            let session = Session::parse(&bytes).unwrap();
             assert_eq!(session.connection, Some(Host::Ip(address.parse().unwrap())));
             assert_eq!(session.origin.version, 3);
             assert_eq!(session.media[0].formats[2].digits_rate(), Some(8_000));

@@ -1,0 +1,201 @@
+//! A call: what the provider keeps of it from its first event to its close.
+
+use hookswitch_machine::TimerKey;
+use hookswitch_media::control::{Port, Source, Statistics, StreamId};
+use hookswitch_media::negotiate::MediaSession;
+use hookswitch_sip::refer::Subscriber;
+use hookswitch_sip::ua::LegId;
+use hookswitch_spi::{
+    AddressId, AudioSource, CallId, CallState, DisconnectMode, LineId, MediaTypes, Origin, Party, Reason,
+    RequestId,
+};
+
+/// What a call is for the provider.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) line: LineId,
+    pub(crate) address: AddressId,
+    pub(crate) origin: Origin,
+    pub(crate) state: CallState,
+    pub(crate) media_types: MediaTypes,
+    /// The INVITE session, while there is one.
+    pub(crate) leg: Option<LegId>,
+    pub(crate) media: MediaSession,
+    /// Ours from the first offer or answer until the stream stops.
+    pub(crate) port: Option<Port>,
+    pub(crate) stream: Stream,
+    /// What the other party hears once the stream starts.
+    pub(crate) source: AudioSource,
+    pub(crate) waiting: Vec<Waiting>,
+    /// No-answer timers and transfer deadlines.
+    pub(crate) timer: Option<TimerKey>,
+    pub(crate) transfer: Option<Subscriber>,
+    /// Followed redirections.
+    pub(crate) redirections: u8,
+    /// Why we are ending it, if not by an application's wish.
+    pub(crate) ending: Option<DisconnectMode>,
+    /// Alerted the other side, or was alerted by it.
+    pub(crate) alerted: bool,
+    pub(crate) facts: Box<Facts>,
+    pub(crate) statistics: Statistics,
+}
+
+/// Whether audio runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stream {
+    /// Not yet.
+    Unstarted,
+    /// It does.
+    Running,
+    /// Not any more.
+    Stopped,
+}
+
+/// Who takes part, and why.
+#[derive(Debug)]
+pub(crate) struct Facts {
+    pub(crate) physical: u64,
+    pub(crate) reason: Reason,
+    pub(crate) caller: Party,
+    pub(crate) called: Party,
+    pub(crate) connected: Party,
+    pub(crate) redirecting: Party,
+    pub(crate) redirection: Party,
+    pub(crate) call_id: Box<str>,
+    /// A Request-URI to be resolved or sent to.
+    pub(crate) target: Box<str>,
+}
+
+/// An accepted request that is not completed yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Waiting {
+    pub(crate) request: RequestId,
+    pub(crate) what: Wait,
+}
+
+/// What a request waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wait {
+    /// The first response to our INVITE.
+    Proceeding,
+    /// The ACK of our 200.
+    Acknowledgement,
+    /// The end of the session.
+    End,
+    /// A free moment to offer to hold (`true`) or retrieve.
+    Turn(bool),
+    /// The answer to our offer to hold (`true`) or retrieve.
+    OfferAnswer(bool),
+    /// The outcome of a transfer.
+    Transfer,
+    /// The last digit of the command with this tag.
+    Digits(u64),
+    /// Figures of the media threads.
+    Figures,
+}
+
+impl Call {
+    /// The number of the call's audio stream: that of the call.
+    pub(crate) const fn stream_id(id: CallId) -> StreamId {
+        StreamId(id.0)
+    }
+
+    /// The first request that waits for what `wanted` says, taken out.
+    pub(crate) fn take_waiting(&mut self, wanted: impl Fn(Wait) -> bool) -> Option<Waiting> {
+        let at = self.waiting.iter().position(|waiting| wanted(waiting.what))?;
+        Some(self.waiting.remove(at))
+    }
+}
+
+/// The source that a media thread is to send.
+pub(crate) fn source(audio: &AudioSource) -> Source {
+    match audio {
+        AudioSource::Silence => Source::Silence,
+        AudioSource::Echo => Source::Echo,
+        AudioSource::Tone { frequencies, level } => Source::Tone { frequencies: *frequencies, level: *level },
+        AudioSource::File { path, repeat } => Source::File { path: path.clone(), repeat: *repeat },
+        AudioSource::Music => Source::Music,
+        AudioSource::Live(id) => Source::Live(hookswitch_media::control::LiveId(*id)),
+    }
+}
+
+/// The calls of one shard: a place is used again, an id is not for 16 million turns.
+#[derive(Debug)]
+pub(crate) struct Calls {
+    shard: u16,
+    places: Vec<(u32, Option<Box<Call>>)>,
+    free: Vec<u32>,
+    live: usize,
+}
+
+const INDEX_BITS: u32 = 24;
+const INDEX_MASK: u64 = (1 << INDEX_BITS) - 1;
+
+impl Calls {
+    pub(crate) const fn new(shard: u16) -> Self {
+        Self { shard, places: Vec::new(), free: Vec::new(), live: 0 }
+    }
+
+    pub(crate) const fn len(&self) -> usize {
+        self.live
+    }
+
+    pub(crate) fn insert(&mut self, call: Call) -> CallId {
+        self.live += 1;
+        let call = Some(Box::new(call));
+        let (index, generation) = match self.free.pop() {
+            Some(index) => match self.places.get_mut(index as usize) {
+                Some(place) => {
+                    place.1 = call;
+                    (index, place.0)
+                }
+                None => (index, 1),
+            },
+            None => {
+                // Generation 0 is left out, so that no call is number 0.
+                self.places.push((1, call));
+                (self.places.len() as u32 - 1, 1)
+            }
+        };
+        CallId::minted(self.shard, u64::from(generation) << INDEX_BITS | u64::from(index))
+    }
+
+    fn place(&self, id: CallId) -> Option<usize> {
+        let generation = (id.0 & 0xffff_ffff_ffff) >> INDEX_BITS;
+        let index = (id.0 & INDEX_MASK) as usize;
+        let place = self.places.get(index)?;
+        (id.shard() == self.shard && u64::from(place.0) == generation).then_some(index)
+    }
+
+    pub(crate) fn get(&self, id: CallId) -> Option<&Call> {
+        self.places.get(self.place(id)?)?.1.as_deref()
+    }
+
+    pub(crate) fn get_mut(&mut self, id: CallId) -> Option<&mut Call> {
+        let place = self.place(id)?;
+        self.places.get_mut(place)?.1.as_deref_mut()
+    }
+
+    pub(crate) fn remove(&mut self, id: CallId) -> Option<Box<Call>> {
+        let index = self.place(id)?;
+        let place = self.places.get_mut(index)?;
+        let call = place.1.take()?;
+        place.0 = (place.0 + 1) & INDEX_MASK as u32;
+        place.0 = place.0.max(1);
+        self.free.push(index as u32);
+        self.live -= 1;
+        Some(call)
+    }
+
+    /// The ids of all calls on a line, in the order of their places.
+    pub(crate) fn on_line(&self, line: LineId) -> Vec<CallId> {
+        self.places
+            .iter()
+            .enumerate()
+            .filter(|(_, (_, call))| call.as_ref().is_some_and(|call| call.line == line))
+            .map(|(index, (generation, _))| {
+                CallId::minted(self.shard, u64::from(*generation) << INDEX_BITS | index as u64)
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,358 @@
+//! Calls to us: who may call, which line is meant, what its rules say, and the offer to applications (spec 2.4).
+
+use crate::call::{Call, Facts, Stream};
+use crate::core::{Core, Timer};
+use crate::ending::{self, Given};
+use crate::forwarding;
+use crate::parties;
+use crate::profile::Alerting;
+use hookswitch_machine::{Flow, Time};
+use hookswitch_media::control::Statistics;
+use hookswitch_media::negotiate::{MediaSession, NegotiateError};
+use hookswitch_media::sdp::{MediaKind, MediaKinds};
+use hookswitch_sip::cause::{Identities, Protocol, Reason, Trust};
+use hookswitch_sip::message::{Message, Name};
+use hookswitch_sip::ua::LegId;
+use hookswitch_spi::{
+    AddressId, AudioSource, CallId, CallState, ForwardCondition, ForwardTarget, LineId, MediaType,
+    MediaTypes, OfferingMode, OperationError, Origin, Party, ProviderEvent, StateKind, TimelineFact, Way,
+};
+use std::net::IpAddr;
+
+impl Core {
+    /// An INVITE opened a session.
+    pub(crate) fn incoming(&mut self, now: Time, leg: LegId, flow: Flow, message: &Message) {
+        let Some((id, address)) = self.called_line(flow.peer.ip(), message) else {
+            self.counters.forbidden += 1;
+            self.refuse(now, leg, 403, "");
+            return;
+        };
+        let Some(line) = self.line(id).filter(|line| line.open.is_some() && !self.closing.contains(&id))
+        else {
+            self.refuse(now, leg, 480, "");
+            return;
+        };
+        let trust = if line.account.profile.trust_identity { Trust::Trusted } else { Trust::Untrusted };
+        let identities = Identities::read(message, trust);
+        let caller = parties::party(&identities.caller);
+        if let Some(to) = self.rule(id, address, ForwardCondition::Unconditional, &caller.address) {
+            self.divert(now, leg, id, address, &to, "unconditional");
+            return;
+        }
+        if self.line(id).is_some_and(|line| line.calls >= line.capabilities.max_calls) {
+            match self.rule(id, address, ForwardCondition::Busy, &caller.address) {
+                Some(to) => self.divert(now, leg, id, address, &to, "user-busy"),
+                None => self.refuse(now, leg, 486, ""),
+            }
+            return;
+        }
+        let mut media = MediaSession::new(self.entropy.next_u64());
+        let media_types = match self.offered_types(id, &mut media, message) {
+            Ok(types) => types,
+            Err((status, fields)) => {
+                self.refuse(now, leg, status, &fields);
+                return;
+            }
+        };
+        if self.stock.is_empty() {
+            self.refuse(now, leg, 503, "Retry-After: 2\r\n");
+            return;
+        }
+        let referred = message.header(Name::ReferredBy).is_some();
+        let (reason, redirecting) = parties::reason(&identities, referred);
+        let call = Call {
+            line: id,
+            address,
+            origin: Origin::Inbound,
+            state: CallState::Unknown,
+            media_types,
+            leg: Some(leg),
+            media,
+            port: None,
+            stream: Stream::Unstarted,
+            source: AudioSource::Silence,
+            waiting: Vec::new(),
+            timer: None,
+            transfer: None,
+            redirections: 0,
+            ending: None,
+            alerted: false,
+            facts: Box::new(Facts {
+                physical: physical(message.call_id()),
+                reason,
+                connected: caller.clone(),
+                caller,
+                called: parties::party(&identities.called),
+                redirecting,
+                redirection: Party::default(),
+                call_id: message.call_id().into(),
+                target: Box::default(),
+            }),
+            statistics: Statistics::default(),
+        };
+        self.offer_call(now, leg, call, message);
+    }
+
+    /// Announces a call and alerts as the line's policy says.
+    fn offer_call(&mut self, now: Time, leg: LegId, call: Call, message: &Message) {
+        let (id, address) = (call.line, call.address);
+        let caller = call.facts.caller.address.clone();
+        let call = self.calls.insert(call);
+        self.by_leg.insert(leg, call);
+        if let Some(line) = self.line_mut(id) {
+            line.calls += 1;
+        }
+        self.events.push_back(ProviderEvent::NewCall { line: id, address, call });
+        self.trace(now, call, Way::Received, message);
+        self.enter(call, CallState::Offering(OfferingMode::Active));
+        let alerting = self.line(id).map(|line| line.account.profile.alerting);
+        if alerting == Some(Alerting::AtOnce) {
+            self.alert(now, call);
+        }
+        let no_answer = self.rule(id, address, ForwardCondition::NoAnswer, &caller);
+        let after =
+            self.line(id).and_then(|line| line.forwarding.get(usize::from(address.0))?.no_answer_after);
+        if let (Some(_), Some(after)) = (no_answer, after) {
+            let timer = self.timers.set(now + after, Timer::NotAnswered(call));
+            if let Some(call) = self.calls.get_mut(call) {
+                call.timer = Some(timer);
+            }
+        }
+    }
+
+    /// Sends 180 once.
+    pub(crate) fn alert(&mut self, now: Time, id: CallId) {
+        let Some(call) = self.calls.get(id) else { return };
+        let (Some(leg), false) = (call.leg, call.alerted) else { return };
+        let contact = self.contact_of(call.line);
+        if self.ua.ring(now, &mut self.layer, leg, 180, &contact, None).is_ok() {
+            if let Some(call) = self.calls.get_mut(id) {
+                call.alerted = true;
+            }
+        }
+    }
+
+    /// The line and address that an INVITE is for, if its sender may call there: by our Contact's token, the Request-URI,
+    /// P-Called-Party-ID, and at last the sender itself.
+    fn called_line(&self, peer: IpAddr, message: &Message) -> Option<(LineId, AddressId)> {
+        let lines = || {
+            self.lines
+                .iter()
+                .enumerate()
+                .filter_map(|(n, line)| Some((LineId(n as u32), line.as_ref()?)))
+                .filter(|(_, line)| line.open.is_some() && line.accepts(peer))
+        };
+        let uri = message.uri().ok()?;
+        let user = uri.user_unescaped().unwrap_or_default();
+        let called = message.addresses(Name::PCalledPartyId).next().and_then(Result::ok);
+        if let Some((id, line)) = lines().find(|(_, line)| *line.token == *user) {
+            let named = called.as_ref().map(|address| address.uri()).unwrap_or_else(|| message.to().uri());
+            let address = named.user_unescaped().and_then(|user| line.address_of(&user));
+            return Some((id, address.unwrap_or(AddressId(0))));
+        }
+        if let Some(found) = lines().find_map(|(id, line)| Some((id, line.address_of(&user)?))) {
+            return Some(found);
+        }
+        if let Some(user) =
+            called.and_then(|address| address.uri().user_unescaped().map(std::borrow::Cow::into_owned))
+        {
+            if let Some(found) = lines().find_map(|(id, line)| Some((id, line.address_of(&user)?))) {
+                return Some(found);
+            }
+        }
+        let mut all = lines();
+        match (all.next(), all.next()) {
+            (Some((id, _)), None) => Some((id, AddressId(0))),
+            (Some(_), Some(_)) | (None, _) => None,
+        }
+    }
+
+    /// What an offer contains, or how it is to be refused.
+    fn offered_types(
+        &self,
+        id: LineId,
+        media: &mut MediaSession,
+        message: &Message,
+    ) -> Result<MediaTypes, (u16, String)> {
+        let line = self.line(id).ok_or((480, String::new()))?;
+        if message.body().is_empty() {
+            // Our 200 will offer: audio is what the line can do.
+            return Ok(MediaTypes::from(MediaType::Unknown).union(MediaTypes::VOICE));
+        }
+        let offered = media.receive_offer(&line.media, message.body()).map_err(|error| refusal(&error))?;
+        let types = media_types(offered.media);
+        match offered.refusal {
+            None => Ok(types),
+            // Somebody may want to know of a call that carries no audio we could answer.
+            Some(_) if self.is_wanted(id, types.without(MediaType::Voice)) => Ok(types),
+            Some(refusal_) => Err(refusal(&NegotiateError::Refused(refusal_))),
+        }
+    }
+
+    fn is_wanted(&self, id: LineId, types: MediaTypes) -> bool {
+        let wanted = self.line(id).and_then(|line| line.open.as_ref()).map(|open| open.wanted_media);
+        wanted.is_some_and(|wanted| !wanted.intersection(types).is_empty())
+    }
+
+    /// Where the address's rules send a call under this condition.
+    pub(crate) fn rule(
+        &self,
+        id: LineId,
+        address: AddressId,
+        condition: ForwardCondition,
+        caller: &str,
+    ) -> Option<ForwardTarget> {
+        let rules = self.line(id)?.forwarding.get(usize::from(address.0))?;
+        forwarding::applying(rules, condition, caller).map(|rule| rule.to.clone())
+    }
+
+    /// Refuses an INVITE before it is a call.
+    fn refuse(&mut self, now: Time, leg: LegId, status: u16, fields: &str) {
+        // The session is gone with it either way.
+        let _ = self.ua.reject(now, &mut self.layer, leg, status, format_args!("{fields}"));
+    }
+
+    /// Sends an INVITE elsewhere by a standing rule.
+    pub(crate) fn divert(
+        &mut self,
+        now: Time,
+        leg: LegId,
+        id: LineId,
+        address: AddressId,
+        to: &ForwardTarget,
+        reason: &str,
+    ) {
+        let Some(line) = self.line(id) else { return };
+        let fields = match to {
+            ForwardTarget::DoNotDisturb => {
+                let status = line.account.profile.dnd_status;
+                self.refuse(now, leg, status, "");
+                return;
+            }
+            ForwardTarget::Address(target) => {
+                format!("Contact: <{target}>\r\nDiversion: <{}>;reason={reason}\r\n", line.uri(address))
+            }
+        };
+        self.refuse(now, leg, 302, &fields);
+    }
+
+    /// Nobody answered an offered call in the time its rule gives.
+    pub(crate) fn not_answered(&mut self, now: Time, id: CallId) {
+        let Some(call) = self.calls.get_mut(id) else { return };
+        call.timer = None;
+        let Some(leg) = call.leg else { return };
+        if !matches!(call.state.kind(), StateKind::Offering | StateKind::Accepted) {
+            return;
+        }
+        let (line, address, caller) = (call.line, call.address, call.facts.caller.address.clone());
+        let Some(to) = self.rule(line, address, ForwardCondition::NoAnswer, &caller) else { return };
+        self.divert(now, leg, line, address, &to, "no-answer");
+        if let (Some(call), ForwardTarget::Address(address)) = (self.calls.get_mut(id), &to) {
+            call.facts.redirection = Party::known(address.clone(), "");
+        }
+        self.fail_waiting(id, &OperationError::CallEnded);
+        self.leg_gone(id, leg);
+        let mode = hookswitch_spi::DisconnectMode::Forwarded;
+        let end = hookswitch_spi::Disconnect {
+            status: Some(302),
+            ..hookswitch_spi::Disconnect::new(mode, hookswitch_spi::EndedBy::Us, "nobody answered in time")
+        };
+        self.enter(id, CallState::Disconnected(end));
+    }
+
+    /// The caller gave up.
+    pub(crate) fn cancelled(&mut self, now: Time, leg: LegId, message: Option<&Message>) {
+        let Some(id) = self.call_by_leg(leg) else { return };
+        if let Some(message) = message {
+            self.trace(now, id, Way::Received, message);
+        }
+        let (given, text) = given(message);
+        self.over(now, id, leg, ending::by_cancel(given, &text));
+    }
+
+    /// The session of a call is over, by somebody else's doing.
+    pub(crate) fn over(&mut self, now: Time, id: CallId, leg: LegId, end: hookswitch_spi::Disconnect) {
+        self.leg_gone(id, leg);
+        self.stop_stream(id);
+        self.transfer_dialog_ended(now, id);
+        // A drop that waits has what it wanted.
+        let dropped = self.complete_waiting(
+            id,
+            |wait| wait == crate::call::Wait::End,
+            Ok(hookswitch_spi::Outcome::Done),
+        );
+        self.fail_waiting_but_transfer(id);
+        if dropped {
+            self.enter(id, CallState::Idle);
+        } else {
+            self.enter(id, CallState::Disconnected(end));
+        }
+    }
+
+    /// The session of a call is gone at the user agent. Late messages still find the call's timeline.
+    pub(crate) fn leg_gone(&mut self, id: CallId, leg: LegId) {
+        self.by_leg.remove(&leg);
+        let Some(call) = self.calls.get_mut(id) else { return };
+        call.leg = None;
+        if let Some(timer) = call.timer.take_if(|_| call.transfer.is_none()) {
+            self.timers.cancel(timer);
+        }
+    }
+
+    pub(crate) fn contact_of(&self, line: LineId) -> std::sync::Arc<str> {
+        self.line(line)
+            .and_then(|line| line.open.as_ref())
+            .map_or_else(|| std::sync::Arc::from("sip:invalid"), |open| std::sync::Arc::clone(&open.contact))
+    }
+
+    /// Notes a decision about media.
+    pub(crate) fn note_media(&mut self, now: Time, id: CallId, text: &'static str) {
+        self.record(now, id, TimelineFact::Media(text));
+    }
+}
+
+/// Status and header fields for an offer that cannot be answered.
+pub(crate) fn refusal(error: &NegotiateError) -> (u16, String) {
+    let status = error.status().unwrap_or(488);
+    let warning = error
+        .warning()
+        .map_or_else(String::new, |(code, text)| format!("Warning: {code} hookswitch \"{text}\"\r\n"));
+    (status, warning)
+}
+
+/// The media types of an offer (spec 2.9).
+pub(crate) fn media_types(kinds: MediaKinds) -> MediaTypes {
+    kinds
+        .iter()
+        .map(|kind| match kind {
+            MediaKind::Audio => MediaType::Voice,
+            MediaKind::Video => MediaType::Video,
+            MediaKind::Image => MediaType::Fax,
+            MediaKind::Text => MediaType::Text,
+            MediaKind::Message | MediaKind::Application | MediaKind::Other => MediaType::Data,
+        })
+        .collect()
+}
+
+/// What a Reason header field gives, with its text.
+pub(crate) fn given(message: Option<&Message>) -> (Given, String) {
+    let mut given = Given::default();
+    let mut text = String::new();
+    for reason in message.into_iter().flat_map(Reason::all) {
+        match reason.protocol {
+            Protocol::Sip => given.sip = given.sip.or(reason.cause),
+            Protocol::Q850 => given.q850 = given.q850.or(reason.cause.and_then(|c| u8::try_from(c).ok())),
+            Protocol::Other(_) => {}
+        }
+        if let (true, Some(words)) = (text.is_empty(), reason.text) {
+            text = words.into_owned();
+        }
+    }
+    (given, text)
+}
+
+/// A number for the physical call, from what all its legs through one switch might share.
+pub(crate) fn physical(text: &str) -> u64 {
+    // FNV-1a: not for a table, only to name the call.
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, b| (hash ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3))
+}

@@ -1,0 +1,136 @@
+//! A line: an account, its registration, and where its switch can be reached.
+
+use crate::Account;
+use hookswitch_machine::{Flow, QueryId, Target, Time};
+use hookswitch_media::negotiate::Capabilities as MediaCapabilities;
+use hookswitch_sip::registration::Registration;
+use hookswitch_sip::ua::AccountId;
+use hookswitch_spi::{
+    AddressId, Capabilities, Feature, Features, ForwardingRules, InterfaceVersion, LineState, MediaTypes,
+    OutOfService,
+};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// A line of the provider.
+#[derive(Debug)]
+pub(crate) struct Line {
+    pub(crate) account: Account,
+    /// The user part of our Contact: finds the line when the registrar calls us.
+    pub(crate) token: Box<str>,
+    pub(crate) credentials: AccountId,
+    pub(crate) capabilities: Capabilities,
+    pub(crate) media: Arc<MediaCapabilities>,
+    pub(crate) open: Option<Open>,
+    pub(crate) state: LineState,
+    /// Rules in force, one list for each address.
+    pub(crate) forwarding: Vec<ForwardingRules>,
+    pub(crate) calls: u32,
+}
+
+/// What an open line has beside.
+#[derive(Debug)]
+pub(crate) struct Open {
+    #[allow(dead_code)] // the version in force decides what may be said; there is one so far
+    pub(crate) version: InterfaceVersion,
+    pub(crate) wanted_media: MediaTypes,
+    pub(crate) registration: Option<Registration>,
+    pub(crate) route: Route,
+    pub(crate) contact: Arc<str>,
+    pub(crate) timer: Option<hookswitch_machine::TimerKey>,
+}
+
+/// Where the switch is.
+#[derive(Debug)]
+pub(crate) enum Route {
+    /// Being looked up.
+    Resolving(#[allow(dead_code)] QueryId),
+    /// Known: the targets in order, and the one in use.
+    Known { targets: Vec<Target>, used: usize, flow: Flow },
+    /// The look-up failed; tried again at the time of the next registration.
+    Unknown {
+        #[allow(dead_code)]
+        since: Time,
+    },
+}
+
+impl Line {
+    pub(crate) fn new(
+        account: Account,
+        token: Box<str>,
+        credentials: AccountId,
+        forwarding: Vec<ForwardingRules>,
+    ) -> Self {
+        let profile = &account.profile;
+        let mut features = Features::ALL;
+        if !profile.redirect {
+            features = features.without(Feature::Redirect).without(Feature::Forward);
+        }
+        if !profile.refer {
+            features = features.without(Feature::BlindTransfer);
+        }
+        let capabilities = Capabilities {
+            features,
+            media: account.media,
+            max_calls: account.max_calls,
+            max_forward_rules: 16,
+            close_drops: true,
+        };
+        let media = Arc::new(MediaCapabilities {
+            codecs: profile.codec_list(),
+            packet_time: std::time::Duration::from_millis(profile.packet_time.into()),
+            rtcp_mux: profile.rtcp_mux,
+            ..MediaCapabilities::default()
+        });
+        let state =
+            LineState::OutOfService(OutOfService { status: None, reason: "the line is not open".into() });
+        Self { account, token, credentials, capabilities, media, open: None, state, forwarding, calls: 0 }
+    }
+
+    /// The address of record of an address.
+    pub(crate) fn uri(&self, address: AddressId) -> String {
+        format!("sip:{}@{}", self.user(address), self.account.domain)
+    }
+
+    /// The user part of an address.
+    pub(crate) fn user(&self, address: AddressId) -> &str {
+        match address.0 {
+            0 => &self.account.user,
+            n => self.account.numbers.get(usize::from(n) - 1).map_or(&self.account.user, |number| number),
+        }
+    }
+
+    /// How many addresses the line has.
+    pub(crate) fn addresses(&self) -> u16 {
+        1 + self.account.numbers.len() as u16
+    }
+
+    /// The address whose user part this is.
+    pub(crate) fn address_of(&self, user: &str) -> Option<AddressId> {
+        (0..self.addresses()).map(AddressId).find(|address| self.user(*address) == user)
+    }
+
+    /// Whether a peer may call this line: its switch, or who is configured.
+    pub(crate) fn accepts(&self, peer: IpAddr) -> bool {
+        let peer = peer.to_canonical();
+        let of_switch = match self.open.as_ref().map(|open| &open.route) {
+            Some(Route::Known { targets, .. }) => {
+                targets.iter().any(|t| t.address.ip().to_canonical() == peer)
+            }
+            Some(Route::Resolving(_) | Route::Unknown { .. }) | None => false,
+        };
+        of_switch || self.account.accept_from.iter().any(|range| range.contains(peer))
+    }
+
+    /// The path to the switch, while it is known.
+    pub(crate) fn flow(&self) -> Option<Flow> {
+        match &self.open.as_ref()?.route {
+            Route::Known { flow, .. } => Some(*flow),
+            Route::Resolving(_) | Route::Unknown { .. } => None,
+        }
+    }
+
+    pub(crate) const fn is_in_service(&self) -> bool {
+        matches!(self.state, LineState::InService)
+    }
+}

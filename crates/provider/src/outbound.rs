@@ -1,0 +1,394 @@
+//! Calls of ours: from the destination to the answer (spec 2.5).
+
+use crate::call::{Call, Facts, Stream, Wait, Waiting};
+use crate::core::{Core, Query, Timer};
+use crate::dial;
+use crate::ending;
+use crate::inbound::given;
+use hookswitch_machine::{Flow, Question, ResolveError, Target, Time, Transport};
+use hookswitch_media::control::{Direction, Statistics};
+use hookswitch_media::negotiate::MediaSession;
+use hookswitch_sip::cause::{self, Trust};
+use hookswitch_sip::message::{Contact, Message, Uri};
+use hookswitch_sip::ua::{Failure, Invitation, LegId};
+use hookswitch_spi::{
+    AddressId, BusyMode, CallId, CallOptions, CallState, ConnectedMode, Disconnect, DisconnectMode, EndedBy,
+    InfoParts, LineId, MediaTypes, OperationError, Origin, Outcome, Party, ProviderEvent, Reason, RequestId,
+    StateKind,
+};
+use std::time::Duration;
+
+/// How long a call of ours rings if nobody said otherwise.
+const NO_ANSWER: Duration = Duration::from_secs(180);
+/// Redirections followed in one call.
+const MOST_REDIRECTIONS: u8 = 5;
+
+impl Core {
+    /// Starts a call. The request completes with the first response.
+    pub(crate) fn make_call(
+        &mut self,
+        now: Time,
+        request: RequestId,
+        line_id: LineId,
+        address: AddressId,
+        destination: &str,
+        options: CallOptions,
+    ) -> Result<CallId, OperationError> {
+        let line = self.line(line_id).ok_or(OperationError::NoSuchLine(line_id))?;
+        if address.0 >= line.addresses() {
+            return Err(OperationError::InvalidParameter(format!(
+                "the line has {} addresses",
+                line.addresses()
+            )));
+        }
+        let uri = dial::request_uri(destination, &line.account.domain)?;
+        if !line.is_in_service() {
+            let reason = match &line.state {
+                hookswitch_spi::LineState::OutOfService(out) => out.reason.clone(),
+                hookswitch_spi::LineState::InService => String::new(),
+            };
+            return Err(OperationError::OutOfService(reason));
+        }
+        if line.calls >= line.capabilities.max_calls {
+            return Err(OperationError::TooManyCalls(line.capabilities.max_calls));
+        }
+        let flow = line.flow().ok_or_else(|| OperationError::OutOfService("no path to the switch".into()))?;
+        let own = Party::known(line.uri(address), line.account.display_name.clone());
+        let port = self.stock.pop_front().ok_or(OperationError::ResourceUnavailable("audio port"))?;
+        let media = MediaSession::new(self.entropy.next_u64());
+        let callee = Party::known(uri.clone(), "");
+        let id = self.calls.insert(Call {
+            line: line_id,
+            address,
+            origin: Origin::Outbound,
+            state: CallState::Dialing,
+            media_types: MediaTypes::VOICE,
+            leg: None,
+            media,
+            port: Some(port),
+            stream: Stream::Unstarted,
+            source: options.source,
+            waiting: vec![Waiting { request, what: Wait::Proceeding }],
+            timer: None,
+            transfer: None,
+            redirections: 0,
+            ending: None,
+            alerted: false,
+            facts: Box::new(Facts {
+                physical: self.entropy.next_u64(),
+                reason: Reason::Direct,
+                caller: own,
+                called: callee.clone(),
+                connected: callee,
+                redirecting: Party::default(),
+                redirection: Party::default(),
+                call_id: Box::default(),
+                target: uri.clone().into(),
+            }),
+            statistics: Statistics::default(),
+        });
+        if let Some(line) = self.line_mut(line_id) {
+            line.calls += 1;
+        }
+        let timer = self.timers.set(now + options.no_answer_after.unwrap_or(NO_ANSWER), Timer::GiveUp(id));
+        if let Some(call) = self.calls.get_mut(id) {
+            call.timer = Some(timer);
+        }
+        // A registered line calls through its switch; a line that is not registered is a trunk to it. Either way the switch
+        // is the next hop, whatever the Request-URI says (RFC 3261 8.1.2: the outbound proxy).
+        if let Err(error) = self.send_invite(now, id, flow, options.display_name.as_deref()) {
+            self.forget(now, id);
+            return Err(error);
+        }
+        self.settle(now);
+        Ok(id)
+    }
+
+    fn send_invite(
+        &mut self,
+        now: Time,
+        id: CallId,
+        flow: Flow,
+        display_name: Option<&str>,
+    ) -> Result<(), OperationError> {
+        let failed = |text: &str| OperationError::Failed(text.to_owned());
+        let call = self.calls.get(id).ok_or(OperationError::NoSuchCall(id))?;
+        let (line_id, address, target) = (call.line, call.address, call.facts.target.clone());
+        let line = self.line(line_id).ok_or(OperationError::NoSuchLine(line_id))?;
+        let (capabilities, credentials) = (std::sync::Arc::clone(&line.media), line.credentials);
+        let name = display_name.unwrap_or(&line.account.display_name);
+        let from = if name.is_empty() {
+            format!("<{}>", line.uri(address))
+        } else {
+            format!("{} <{}>", hookswitch_sip::message::Quoted(name), line.uri(address))
+        };
+        let contact = self.contact_of(line_id);
+        let call = self.calls.get_mut(id).ok_or(OperationError::NoSuchCall(id))?;
+        let rtp = call.port.map(|port| port.rtp).ok_or_else(|| failed("no audio port"))?;
+        let offer = call
+            .media
+            .offer(&capabilities, rtp, Direction::SendRecv)
+            .map_err(|error| failed(&error.to_string()))?;
+        let to = format!("<{target}>");
+        let invitation = Invitation {
+            flow,
+            account: Some(credentials),
+            uri: &target,
+            from: &from,
+            to: &to,
+            contact,
+            fields: "",
+            offer: Some(&offer),
+        };
+        let leg = self
+            .ua
+            .invite(now, &mut self.layer, &invitation)
+            .map_err(|_| OperationError::ResourceUnavailable("transaction"))?;
+        self.by_leg.insert(leg, id);
+        if let Some(call) = self.calls.get_mut(id) {
+            call.leg = Some(leg);
+        }
+        self.start_stream(id);
+        Ok(())
+    }
+
+    /// The first sign that the call is under way: its request completes, and only then its events begin.
+    fn proceeding(&mut self, now: Time, id: CallId) {
+        if self.complete_waiting(id, |wait| wait == Wait::Proceeding, Ok(Outcome::Call(id))) {
+            self.enter(id, CallState::Proceeding);
+        }
+    }
+
+    /// A provisional response.
+    pub(crate) fn progress(&mut self, now: Time, leg: LegId, message: &Message) {
+        let Some(id) = self.call_by_leg(leg) else { return };
+        self.proceeding(now, id);
+        let status = message.status().unwrap_or_default();
+        let Some(call) = self.calls.get_mut(id) else { return };
+        let ringing = status == 180;
+        call.alerted |= status >= 180;
+        if message.content_type_is("application/sdp") && !message.body().is_empty() {
+            // Early media: another branch of a fork may still answer differently, so the offer stays open in the original
+            // (RFC 3261 13.2.1, RFC 6337 3.1.1).
+            let capabilities = self.line_media(id);
+            let early = self.calls.get(id).map(|call| call.media.clone());
+            if let (Some(capabilities), Some(mut early)) = (capabilities, early) {
+                if let Ok(parameters) = early.receive_answer(&capabilities, message.body()) {
+                    self.note_media(now, id, "early media");
+                    self.configure(id, parameters);
+                }
+            }
+        }
+        let state = self.calls.get(id).map(|call| call.state.kind());
+        if ringing && state == Some(StateKind::Proceeding) {
+            self.enter(id, CallState::Ringback);
+        }
+    }
+
+    /// The first 2xx.
+    pub(crate) fn answered(&mut self, now: Time, leg: LegId, message: &Message) {
+        let Some(id) = self.call_by_leg(leg) else {
+            self.ua.abandon(now, &mut self.layer, leg);
+            return;
+        };
+        self.proceeding(now, id);
+        if let Some(timer) = self.calls.get_mut(id).and_then(|call| call.timer.take()) {
+            self.timers.cancel(timer);
+        }
+        // Whatever becomes of its SDP, a 2xx is acknowledged (RFC 3261 13.2.2.4).
+        let _ = self.ua.acknowledge(now, &mut self.layer, leg, None);
+        let capabilities = self.line_media(id);
+        let settled = match (self.calls.get_mut(id), capabilities) {
+            (Some(call), Some(capabilities)) => {
+                call.facts.call_id = message.call_id().into();
+                call.media.receive_answer(&capabilities, message.body()).map_err(|error| error.to_string())
+            }
+            _ => Err("the line is gone".into()),
+        };
+        match settled {
+            Ok(parameters) => {
+                self.configure(id, parameters);
+                self.connected_party(id, message);
+                self.enter(id, CallState::Connected(self.connected_mode(id)));
+            }
+            Err(why) => {
+                // RFC 3261 13.2.2.4: an answer that cannot be used ends the session.
+                let _ = self.ua.hang_up(
+                    now,
+                    &mut self.layer,
+                    leg,
+                    Some("SIP;cause=488;text=\"Not acceptable here\""),
+                );
+                let end = Disconnect::new(DisconnectMode::Incompatible, EndedBy::Us, why);
+                self.ua.abandon(now, &mut self.layer, leg);
+                self.over(now, id, leg, end);
+            }
+        }
+    }
+
+    /// Active, or held by the other side.
+    pub(crate) fn connected_mode(&self, id: CallId) -> ConnectedMode {
+        match self.calls.get(id) {
+            Some(call) if call.media.held_by_them() => ConnectedMode::ActiveHeld,
+            Some(_) | None => ConnectedMode::Active,
+        }
+    }
+
+    /// Who answered, if that is another than who was called.
+    fn connected_party(&mut self, id: CallId, message: &Message) {
+        let Some(call) = self.calls.get(id) else { return };
+        let trust = match self.line(call.line) {
+            Some(line) if line.account.profile.trust_identity => Trust::Trusted,
+            Some(_) | None => Trust::Untrusted,
+        };
+        let Some(party) = cause::connected(message, trust).map(|party| crate::parties::party(&party)) else {
+            return;
+        };
+        let Some(call) = self.calls.get_mut(id).filter(|call| call.facts.connected != party) else { return };
+        call.facts.connected = party;
+        self.events.push_back(ProviderEvent::CallInfo { call: id, changed: InfoParts::CONNECTED });
+    }
+
+    /// A 3xx: followed if the profile says so.
+    pub(crate) fn redirected(&mut self, now: Time, leg: LegId, message: &Message) {
+        let Some(id) = self.call_by_leg(leg) else {
+            self.ua.abandon(now, &mut self.layer, leg);
+            return;
+        };
+        let Some(call) = self.calls.get(id) else { return };
+        let follows = self.line(call.line).is_some_and(|line| line.account.profile.follow_redirects);
+        // The best Contact that is a SIP URI (RFC 3261 8.1.3.4); without q the first.
+        let mut best: Option<(u16, String)> = None;
+        for contact in message.contacts().take(16).filter_map(Result::ok) {
+            if let Contact::Address(address) = contact {
+                let q = address.q().unwrap_or(1_000);
+                let uri = address.uri();
+                if uri.is_sip() && best.as_ref().is_none_or(|(known, _)| q > *known) {
+                    best = Some((q, uri.as_str().to_owned()));
+                }
+            }
+        }
+        let Some((_, uri)) = best.filter(|_| follows && call.redirections < MOST_REDIRECTIONS) else {
+            self.ua.abandon(now, &mut self.layer, leg);
+            let status = message.status().unwrap_or(300);
+            let (given, _) = given(Some(message));
+            let end = ending::by_response(status, message.reason(), given, call.alerted);
+            self.outgoing_over(now, id, leg, end);
+            return;
+        };
+        self.proceeding(now, id);
+        let Some(call) = self.calls.get_mut(id) else { return };
+        call.redirections += 1;
+        call.facts.redirection = Party::known(uri.clone(), "");
+        call.facts.target = uri.clone().into();
+        self.events.push_back(ProviderEvent::CallInfo { call: id, changed: InfoParts::REDIRECTION });
+        self.follow(now, id, leg, &uri);
+    }
+
+    /// Sends a redirected INVITE on: through the line's switch if the target is of its domain, else to the target itself.
+    fn follow(&mut self, now: Time, id: CallId, leg: LegId, uri: &str) {
+        let Some(call) = self.calls.get(id) else { return };
+        let Some(line) = self.line(call.line) else { return };
+        let Ok(parsed) = Uri::parse(uri) else { return };
+        let host = parsed.host().map(|host| host.to_string()).unwrap_or_default();
+        let own = host.eq_ignore_ascii_case(&line.account.domain)
+            || host.eq_ignore_ascii_case(&line.account.registrar.host);
+        let transport = parsed.transport().and_then(|name| name.parse::<Transport>().ok());
+        if let (Some(flow), true) = (line.flow(), own) {
+            self.send_on(now, id, leg, uri, flow);
+        } else if let Some(address) = parsed.socket_addr() {
+            let target = Target { transport: transport.unwrap_or(Transport::Udp), address };
+            match self.endpoint_for(&target) {
+                Some(endpoint) => self.send_on(now, id, leg, uri, Flow::to(endpoint.id, address)),
+                None => self.unreachable(now, id, leg, "no local socket reaches the new target"),
+            }
+        } else {
+            let question = Question { host, port: parsed.port(), transport };
+            self.resolve(now, question, Query::Target(id));
+        }
+    }
+
+    /// The look-up of a redirected call's target has ended.
+    pub(crate) fn target_resolved(
+        &mut self,
+        now: Time,
+        id: CallId,
+        answer: Result<Vec<Target>, ResolveError>,
+    ) {
+        let Some(call) = self.calls.get(id) else { return };
+        let Some(leg) = call.leg else { return };
+        let uri = call.facts.target.clone();
+        let found = answer.ok().and_then(|targets| {
+            targets.iter().find_map(|target| Some(Flow::to(self.endpoint_for(target)?.id, target.address)))
+        });
+        match found {
+            Some(flow) => self.send_on(now, id, leg, &uri, flow),
+            None => self.unreachable(now, id, leg, "the new target cannot be looked up"),
+        }
+    }
+
+    fn send_on(&mut self, now: Time, id: CallId, leg: LegId, uri: &str, flow: Flow) {
+        if self.ua.follow(now, &mut self.layer, leg, uri, flow).is_err() {
+            self.unreachable(now, id, leg, "the redirected call could not be sent");
+        }
+    }
+
+    fn unreachable(&mut self, now: Time, id: CallId, leg: LegId, why: &str) {
+        self.ua.abandon(now, &mut self.layer, leg);
+        self.outgoing_over(now, id, leg, Disconnect::new(DisconnectMode::Unreachable, EndedBy::Network, why));
+    }
+
+    /// Our INVITE was refused, or not answered at all.
+    pub(crate) fn failed(&mut self, now: Time, leg: LegId, failure: Failure, message: Option<&Message>) {
+        let Some(id) = self.call_by_leg(leg) else { return };
+        let alerted = self.calls.get(id).is_some_and(|call| call.alerted);
+        let (given, _) = given(message);
+        let end = match failure {
+            Failure::Status(status) | Failure::Unauthorized(status) => {
+                ending::by_response(status, message.map_or("", Message::reason), given, alerted)
+            }
+            Failure::TimedOut => {
+                Disconnect::new(DisconnectMode::Unreachable, EndedBy::Network, "no response to the INVITE")
+            }
+            Failure::Unreachable => {
+                Disconnect::new(DisconnectMode::Unreachable, EndedBy::Network, "the INVITE could not be sent")
+            }
+        };
+        self.outgoing_over(now, id, leg, end);
+    }
+
+    /// A call of ours ended before it was answered.
+    fn outgoing_over(&mut self, now: Time, id: CallId, leg: LegId, end: Disconnect) {
+        let waits =
+            self.calls.get(id).is_some_and(|call| call.waiting.iter().any(|w| w.what == Wait::Proceeding));
+        if waits {
+            // It never was a call: the request fails, and nothing else is said.
+            let error = match end.status {
+                Some(status) => OperationError::Refused { status, reason: end.reason.to_string() },
+                None => OperationError::Failed(format!("the call could not be set up: {}", end.reason)),
+            };
+            self.leg_gone(id, leg);
+            self.fail_waiting(id, &error);
+            self.forget(now, id);
+            return;
+        }
+        if end.mode == DisconnectMode::Busy && !self.is_dropping(id) {
+            self.enter(id, CallState::Busy(BusyMode::Station));
+        }
+        self.over(now, id, leg, end);
+    }
+
+    pub(crate) fn is_dropping(&self, id: CallId) -> bool {
+        self.calls.get(id).is_some_and(|call| call.waiting.iter().any(|waiting| waiting.what == Wait::End))
+    }
+
+    /// Nobody answered a call of ours in time.
+    pub(crate) fn give_up(&mut self, now: Time, id: CallId) {
+        let Some(call) = self.calls.get_mut(id) else { return };
+        call.timer = None;
+        call.ending = Some(DisconnectMode::NoAnswer);
+        if let Some(leg) = call.leg {
+            let _ = self.ua.hang_up(now, &mut self.layer, leg, None);
+        }
+    }
+}

@@ -1,0 +1,364 @@
+//! Lines in and out of service: looking up the switch and registering with it.
+
+use crate::core::{Core, Outside, Query, Timer};
+use crate::line::{Line, Open, Route};
+use crate::profile::TransportChoice;
+use hookswitch_machine::{Endpoint, Flow, Question, ResolveError, Target, Time, Transport};
+use hookswitch_sip::auth::Credentials;
+use hookswitch_sip::message::{Message, Method, Name, Request, Uri};
+use hookswitch_sip::registration::{self, Answer, Cause, Input, Register, Registration};
+use hookswitch_sip::transaction::ClientId;
+use hookswitch_sip::ua::Failure;
+use hookswitch_spi::{InterfaceVersion, LineId, LineState, MediaTypes, OutOfService, ProviderEvent};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+impl Core {
+    /// Starts what an open line needs: its route, then its registration.
+    pub(crate) fn start_line(&mut self, now: Time, id: LineId, version: InterfaceVersion) {
+        let Some(line) = self.line(id) else { return };
+        let server = line.account.registrar.clone();
+        let preferred = match line.account.profile.transport {
+            TransportChoice::Udp => Transport::Udp,
+            TransportChoice::Tcp => Transport::Tcp,
+        };
+        let numeric = server.host.parse::<IpAddr>().ok();
+        let route = match numeric {
+            Some(ip) => {
+                let address = (ip, server.port.unwrap_or(5060)).into();
+                self.route(id, vec![Target { transport: preferred, address }], now)
+            }
+            None => {
+                let question =
+                    Question { host: server.host.clone(), port: server.port, transport: Some(preferred) };
+                Route::Resolving(self.resolve(now, question, Query::Switch(id)))
+            }
+        };
+        let registration = self.line(id).filter(|line| line.account.register).map(|line| {
+            let account = &line.account;
+            let call_id = format!("{}@{}", line.token, account.user);
+            let mut config = registration::Config::new(format!("sip:{}", account.domain), call_id);
+            config.expires = account.profile.register_expires;
+            config.retry_base = account.profile.first_retry();
+            config.refused_retry = config.refused_retry.min(config.retry_cap);
+            let credentials = (!account.password.expose().is_empty()).then(|| Credentials {
+                username: account.auth_user.clone(),
+                password: account.password.clone(),
+                realm: account.realm.clone(),
+            });
+            Registration::new(config, credentials)
+        });
+        let contact = Arc::from(self.contact(id, &route).as_str());
+        let Some(line) = self.line_mut(id) else { return };
+        line.open =
+            Some(Open { version, wanted_media: MediaTypes::NONE, registration, route, contact, timer: None });
+        line.state = LineState::InService;
+        self.serve(id, false, None, "registering with the switch");
+        self.route_settled(now, id);
+    }
+
+    /// The route over these targets, if an endpoint of ours can reach one.
+    fn route(&self, _id: LineId, targets: Vec<Target>, now: Time) -> Route {
+        let reachable: Vec<Target> =
+            targets.into_iter().filter(|target| self.endpoint_for(target).is_some()).collect();
+        match reachable.first().and_then(|target| Some((*target, self.endpoint_for(target)?))) {
+            Some((target, endpoint)) => {
+                Route::Known { used: 0, flow: Flow::to(endpoint.id, target.address), targets: reachable }
+            }
+            None => Route::Unknown { since: now },
+        }
+    }
+
+    /// The local endpoint that speaks a target's transport and address family.
+    pub(crate) fn endpoint_for(&self, target: &Target) -> Option<Endpoint> {
+        self.ua
+            .endpoints()
+            .iter()
+            .find(|e| e.transport == target.transport && e.advertised.is_ipv4() == target.address.is_ipv4())
+            .copied()
+    }
+
+    /// Our Contact towards the switch of a line.
+    fn contact(&self, id: LineId, route: &Route) -> String {
+        let endpoint = match route {
+            Route::Known { flow, .. } => self.ua.endpoints().iter().find(|e| e.id == flow.endpoint),
+            Route::Resolving(_) | Route::Unknown { .. } => self.ua.endpoints().first(),
+        };
+        let token = self.line(id).map_or("", |line| &*line.token);
+        match endpoint {
+            Some(endpoint) if endpoint.transport == Transport::Tcp => {
+                format!("sip:{token}@{};transport=tcp", endpoint.advertised)
+            }
+            Some(endpoint) => format!("sip:{token}@{}", endpoint.advertised),
+            None => format!("sip:{token}@invalid"),
+        }
+    }
+
+    /// The look-up of a line's switch has ended.
+    pub(crate) fn switch_resolved(
+        &mut self,
+        now: Time,
+        id: LineId,
+        answer: Result<Vec<Target>, ResolveError>,
+    ) {
+        let host = self.line(id).map(|line| line.account.registrar.host.clone()).unwrap_or_default();
+        let route = match answer {
+            Ok(targets) => self.route(id, targets, now),
+            Err(error) => {
+                let why = match error {
+                    ResolveError::NotFound => "it does not exist".to_owned(),
+                    ResolveError::TimedOut => "no name server answered in time".to_owned(),
+                    ResolveError::Failed(why) => why,
+                };
+                self.serve(id, false, None, &format!("{host} cannot be looked up: {why}"));
+                Route::Unknown { since: now }
+            }
+        };
+        let contact = Arc::from(self.contact(id, &route).as_str());
+        let Some(open) = self.line_mut(id).and_then(|line| line.open.as_mut()) else { return };
+        open.route = route;
+        open.contact = contact;
+        self.route_settled(now, id);
+    }
+
+    /// The route is known, or known to be missing: register, or be in service without.
+    fn route_settled(&mut self, now: Time, id: LineId) {
+        let Some(open) = self.line(id).and_then(|line| line.open.as_ref()) else { return };
+        match (&open.route, open.registration.is_some()) {
+            (Route::Resolving(_), _) => {}
+            (Route::Known { .. } | Route::Unknown { .. }, true) => self.register(now, id, Input::Start),
+            (Route::Known { .. }, false) => self.serve(id, true, None, ""),
+            (Route::Unknown { .. }, false) => {
+                self.serve(id, false, None, "its address cannot be reached from any local socket");
+            }
+        }
+    }
+
+    /// Gives a line's registration an input and does what it wants.
+    fn register(&mut self, now: Time, id: LineId, input: Input<'_>) {
+        let Some(line) = self.lines.get_mut(id.0 as usize).and_then(Option::as_mut) else { return };
+        let Some(open) = line.open.as_mut() else { return };
+        let Some(registration) = open.registration.as_mut() else { return };
+        registration.handle(now, input, &mut self.entropy);
+        let mut outputs = Vec::new();
+        while let Some(output) = registration.poll() {
+            outputs.push(output);
+        }
+        for output in outputs {
+            match output {
+                registration::Output::SendRegister(register) => self.send_register(now, id, &register),
+                registration::Output::Registered { .. } => self.serve(id, true, None, ""),
+                registration::Output::Observed(_) => {}
+                registration::Output::Failed { cause, bound_until, .. } => {
+                    if bound_until.is_none_or(|until| until <= now) {
+                        self.serve(id, false, status_of(cause), &cause.to_string());
+                    }
+                    self.next_target(id, cause);
+                }
+                registration::Output::Lapsed => self.serve(id, false, None, "the registration ran out"),
+                registration::Output::Unregistered => self.unregistered(id),
+            }
+        }
+        self.schedule_registration(id);
+    }
+
+    fn schedule_registration(&mut self, id: LineId) {
+        let Some(open) =
+            self.lines.get_mut(id.0 as usize).and_then(Option::as_mut).and_then(|line| line.open.as_mut())
+        else {
+            return;
+        };
+        if let Some(timer) = open.timer.take() {
+            self.timers.cancel(timer);
+        }
+        if let Some(at) = open.registration.as_ref().and_then(Registration::timeout) {
+            open.timer = Some(self.timers.set(at, Timer::Registration(id)));
+        }
+    }
+
+    /// A registration's timer.
+    pub(crate) fn registration_due(&mut self, now: Time, id: LineId) {
+        let lost = self
+            .line(id)
+            .and_then(|line| line.open.as_ref())
+            .is_some_and(|open| matches!(open.route, Route::Unknown { .. }));
+        if lost {
+            // Before the next attempt the switch is looked up again.
+            let Some(line) = self.line(id) else { return };
+            let server = line.account.registrar.clone();
+            if server.host.parse::<IpAddr>().is_err() {
+                let question = Question { host: server.host, port: server.port, transport: None };
+                let query = self.resolve(now, question, Query::Switch(id));
+                if let Some(open) = self.line_mut(id).and_then(|line| line.open.as_mut()) {
+                    open.route = Route::Resolving(query);
+                    open.timer = None;
+                }
+                return;
+            }
+        }
+        self.register(now, id, Input::Timer);
+    }
+
+    /// After a failure that another server of the same name may not share, the next one is tried (RFC 3263 4.3).
+    fn next_target(&mut self, id: LineId, cause: Cause) {
+        if !cause.is_temporary() {
+            return;
+        }
+        let next = self.line(id).and_then(|line| match &line.open.as_ref()?.route {
+            Route::Known { targets, used, .. } if targets.len() > 1 => {
+                let used = (used + 1) % targets.len();
+                let target = targets.get(used)?;
+                Some((used, Flow::to(self.endpoint_for(target)?.id, target.address)))
+            }
+            Route::Known { .. } | Route::Resolving(_) | Route::Unknown { .. } => None,
+        });
+        if let (Some((next, path)), Some(line)) = (next, self.line_mut(id)) {
+            if let Some(Route::Known { used, flow, .. }) = line.open.as_mut().map(|open| &mut open.route) {
+                (*used, *flow) = (next, path);
+            }
+        }
+    }
+
+    fn send_register(&mut self, now: Time, id: LineId, register: &Register) {
+        let cseq = register.cseq;
+        let Some(line) = self.line(id) else { return };
+        let Some(flow) = line.flow() else {
+            self.register(now, id, Input::TransportFailed { cseq });
+            return;
+        };
+        let Some(open) = line.open.as_ref() else { return };
+        let Some(config) = open.registration.as_ref().map(Registration::config) else { return };
+        let (registrar, call_id) = (config.registrar.clone(), config.call_id.clone());
+        let address = format!("<sip:{}@{}>", line.account.user, line.account.domain);
+        let contact = Arc::clone(&open.contact);
+        // One tag for one registration's life is enough (RFC 3261 10.2 asks for a Call-ID only).
+        let tag = format!("{:x}", self.entropy.next_u64());
+        let product = self.product.clone();
+        let allow = self.ua.allow().to_string();
+        let sent = self.ua.send_outside(
+            now,
+            &mut self.layer,
+            flow,
+            None,
+            Method::Register,
+            |transport, sent_by, branch| {
+                let mut request = Request::new(Method::Register, &registrar)
+                    .via(transport.via_name(), sent_by, branch)
+                    .max_forwards(70)
+                    .header(Name::From, format_args!("{address};tag={tag}"))
+                    .header(Name::To, &address)
+                    .call_id(&call_id)
+                    .cseq(cseq, Method::Register)
+                    .header(Name::Contact, format_args!("<{contact}>;expires={}", register.expires))
+                    .header(Name::Expires, register.expires)
+                    .header(Name::Allow, &allow)
+                    .header(Name::UserAgent, &product);
+                for (place, value) in &register.credentials {
+                    request = request.header(Name::new(place.credentials_header()), value);
+                }
+                request.finish()
+            },
+        );
+        match sent {
+            Ok(client) => {
+                self.outside.insert(client, Outside::Register(id, cseq));
+            }
+            Err(_) => self.register(now, id, Input::TransportFailed { cseq }),
+        }
+    }
+
+    /// A final response to a request outside sessions, or none.
+    pub(crate) fn outside_response(
+        &mut self,
+        now: Time,
+        client: ClientId,
+        failure: Failure,
+        message: Option<&Message>,
+    ) {
+        let Some(Outside::Register(id, cseq)) = self.outside.remove(&client) else { return };
+        match (failure, message) {
+            (Failure::Status(_) | Failure::Unauthorized(_), Some(message)) => {
+                let contact = self
+                    .line(id)
+                    .and_then(|line| line.open.as_ref())
+                    .map_or_else(|| Arc::from(""), |open| Arc::clone(&open.contact));
+                match Uri::parse(&contact) {
+                    Ok(contact) => {
+                        let answer = Answer::read(message, &contact);
+                        self.register(now, id, Input::Response(&answer));
+                    }
+                    Err(_) => self.register(now, id, Input::TransportFailed { cseq }),
+                }
+            }
+            (Failure::TimedOut, _) => self.register(now, id, Input::TimedOut { cseq }),
+            (Failure::Unreachable | Failure::Status(_) | Failure::Unauthorized(_), _) => {
+                self.register(now, id, Input::TransportFailed { cseq });
+            }
+        }
+    }
+
+    /// The stream to a registrar is gone.
+    pub(crate) fn registrar_flow_closed(&mut self, now: Time, flow: Flow) {
+        if flow.connection == 0 {
+            return;
+        }
+        let hit: Vec<LineId> = self
+            .lines
+            .iter()
+            .enumerate()
+            .filter(|(_, line)| {
+                line.as_ref()
+                    .and_then(Line::flow)
+                    .is_some_and(|own| own.endpoint == flow.endpoint && own.peer == flow.peer)
+            })
+            .map(|(n, _)| LineId(n as u32))
+            .collect();
+        for id in hit {
+            self.register(now, id, Input::FlowClosed);
+        }
+    }
+
+    /// Takes a line out of the switch when it is closed. The un-registration goes on by itself.
+    pub(crate) fn stop_line(&mut self, now: Time, id: LineId) {
+        self.register(now, id, Input::Stop);
+        let Some(line) = self.line_mut(id) else { return };
+        if line.open.as_ref().is_some_and(|open| open.registration.is_none()) {
+            line.open = None;
+            self.closing.retain(|closing| *closing != id);
+        }
+    }
+
+    fn unregistered(&mut self, id: LineId) {
+        self.closing.retain(|closing| *closing != id);
+        let Some(line) = self.line_mut(id) else { return };
+        line.open = None;
+        line.state =
+            LineState::OutOfService(OutOfService { status: None, reason: "the line is not open".into() });
+    }
+
+    /// Tells whether a line is in service, if that is news.
+    fn serve(&mut self, id: LineId, in_service: bool, status: Option<u16>, reason: &str) {
+        let state = if in_service {
+            LineState::InService
+        } else {
+            LineState::OutOfService(OutOfService { status, reason: reason.to_owned() })
+        };
+        let Some(line) = self.line_mut(id) else { return };
+        if line.state == state {
+            return;
+        }
+        line.state = state.clone();
+        if !self.closing.contains(&id) {
+            self.events.push_back(ProviderEvent::LineState { line: id, state });
+        }
+    }
+}
+
+/// The status behind a registration's failure, where there is one.
+const fn status_of(cause: Cause) -> Option<u16> {
+    match cause {
+        Cause::Rejected(status) | Cause::Unavailable(status) | Cause::Redirected(status) => Some(status),
+        Cause::NoCredentials | Cause::Credentials(_) => Some(401),
+        _ => None,
+    }
+}
