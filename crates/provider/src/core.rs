@@ -278,18 +278,13 @@ impl Core {
     }
 
     /// Puts a call into a state and tells it.
-    pub(crate) fn enter(&mut self, now: Time, id: CallId, state: CallState) {
+    pub(crate) fn enter(&mut self, id: CallId, state: CallState) {
         let Some(call) = self.calls.get_mut(id) else { return };
         if call.state == state {
             return;
         }
-        let fact = match &state {
-            CallState::Disconnected(end) => TimelineFact::Ended(end.mode),
-            other => TimelineFact::State(other.kind()),
-        };
         call.state = state.clone();
         let media = call.media_types;
-        self.record(now, id, fact);
         self.events.push_back(ProviderEvent::CallState { call: id, state, media });
     }
 

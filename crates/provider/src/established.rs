@@ -172,7 +172,7 @@ impl Core {
     fn settled(&mut self, now: Time, id: CallId) {
         let Some(call) = self.calls.get(id) else { return };
         if call.state.kind() == StateKind::Connected {
-            self.enter(now, id, CallState::Connected(self.connected_mode(id)));
+            self.enter(id, CallState::Connected(self.connected_mode(id)));
         }
     }
 
@@ -258,7 +258,7 @@ impl Core {
                 self.complete(request, Ok(Outcome::Done));
                 let state =
                     if hold { CallState::OnHold } else { CallState::Connected(self.connected_mode(id)) };
-                self.enter(now, id, state);
+                self.enter(id, state);
             }
             (Err(why), waiting) => {
                 if let Some(call) = self.calls.get_mut(id) {

@@ -104,7 +104,7 @@ impl Core {
         }
         self.events.push_back(ProviderEvent::NewCall { line: id, address, call });
         self.trace(now, call, Way::Received, message);
-        self.enter(now, call, CallState::Offering(OfferingMode::Active));
+        self.enter(call, CallState::Offering(OfferingMode::Active));
         let alerting = self.line(id).map(|line| line.account.profile.alerting);
         if alerting == Some(Alerting::AtOnce) {
             self.alert(now, call);
@@ -257,7 +257,7 @@ impl Core {
             status: Some(302),
             ..hookswitch_spi::Disconnect::new(mode, hookswitch_spi::EndedBy::Us, "nobody answered in time")
         };
-        self.enter(now, id, CallState::Disconnected(end));
+        self.enter(id, CallState::Disconnected(end));
     }
 
     /// The caller gave up.
@@ -283,9 +283,9 @@ impl Core {
         );
         self.fail_waiting_but_transfer(id);
         if dropped {
-            self.enter(now, id, CallState::Idle);
+            self.enter(id, CallState::Idle);
         } else {
-            self.enter(now, id, CallState::Disconnected(end));
+            self.enter(id, CallState::Disconnected(end));
         }
     }
 

@@ -44,7 +44,7 @@ pub(crate) struct Open {
 #[derive(Debug)]
 pub(crate) enum Route {
     /// Being looked up.
-    Resolving(QueryId),
+    Resolving(#[allow(dead_code)] QueryId),
     /// Known: the targets in order, and the one in use.
     Known { targets: Vec<Target>, used: usize, flow: Flow },
     /// The look-up failed; tried again at the time of the next registration.

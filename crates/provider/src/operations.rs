@@ -98,7 +98,7 @@ impl Core {
     fn accept(&mut self, now: Time, request: RequestId, id: CallId) -> Result<(), OperationError> {
         self.alert(now, id);
         self.complete(request, Ok(Outcome::Done));
-        self.enter(now, id, CallState::Accepted);
+        self.enter(id, CallState::Accepted);
         Ok(())
     }
 
@@ -144,7 +144,7 @@ impl Core {
             self.configure(id, parameters);
         }
         let mode = self.connected_mode(id);
-        self.enter(now, id, CallState::Connected(mode));
+        self.enter(id, CallState::Connected(mode));
         Ok(())
     }
 
@@ -199,7 +199,7 @@ impl Core {
         self.stop_stream(id);
         self.fail_waiting(id, &OperationError::CallEnded);
         self.complete(request, Ok(Outcome::Done));
-        self.enter(now, id, CallState::Idle);
+        self.enter(id, CallState::Idle);
     }
 
     fn drop_call(
@@ -239,7 +239,7 @@ impl Core {
     fn finish_waiting(&mut self, now: Time, id: CallId) {
         while self.complete_waiting(id, |wait| wait == Wait::End, Ok(Outcome::Done)) {}
         self.fail_waiting(id, &OperationError::CallEnded);
-        self.enter(now, id, CallState::Idle);
+        self.enter(id, CallState::Idle);
     }
 
     fn hold(&mut self, now: Time, request: RequestId, id: CallId, hold: bool) -> Result<(), OperationError> {

@@ -155,7 +155,7 @@ impl Core {
     /// The first sign that the call is under way: its request completes, and only then its events begin.
     fn proceeding(&mut self, now: Time, id: CallId) {
         if self.complete_waiting(id, |wait| wait == Wait::Proceeding, Ok(Outcome::Call(id))) {
-            self.enter(now, id, CallState::Proceeding);
+            self.enter(id, CallState::Proceeding);
         }
     }
 
@@ -181,7 +181,7 @@ impl Core {
         }
         let state = self.calls.get(id).map(|call| call.state.kind());
         if ringing && state == Some(StateKind::Proceeding) {
-            self.enter(now, id, CallState::Ringback);
+            self.enter(id, CallState::Ringback);
         }
     }
 
@@ -209,7 +209,7 @@ impl Core {
             Ok(parameters) => {
                 self.configure(id, parameters);
                 self.connected_party(id, message);
-                self.enter(now, id, CallState::Connected(self.connected_mode(id)));
+                self.enter(id, CallState::Connected(self.connected_mode(id)));
             }
             Err(why) => {
                 // RFC 3261 13.2.2.4: an answer that cannot be used ends the session.
@@ -373,7 +373,7 @@ impl Core {
             return;
         }
         if end.mode == DisconnectMode::Busy && !self.is_dropping(id) {
-            self.enter(now, id, CallState::Busy(BusyMode::Station));
+            self.enter(id, CallState::Busy(BusyMode::Station));
         }
         self.over(now, id, leg, end);
     }

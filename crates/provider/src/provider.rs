@@ -130,6 +130,11 @@ impl SipProvider {
         self.core.actions.pop_front()
     }
 
+    /// Lines that are open, or still un-registering.
+    pub fn open_lines(&self) -> usize {
+        self.core.lines.iter().flatten().filter(|line| line.open.is_some()).count()
+    }
+
     /// Messages refused or dropped.
     pub fn counters(&self) -> Counters {
         self.core.counters

@@ -162,7 +162,7 @@ impl Core {
         }
         self.stop_stream(id);
         self.fail_waiting(id, &OperationError::CallEnded);
-        self.enter(now, id, CallState::Idle);
+        self.enter(id, CallState::Idle);
     }
 
     /// Fails everything that waits on a call that ended, but a transfer: its outcome may still come.

@@ -269,6 +269,8 @@ fn figures_agree_with_what_the_network_did() {
     assert!((5..=15).contains(&echo.jitter.as_millis()), "{:?}", echo.jitter);
     let round_trip = caller.round_trip.unwrap().as_millis();
     assert!((60..=120).contains(&round_trip), "{round_trip} ms");
+    let (poor, none) = (echo.mos.unwrap(), pair.streams[0].statistics().mos.unwrap());
+    assert!((1.0..2.5).contains(&poor) && none < 2.5, "{poor} and {none}");
     let remote = caller.remote_loss.unwrap();
     assert!((0.03..0.2).contains(&remote), "{remote}");
 }
