@@ -39,7 +39,7 @@ impl<'a> Params<'a> {
             } else if cursor.peek() == Some(b'"') {
                 lex::strip_quotes(cursor.quoted()?)
             } else {
-                let value = cursor.take_while(is_value_byte);
+                let value = cursor.take_while(lex::is_value_byte);
                 if value.is_empty() {
                     return fail(cursor.pos(), "a parameter value");
                 }
@@ -131,13 +131,8 @@ impl<'a> Iterator for ParamIter<'a> {
         if cursor.peek() == Some(b'"') {
             return Some((name, Some(cursor.quoted().unwrap_or_default())));
         }
-        Some((name, Some(cursor.take_while(|c| is_value_byte(c) || c == b','))))
+        Some((name, Some(cursor.take_while(|c| lex::is_value_byte(c) || c == b','))))
     }
-}
-
-/// What a value that is not quoted may hold: `token`, `host`, and what implementations write without quotes.
-fn is_value_byte(c: u8) -> bool {
-    !matches!(c, b' ' | b'\t' | b';' | b',' | b'"' | b'<' | b'>' | b'\\' | 0..=0x1f | 0x7f)
 }
 
 fn same_name(found: &str, name: &str) -> bool {
