@@ -120,7 +120,7 @@ impl Core {
         match self.answer_theirs(id, message.body()) {
             Ok(sdp) => {
                 if self.ua.answer_offer(now, &mut self.layer, leg, Some(&sdp)).is_ok() {
-                    self.settled(now, id);
+                    self.settled(id);
                 }
             }
             Err(error) => {
@@ -169,7 +169,7 @@ impl Core {
     }
 
     /// An exchange is complete: who holds whom may have changed.
-    fn settled(&mut self, now: Time, id: CallId) {
+    fn settled(&mut self, id: CallId) {
         let Some(call) = self.calls.get(id) else { return };
         if call.state.kind() == StateKind::Connected {
             self.enter(id, CallState::Connected(self.connected_mode(id)));
@@ -188,7 +188,7 @@ impl Core {
             }
             self.note_media(now, id, "the answer in the ACK cannot be used");
         }
-        self.settled(now, id);
+        self.settled(id);
         self.next_turn(now, id);
     }
 

@@ -153,7 +153,7 @@ impl Core {
     }
 
     /// The first sign that the call is under way: its request completes, and only then its events begin.
-    fn proceeding(&mut self, now: Time, id: CallId) {
+    fn proceeding(&mut self, id: CallId) {
         if self.complete_waiting(id, |wait| wait == Wait::Proceeding, Ok(Outcome::Call(id))) {
             self.enter(id, CallState::Proceeding);
         }
@@ -162,7 +162,7 @@ impl Core {
     /// A provisional response.
     pub(crate) fn progress(&mut self, now: Time, leg: LegId, message: &Message) {
         let Some(id) = self.call_by_leg(leg) else { return };
-        self.proceeding(now, id);
+        self.proceeding(id);
         let status = message.status().unwrap_or_default();
         let Some(call) = self.calls.get_mut(id) else { return };
         let ringing = status == 180;
@@ -191,7 +191,7 @@ impl Core {
             self.ua.abandon(now, &mut self.layer, leg);
             return;
         };
-        self.proceeding(now, id);
+        self.proceeding(id);
         if let Some(timer) = self.calls.get_mut(id).and_then(|call| call.timer.take()) {
             self.timers.cancel(timer);
         }
@@ -276,7 +276,7 @@ impl Core {
             self.outgoing_over(now, id, leg, end);
             return;
         };
-        self.proceeding(now, id);
+        self.proceeding(id);
         let Some(call) = self.calls.get_mut(id) else { return };
         call.redirections += 1;
         call.facts.redirection = Party::known(uri.clone(), "");
