@@ -1,4 +1,6 @@
 //! Streams over real sockets of the loopback interface, heard as audio.
+// Real sockets, real time.
+#![allow(clippy::disallowed_methods)]
 
 use hookswitch_machine::Entropy;
 use hookswitch_media::audio::{Recording, Tone, measure_tone, read_wav_channel};
