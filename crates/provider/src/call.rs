@@ -6,7 +6,8 @@ use hookswitch_media::negotiate::MediaSession;
 use hookswitch_sip::refer::Subscriber;
 use hookswitch_sip::ua::LegId;
 use hookswitch_spi::{
-    AddressId, AudioSource, CallId, CallState, DisconnectMode, LineId, MediaTypes, Origin, Party, Reason, RequestId,
+    AddressId, AudioSource, CallId, CallState, DisconnectMode, LineId, MediaTypes, Origin, Party, Reason,
+    RequestId,
 };
 
 /// What a call is for the provider.

@@ -11,7 +11,8 @@ use hookswitch_sip::message::{Limits, Message};
 use hookswitch_sip::transaction::{self, ClientId, Layer};
 use hookswitch_sip::ua::{Indication, LegId, UserAgent};
 use hookswitch_spi::{
-    CallId, CallState, LineId, OperationError, Outcome, ProviderEvent, RequestId, TimelineEntry, TimelineFact, Way, Word,
+    CallId, CallState, LineId, OperationError, Outcome, ProviderEvent, RequestId, TimelineEntry,
+    TimelineFact, Way, Word,
 };
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -75,6 +76,8 @@ pub(crate) struct Core {
     pub(crate) timers: TimerQueue<Timer>,
     pub(crate) entropy: Entropy,
     pub(crate) counters: Counters,
+    /// Lines that are closed for applications and still un-register.
+    pub(crate) closing: Vec<LineId>,
     pub(crate) product: String,
     next_query: u64,
     next_tag: u64,
@@ -87,7 +90,13 @@ pub(crate) struct Core {
 const MOST_REFUSALS: u32 = 100;
 
 impl Core {
-    pub(crate) fn new(layer: Layer, ua: UserAgent, shard: u16, product: String, mut entropy: Entropy) -> Self {
+    pub(crate) fn new(
+        layer: Layer,
+        ua: UserAgent,
+        shard: u16,
+        product: String,
+        mut entropy: Entropy,
+    ) -> Self {
         let keys = entropy.hash_keys();
         Self {
             layer,
@@ -104,6 +113,7 @@ impl Core {
             timers: TimerQueue::new(),
             entropy,
             counters: Counters::default(),
+            closing: Vec::new(),
             product,
             next_query: 0,
             next_tag: 0,
@@ -260,24 +270,21 @@ impl Core {
         wanted: impl Fn(Wait) -> bool,
         result: Result<Outcome, OperationError>,
     ) -> bool {
-        let Some(waiting) = self.calls.get_mut(id).and_then(|call| call.take_waiting(wanted)) else { return false };
+        let Some(waiting) = self.calls.get_mut(id).and_then(|call| call.take_waiting(wanted)) else {
+            return false;
+        };
         self.complete(waiting.request, result);
         true
     }
 
     /// Puts a call into a state and tells it.
-    pub(crate) fn enter(&mut self, now: Time, id: CallId, state: CallState) {
+    pub(crate) fn enter(&mut self, id: CallId, state: CallState) {
         let Some(call) = self.calls.get_mut(id) else { return };
         if call.state == state {
             return;
         }
-        let fact = match &state {
-            CallState::Disconnected(end) => TimelineFact::Ended(end.mode),
-            other => TimelineFact::State(other.kind()),
-        };
         call.state = state.clone();
         let media = call.media_types;
-        self.record(now, id, fact);
         self.events.push_back(ProviderEvent::CallState { call: id, state, media });
     }
 
@@ -306,7 +313,9 @@ impl Core {
     /// Notes a message that leaves. It was written here, so a look at its first lines is enough.
     fn trace_sent(&mut self, now: Time, bytes: &Bytes) {
         let Some(glance) = crate::glance::Glance::at(bytes) else { return };
-        let Some(call) = UserAgent::leg_of_tag(glance.our_tag).and_then(|leg| self.call_by_leg(leg)) else { return };
+        let Some(call) = UserAgent::leg_of_tag(glance.our_tag).and_then(|leg| self.call_by_leg(leg)) else {
+            return;
+        };
         let (method, cseq, sdp) = (Word::new(glance.method), glance.cseq, glance.sdp);
         let way = Way::Sent;
         let fact = match glance.status {
@@ -334,7 +343,13 @@ impl Core {
     }
 
     /// What an indication of the user agent means for its call.
-    pub(crate) fn indicated(&mut self, now: Time, indication: Indication, message: Option<&Message>, flow: Flow) {
+    pub(crate) fn indicated(
+        &mut self,
+        now: Time,
+        indication: Indication,
+        message: Option<&Message>,
+        flow: Flow,
+    ) {
         match (indication, message) {
             (Indication::None, _) => {}
             (Indication::Incoming(leg), Some(message)) => self.incoming(now, leg, flow, message),
@@ -351,8 +366,12 @@ impl Core {
             (Indication::Offered(leg), Some(message)) => self.offered(now, leg, message),
             (Indication::OfferConfirmed(leg), Some(message)) => self.offer_confirmed(now, leg, message),
             (Indication::OfferAnswered(leg), Some(message)) => self.offer_answered(now, leg, message),
-            (Indication::OfferRefused(leg, failure), message) => self.offer_refused(now, leg, failure, message),
-            (Indication::Request(leg, server), Some(message)) => self.request_within(now, leg, server, flow, message),
+            (Indication::OfferRefused(leg, failure), message) => {
+                self.offer_refused(now, leg, failure, message)
+            }
+            (Indication::Request(leg, server), Some(message)) => {
+                self.request_within(now, leg, server, flow, message)
+            }
             (Indication::Response(leg, client, failure), message) => {
                 self.response_within(now, leg, client, failure, message);
             }

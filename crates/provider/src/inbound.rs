@@ -14,8 +14,8 @@ use hookswitch_sip::cause::{Identities, Protocol, Reason, Trust};
 use hookswitch_sip::message::{Message, Name};
 use hookswitch_sip::ua::LegId;
 use hookswitch_spi::{
-    AddressId, AudioSource, CallId, CallState, ForwardCondition, ForwardTarget, LineId, MediaType, MediaTypes,
-    OfferingMode, OperationError, Origin, Party, ProviderEvent, StateKind, TimelineFact, Way,
+    AddressId, AudioSource, CallId, CallState, ForwardCondition, ForwardTarget, LineId, MediaType,
+    MediaTypes, OfferingMode, OperationError, Origin, Party, ProviderEvent, StateKind, TimelineFact, Way,
 };
 use std::net::IpAddr;
 
@@ -27,7 +27,8 @@ impl Core {
             self.refuse(now, leg, 403, "");
             return;
         };
-        let Some(line) = self.line(id).filter(|line| line.open.is_some() && !self.closing.contains(&id)) else {
+        let Some(line) = self.line(id).filter(|line| line.open.is_some() && !self.closing.contains(&id))
+        else {
             self.refuse(now, leg, 480, "");
             return;
         };
@@ -103,13 +104,14 @@ impl Core {
         }
         self.events.push_back(ProviderEvent::NewCall { line: id, address, call });
         self.trace(now, call, Way::Received, message);
-        self.enter(now, call, CallState::Offering(OfferingMode::Active));
+        self.enter(call, CallState::Offering(OfferingMode::Active));
         let alerting = self.line(id).map(|line| line.account.profile.alerting);
         if alerting == Some(Alerting::AtOnce) {
             self.alert(now, call);
         }
         let no_answer = self.rule(id, address, ForwardCondition::NoAnswer, &caller);
-        let after = self.line(id).and_then(|line| line.forwarding.get(usize::from(address.0))?.no_answer_after);
+        let after =
+            self.line(id).and_then(|line| line.forwarding.get(usize::from(address.0))?.no_answer_after);
         if let (Some(_), Some(after)) = (no_answer, after) {
             let timer = self.timers.set(now + after, Timer::NotAnswered(call));
             if let Some(call) = self.calls.get_mut(call) {
@@ -151,7 +153,9 @@ impl Core {
         if let Some(found) = lines().find_map(|(id, line)| Some((id, line.address_of(&user)?))) {
             return Some(found);
         }
-        if let Some(user) = called.and_then(|address| address.uri().user_unescaped().map(std::borrow::Cow::into_owned)) {
+        if let Some(user) =
+            called.and_then(|address| address.uri().user_unescaped().map(std::borrow::Cow::into_owned))
+        {
             if let Some(found) = lines().find_map(|(id, line)| Some((id, line.address_of(&user)?))) {
                 return Some(found);
             }
@@ -253,7 +257,7 @@ impl Core {
             status: Some(302),
             ..hookswitch_spi::Disconnect::new(mode, hookswitch_spi::EndedBy::Us, "nobody answered in time")
         };
-        self.enter(now, id, CallState::Disconnected(end));
+        self.enter(id, CallState::Disconnected(end));
     }
 
     /// The caller gave up.
@@ -279,9 +283,9 @@ impl Core {
         );
         self.fail_waiting_but_transfer(id);
         if dropped {
-            self.enter(now, id, CallState::Idle);
+            self.enter(id, CallState::Idle);
         } else {
-            self.enter(now, id, CallState::Disconnected(end));
+            self.enter(id, CallState::Disconnected(end));
         }
     }
 
@@ -310,9 +314,9 @@ impl Core {
 /// Status and header fields for an offer that cannot be answered.
 pub(crate) fn refusal(error: &NegotiateError) -> (u16, String) {
     let status = error.status().unwrap_or(488);
-    let warning = error.warning().map_or_else(String::new, |(code, text)| {
-        format!("Warning: {code} hookswitch \"{text}\"\r\n")
-    });
+    let warning = error
+        .warning()
+        .map_or_else(String::new, |(code, text)| format!("Warning: {code} hookswitch \"{text}\"\r\n"));
     (status, warning)
 }
 

@@ -1,7 +1,7 @@
 //! Lines in and out of service: looking up the switch and registering with it.
 
 use crate::core::{Core, Outside, Query, Timer};
-use crate::line::{Open, Route};
+use crate::line::{Line, Open, Route};
 use crate::profile::TransportChoice;
 use hookswitch_machine::{Endpoint, Flow, Question, ResolveError, Target, Time, Transport};
 use hookswitch_sip::auth::Credentials;
@@ -50,14 +50,8 @@ impl Core {
         });
         let contact = Arc::from(self.contact(id, &route).as_str());
         let Some(line) = self.line_mut(id) else { return };
-        line.open = Some(Open {
-            version,
-            wanted_media: MediaTypes::NONE,
-            registration,
-            route,
-            contact,
-            timer: None,
-        });
+        line.open =
+            Some(Open { version, wanted_media: MediaTypes::NONE, registration, route, contact, timer: None });
         line.state = LineState::InService;
         self.serve(id, false, None, "registering with the switch");
         self.route_settled(now, id);
@@ -169,7 +163,8 @@ impl Core {
     }
 
     fn schedule_registration(&mut self, id: LineId) {
-        let Some(open) = self.lines.get_mut(id.0 as usize).and_then(Option::as_mut).and_then(|line| line.open.as_mut())
+        let Some(open) =
+            self.lines.get_mut(id.0 as usize).and_then(Option::as_mut).and_then(|line| line.open.as_mut())
         else {
             return;
         };
@@ -240,23 +235,30 @@ impl Core {
         let tag = format!("{:x}", self.entropy.next_u64());
         let product = self.product.clone();
         let allow = self.ua.allow().to_string();
-        let sent = self.ua.send_outside(now, &mut self.layer, flow, None, Method::Register, |transport, sent_by, branch| {
-            let mut request = Request::new(Method::Register, &registrar)
-                .via(transport.via_name(), sent_by, branch)
-                .max_forwards(70)
-                .header(Name::From, format_args!("{address};tag={tag}"))
-                .header(Name::To, &address)
-                .call_id(&call_id)
-                .cseq(cseq, Method::Register)
-                .header(Name::Contact, format_args!("<{contact}>;expires={}", register.expires))
-                .header(Name::Expires, register.expires)
-                .header(Name::Allow, &allow)
-                .header(Name::UserAgent, &product);
-            for (place, value) in &register.credentials {
-                request = request.header(Name::new(place.credentials_header()), value);
-            }
-            request.finish()
-        });
+        let sent = self.ua.send_outside(
+            now,
+            &mut self.layer,
+            flow,
+            None,
+            Method::Register,
+            |transport, sent_by, branch| {
+                let mut request = Request::new(Method::Register, &registrar)
+                    .via(transport.via_name(), sent_by, branch)
+                    .max_forwards(70)
+                    .header(Name::From, format_args!("{address};tag={tag}"))
+                    .header(Name::To, &address)
+                    .call_id(&call_id)
+                    .cseq(cseq, Method::Register)
+                    .header(Name::Contact, format_args!("<{contact}>;expires={}", register.expires))
+                    .header(Name::Expires, register.expires)
+                    .header(Name::Allow, &allow)
+                    .header(Name::UserAgent, &product);
+                for (place, value) in &register.credentials {
+                    request = request.header(Name::new(place.credentials_header()), value);
+                }
+                request.finish()
+            },
+        );
         match sent {
             Ok(client) => {
                 self.outside.insert(client, Outside::Register(id, cseq));
@@ -322,10 +324,12 @@ impl Core {
         let Some(line) = self.line_mut(id) else { return };
         if line.open.as_ref().is_some_and(|open| open.registration.is_none()) {
             line.open = None;
+            self.closing.retain(|closing| *closing != id);
         }
     }
 
     fn unregistered(&mut self, id: LineId) {
+        self.closing.retain(|closing| *closing != id);
         let Some(line) = self.line_mut(id) else { return };
         line.open = None;
         line.state =
@@ -349,8 +353,6 @@ impl Core {
         }
     }
 }
-
-use crate::line::Line;
 
 /// The status behind a registration's failure, where there is one.
 const fn status_of(cause: Cause) -> Option<u16> {

@@ -24,6 +24,6 @@ pub mod media;
 pub mod transport;
 
 pub use clock::Clock;
-pub use counters::{Counters, Figures};
+pub use counters::Figures;
 pub use driver::{Driver, DriverHandle, Options, RequestError, Running, Sink, StartError};
 pub use transport::{BindError, Bound, Listen};

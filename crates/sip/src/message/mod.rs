@@ -30,7 +30,7 @@ mod view;
 pub(crate) mod write;
 
 pub use addr::{Contact, NameAddr};
-pub use error::{Limits, ParseError};
+pub use error::{Bound, Limits, ParseError};
 pub use escape::{Escaped, unescape};
 pub use forward::Forward;
 pub use framer::{Frame, FrameError, Framer, KeepAlive};

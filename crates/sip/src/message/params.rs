@@ -12,21 +12,43 @@ impl<'a> Params<'a> {
     /// No parameters.
     pub(crate) const NONE: Self = Params("");
 
+    /// Parameters that were read before.
+    pub(crate) fn checked(text: &'a str) -> Self {
+        Self(text)
+    }
+
     /// Reads `;name=value` pairs up to the end or a comma, with white space allowed around `;` and `=` (header fields).
     pub(crate) fn of_header(cursor: &mut Cursor<'a>) -> Result<Self, SyntaxError> {
+        Self::of_header_noting(cursor, "").map(|(params, _)| params)
+    }
+
+    /// As [`of_header`](Self::of_header), and the value of one parameter on the way. That one may not stand twice (RFC 3261 7.3.1);
+    /// others that do are let pass, the first counts.
+    pub(crate) fn of_header_noting(
+        cursor: &mut Cursor<'a>,
+        wanted: &str,
+    ) -> Result<(Self, Option<&'a str>), SyntaxError> {
         let start = cursor.pos();
+        let mut noted = None;
         while cursor.eat_ws(b';') {
-            cursor.token("a parameter name")?;
-            if !cursor.eat_ws(b'=') {
-                continue;
-            }
-            if cursor.peek() == Some(b'"') {
-                cursor.quoted()?;
-            } else if cursor.take_while(is_value_byte).is_empty() {
-                return fail(cursor.pos(), "a parameter value");
+            let at = cursor.pos();
+            let name = cursor.token("a parameter name")?;
+            let value = if !cursor.eat_ws(b'=') {
+                ""
+            } else if cursor.peek() == Some(b'"') {
+                lex::strip_quotes(cursor.quoted()?)
+            } else {
+                let value = cursor.take_while(is_value_byte);
+                if value.is_empty() {
+                    return fail(cursor.pos(), "a parameter value");
+                }
+                value
+            };
+            if name.eq_ignore_ascii_case(wanted) && noted.replace(value).is_some() {
+                return fail(at, "a parameter that does not stand already");
             }
         }
-        Ok(Self(cursor.since(start)))
+        Ok((Self(cursor.since(start)), noted))
     }
 
     /// Reads `;name=value` pairs up to a `?` or the end (URIs). No white space.

@@ -15,9 +15,9 @@ pub(crate) fn put_top_via(buf: &mut BytesMut, value: &str, source: SocketAddr) {
     match Via::parse(top) {
         Ok(via) => put_marked(buf, top, &via, source),
         // Not readable to the end (only in answers to malformed requests): echoed as it came.
-        Err(_) => put(buf, top),
+        Err(_) => buf.put_slice(top.as_bytes()),
     }
-    put(buf, others);
+    buf.put_slice(others.as_bytes());
     buf.put_slice(b"\r\n");
 }
 
@@ -27,15 +27,17 @@ fn put_marked(buf: &mut BytesMut, top: &str, via: &Via<'_>, source: SocketAddr) 
     let same_host = via.host().ip() == Some(source_ip);
     let params = via.params();
     let sent_by = top.strip_suffix(params.as_str()).unwrap_or(top);
-    put(buf, sent_by);
+    buf.put_slice(sent_by.as_bytes());
     for (name, value) in params {
         // What the sender wrote there is not believed.
         if name.eq_ignore_ascii_case("received") || name.eq_ignore_ascii_case("rport") {
             continue;
         }
-        match value {
-            Some(value) => put(buf, format_args!(";{name}={value}")),
-            None => put(buf, format_args!(";{name}")),
+        buf.put_slice(b";");
+        buf.put_slice(name.as_bytes());
+        if let Some(value) = value {
+            buf.put_slice(b"=");
+            buf.put_slice(value.as_bytes());
         }
     }
     if wants_port || !same_host {

@@ -2,7 +2,7 @@
 
 use super::addr::NameAddr;
 use super::error::ParseError;
-use super::index::{unfold, without_leading_line_ends};
+use super::index::unfold;
 use super::lex::{self, Cursor};
 use super::name::{Name, by_id, id_of};
 use super::reason::reason_phrase;
@@ -72,7 +72,7 @@ impl Rejected {
 
     /// The lines that can be told, unfolded.
     fn head(&self) -> Bytes {
-        unfold(&without_leading_line_ends(self.bytes.clone()))
+        unfold(&self.bytes)
     }
 }
 

@@ -3,7 +3,7 @@
 use super::method::Method;
 use super::name::Name;
 use super::view::Message;
-use super::write::{UriText, put, put_end, put_field};
+use super::write::{UriText, put_end, put_field, put_name};
 use bytes::{BufMut, Bytes, BytesMut};
 use std::fmt::{self, Write};
 
@@ -18,10 +18,11 @@ pub struct Request<'b> {
 }
 
 impl<'b> Request<'b> {
-    /// Writes the request line. White space in `uri` is escaped; nothing else about it is checked.
+    /// Writes the request line. Octets that may not stand in a method become `-`, white space in `uri` is escaped; nothing else
+    /// about them is checked.
     pub fn new(method: Method<'_>, uri: impl fmt::Display) -> Self {
         let mut buf = BytesMut::with_capacity(1_024);
-        put(&mut buf, method);
+        put_name(&mut buf, method.as_str());
         buf.put_u8(b' ');
         let _ = write!(UriText(&mut buf), "{uri}");
         buf.put_slice(b" SIP/2.0\r\n");

@@ -12,18 +12,14 @@ pub const MAGIC_COOKIE: &str = "z9hG4bK";
 /// One value of a Via header field.
 #[derive(Clone, Copy, Debug)]
 pub struct Via<'a> {
-    version: &'a str,
     transport: &'a str,
+    sent_by: &'a str,
     host: Host<'a>,
     port: Option<u16>,
     params: Params<'a>,
 }
 
 impl<'a> Via<'a> {
-    /// What stands in for a Via that cannot be read; never seen behind a message that was accepted.
-    pub(crate) const NONE: Via<'static> =
-        Via { version: "2.0", transport: "", host: Host::Name(""), port: None, params: Params::NONE };
-
     /// Reads one complete value.
     ///
     /// # Errors
@@ -36,9 +32,32 @@ impl<'a> Via<'a> {
     }
 
     /// Reads one element of a list, up to the comma or the end.
-    pub(crate) fn read(cursor: &mut Cursor<'a>) -> Result<Self, SyntaxError> {
+    fn read(cursor: &mut Cursor<'a>) -> Result<Self, SyntaxError> {
         let via = Self::read_sent_by(cursor)?;
         Ok(Self { params: Params::of_header(cursor)?, ..via })
+    }
+
+    /// Reads the first element of a list, and its branch on the way, which may not stand twice.
+    pub(crate) fn parse_first(text: &'a str) -> Result<(Self, Option<&'a str>), SyntaxError> {
+        let mut cursor = Cursor::new(text);
+        let via = Self::read_sent_by(&mut cursor)?;
+        let (params, branch) = Params::of_header_noting(&mut cursor, "branch")?;
+        if !cursor.eat_ws(b',') {
+            cursor.end()?;
+        }
+        Ok((Self { params, ..via }, branch))
+    }
+
+    /// From parts that were read before.
+    pub(crate) fn from_parts(
+        transport: &'a str,
+        sent_by: &'a str,
+        port: Option<u16>,
+        params: &'a str,
+    ) -> Self {
+        // Checked when the value was read.
+        let host = Host::parse(sent_by).unwrap_or(Host::Name(""));
+        Self { transport, sent_by, host, port, params: Params::checked(params) }
     }
 
     /// Reads `SIP/2.0/UDP host:port` and leaves the cursor before the parameters.
@@ -52,7 +71,7 @@ impl<'a> Via<'a> {
         if !cursor.eat_ws(b'/') {
             return fail(cursor.pos(), "`/` and the version");
         }
-        let version = cursor.token("the version")?;
+        cursor.token("the version")?;
         if !cursor.eat_ws(b'/') {
             return fail(cursor.pos(), "`/` and the transport");
         }
@@ -62,7 +81,9 @@ impl<'a> Via<'a> {
         if cursor.pos() == at {
             return fail(at, "white space between transport and sent-by");
         }
+        let at = cursor.pos();
         let host = Host::read(cursor)?;
+        let sent_by = cursor.since(at);
         let mut ahead = *cursor;
         ahead.skip_ws();
         let port = if ahead.peek() == Some(b':') {
@@ -81,12 +102,7 @@ impl<'a> Via<'a> {
         } else {
             read_port(cursor)?
         };
-        Ok(Self { version, transport, host, port, params: Params::NONE })
-    }
-
-    /// The SIP version: `2.0`.
-    pub const fn version(&self) -> &'a str {
-        self.version
+        Ok(Self { transport, sent_by, host, port, params: Params::NONE })
     }
 
     /// The transport as it came: `UDP`, `TCP`, `TLS`, `WSS`, ...
@@ -97,6 +113,11 @@ impl<'a> Via<'a> {
     /// The host of sent-by.
     pub const fn host(&self) -> Host<'a> {
         self.host
+    }
+
+    /// The host of sent-by as it came.
+    pub const fn host_str(&self) -> &'a str {
+        self.sent_by
     }
 
     /// The port of sent-by, if it is written.

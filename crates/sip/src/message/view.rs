@@ -2,7 +2,7 @@
 
 use super::addr::{Contact, NameAddr};
 use super::error::Limits;
-use super::index::{self, Field, Index, Span, StartLine};
+use super::index::{self, Field, Index, Party, Span, StartLine};
 use super::lex::{self, Cursor, Elements, SyntaxError};
 use super::method::Method;
 use super::name::{Name, Shape, UNKNOWN};
@@ -28,8 +28,9 @@ impl Message {
     /// # Errors
     /// Says what is wrong, and holds what is needed to answer it where an answer is due.
     pub fn parse(bytes: Bytes, limits: &Limits) -> Result<Self, Rejected> {
-        match index::index(bytes.clone(), limits) {
-            Ok((bytes, index)) => Ok(Self { bytes, index }),
+        let mut bytes = bytes;
+        match index::index(&mut bytes, limits) {
+            Ok(index) => Ok(Self { bytes, index }),
             Err(why) => Err(Rejected::new(why, bytes)),
         }
     }
@@ -95,7 +96,13 @@ impl Message {
 
     /// The topmost Via.
     pub fn via(&self) -> Via<'_> {
-        Via::read(&mut Cursor::new(self.text(self.index.via))).unwrap_or(Via::NONE)
+        let via = &self.index.via;
+        Via::from_parts(self.text(via.transport), self.text(via.host), via.port, self.text(via.params))
+    }
+
+    /// The branch of the topmost Via, without looking at the rest of it.
+    pub fn branch(&self) -> Option<&str> {
+        self.index.via.branch.map(|branch| self.text(branch))
     }
 
     /// All Vias from the top, over several lines and comma-separated ones.
@@ -105,22 +112,22 @@ impl Message {
 
     /// From.
     pub fn from(&self) -> NameAddr<'_> {
-        NameAddr::parse(self.text(self.index.from)).unwrap_or(NameAddr::NONE)
+        self.party(&self.index.from)
     }
 
     /// To.
     pub fn to(&self) -> NameAddr<'_> {
-        NameAddr::parse(self.text(self.index.to)).unwrap_or(NameAddr::NONE)
+        self.party(&self.index.to)
     }
 
     /// The tag in From. Missing in requests of RFC 2543 elements.
     pub fn from_tag(&self) -> Option<&str> {
-        self.from().tag()
+        self.index.from.tag.map(|tag| self.text(tag))
     }
 
     /// The tag in To. Missing outside dialogs.
     pub fn to_tag(&self) -> Option<&str> {
-        self.to().tag()
+        self.index.to.tag.map(|tag| self.text(tag))
     }
 
     /// Call-ID; compares with case.
@@ -229,6 +236,11 @@ impl Message {
         // The name may be short-lived; that of the first field found lives as long as the message.
         let text = rest.first().map_or("", |field| self.text(field.name));
         rest.iter().filter(move |field| same(field, text))
+    }
+
+    fn party(&self, party: &Party) -> NameAddr<'_> {
+        let display = party.display.map(|name| self.text(name));
+        NameAddr::from_parts(display, self.text(party.uri), self.text(party.params))
     }
 
     /// A header field line as it came, with its line end.

@@ -119,6 +119,11 @@ impl UserAgent {
         Tag::parse(tag).map(|tag| tag.shard)
     }
 
+    /// The session that a tag of ours names, whether it still lives or not.
+    pub fn leg_of_tag(tag: &str) -> Option<LegId> {
+        Tag::parse(tag).map(|tag| tag.leg)
+    }
+
     /// Takes a message from the network.
     pub fn receive(&mut self, now: Time, layer: &mut Layer, flow: Flow, message: &Message) -> Indication {
         let received = layer.receive(now, flow, message);
