@@ -213,6 +213,7 @@ fn a_live_stream_is_heard_and_spoken_through_its_rings() {
     assert!(report.is_continuous(), "{report:?}");
     driver.media.command(Command::Send { stream: StreamId(2), source: Source::Live(live.id()) });
     driver.stop(2);
+    assert!(!driver.seen.iter().any(|e| matches!(e, Event::FileFailed { .. })), "{:?}", driver.seen);
     driver.stop(1);
     assert!(!live.is_attached());
     driver.media.shutdown(DEADLINE).unwrap();
