@@ -1,7 +1,9 @@
 //! Streams over real sockets of the loopback interface, heard as audio.
+// Real sockets, real time.
+#![allow(clippy::disallowed_methods)]
 
 use hookswitch_machine::Entropy;
-use hookswitch_media::audio::{Recording, Tone, measure_tone, read_wav_channel};
+use hookswitch_media::audio::{Recording, Tone, level_dbm0, measure_tone, read_wav_channel};
 use hookswitch_media::codec::Codec;
 use hookswitch_media::control::{
     Command, Direction, Event, Port, Source, Statistics, StreamId, StreamParameters,
@@ -31,6 +33,7 @@ impl Driver {
         let mut config = MediaConfig::default();
         config.ports = ports;
         config.stock = 8;
+        config.threads = 2;
         config.rest = Duration::from_millis(100);
         let (sender, events) = mpsc::channel();
         let sink = Mutex::new(sender);
@@ -210,9 +213,63 @@ fn a_live_stream_is_heard_and_spoken_through_its_rings() {
     assert!(report.is_continuous(), "{report:?}");
     driver.media.command(Command::Send { stream: StreamId(2), source: Source::Live(live.id()) });
     driver.stop(2);
+    assert!(!driver.seen.iter().any(|e| matches!(e, Event::FileFailed { .. })), "{:?}", driver.seen);
     driver.stop(1);
     assert!(!live.is_attached());
     driver.media.shutdown(DEADLINE).unwrap();
+}
+
+#[test]
+fn music_is_played_at_the_rate_of_the_codec() {
+    let _alone = ALONE.lock();
+    let mut driver = Driver::start(21_400..=21_499);
+    let mut live = driver.media.live().open(16_000).unwrap();
+    let (wake, woken) = mpsc::channel();
+    let wake = Mutex::new(wake);
+    live.on_frame(move || {
+        let _over = wake.lock().unwrap().send(());
+    });
+    let music = driver.start_stream(1, Source::Music);
+    let ours = driver.start_stream(2, Source::Live(live.id()));
+    for (stream, remote) in [(1, ours), (2, music)] {
+        let codec = Codec::L16 { rate: 16_000 };
+        let parameters =
+            StreamParameters { codec, send_payload_type: 96, receive_payload_type: 96, ..parameters(remote) };
+        driver.media.command(Command::Configure { stream: StreamId(stream), parameters });
+    }
+    let (mut loud, mut frame) = (0, [0; 320]);
+    let deadline = Instant::now() + DEADLINE;
+    while loud < 50 {
+        assert!(Instant::now() < deadline, "{loud} frames of music");
+        woken.recv_timeout(DEADLINE).unwrap();
+        while live.readable() >= frame.len() {
+            live.read_frame(&mut frame);
+            loud += u32::from(level_dbm0(&frame) > -45.0);
+        }
+    }
+    driver.media.shutdown(DEADLINE).unwrap();
+}
+
+#[test]
+fn the_null_device_opens_nothing_and_answers_everything() {
+    let _alone = ALONE.lock();
+    let before = descriptors();
+    let mut config = MediaConfig::default();
+    config.null = true;
+    let (sender, events) = mpsc::channel();
+    let sink = Mutex::new(sender);
+    let media = Media::start(config, Clock::start(), Entropy::from_number(1), move |event| {
+        let _over = sink.lock().unwrap().send(event);
+    })
+    .unwrap();
+    let Ok(Event::Stocked { ports }) = events.recv_timeout(DEADLINE) else { panic!("no ports") };
+    let stream = StreamId(1);
+    media.command(Command::Start { stream, port: ports[0].id, source: Source::Echo });
+    media.command(Command::Configure { stream, parameters: parameters(ports[1].rtp) });
+    media.command(Command::Stop { stream });
+    assert_eq!(descriptors(), before);
+    assert!(events.try_iter().any(|e| matches!(e, Event::Stopped { .. })));
+    media.shutdown(DEADLINE).unwrap();
 }
 
 #[test]

@@ -565,3 +565,22 @@ fn any_bytes_from_anywhere_are_survived() {
     }
     assert!(tape.channels().0.len() > 8_000);
 }
+
+#[test]
+fn digits_come_back_from_an_echo() {
+    let mut pair = Pair::new([Feed::Silence, Feed::Echo], Network { delay_ms: 5, ..Network::default() });
+    pair.configure();
+    pair.run(500);
+    let (now, out) = (pair.now, &mut pair.out[0]);
+    pair.streams[0].send_digits(now, "12", Duration::from_millis(100), Duration::from_millis(60), 1, out);
+    pair.run(1_000);
+    assert_eq!(pair.digits(1), "12");
+    assert_eq!(pair.digits(0), "12");
+    assert_eq!(pair.streams[0].statistics().packets_lost, 0);
+}
+
+#[test]
+fn a_stream_is_small() {
+    let (stream, session) = (size_of::<Stream>(), size_of::<super::session::Session>());
+    assert!(stream + session <= 1_536, "{stream} and {session} bytes");
+}

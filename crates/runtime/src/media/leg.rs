@@ -100,6 +100,8 @@ impl Leg {
         self.source = source;
         self.loaded_rate = None;
         self.load_number += 1;
+        // Lets go of live audio first: the new source may be the same.
+        self.stream.feed(now, Feed::Silence);
         let feed = match &self.source {
             Source::Silence => Feed::Silence,
             Source::Echo => Feed::Echo,

@@ -7,6 +7,11 @@
 //! (`reader.rs`, `writer.rs`). Applications meet a live stream at a pair of rings ([`LivePcm`]). The null device
 //! (`null.rs`) answers every command and does nothing, so that signalling can be measured alone.
 
+#[cfg(target_os = "linux")]
+mod batch;
+#[cfg(not(target_os = "linux"))]
+#[path = "batch_portable.rs"]
+mod batch;
 mod config;
 mod leg;
 mod live;

@@ -53,8 +53,12 @@ pub(super) fn run(requests: &Receiver<Load>) {
 }
 
 fn load(files: &mut HashMap<(PathBuf, u32), Read>, path: &Path, rate: u32) -> Loaded {
+    // Asked before opening: a pipe without a writer would hold the thread for good.
+    let about = std::fs::metadata(path).map_err(|error| error.to_string())?;
+    if !about.is_file() {
+        return Err("it is no regular file".into());
+    }
     let file = File::open(path).map_err(|error| error.to_string())?;
-    let about = file.metadata().map_err(|error| error.to_string())?;
     let (modified, length) = (about.modified().ok(), about.len());
     let key = (path.to_owned(), rate);
     if let Some(read) = files.get(&key)

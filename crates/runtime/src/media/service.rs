@@ -251,7 +251,9 @@ impl Real {
 
     /// A stream stays on one thread.
     fn tell(&self, stream: StreamId, message: Message) {
-        let at = (stream.0 % self.workers.len().max(1) as u64) as usize;
+        // Stirred: whoever numbers streams may leave some bits the same in all of them.
+        let stirred = stream.0.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+        let at = (stirred % self.workers.len().max(1) as u64) as usize;
         if let Some(worker) = self.workers.get(at) {
             worker.tell(message);
         }

@@ -4,6 +4,7 @@
 //! stream whose time has come: a hundred calls cost two hundred wake-ups a second, not five thousand. Without streams the
 //! thread sleeps until it is told something.
 
+use super::batch::{BATCH, Batch};
 use super::leg::{Arrived, Deliver, Leg, Services, Wire};
 use super::stock::{Pair, Stock};
 use crate::Clock;
@@ -13,7 +14,6 @@ use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use std::collections::HashMap;
 use std::io;
-use std::net::UdpSocket;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,10 +23,8 @@ use std::time::Duration;
 
 /// Sockets that one question to the system can name.
 const READY: usize = 1_024;
-/// Datagrams that one socket may have taken in one turn: a flood on one port must not starve the others.
-const FLOOD: usize = 64;
-/// The longest datagram taken: a jumbo frame is no audio.
-const DATAGRAM: usize = 2_048;
+/// Batches that one socket may have taken in one turn: a flood on one port must not starve the others.
+const FLOOD: usize = 16;
 
 /// What a media thread is told.
 pub(super) enum Message {
@@ -68,6 +66,7 @@ pub(super) struct Worker {
     pub(super) asleep: Arc<AtomicBool>,
     pub(super) deliver: Deliver,
     pub(super) poll: Poll,
+    batch: Batch,
     slots: Vec<Option<Slot>>,
     free: Vec<usize>,
     index: HashMap<StreamId, usize>,
@@ -92,6 +91,7 @@ impl Worker {
             asleep,
             deliver,
             poll: Poll::new()?,
+            batch: Batch::new(),
             slots: Vec::new(),
             free: Vec::new(),
             index: HashMap::new(),
@@ -248,7 +248,9 @@ impl Worker {
                 count += 1;
                 let Token(token) = event.token();
                 if let Some(Some(slot)) = self.slots.get_mut(token / 2) {
-                    take(slot, now, token % 2 == 1, &self.services);
+                    take(slot, now, token % 2 == 1, &mut self.batch, &self.services);
+                    // A digit that began has a timeout of its own.
+                    slot.due = slot.due.min(slot.leg.stream.timeout().unwrap_or(Time::FAR));
                 }
             }
             if count < READY {
@@ -269,21 +271,24 @@ impl Worker {
 }
 
 /// Takes what one socket has.
-fn take(slot: &mut Slot, now: Time, is_rtcp: bool, services: &Services) {
+fn take(slot: &mut Slot, now: Time, is_rtcp: bool, batch: &mut Batch, services: &Services) {
     let leg = &mut slot.leg;
-    let mut datagram = [0; DATAGRAM];
-    let socket: &UdpSocket = if is_rtcp { &leg.pair.rtcp } else { &leg.pair.rtp };
+    let socket = if is_rtcp { &leg.pair.rtcp } else { &leg.pair.rtp };
     for _ in 0..FLOOD {
-        let (length, from) = match socket.recv_from(&mut datagram) {
-            Ok(got) => got,
+        let count = match batch.receive(socket) {
+            Ok(count) => count,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(_) => return,
         };
-        let bytes = datagram.get(..length).unwrap_or_default();
-        if is_rtcp {
-            leg.stream.receive_rtcp(now, from, bytes);
-        } else {
-            leg.stream.receive(now, from, bytes, &mut Wire { pair: &leg.pair, sink: &services.sink });
+        for (from, bytes) in (0..count).filter_map(|i| batch.get(i)) {
+            if is_rtcp {
+                leg.stream.receive_rtcp(now, from, bytes);
+            } else {
+                leg.stream.receive(now, from, bytes, &mut Wire { pair: &leg.pair, sink: &services.sink });
+            }
+        }
+        if count < BATCH {
+            return;
         }
     }
 }
