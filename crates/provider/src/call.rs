@@ -20,6 +20,8 @@ pub(crate) struct Call {
     pub(crate) media_types: MediaTypes,
     /// The INVITE session, while there is one.
     pub(crate) leg: Option<LegId>,
+    /// The session the call had, so that its last messages still find the timeline.
+    pub(crate) last_leg: Option<LegId>,
     pub(crate) media: MediaSession,
     /// Ours from the first offer or answer until the stream stops.
     pub(crate) port: Option<Port>,

@@ -334,6 +334,8 @@ impl Core {
         }
         if let Some(leg) = call.leg {
             self.ua.abandon(now, &mut self.layer, leg);
+        }
+        if let Some(leg) = call.last_leg {
             self.by_leg.remove(&leg);
         }
         if let Some(line) = self.line_mut(call.line) {

@@ -67,6 +67,7 @@ impl Core {
             state: CallState::Unknown,
             media_types,
             leg: Some(leg),
+            last_leg: Some(leg),
             media,
             port: None,
             stream: Stream::Unstarted,
@@ -291,8 +292,7 @@ impl Core {
 
     /// The session of a call is gone at the user agent. Late messages still find the call's timeline.
     pub(crate) fn leg_gone(&mut self, id: CallId, leg: LegId) {
-        self.by_leg.remove(&leg);
-        let Some(call) = self.calls.get_mut(id) else { return };
+        let Some(call) = self.calls.get_mut(id).filter(|call| call.leg == Some(leg)) else { return };
         call.leg = None;
         if let Some(timer) = call.timer.take_if(|_| call.transfer.is_none()) {
             self.timers.cancel(timer);

@@ -64,6 +64,7 @@ impl Core {
             state: CallState::Dialing,
             media_types: MediaTypes::VOICE,
             leg: None,
+            last_leg: None,
             media,
             port: Some(port),
             stream: Stream::Unstarted,
@@ -147,6 +148,7 @@ impl Core {
         self.by_leg.insert(leg, id);
         if let Some(call) = self.calls.get_mut(id) {
             call.leg = Some(leg);
+            call.last_leg = Some(leg);
         }
         self.start_stream(id);
         Ok(())
