@@ -328,6 +328,7 @@ impl Core {
     /// Takes a call out of everything. Nothing is told.
     pub(crate) fn forget(&mut self, now: Time, id: CallId) -> Option<Box<Call>> {
         self.stop_stream(id);
+        self.abandon_referral(now, id);
         let call = self.calls.remove(id)?;
         if let Some(timer) = call.timer {
             self.timers.cancel(timer);
@@ -352,6 +353,9 @@ impl Core {
         message: Option<&Message>,
         flow: Flow,
     ) {
+        if self.of_referral(now, indication.clone(), message) {
+            return;
+        }
         match (indication, message) {
             (Indication::None, _) => {}
             (Indication::Incoming(leg), Some(message)) => self.incoming(now, leg, flow, message),

@@ -75,6 +75,7 @@ impl Core {
             waiting: Vec::new(),
             timer: None,
             transfer: None,
+            referral: None,
             redirections: 0,
             ending: None,
             alerted: false,
@@ -126,11 +127,10 @@ impl Core {
         let Some(call) = self.calls.get(id) else { return };
         let (Some(leg), false) = (call.leg, call.alerted) else { return };
         let contact = self.contact_of(call.line);
-        if self.ua.ring(now, &mut self.layer, leg, 180, &contact, None).is_ok() {
-            if let Some(call) = self.calls.get_mut(id) {
+        if self.ua.ring(now, &mut self.layer, leg, 180, &contact, None).is_ok()
+            && let Some(call) = self.calls.get_mut(id) {
                 call.alerted = true;
             }
-        }
     }
 
     /// The line and address that an INVITE is for, if its sender may call there: by our Contact's token, the Request-URI,
@@ -156,11 +156,9 @@ impl Core {
         }
         if let Some(user) =
             called.and_then(|address| address.uri().user_unescaped().map(std::borrow::Cow::into_owned))
-        {
-            if let Some(found) = lines().find_map(|(id, line)| Some((id, line.address_of(&user)?))) {
+            && let Some(found) = lines().find_map(|(id, line)| Some((id, line.address_of(&user)?))) {
                 return Some(found);
             }
-        }
         let mut all = lines();
         match (all.next(), all.next()) {
             (Some((id, _)), None) => Some((id, AddressId(0))),
@@ -274,6 +272,7 @@ impl Core {
     /// The session of a call is over, by somebody else's doing.
     pub(crate) fn over(&mut self, now: Time, id: CallId, leg: LegId, end: hookswitch_spi::Disconnect) {
         self.leg_gone(id, leg);
+        self.abandon_referral(now, id);
         self.stop_stream(id);
         self.transfer_dialog_ended(now, id);
         // A drop that waits has what it wanted.

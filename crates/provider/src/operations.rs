@@ -228,6 +228,7 @@ impl Core {
             return Ok(());
         }
         self.stop_stream(id);
+        self.abandon_referral(now, id);
         self.wait(id, request, Wait::End);
         if self.ua.hang_up(now, &mut self.layer, leg, None).is_err() {
             self.finish_waiting(id);

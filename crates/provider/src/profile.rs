@@ -27,6 +27,8 @@ pub struct Profile {
     pub redirect: bool,
     /// Transfer by REFER is understood by the switch.
     pub refer: bool,
+    /// What becomes of a REFER that would send our side of a call elsewhere.
+    pub accept_referrals: AcceptReferrals,
     /// Follow a 3xx of the switch instead of reporting *forwarded*.
     pub follow_redirects: bool,
     /// The direction offered to hold: `sendonly` (music may be sent) or `inactive`.
@@ -52,6 +54,7 @@ impl Default for Profile {
             dnd_status: 480,
             redirect: true,
             refer: true,
+            accept_referrals: AcceptReferrals::OwnDomain,
             follow_redirects: true,
             hold: HoldDirection::SendOnly,
             codecs: vec!["PCMU".into(), "PCMA".into()],
@@ -142,6 +145,18 @@ pub enum Alerting {
     AtOnce,
     /// 180 when an application accepts.
     OnAccept,
+}
+
+/// Whether the other side of a call may transfer us (REFER).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AcceptReferrals {
+    /// To targets of the line's own domain.
+    OwnDomain,
+    /// To any target.
+    Any,
+    /// Never (603).
+    Never,
 }
 
 /// How a held party is told.

@@ -212,11 +212,10 @@ impl Core {
             }
             Route::Known { .. } | Route::Resolving(_) | Route::Unknown { .. } => None,
         });
-        if let (Some((next, path)), Some(line)) = (next, self.line_mut(id)) {
-            if let Some(Route::Known { used, flow, .. }) = line.open.as_mut().map(|open| &mut open.route) {
+        if let (Some((next, path)), Some(line)) = (next, self.line_mut(id))
+            && let Some(Route::Known { used, flow, .. }) = line.open.as_mut().map(|open| &mut open.route) {
                 (*used, *flow) = (next, path);
             }
-        }
     }
 
     fn send_register(&mut self, now: Time, id: LineId, register: &Register) {
