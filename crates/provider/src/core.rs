@@ -25,6 +25,8 @@ pub type Action = Output<Infallible, Command>;
 pub(crate) enum Timer {
     /// A line's registration is due.
     Registration(LineId),
+    /// A keep-alive to a line's switch is due.
+    KeepAlive(LineId),
     /// An offered call was not answered in time: its forwarding rule applies.
     NotAnswered(CallId),
     /// A call of ours was not answered in time.
@@ -180,6 +182,7 @@ impl Core {
         while let Some(timer) = self.timers.pop(now) {
             match timer {
                 Timer::Registration(line) => self.registration_due(now, line),
+                Timer::KeepAlive(line) => self.keep_alive(now, line),
                 Timer::NotAnswered(call) => self.not_answered(now, call),
                 Timer::GiveUp(call) => self.give_up(now, call),
                 Timer::Transfer(call) => self.transfer_due(now, call),

@@ -128,9 +128,10 @@ impl Core {
         let (Some(leg), false) = (call.leg, call.alerted) else { return };
         let contact = self.contact_of(call.line);
         if self.ua.ring(now, &mut self.layer, leg, 180, &contact, None).is_ok()
-            && let Some(call) = self.calls.get_mut(id) {
-                call.alerted = true;
-            }
+            && let Some(call) = self.calls.get_mut(id)
+        {
+            call.alerted = true;
+        }
     }
 
     /// The line and address that an INVITE is for, if its sender may call there: by our Contact's token, the Request-URI,
@@ -156,9 +157,10 @@ impl Core {
         }
         if let Some(user) =
             called.and_then(|address| address.uri().user_unescaped().map(std::borrow::Cow::into_owned))
-            && let Some(found) = lines().find_map(|(id, line)| Some((id, line.address_of(&user)?))) {
-                return Some(found);
-            }
+            && let Some(found) = lines().find_map(|(id, line)| Some((id, line.address_of(&user)?)))
+        {
+            return Some(found);
+        }
         let mut all = lines();
         match (all.next(), all.next()) {
             (Some((id, _)), None) => Some((id, AddressId(0))),

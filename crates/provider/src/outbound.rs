@@ -176,10 +176,11 @@ impl Core {
             let capabilities = self.line_media(id);
             let early = self.calls.get(id).map(|call| call.media.clone());
             if let (Some(capabilities), Some(mut early)) = (capabilities, early)
-                && let Ok(parameters) = early.receive_answer(&capabilities, message.body()) {
-                    self.note_media(now, id, "early media");
-                    self.configure(id, parameters);
-                }
+                && let Ok(parameters) = early.receive_answer(&capabilities, message.body())
+            {
+                self.note_media(now, id, "early media");
+                self.configure(id, parameters);
+            }
         }
         let state = self.calls.get(id).map(|call| call.state.kind());
         if ringing && state == Some(StateKind::Proceeding) {
