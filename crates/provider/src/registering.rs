@@ -145,10 +145,9 @@ impl Core {
         }
         self.actions.push_back(Output::Transmit { flow, bytes: Bytes::from_static(b"\r\n\r\n") });
         let timer = self.timers.set(now + Duration::from_secs(pause.into()), Timer::KeepAlive(id));
-        if let Some(open) = self.line_mut(id).and_then(|line| line.open.as_mut()) {
-            if let Some(old) = open.keep_alive.replace(timer) {
-                self.timers.cancel(old);
-            }
+        let open = self.line_mut(id).and_then(|line| line.open.as_mut());
+        if let Some(old) = open.and_then(|open| open.keep_alive.replace(timer)) {
+            self.timers.cancel(old);
         }
     }
 
