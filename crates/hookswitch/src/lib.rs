@@ -48,7 +48,7 @@ pub use hookswitch_spi::{
     AddressId, CallId, CallInfo, CallState, CallStatistics, Capabilities, ConnectedMode, DigitOptions,
     Disconnect, DisconnectMode, EndedBy, Feature, ForwardCondition, ForwardRule, ForwardTarget,
     ForwardingRules, InfoParts, LineDescription, LineId, LineState, MediaType, MediaTypes, Party,
-    Presentation, Reason, RejectReason, StateKind, TransferOutcome,
+    Presentation, Reason, RejectReason, StateKind, TimelineEntry, TimelineFact, TransferOutcome,
 };
 pub use hookswitch_telephony::{HandOffTarget, Interest, Privilege, RequestError};
 pub use service::{Figures, Service};

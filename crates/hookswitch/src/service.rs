@@ -17,7 +17,7 @@ use hookswitch_telephony::{Request as TelephonyRequest, SessionId};
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -129,17 +129,31 @@ impl Sink<Engine> for EngineSink {
 pub(crate) struct MediaReports<M: hookswitch_machine::Machine<MediaEvent = MediaEvent>> {
     shard: OnceLock<DriverHandle<M>>,
     waiting: Mutex<VecDeque<MediaEvent>>,
+    reported: Condvar,
 }
 
 impl<M: hookswitch_machine::Machine<MediaEvent = MediaEvent>> MediaReports<M> {
     pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self { shard: OnceLock::new(), waiting: Mutex::new(VecDeque::new()) })
+        Arc::new(Self {
+            shard: OnceLock::new(),
+            waiting: Mutex::new(VecDeque::new()),
+            reported: Condvar::new(),
+        })
     }
 
     pub(crate) fn report(&self, event: MediaEvent) {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.push_back(event);
+        self.reported.notify_all();
         self.pass_on(&mut waiting);
+    }
+
+    /// Waits until the media threads have said anything: their first word is the stock of ports, without which no call can be
+    /// taken. Bounded; without a word the first calls are refused with 503.
+    pub(crate) fn wait_for_stock(&self) {
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let unheard = |waiting: &mut VecDeque<MediaEvent>| waiting.is_empty();
+        drop(self.reported.wait_timeout_while(waiting, Duration::from_secs(2), unheard));
     }
 
     pub(crate) fn connect(&self, shard: DriverHandle<M>) {
@@ -230,6 +244,7 @@ impl Service {
             .iter()
             .zip(outlets)
             .map(|(handle, (media, reports))| {
+                reports.wait_for_stock();
                 reports.connect(handle.clone());
                 Shard { handle: handle.clone(), media }
             })

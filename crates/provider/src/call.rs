@@ -52,6 +52,8 @@ pub(crate) enum Stream {
     Unstarted,
     /// It does.
     Running,
+    /// It was told to stop; its last figures are still to come.
+    Stopping,
     /// Not any more.
     Stopped,
 }

@@ -255,10 +255,10 @@ impl Core {
             .and_then(|call| call.take_waiting(|wait| matches!(wait, Wait::OfferAnswer(_))));
         match (result, waiting.map(|w| (w.request, w.what))) {
             (Ok(()), Some((request, Wait::OfferAnswer(hold)))) => {
-                self.complete(request, Ok(Outcome::Done));
                 let state =
                     if hold { CallState::OnHold } else { CallState::Connected(self.connected_mode(id)) };
                 self.enter(id, state);
+                self.complete(request, Ok(Outcome::Done));
             }
             (Err(why), waiting) => {
                 if let Some(call) = self.calls.get_mut(id) {

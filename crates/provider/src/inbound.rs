@@ -277,18 +277,18 @@ impl Core {
         self.abandon_referral(now, id);
         self.stop_stream(id);
         self.transfer_dialog_ended(now, id);
-        // A drop that waits has what it wanted.
-        let dropped = self.complete_waiting(
-            id,
-            |wait| wait == crate::call::Wait::End,
-            Ok(hookswitch_spi::Outcome::Done),
-        );
-        self.fail_waiting_but_transfer(id);
-        if dropped {
+        // A drop that waits has what it wanted; whoever asked finds the call idle.
+        if self.is_dropping(id) {
             self.enter(id, CallState::Idle);
+            self.complete_waiting(
+                id,
+                |wait| wait == crate::call::Wait::End,
+                Ok(hookswitch_spi::Outcome::Done),
+            );
         } else {
             self.enter(id, CallState::Disconnected(end));
         }
+        self.fail_waiting_but_transfer(id);
     }
 
     /// The session of a call is gone at the user agent. Late messages still find the call's timeline.
