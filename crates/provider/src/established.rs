@@ -120,7 +120,7 @@ impl Core {
         match self.answer_theirs(id, message.body()) {
             Ok(sdp) => {
                 if self.ua.answer_offer(now, &mut self.layer, leg, Some(&sdp)).is_ok() {
-                    self.settled(now, id);
+                    self.settled(id);
                 }
             }
             Err(error) => {
@@ -169,7 +169,7 @@ impl Core {
     }
 
     /// An exchange is complete: who holds whom may have changed.
-    fn settled(&mut self, now: Time, id: CallId) {
+    fn settled(&mut self, id: CallId) {
         let Some(call) = self.calls.get(id) else { return };
         if call.state.kind() == StateKind::Connected {
             self.enter(id, CallState::Connected(self.connected_mode(id)));
@@ -188,7 +188,7 @@ impl Core {
             }
             self.note_media(now, id, "the answer in the ACK cannot be used");
         }
-        self.settled(now, id);
+        self.settled(id);
         self.next_turn(now, id);
     }
 
@@ -300,11 +300,13 @@ impl Core {
         flow: Flow,
         message: &Message,
     ) {
+        if let (Some(id), Method::Refer) = (self.call_by_leg(leg), message.method()) {
+            self.referred(now, id, server, flow, message);
+            return;
+        }
         let (status, fields) = match (self.call_by_leg(leg), message.method()) {
             (None, _) => (481, String::new()),
             (Some(id), Method::Notify) => (self.notified(now, id, message), String::new()),
-            // Who may send our calls elsewhere is the owner's decision; nobody has said yes.
-            (Some(_), Method::Refer) => (603, String::new()),
             (Some(id), Method::Info) => self.info(id, message),
             (Some(_), _) => (405, format!("Allow: {}\r\n", self.ua.allow())),
         };

@@ -187,12 +187,12 @@ impl Core {
             call.facts.redirection = Party::known(target, "");
         }
         self.events.push_back(ProviderEvent::CallInfo { call: id, changed: InfoParts::REDIRECTION });
-        self.finish(now, request, id);
+        self.finish(request, id);
         Ok(())
     }
 
     /// A call is over by an application's wish, with nothing left to wait for.
-    fn finish(&mut self, now: Time, request: RequestId, id: CallId) {
+    fn finish(&mut self, request: RequestId, id: CallId) {
         if let Some(leg) = self.calls.get(id).and_then(|call| call.leg) {
             self.leg_gone(id, leg);
         }
@@ -212,7 +212,7 @@ impl Core {
         let call = self.calls.get(id).ok_or(OperationError::NoSuchCall(id))?;
         let state = call.state.kind();
         let Some(leg) = call.leg else {
-            self.finish(now, request, id);
+            self.finish(request, id);
             return Ok(());
         };
         if matches!(state, StateKind::Offering | StateKind::Accepted) {
@@ -224,19 +224,20 @@ impl Core {
                 RejectReason::Decline => 603,
             };
             let _ = self.ua.reject(now, &mut self.layer, leg, status, format_args!(""));
-            self.finish(now, request, id);
+            self.finish(request, id);
             return Ok(());
         }
         self.stop_stream(id);
+        self.abandon_referral(now, id);
         self.wait(id, request, Wait::End);
         if self.ua.hang_up(now, &mut self.layer, leg, None).is_err() {
-            self.finish_waiting(now, id);
+            self.finish_waiting(id);
         }
         Ok(())
     }
 
     /// The session was gone before it could be ended.
-    fn finish_waiting(&mut self, now: Time, id: CallId) {
+    fn finish_waiting(&mut self, id: CallId) {
         while self.complete_waiting(id, |wait| wait == Wait::End, Ok(Outcome::Done)) {}
         self.fail_waiting(id, &OperationError::CallEnded);
         self.enter(id, CallState::Idle);

@@ -1,11 +1,12 @@
 //! From the file's tables to checked values.
 
 use super::error::{ConfigError, Origin};
-use super::{Config, Listen, MediaSettings, SipConfig, Unowned, file};
+use super::{Config, Listen, MediaSettings, SipConfig, file};
 use hookswitch_machine::Transport;
 use hookswitch_provider::{Account, AddressRange, Profile, Server};
 use hookswitch_sip::auth::Secret;
 use hookswitch_spi::{ForwardRule, ForwardTarget, ForwardingRules, MediaTypes, RejectReason};
+use hookswitch_telephony::Unowned;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;

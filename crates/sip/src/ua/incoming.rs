@@ -119,6 +119,7 @@ impl UserAgent {
     }
 
     /// Answers a request at once with a final response. `fields` are complete header field lines.
+    #[allow(clippy::too_many_arguments)]
     pub fn respond(
         &mut self,
         now: Time,

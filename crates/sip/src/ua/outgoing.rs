@@ -110,7 +110,7 @@ impl UserAgent {
         let State::Redirected { invite } = std::mem::replace(&mut leg.state, State::Confirmed) else {
             return Err(LegError::State);
         };
-        match self.to_contact(now, layer, &invite, uri, flow) {
+        match self.resend_to(now, layer, &invite, uri, flow) {
             Some(client) => {
                 if let Some(leg) = self.legs.get_mut(id) {
                     leg.state = State::Inviting { client, wish: Wish::Answer };

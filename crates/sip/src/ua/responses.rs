@@ -57,11 +57,11 @@ impl UserAgent {
         {
             return Indication::None;
         }
-        if let (Purpose::Invite(id), 300..=399, false) = (purpose, status, cancelled) {
-            if let Some(leg) = self.legs.get_mut(id) {
-                leg.state = State::Redirected { invite: Box::new(pending) };
-                return Indication::Redirected(id);
-            }
+        if let (Purpose::Invite(id), 300..=399, false) = (purpose, status, cancelled)
+            && let Some(leg) = self.legs.get_mut(id)
+        {
+            leg.state = State::Redirected { invite: Box::new(pending) };
+            return Indication::Redirected(id);
         }
         let failure = Self::failure(&pending, status);
         self.finished(now, layer, client, &pending.purpose, &pending.bytes, failure)

@@ -28,13 +28,14 @@ impl UserAgent {
         let mut branch = layer.next_branch();
         let mut bytes = write(transport, sent_by, branch);
         let (mut used, mut instead) = (flow, None);
-        if transport == Transport::Udp && bytes.len() > self.config.largest_datagram {
-            if let Some(stream) = self.stream_for(flow) {
-                let (transport, sent_by) = self.local(stream);
-                branch = layer.next_branch();
-                bytes = write(transport, sent_by, branch);
-                (used, instead) = (stream, Some(flow));
-            }
+        if transport == Transport::Udp
+            && bytes.len() > self.config.largest_datagram
+            && let Some(stream) = self.stream_for(flow)
+        {
+            let (transport, sent_by) = self.local(stream);
+            branch = layer.next_branch();
+            bytes = write(transport, sent_by, branch);
+            (used, instead) = (stream, Some(flow));
         }
         let pending =
             Pending { purpose, account, flow: used, instead, bytes, attempt: auth::Attempt::default() };
@@ -95,10 +96,10 @@ impl UserAgent {
             again = again.header(Name::new(place.credentials_header()), value);
         }
         let bytes = again.finish();
-        if let Some(leg) = pending.purpose.leg().and_then(|id| self.legs.get_mut(id)) {
-            if let Some(dialog) = &mut leg.dialog {
-                dialog.raise_cseq(cseq);
-            }
+        if let Some(leg) = pending.purpose.leg().and_then(|id| self.legs.get_mut(id))
+            && let Some(dialog) = &mut leg.dialog
+        {
+            dialog.raise_cseq(cseq);
         }
         self.again(now, layer, pending, pending.flow, branch, attempt, bytes)
     }
@@ -120,7 +121,7 @@ impl UserAgent {
     }
 
     /// Sends an INVITE again to where a 3xx points (RFC 3261 8.1.3.4).
-    pub(super) fn to_contact(
+    pub(super) fn resend_to(
         &mut self,
         now: Time,
         layer: &mut Layer,
@@ -173,10 +174,10 @@ impl UserAgent {
 
     /// The transaction is over; nothing more will come of it.
     pub(super) fn forget(&mut self, client: ClientId) {
-        if let Some(pending) = self.pending.remove(&client) {
-            if let Some(leg) = pending.purpose.leg().and_then(|id| self.legs.get_mut(id)) {
-                leg.ack = leg.ack.take().filter(|ack| ack.client != client);
-            }
+        if let Some(pending) = self.pending.remove(&client)
+            && let Some(leg) = pending.purpose.leg().and_then(|id| self.legs.get_mut(id))
+        {
+            leg.ack = leg.ack.take().filter(|ack| ack.client != client);
         }
     }
 
