@@ -219,23 +219,26 @@ impl UserAgent {
     pub(super) fn ack(&mut self, now: Time, layer: &mut Layer, message: &Message) -> Indication {
         let Some(id) = self.leg_of(message) else { return Indication::None };
         let Some(leg) = self.legs.get_mut(id) else { return Indication::None };
-        let expected = leg.dialog.as_ref().and_then(|dialog| dialog.remote_cseq());
-        if expected != Some(message.cseq().number) {
-            return Indication::None;
-        }
-        if let State::Accepted { ok, then } = &leg.state {
+        // Not the dialog's last number: another request may have overtaken the ACK.
+        let acknowledged = message.cseq().number;
+        if let State::Accepted { ok, then } = &leg.state
+            && ok.cseq == acknowledged
+        {
             self.timers.cancel(ok.timer);
             let then = *then;
             leg.state = State::Confirmed;
             return match then {
                 AfterAck::Talk => Indication::Confirmed(id),
-                AfterAck::HangUp => {
-                    self.send_bye(now, layer, id, None);
+                AfterAck::HangUp => self.send_bye(now, layer, id, None),
+                AfterAck::Farewell => {
+                    self.farewell(now, layer, id, None);
                     Indication::None
                 }
             };
         }
-        if let Exchange::TheirsAnswered { ok } = &leg.exchange {
+        if let Exchange::TheirsAnswered { ok } = &leg.exchange
+            && ok.cseq == acknowledged
+        {
             self.timers.cancel(ok.timer);
             leg.exchange = Exchange::Idle;
             return Indication::OfferConfirmed(id);
@@ -262,8 +265,9 @@ impl UserAgent {
                         self.farewell(now, layer, id, Some("SIP;cause=408;text=\"No ACK\""));
                         Indication::NotAcknowledged(id)
                     }
-                    AfterAck::HangUp => {
-                        self.send_bye(now, layer, id, None);
+                    AfterAck::HangUp => self.send_bye(now, layer, id, None),
+                    AfterAck::Farewell => {
+                        self.farewell(now, layer, id, None);
                         Indication::None
                     }
                 };
@@ -317,12 +321,18 @@ impl UserAgent {
             // The connection that the peer uses now.
             leg.flow = flow;
         }
+        let let_go = matches!(leg.state, State::Accepted { then: AfterAck::Farewell, .. });
         match message.method() {
             Method::Bye => self.bye(now, layer, server, id, flow, message),
             Method::Invite => self.offered(now, layer, server, id, flow, message, OfferKind::Invite),
             Method::Update => self.offered(now, layer, server, id, flow, message, OfferKind::Update),
             Method::Options => {
                 self.describe(now, layer, server, flow, message);
+                Indication::None
+            }
+            // The user knows nothing of it any more.
+            _ if let_go => {
+                self.respond(now, layer, server, flow, message, 481, format_args!(""));
                 Indication::None
             }
             Method::Refer | Method::Notify | Method::Info | Method::Message => {
@@ -349,6 +359,7 @@ impl UserAgent {
         self.respond(now, layer, server, flow, message, 200, format_args!(""));
         let Some(leg) = self.legs.get_mut(id) else { return Indication::None };
         let hanging_up = matches!(leg.state, State::HangingUp { .. });
+        let let_go = matches!(leg.state, State::Accepted { then: AfterAck::Farewell, .. });
         self.finish_invite(now, layer, id, 487, format_args!(""));
         self.refuse_open_offer(now, layer, id, 487, "");
         if hanging_up {
@@ -356,8 +367,8 @@ impl UserAgent {
             return Indication::None;
         }
         match self.remove(id) {
-            Some(_) => Indication::Ended(id),
-            None => Indication::None,
+            Some(_) if !let_go => Indication::Ended(id),
+            Some(_) | None => Indication::None,
         }
     }
 
@@ -378,7 +389,7 @@ impl UserAgent {
             (State::Confirmed, Exchange::Idle) => None,
             (State::Confirmed, Exchange::Ours { .. }) => Some((491, "")),
             (State::Confirmed, Exchange::OursAgain { timer, .. }) => {
-                // Theirs goes first; ours comes again when it is settled.
+                // Theirs goes first; ours is withdrawn.
                 let timer = *timer;
                 self.timers.cancel(timer);
                 None

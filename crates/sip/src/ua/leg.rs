@@ -36,6 +36,8 @@ pub(super) enum State {
 pub(super) struct Unacknowledged {
     pub(super) bytes: Bytes,
     pub(super) server: ServerId,
+    /// The CSeq number of the INVITE, which its ACK repeats; later requests may have come before that.
+    pub(super) cseq: u32,
     pub(super) schedule: Retransmit2xx,
     pub(super) timer: TimerKey,
 }
@@ -47,6 +49,8 @@ pub(super) enum AfterAck {
     Talk,
     /// A BYE, wanted meanwhile: not to be sent before the ACK or 64·T1 (RFC 3261 15).
     HangUp,
+    /// The same for a session that the user has let go of.
+    Farewell,
 }
 
 /// What the caller wants of an INVITE on its way.

@@ -154,7 +154,7 @@ impl UserAgent {
         let allow = self.allow();
         let leg = self.legs.get_mut(id).ok_or(LegError::Gone)?;
         let State::Invited { server, reply } = &leg.state else { return Err(LegError::State) };
-        let server = *server;
+        let (server, cseq) = (*server, reply.cseq());
         let fields =
             format_args!("Contact: <{contact}>\r\nAllow: {allow}\r\nServer: {}\r\n", self.config.product);
         let bytes = reply.write(200, fields, Some((SDP, sdp)));
@@ -162,7 +162,7 @@ impl UserAgent {
         let schedule = Retransmit2xx::new(now, &layer.timers());
         let timer = self.timers.set(schedule.next_timeout(), Timer::Accepted(id));
         leg.state = State::Accepted {
-            ok: Box::new(Unacknowledged { bytes, server, schedule, timer }),
+            ok: Box::new(Unacknowledged { bytes, server, cseq, schedule, timer }),
             then: AfterAck::Talk,
         };
         leg.contact = contact;
@@ -232,7 +232,8 @@ impl UserAgent {
     }
 
     /// Ends a session in whatever state it is: CANCEL, BYE, or 486. Ends with [`Indication::HungUp`] or
-    /// [`Indication::Failed`]; refused calls are gone at once. `reason` is the value of a Reason header field.
+    /// [`Indication::Failed`]; refused calls are gone at once, and so is the session if an error says that there is nothing to
+    /// wait for. `reason` is the value of a Reason header field.
     pub fn hang_up(
         &mut self,
         now: Time,
@@ -251,9 +252,15 @@ impl UserAgent {
                 *wish = Wish::Cancel;
                 let _ = layer.cancel(now, *client, reason);
             }
-            State::Confirmed => self.send_bye(now, layer, id, reason),
+            State::Confirmed => {
+                if self.send_bye(now, layer, id, reason) != Indication::None {
+                    return Err(LegError::Full);
+                }
+            }
+            // The 3xx has ended the INVITE, and nothing followed it.
             State::Redirected { .. } => {
                 self.remove(id);
+                return Err(LegError::Gone);
             }
             State::HangingUp { .. } => {}
         }
@@ -263,8 +270,8 @@ impl UserAgent {
     /// Lets go of a session without waiting for anything: what must be said to the other side is said, nothing more is
     /// indicated.
     pub fn abandon(&mut self, now: Time, layer: &mut Layer, id: LegId) {
-        let Some(leg) = self.legs.get(id) else { return };
-        match &leg.state {
+        let Some(leg) = self.legs.get_mut(id) else { return };
+        match &mut leg.state {
             State::Invited { .. } => {
                 self.finish_invite(now, layer, id, 480, format_args!(""));
                 self.remove(id);
@@ -281,7 +288,9 @@ impl UserAgent {
             State::Redirected { .. } => {
                 self.remove(id);
             }
-            State::Accepted { .. } | State::Confirmed => self.farewell(now, layer, id, None),
+            // RFC 3261 15: no BYE before the ACK.
+            State::Accepted { then, .. } => *then = AfterAck::Farewell,
+            State::Confirmed => self.farewell(now, layer, id, None),
             State::HangingUp { client } => {
                 if let Some(pending) = self.pending.get_mut(client) {
                     pending.purpose = Purpose::Farewell;
@@ -291,18 +300,26 @@ impl UserAgent {
         }
     }
 
-    /// BYE of a session that the user still knows.
-    pub(super) fn send_bye(&mut self, now: Time, layer: &mut Layer, id: LegId, reason: Option<&str>) {
+    /// BYE of a session that the user still knows; [`Indication::HungUp`] if none could be sent.
+    pub(super) fn send_bye(
+        &mut self,
+        now: Time,
+        layer: &mut Layer,
+        id: LegId,
+        reason: Option<&str>,
+    ) -> Indication {
         self.refuse_open_offer(now, layer, id, 487, "");
         match self.request_within(now, layer, id, Purpose::Bye(id), Method::Bye, reason_field(reason), None) {
             Ok(client) => {
                 if let Some(leg) = self.legs.get_mut(id) {
                     leg.state = State::HangingUp { client };
                 }
+                Indication::None
             }
             // No room for a transaction: the dialog ends on our side only, RTP silence tells the other.
             Err(_) => {
                 self.remove(id);
+                Indication::HungUp(id)
             }
         }
     }
@@ -448,7 +465,7 @@ impl UserAgent {
         let allow = self.allow();
         let leg = self.legs.get_mut(id).ok_or(LegError::Gone)?;
         let Exchange::Theirs { server, reply, kind } = &leg.exchange else { return Err(LegError::State) };
-        let (server, kind) = (*server, *kind);
+        let (server, kind, cseq) = (*server, *kind, reply.cseq());
         let fields = format_args!("Contact: <{}>\r\nAllow: {allow}\r\n", leg.contact);
         let bytes = reply.write(200, fields, sdp.map(|sdp| (SDP, sdp)));
         leg.exchange = Exchange::Idle;
@@ -459,7 +476,7 @@ impl UserAgent {
                 let schedule = Retransmit2xx::new(now, &layer.timers());
                 let timer = self.timers.set(schedule.next_timeout(), Timer::OfferAccepted(id));
                 leg.exchange = Exchange::TheirsAnswered {
-                    ok: Box::new(Unacknowledged { bytes, server, schedule, timer }),
+                    ok: Box::new(Unacknowledged { bytes, server, cseq, schedule, timer }),
                 };
             }
         }

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 /// Header fields that every response to one request shares: Via, From, To with our tag, Call-ID, CSeq, Record-Route.
 #[derive(Clone, Debug)]
 pub struct Reply {
+    cseq: u32,
     head: Bytes,
     record_route: Bytes,
 }
@@ -26,9 +27,15 @@ impl Reply {
         }
         // Copied, so that the buffer of the packet is free again.
         Self {
+            cseq: request.cseq().number,
             head: Bytes::copy_from_slice(whole.get(start..end).unwrap_or_default()),
             record_route: routes.freeze(),
         }
+    }
+
+    /// The CSeq number of the request.
+    pub(super) const fn cseq(&self) -> u32 {
+        self.cseq
     }
 
     /// Writes a response. `fields` are complete header field lines; `body` is its type and octets.

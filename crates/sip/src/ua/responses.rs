@@ -51,6 +51,8 @@ impl UserAgent {
             purpose.leg().and_then(|id| self.legs.get(id)).map(|leg| &leg.state),
             Some(State::Inviting { wish: Wish::Cancel, .. })
         ) && matches!(purpose, Purpose::Invite(_));
+        // An INVITE that was let go of is not to be sent again.
+        let cancelled = cancelled || (purpose == Purpose::Farewell && message.method() == Method::Invite);
         if is_challenge(message)
             && !cancelled
             && self.with_credentials(now, layer, &pending, message).is_some()
@@ -157,8 +159,7 @@ impl UserAgent {
                     Wish::Cancel => {
                         // CANCEL and 200 crossed: ACK, then BYE (RFC 3261 9.1, 15).
                         let _ = self.acknowledge(now, layer, id, None);
-                        self.send_bye(now, layer, id, None);
-                        Indication::None
+                        self.send_bye(now, layer, id, None)
                     }
                 }
             }
