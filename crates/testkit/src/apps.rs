@@ -43,9 +43,7 @@ impl Act {
             Self::HandOff(to) => return Request::HandOff { call, to },
             Self::Hold => Operation::Hold { call },
             Self::Retrieve => Operation::Retrieve { call },
-            Self::Transfer(destination, deadline) => {
-                Operation::BlindTransfer { call, destination, deadline }
-            }
+            Self::Transfer(destination, deadline) => Operation::BlindTransfer { call, destination, deadline },
             Self::Digits(digits) => Operation::SendDigits { call, digits: DigitOptions::new(digits) },
             Self::Statistics => Operation::Statistics { call },
             Self::Release => return Request::Release { call },

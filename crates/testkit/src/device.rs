@@ -64,7 +64,9 @@ impl VirtualMedia {
         match command {
             Command::Start { stream, port, .. } => {
                 let Some(rtp) = self.handed_out.remove(&port) else {
-                    return self.faults.push(format!("{stream:?} started on {port:?}, which is not in stock"));
+                    return self
+                        .faults
+                        .push(format!("{stream:?} started on {port:?}, which is not in stock"));
                 };
                 let started = Stream { port: rtp, configured: 0, digits: None };
                 if self.streams.insert(stream, started).is_some() {

@@ -203,8 +203,7 @@ mod tests {
 
     #[test]
     fn the_same_seed_treats_datagrams_alike_and_another_does_not() {
-        let conditions =
-            Conditions { loss: 200, duplication: 100, reordering: 200, ..Conditions::PERFECT };
+        let conditions = Conditions { loss: 200, duplication: 100, reordering: 200, ..Conditions::PERFECT };
         assert_eq!(arrivals(conditions, 7), arrivals(conditions, 7));
         assert_ne!(arrivals(conditions, 7), arrivals(conditions, 8));
         let order: Vec<u8> = arrivals(conditions, 7).iter().map(|(_, bytes)| bytes[0]).collect();

@@ -203,8 +203,7 @@ impl Stage {
         plan: Plan,
     ) {
         let destination = destination.to_owned();
-        self.agenda
-            .set(self.world.now() + after, Item::Make { session, line, destination, options, plan });
+        self.agenda.set(self.world.now() + after, Item::Make { session, line, destination, options, plan });
     }
 
     /// Has a phone do something later.
@@ -214,7 +213,11 @@ impl Stage {
     }
 
     /// How a request was answered, if it was: refused or completed.
-    pub fn answer_to(&self, session: SessionId, request: AppRequestId) -> Option<&Result<Reply, RequestError>> {
+    pub fn answer_to(
+        &self,
+        session: SessionId,
+        request: AppRequestId,
+    ) -> Option<&Result<Reply, RequestError>> {
         self.answers.get(&(session, request))
     }
 
@@ -396,7 +399,8 @@ impl Stage {
         let mut text = String::new();
         for call in self.observer.call_ids() {
             // Writing to a String cannot fail.
-            let _ = writeln!(text, "{call}\n{}", ladder(self.engine().timeline(call), LadderNames::default()));
+            let _ =
+                writeln!(text, "{call}\n{}", ladder(self.engine().timeline(call), LadderNames::default()));
         }
         let _ = writeln!(text, "{}", self.wire());
         text

@@ -1,12 +1,11 @@
 //! Calls through the whole stack in virtual time.
 
-use hookswitch_machine::Time;
-use hookswitch_spi::{CallState, LineId, MediaTypes, StateKind};
+use hookswitch_spi::{LineId, MediaTypes};
 use hookswitch_telephony::Interest;
 use hookswitch_testkit::apps::{Act, Plan};
 use hookswitch_testkit::phone::{Calling, PhoneConfig, PhoneRequest, Talk, Target};
 use hookswitch_testkit::stage::{HOOKSWITCH, Stage, trunk};
-use hookswitch_testkit::{Conditions, NodeId, Phone};
+use hookswitch_testkit::{Conditions, Phone};
 use std::net::SocketAddr;
 use std::time::Duration;
 

@@ -166,10 +166,8 @@ impl Phone {
     /// Sessions, transactions, and requests that wait for a response.
     pub fn alive(&self) -> (usize, usize, usize) {
         let counts = self.layer.counts();
-        let transactions = counts.client_invite
-            + counts.client_non_invite
-            + counts.server_invite
-            + counts.server_non_invite;
+        let transactions =
+            counts.client_invite + counts.client_non_invite + counts.server_invite + counts.server_non_invite;
         (self.ua.live_legs(), transactions, self.ua.live_requests())
     }
 
@@ -339,7 +337,8 @@ impl Phone {
         let Some(leg) = self.calls[n].leg else { return };
         match deed {
             Deed::HangUp => {
-                let answering = matches!(self.calls[n].progress, Progress::Alerting) && !self.calls[n].outgoing;
+                let answering =
+                    matches!(self.calls[n].progress, Progress::Alerting) && !self.calls[n].outgoing;
                 let _ = self.ua.hang_up(now, &mut self.layer, leg, None);
                 if answering {
                     self.over(n, Ending::Here);
