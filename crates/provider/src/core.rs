@@ -70,7 +70,6 @@ pub(crate) struct Core {
     pub(crate) calls: Calls,
     pub(crate) by_leg: Map<LegId, CallId>,
     pub(crate) outside: Map<ClientId, Outside>,
-    pub(crate) within: Map<ClientId, CallId>,
     pub(crate) queries: Map<QueryId, Query>,
     pub(crate) stock: VecDeque<Port>,
     pub(crate) events: VecDeque<ProviderEvent>,
@@ -107,7 +106,6 @@ impl Core {
             calls: Calls::new(shard),
             by_leg: Map::with_hasher(keys),
             outside: Map::with_hasher(keys),
-            within: Map::with_hasher(keys),
             queries: Map::with_hasher(keys),
             stock: VecDeque::new(),
             events: VecDeque::new(),
@@ -381,8 +379,8 @@ impl Core {
             (Indication::Request(leg, server), Some(message)) => {
                 self.request_within(now, leg, server, flow, message)
             }
-            (Indication::Response(leg, client, failure), message) => {
-                self.response_within(now, leg, client, failure, message);
+            (Indication::Response(leg, _, failure), message) => {
+                self.response_within(now, leg, failure, message);
             }
             (Indication::OutOfDialog(server), Some(message)) => {
                 self.ua.respond(now, &mut self.layer, server, flow, message, 405, format_args!(""));

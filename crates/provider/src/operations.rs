@@ -97,8 +97,8 @@ impl Core {
 
     fn accept(&mut self, now: Time, request: RequestId, id: CallId) -> Result<(), OperationError> {
         self.alert(now, id);
-        self.enter(id, CallState::Accepted);
         self.complete(request, Ok(Outcome::Done));
+        self.enter(id, CallState::Accepted);
         Ok(())
     }
 
@@ -198,8 +198,8 @@ impl Core {
         }
         self.stop_stream(id);
         self.fail_waiting(id, &OperationError::CallEnded);
-        self.enter(id, CallState::Idle);
         self.complete(request, Ok(Outcome::Done));
+        self.enter(id, CallState::Idle);
     }
 
     fn drop_call(
@@ -231,16 +231,10 @@ impl Core {
         self.abandon_referral(now, id);
         self.wait(id, request, Wait::End);
         if self.ua.hang_up(now, &mut self.layer, leg, None).is_err() {
-            self.finish_waiting(id);
+            // The session is gone without more ado.
+            self.hung_up(now, leg);
         }
         Ok(())
-    }
-
-    /// The session was gone before it could be ended.
-    fn finish_waiting(&mut self, id: CallId) {
-        self.enter(id, CallState::Idle);
-        while self.complete_waiting(id, |wait| wait == Wait::End, Ok(Outcome::Done)) {}
-        self.fail_waiting(id, &OperationError::CallEnded);
     }
 
     fn hold(&mut self, now: Time, request: RequestId, id: CallId, hold: bool) -> Result<(), OperationError> {
@@ -318,8 +312,6 @@ impl Core {
                 self.wait(id, request, Wait::Figures);
                 self.media(Command::Report { stream: Call::stream_id(id) });
             }
-            // They come by themselves.
-            Stream::Stopping => self.wait(id, request, Wait::Figures),
             Stream::Unstarted | Stream::Stopped => {
                 let figures = figures_of(call);
                 self.complete(request, Ok(Outcome::Statistics(figures)));

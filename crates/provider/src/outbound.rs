@@ -391,7 +391,9 @@ impl Core {
         call.timer = None;
         call.ending = Some(DisconnectMode::NoAnswer);
         if let Some(leg) = call.leg {
-            let _ = self.ua.hang_up(now, &mut self.layer, leg, None);
+            if self.ua.hang_up(now, &mut self.layer, leg, None).is_err() {
+                self.hung_up(now, leg);
+            }
         }
     }
 }
