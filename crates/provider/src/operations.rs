@@ -97,8 +97,8 @@ impl Core {
 
     fn accept(&mut self, now: Time, request: RequestId, id: CallId) -> Result<(), OperationError> {
         self.alert(now, id);
-        self.complete(request, Ok(Outcome::Done));
         self.enter(id, CallState::Accepted);
+        self.complete(request, Ok(Outcome::Done));
         Ok(())
     }
 
@@ -198,8 +198,8 @@ impl Core {
         }
         self.stop_stream(id);
         self.fail_waiting(id, &OperationError::CallEnded);
-        self.complete(request, Ok(Outcome::Done));
         self.enter(id, CallState::Idle);
+        self.complete(request, Ok(Outcome::Done));
     }
 
     fn drop_call(
@@ -312,6 +312,8 @@ impl Core {
                 self.wait(id, request, Wait::Figures);
                 self.media(Command::Report { stream: Call::stream_id(id) });
             }
+            // They come by themselves.
+            Stream::Stopping => self.wait(id, request, Wait::Figures),
             Stream::Unstarted | Stream::Stopped => {
                 let figures = figures_of(call);
                 self.complete(request, Ok(Outcome::Statistics(figures)));
