@@ -36,6 +36,7 @@ mod event;
 mod queue;
 mod service;
 mod session;
+mod shards;
 mod switch;
 
 pub use application::{Application, Line};
@@ -47,7 +48,7 @@ pub use hookswitch_spi::{
     AddressId, CallId, CallInfo, CallState, CallStatistics, Capabilities, ConnectedMode, DigitOptions,
     Disconnect, DisconnectMode, EndedBy, Feature, ForwardCondition, ForwardRule, ForwardTarget,
     ForwardingRules, InfoParts, LineDescription, LineId, LineState, MediaType, MediaTypes, Party,
-    Presentation, Reason, RejectReason, StateKind, TransferOutcome,
+    Presentation, Reason, RejectReason, StateKind, TimelineEntry, TimelineFact, TransferOutcome,
 };
 pub use hookswitch_telephony::{HandOffTarget, Interest, Privilege, RequestError};
 pub use service::{Figures, Service};

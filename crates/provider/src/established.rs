@@ -255,10 +255,10 @@ impl Core {
             .and_then(|call| call.take_waiting(|wait| matches!(wait, Wait::OfferAnswer(_))));
         match (result, waiting.map(|w| (w.request, w.what))) {
             (Ok(()), Some((request, Wait::OfferAnswer(hold)))) => {
-                self.complete(request, Ok(Outcome::Done));
                 let state =
                     if hold { CallState::OnHold } else { CallState::Connected(self.connected_mode(id)) };
                 self.enter(id, state);
+                self.complete(request, Ok(Outcome::Done));
             }
             (Err(why), waiting) => {
                 if let Some(call) = self.calls.get_mut(id) {
@@ -300,11 +300,13 @@ impl Core {
         flow: Flow,
         message: &Message,
     ) {
+        if let (Some(id), Method::Refer) = (self.call_by_leg(leg), message.method()) {
+            self.referred(now, id, server, flow, message);
+            return;
+        }
         let (status, fields) = match (self.call_by_leg(leg), message.method()) {
             (None, _) => (481, String::new()),
             (Some(id), Method::Notify) => (self.notified(now, id, message), String::new()),
-            // Who may send our calls elsewhere is the owner's decision; nobody has said yes.
-            (Some(_), Method::Refer) => (603, String::new()),
             (Some(id), Method::Info) => self.info(id, message),
             (Some(_), _) => (405, format!("Allow: {}\r\n", self.ua.allow())),
         };

@@ -97,8 +97,8 @@ impl Core {
 
     fn accept(&mut self, now: Time, request: RequestId, id: CallId) -> Result<(), OperationError> {
         self.alert(now, id);
-        self.complete(request, Ok(Outcome::Done));
         self.enter(id, CallState::Accepted);
+        self.complete(request, Ok(Outcome::Done));
         Ok(())
     }
 
@@ -198,8 +198,8 @@ impl Core {
         }
         self.stop_stream(id);
         self.fail_waiting(id, &OperationError::CallEnded);
-        self.complete(request, Ok(Outcome::Done));
         self.enter(id, CallState::Idle);
+        self.complete(request, Ok(Outcome::Done));
     }
 
     fn drop_call(
@@ -228,6 +228,7 @@ impl Core {
             return Ok(());
         }
         self.stop_stream(id);
+        self.abandon_referral(now, id);
         self.wait(id, request, Wait::End);
         if self.ua.hang_up(now, &mut self.layer, leg, None).is_err() {
             self.finish_waiting(id);
@@ -237,9 +238,9 @@ impl Core {
 
     /// The session was gone before it could be ended.
     fn finish_waiting(&mut self, id: CallId) {
+        self.enter(id, CallState::Idle);
         while self.complete_waiting(id, |wait| wait == Wait::End, Ok(Outcome::Done)) {}
         self.fail_waiting(id, &OperationError::CallEnded);
-        self.enter(id, CallState::Idle);
     }
 
     fn hold(&mut self, now: Time, request: RequestId, id: CallId, hold: bool) -> Result<(), OperationError> {
@@ -317,6 +318,8 @@ impl Core {
                 self.wait(id, request, Wait::Figures);
                 self.media(Command::Report { stream: Call::stream_id(id) });
             }
+            // They come by themselves.
+            Stream::Stopping => self.wait(id, request, Wait::Figures),
             Stream::Unstarted | Stream::Stopped => {
                 let figures = figures_of(call);
                 self.complete(request, Ok(Outcome::Statistics(figures)));

@@ -148,10 +148,17 @@ impl Core {
                 call.transfer = None;
             }
         }
-        self.complete_waiting(id, |wait| wait == Wait::Transfer, result);
-        if !succeeded {
-            return;
+        if succeeded {
+            self.transferred(now, id);
         }
+        self.complete_waiting(id, |wait| wait == Wait::Transfer, result);
+        if succeeded {
+            self.fail_waiting(id, &OperationError::CallEnded);
+        }
+    }
+
+    /// The target has answered: for us the call is over.
+    fn transferred(&mut self, now: Time, id: CallId) {
         let Some(call) = self.calls.get_mut(id) else { return };
         call.facts.redirection = Party::known(call.facts.target.clone(), "");
         if let Some(leg) = call.leg {
@@ -161,7 +168,6 @@ impl Core {
             self.leg_gone(id, leg);
         }
         self.stop_stream(id);
-        self.fail_waiting(id, &OperationError::CallEnded);
         self.enter(id, CallState::Idle);
     }
 
