@@ -171,6 +171,12 @@ impl Softswitch {
             // Nothing that we saw begin, and nothing to ask credentials for.
             return core.answer(now, server, flow, message, 481, &[]);
         }
+        if self.services.find(&user).is_none()
+            && let Some((status, fields)) = self.obstacle(message)
+        {
+            return self.core.refuse(now, server, flow, message, status, &fields);
+        }
+        let core = &mut self.core;
         match core.gate.check(now, Place::Proxy, message, &core.own, &core.locations) {
             Pass::User(_) => self.to_user(now, server, flow, message, &routing, &user),
             Pass::Challenge(status, name, values) => {
@@ -206,9 +212,6 @@ impl Softswitch {
         }
         if self.services.find(user).is_some() {
             return self.services.dispatch(&mut self.core, now, Received::Request(server), flow, message);
-        }
-        if let Some((status, fields)) = self.obstacle(message) {
-            return self.core.refuse(now, server, flow, message, status, &fields);
         }
         let core = &mut self.core;
         let Some(id) = core.locations.find(user) else {

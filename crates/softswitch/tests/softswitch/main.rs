@@ -1,0 +1,10 @@
+//! The softswitch in virtual time, with phones and with hand-written messages. No network.
+
+mod calls;
+mod extensions;
+mod hostile;
+mod phone;
+mod redirection;
+mod registration;
+mod relay;
+mod world;
