@@ -163,7 +163,7 @@ impl Softswitch {
         if message.method() == Method::Register {
             return registrar::register(core, now, server, flow, message);
         }
-        let Some(user) = uri.user_unescaped() else { return self.to_itself(now, server, flow, message) };
+        let Some(user) = uri.user_unescaped() else { return self.for_itself(now, server, flow, message) };
         if self.services.has_dialog(message, &uri) {
             return self.services.dispatch(core, now, Received::Request(server), flow, message);
         }
@@ -178,7 +178,7 @@ impl Softswitch {
         }
         let core = &mut self.core;
         match core.gate.check(now, Place::Proxy, message, &core.own, &core.locations) {
-            Pass::User(_) => self.to_user(now, server, flow, message, &routing, &user),
+            Pass::User(_) => self.for_user(now, server, flow, message, &routing, &user),
             Pass::Challenge(status, name, values) => {
                 let fields: Vec<_> = values.into_iter().map(|value| (Name::new(name), value)).collect();
                 core.answer(now, server, flow, message, status, &fields);
@@ -189,7 +189,7 @@ impl Softswitch {
     }
 
     /// A request to the softswitch itself, not to a user of it.
-    fn to_itself(&mut self, now: Time, server: ServerId, flow: Flow, message: &Message) {
+    fn for_itself(&mut self, now: Time, server: ServerId, flow: Flow, message: &Message) {
         if message.method() == Method::Invite {
             return self.core.refuse(now, server, flow, message, 404, &[]);
         }
@@ -197,7 +197,7 @@ impl Softswitch {
     }
 
     /// An authenticated request to a user or an extension.
-    fn to_user(
+    fn for_user(
         &mut self,
         now: Time,
         server: ServerId,

@@ -163,7 +163,7 @@ impl Proxy {
             }
             let Some(user) = core.locations.find(&user) else { continue };
             for binding in core.locations.bindings(user) {
-                let known = context.visited.iter().any(|uri| *uri == binding.contact);
+                let known = context.visited.contains(&binding.contact);
                 if !known && !targets.iter().any(|target: &Target| *target.uri == *binding.contact) {
                     let mut target = Target::new(&*binding.contact, binding.flow);
                     let diversions = response.headers(Name::Diversion).take(MOST_DIVERSIONS);

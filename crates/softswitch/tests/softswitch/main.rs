@@ -1,6 +1,8 @@
 //! The softswitch in virtual time, with phones and with hand-written messages. No network.
 
 mod calls;
+mod chaos;
+mod dialog;
 mod extensions;
 mod hostile;
 mod phone;

@@ -32,6 +32,10 @@ pub(crate) struct Phone {
     pub(crate) manner: Manner,
     pub(crate) indications: Vec<Indication>,
     pub(crate) incoming: Vec<LegId>,
+    /// All calls, in and out.
+    pub(crate) legs: Vec<LegId>,
+    /// How often it opened a new connection.
+    pub(crate) connections: u32,
     /// Everything that arrived.
     pub(crate) heard: Vec<Message>,
     /// The next INVITE has no offer.
@@ -65,6 +69,8 @@ impl Phone {
             manner: Manner::Rings,
             indications: Vec::new(),
             incoming: Vec::new(),
+            legs: Vec::new(),
+            connections: 0,
             heard: Vec::new(),
             late_offer: false,
             cseq: 0,
@@ -114,7 +120,9 @@ impl Phone {
             fields,
             offer: offer.map(str::as_bytes),
         };
-        self.agent.invite(now, &mut self.layer, &invitation).unwrap()
+        let leg = self.agent.invite(now, &mut self.layer, &invitation).unwrap();
+        self.legs.push(leg);
+        leg
     }
 
     pub(crate) fn answer(&mut self, now: Time) -> LegId {
@@ -153,6 +161,7 @@ impl Phone {
             (Indication::None, _) => return,
             (Indication::Incoming(leg), _) => {
                 self.incoming.push(*leg);
+                self.legs.push(*leg);
                 match &self.manner {
                     Manner::Rings => agent.ring(now, layer, *leg, 180, &contact, None).unwrap(),
                     Manner::Answers => {

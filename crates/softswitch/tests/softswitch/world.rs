@@ -9,7 +9,7 @@ use hookswitch_media::control::{Command, Event as MediaEvent, Port, PortId};
 use hookswitch_sip::message::Message;
 use hookswitch_sip::transaction;
 use hookswitch_softswitch::{Account, Config, Event, Limits, Request, Softswitch};
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -20,6 +20,7 @@ pub(crate) const TCP: EndpointId = EndpointId(2);
 /// How long every message takes.
 const DELAY: Duration = Duration::from_millis(5);
 
+#[derive(Clone)]
 enum Letter {
     ToSwitch { flow: Flow, bytes: Bytes },
     FromSwitch { flow: Flow, bytes: Bytes },
@@ -33,7 +34,12 @@ pub(crate) struct World {
     pub(crate) media: Vec<Command>,
     /// What went to addresses where no phone is.
     pub(crate) mail: Vec<(Flow, Bytes)>,
-    letters: VecDeque<(Time, Letter)>,
+    /// While it is there, datagrams are lost, doubled and overtaken.
+    pub(crate) chaos: Option<Entropy>,
+    letters: BTreeMap<(Time, u64), Letter>,
+    posted: u64,
+    /// Connections that phones had before.
+    connections: u32,
 }
 
 impl World {
@@ -63,7 +69,10 @@ impl World {
             events: Vec::new(),
             media: Vec::new(),
             mail: Vec::new(),
-            letters: VecDeque::new(),
+            chaos: None,
+            letters: BTreeMap::new(),
+            posted: 0,
+            connections: 0,
         }
     }
 
@@ -94,12 +103,29 @@ impl World {
         while let Some(output) = self.switch.poll() {
             match output {
                 Output::Transmit { flow, bytes } => {
-                    self.letters.push_back((self.now + DELAY, Letter::FromSwitch { flow, bytes }));
+                    self.post(Letter::FromSwitch { flow, bytes });
                 }
                 Output::Event(event) => self.events.push(event),
                 Output::Media(command) => self.media.push(command),
                 Output::Resolve { .. } => panic!("nothing is to be looked up"),
             }
+        }
+    }
+
+    fn post(&mut self, letter: Letter) {
+        let (Letter::ToSwitch { flow, .. } | Letter::FromSwitch { flow, .. }) = &letter;
+        let mut times = vec![DELAY];
+        if let (Some(chance), 0) = (&mut self.chaos, flow.connection) {
+            match chance.below(100) {
+                0..15 => times.clear(),
+                15..22 => times.push(DELAY + Duration::from_millis(chance.below(400))),
+                22..40 => times = vec![DELAY + Duration::from_millis(chance.below(400))],
+                _ => {}
+            }
+        }
+        for time in times {
+            self.posted += 1;
+            self.letters.insert((self.now + time, self.posted), letter.clone());
         }
     }
 
@@ -114,14 +140,23 @@ impl World {
         self.input(Input::FlowClosed { flow, reason: CloseReason::Ended });
     }
 
+    /// A phone on a stream opens a new connection in place of the old one.
+    pub(crate) fn reconnect(&mut self, phone: usize) {
+        self.close(phone);
+        self.connections += 1;
+        self.phones[phone].connections = self.connections;
+        self.phones[phone].register(self.now, 3_600);
+        self.run(1);
+    }
+
     /// How the switch sees a phone.
     pub(crate) fn flow_to(&self, phone: usize) -> Flow {
         let phone_ = &self.phones[phone];
         if phone_.flow.connection == 0 {
             Flow::to(UDP, phone_.address)
         } else {
-            let peer = SocketAddr::new(phone_.address.ip(), 40_000);
-            Flow { endpoint: TCP, connection: phone as u32 + 1, peer }
+            let peer = SocketAddr::new(phone_.address.ip(), 40_000 + phone_.connections as u16);
+            Flow { endpoint: TCP, connection: phone as u32 + 1 + phone_.connections * 1_000, peer }
         }
     }
 
@@ -129,13 +164,13 @@ impl World {
     fn collect(&mut self) {
         for number in 0..self.phones.len() {
             let flow = self.flow_to(number);
-            let phone = &mut self.phones[number];
-            while let Some(output) = phone.layer.poll() {
+            while let Some(output) = self.phones[number].layer.poll() {
                 match output {
                     transaction::Output::Transmit { bytes, .. } => {
-                        self.letters.push_back((self.now + DELAY, Letter::ToSwitch { flow, bytes }));
+                        self.post(Letter::ToSwitch { flow, bytes });
                     }
                     other => {
+                        let phone = &mut self.phones[number];
                         let indication = phone.agent.transaction_event(self.now, &mut phone.layer, &other);
                         phone.react(self.now, indication, None);
                     }
@@ -153,15 +188,17 @@ impl World {
         let end = self.now + time;
         loop {
             self.collect();
-            let mut next = self.letters.front().map(|(at, _)| *at);
+            let mut next = self.letters.first_key_value().map(|((at, _), _)| *at);
             let timeouts = self.phones.iter().map(Phone::next_timeout).chain([self.switch.timeout()]);
             for at in timeouts.flatten() {
                 next = Some(next.map_or(at, |n| n.min(at)));
             }
             let Some(next) = next.filter(|at| *at <= end) else { break };
             self.now = self.now.max(next);
-            while self.letters.front().is_some_and(|(at, _)| *at <= self.now) {
-                let (_, letter) = self.letters.pop_front().unwrap();
+            while let Some(first) = self.letters.first_entry()
+                && first.key().0 <= self.now
+            {
+                let letter = first.remove();
                 self.deliver(letter);
             }
             if self.switch.timeout().is_some_and(|at| at <= self.now) {
@@ -199,6 +236,19 @@ impl World {
             .collect()
     }
 
+    /// Ends all calls and lets everything come to rest, registrations that were lost included.
+    pub(crate) fn calm_down(&mut self) {
+        self.chaos = None;
+        self.run(40);
+        for phone in &mut self.phones {
+            for leg in phone.legs.drain(..) {
+                // Most are gone.
+                let _ = phone.agent.hang_up(self.now, &mut phone.layer, leg, None);
+            }
+        }
+        self.run(3_700);
+    }
+
     /// Takes all registrations back, waits, and looks for what was left behind.
     pub(crate) fn drain(&mut self) {
         for phone in &mut self.phones {
@@ -213,8 +263,8 @@ impl World {
         let stops = self.media.iter().filter(|c| matches!(c, Command::Stop { .. })).count();
         assert_eq!(starts, stops);
         for phone in &self.phones {
-            let user = &phone.user;
-            assert!(phone.layer.is_idle(), "{user}: {:?}", phone.layer.counts());
+            let (user, address) = (&phone.user, phone.address);
+            assert!(phone.layer.is_idle(), "{user} {address}: {:?}", phone.layer.counts());
             let agent = &phone.agent;
             assert_eq!((agent.live_legs(), agent.live_requests(), agent.live_timers()), (0, 0, 0), "{user}");
         }
