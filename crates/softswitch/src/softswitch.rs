@@ -177,7 +177,7 @@ impl Softswitch {
             return self.core.refuse(now, server, flow, message, status, &fields);
         }
         let core = &mut self.core;
-        match core.gate.check(now, Place::Proxy, message, &core.own, &core.locations) {
+        match core.gate.check(now, Place::Proxy, flow.peer.ip(), message, &core.own, &core.locations) {
             Pass::User(_) => self.for_user(now, server, flow, message, &routing, &user),
             Pass::Challenge(status, name, values) => {
                 let fields: Vec<_> = values.into_iter().map(|value| (Name::new(name), value)).collect();

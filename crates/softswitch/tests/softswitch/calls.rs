@@ -259,3 +259,44 @@ fn refer_and_notify_pass_within_a_call() {
     world.run(1);
     world.drain();
 }
+
+#[test]
+fn whoever_cancels_gets_487_although_another_phone_was_busy() {
+    let (mut world, ann, bob) = between(Udp, Udp, Manner::Rings);
+    world.phone("bob", Udp, Manner::Refuses(486));
+    let leg = world.phones[ann].call(world.now, "bob");
+    world.run(1);
+    world.phones[ann].hang_up(world.now, leg);
+    world.run(1);
+    assert_eq!(world.phones[ann].finals(Method::Invite), [407, 487]);
+    assert_eq!(world.phones[bob].count(Method::Cancel), 1);
+    world.drain();
+}
+
+#[test]
+fn an_answer_that_crosses_the_cancel_reaches_the_caller() {
+    let (mut world, ann, bob) = between(Udp, Udp, Manner::Rings);
+    let leg = world.phones[ann].call(world.now, "bob");
+    world.run(1);
+    world.phones[ann].hang_up(world.now, leg);
+    world.phones[bob].answer(world.now);
+    world.run(1);
+    assert_eq!(world.phones[ann].finals(Method::Invite), [407, 200]);
+    assert_eq!(world.phones[bob].count(Method::Bye), 1);
+    world.drain();
+}
+
+#[test]
+fn a_switch_that_drains_lets_calls_go_on_but_begins_none() {
+    let (mut world, ann, bob) = between(Udp, Udp, Manner::Answers);
+    let leg = world.phones[ann].call(world.now, "bob");
+    world.run(1);
+    world.input(hookswitch_machine::Input::Request(hookswitch_softswitch::Request::Drain));
+    let second = world.phones[ann].call(world.now, "bob");
+    world.run(1);
+    assert_eq!(world.phones[ann].indications.last(), Some(&Indication::Failed(second, Failure::Status(503))));
+    world.phones[ann].hang_up(world.now, leg);
+    world.run(1);
+    assert_eq!(world.phones[bob].count(Method::Bye), 1);
+    world.drain();
+}

@@ -24,7 +24,7 @@ fn a_bad_day(seed: u64) {
     for _ in 0..30 {
         let phone = chance.below(6) as usize;
         let now = world.now;
-        match chance.below(5) {
+        match chance.below(7) {
             0..3 => {
                 let to = ["ann", "bob", "cat", "600", "nobody"][chance.below(5) as usize];
                 legs.push((phone, world.phones[phone].call(now, to)));
@@ -34,6 +34,22 @@ fn a_bad_day(seed: u64) {
                 let phone = &mut world.phones[phone];
                 let _ = phone.agent.hang_up(now, &mut phone.layer, leg, None);
             }
+            4 if !legs.is_empty() => {
+                let (phone, leg) = legs[chance.below(legs.len() as u64) as usize];
+                let phone = &mut world.phones[phone];
+                let sdp = super::phone::SDP.replace("sendrecv", "sendonly");
+                let _ = phone.agent.offer(now, &mut phone.layer, leg, sdp.as_bytes());
+            }
+            5 if !world.phones[phone].incoming.is_empty() => {
+                let phone = &mut world.phones[phone];
+                let leg = phone.incoming[chance.below(phone.incoming.len() as u64) as usize];
+                if chance.chance(1, 2) {
+                    let _ = phone.agent.offer(now, &mut phone.layer, leg, super::phone::SDP.as_bytes());
+                } else {
+                    let _ = phone.agent.hang_up(now, &mut phone.layer, leg, None);
+                }
+            }
+            6 if chance.chance(1, 4) => world.reconnect(2),
             _ => {
                 let phone = &mut world.phones[phone];
                 if let Some(leg) = phone.incoming.last().copied() {
@@ -57,7 +73,8 @@ fn a_bad_day(seed: u64) {
 
 #[test]
 fn nothing_is_left_behind_on_a_bad_day() {
-    for seed in 0..60 {
+    let seeds = option_env!("HOOKSWITCH_SEEDS").and_then(|text| text.parse().ok()).unwrap_or(40);
+    for seed in 0..seeds {
         println!("seed {seed}");
         a_bad_day(seed);
     }

@@ -79,28 +79,27 @@ impl Phone {
 
     /// Registers this contact for so many seconds; 0: takes it back.
     pub(crate) fn register(&mut self, now: Time, expires: u32) {
-        let (user, contact) = (self.user.clone(), Arc::clone(&self.contact));
         self.cseq += 10;
-        let cseq = self.cseq;
+        let fields = format!("Contact: <{}>;expires={expires}", self.contact);
+        self.register_with(now, self.cseq, &[&fields]);
+    }
+
+    /// Sends a REGISTER with these header fields.
+    pub(crate) fn register_with(&mut self, now: Time, cseq: u32, fields: &[&str]) {
+        let (user, contact) = (self.user.clone(), Arc::clone(&self.contact));
+        let account = Some(self.account);
         self.agent
-            .send_outside(
-                now,
-                &mut self.layer,
-                self.flow,
-                Some(self.account),
-                Method::Register,
-                |via, by, branch| {
-                    Request::new(Method::Register, "sip:example.org")
-                        .via(via.via_name(), by, branch)
-                        .max_forwards(70)
-                        .header(Name::From, format_args!("<sip:{user}@example.org>;tag=r"))
-                        .header(Name::To, format_args!("<sip:{user}@example.org>"))
-                        .call_id(format_args!("register-{contact}"))
-                        .cseq(cseq, Method::Register)
-                        .header(Name::Contact, format_args!("<{contact}>;expires={expires}"))
-                        .finish()
-                },
-            )
+            .send_outside(now, &mut self.layer, self.flow, account, Method::Register, |via, by, branch| {
+                let request = Request::new(Method::Register, "sip:example.org")
+                    .via(via.via_name(), by, branch)
+                    .max_forwards(70)
+                    .header(Name::From, format_args!("<sip:{user}@example.org>;tag=r"))
+                    .header(Name::To, format_args!("<sip:{user}@example.org>"))
+                    .call_id(format_args!("register-{contact}"))
+                    .cseq(cseq, Method::Register);
+                let fields = fields.iter().filter_map(|field| field.split_once(": "));
+                fields.fold(request, |request, (name, value)| request.header(Name::new(name), value)).finish()
+            })
             .unwrap();
     }
 

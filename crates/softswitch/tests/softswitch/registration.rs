@@ -120,3 +120,73 @@ fn a_snapshot_lists_who_is_there() {
     assert!(snapshot.registrations.iter().all(|r| r.expires <= Duration::from_secs(3_600)));
     assert_eq!(snapshot.counts, world.switch.counts());
 }
+
+/// The contacts that the last 200 lists.
+fn listed(world: &World, phone: usize) -> Vec<String> {
+    let answer = world.phones[phone].heard.last().unwrap();
+    assert_eq!(answer.status(), Some(200));
+    answer.contacts().map(|c| c.unwrap().address().unwrap().uri().to_string()).collect()
+}
+
+#[test]
+fn contacts_come_and_go_together_and_alone() {
+    let mut world = World::new();
+    let ann = world.add("ann", "ann-secret", Transport::Udp);
+    let mut register = |cseq, fields: &[&str], expected: u16| {
+        world.phones[ann].register_with(world.now, cseq, fields);
+        world.run(1);
+        assert_eq!(world.phones[ann].finals(Method::Register).last(), Some(&expected), "{cseq} {fields:?}");
+        if expected == 200 { listed(&world, ann) } else { Vec::new() }
+    };
+    let two = "Contact: <sip:a@192.0.2.10>;q=0.5, <sip:b@192.0.2.10>;expires=120";
+    assert_eq!(register(10, &[two], 200), ["sip:a@192.0.2.10", "sip:b@192.0.2.10"]);
+    assert_eq!(register(20, &[], 200).len(), 2);
+    // 7.1.4 of the grammar: the same contact, written in another way.
+    assert_eq!(register(30, &["Contact: <sip:%61@192.0.2.10>", "Expires: 300"], 200).len(), 2);
+    // An old request, and one that holds an old part, change nothing.
+    register(5, &["Contact: <sip:b@192.0.2.10>;expires=0"], 500);
+    register(15, &["Contact: <sip:c@192.0.2.10>, <sip:a@192.0.2.10>"], 500);
+    assert_eq!(register(40, &[], 200).len(), 2);
+    assert_eq!(register(50, &["Contact: <sip:b@192.0.2.10>;expires=0"], 200), ["sip:%61@192.0.2.10"]);
+    for wrong in [
+        &["Contact: *", "Expires: 60"][..],
+        &["Contact: *"],
+        &["Contact: <sips:a@192.0.2.10>"],
+        &["Contact: <mailto:a@b.c>"],
+    ] {
+        register(60, wrong, 400);
+    }
+    register(5, &["Contact: *", "Expires: 0"], 500);
+    assert_eq!(register(70, &["Contact: *", "Expires: 0"], 200).len(), 0);
+    register(80, &["Require: path"], 420);
+    let many: Vec<String> = (0..11).map(|n| format!("<sip:a{n}@192.0.2.10>")).collect();
+    register(90, &[&format!("Contact: {}", many.join(","))], 403);
+    world.run(100);
+    assert!(world.switch.counts().is_idle());
+}
+
+#[test]
+fn guessing_passwords_is_slowed_down() {
+    let mut world = World::new();
+    let ann = world.add("ann", "ann-secret", Transport::Udp);
+    let guesser = world.add("ann", "guess", Transport::Udp);
+    for _ in 0..60 {
+        world.phones[guesser].register(world.now, 60);
+        world.run_for(Duration::from_millis(50));
+    }
+    assert_eq!(world.phones[guesser].finals(Method::Register).last(), Some(&403));
+    world.phones[ann].register(world.now, 60);
+    world.run(1);
+    assert_eq!(world.phones[ann].finals(Method::Register).last(), Some(&200), "the owner is not locked out");
+    // The right password does not help from there, until a minute has passed.
+    let address = world.phones[guesser].address;
+    world.phones[guesser] = super::phone::Phone::new("ann", "ann-secret", Transport::Udp, guesser as u32);
+    assert_eq!(world.phones[guesser].address, address);
+    world.phones[guesser].register(world.now, 60);
+    world.run(1);
+    assert_eq!(world.phones[guesser].finals(Method::Register).last(), Some(&403));
+    world.run(60);
+    world.phones[guesser].register(world.now, 60);
+    world.run(1);
+    assert_eq!(world.phones[guesser].finals(Method::Register).last(), Some(&200));
+}
