@@ -11,7 +11,8 @@ use hookswitch_sip::message::{Limits, Message};
 use hookswitch_sip::transaction::{self, ClientId, Layer};
 use hookswitch_sip::ua::{Indication, LegId, UserAgent};
 use hookswitch_spi::{
-    CallId, CallState, LineId, OperationError, Outcome, ProviderEvent, RequestId, TimelineEntry, TimelineFact, Way, Word,
+    CallId, CallState, LineId, OperationError, Outcome, ProviderEvent, RequestId, TimelineEntry,
+    TimelineFact, Way, Word,
 };
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -24,6 +25,8 @@ pub type Action = Output<Infallible, Command>;
 pub(crate) enum Timer {
     /// A line's registration is due.
     Registration(LineId),
+    /// A keep-alive to a line's switch is due.
+    KeepAlive(LineId),
     /// An offered call was not answered in time: its forwarding rule applies.
     NotAnswered(CallId),
     /// A call of ours was not answered in time.
@@ -67,7 +70,6 @@ pub(crate) struct Core {
     pub(crate) calls: Calls,
     pub(crate) by_leg: Map<LegId, CallId>,
     pub(crate) outside: Map<ClientId, Outside>,
-    pub(crate) within: Map<ClientId, CallId>,
     pub(crate) queries: Map<QueryId, Query>,
     pub(crate) stock: VecDeque<Port>,
     pub(crate) events: VecDeque<ProviderEvent>,
@@ -75,6 +77,8 @@ pub(crate) struct Core {
     pub(crate) timers: TimerQueue<Timer>,
     pub(crate) entropy: Entropy,
     pub(crate) counters: Counters,
+    /// Lines that are closed for applications and still un-register.
+    pub(crate) closing: Vec<LineId>,
     pub(crate) product: String,
     next_query: u64,
     next_tag: u64,
@@ -87,7 +91,13 @@ pub(crate) struct Core {
 const MOST_REFUSALS: u32 = 100;
 
 impl Core {
-    pub(crate) fn new(layer: Layer, ua: UserAgent, shard: u16, product: String, mut entropy: Entropy) -> Self {
+    pub(crate) fn new(
+        layer: Layer,
+        ua: UserAgent,
+        shard: u16,
+        product: String,
+        mut entropy: Entropy,
+    ) -> Self {
         let keys = entropy.hash_keys();
         Self {
             layer,
@@ -96,7 +106,6 @@ impl Core {
             calls: Calls::new(shard),
             by_leg: Map::with_hasher(keys),
             outside: Map::with_hasher(keys),
-            within: Map::with_hasher(keys),
             queries: Map::with_hasher(keys),
             stock: VecDeque::new(),
             events: VecDeque::new(),
@@ -104,6 +113,7 @@ impl Core {
             timers: TimerQueue::new(),
             entropy,
             counters: Counters::default(),
+            closing: Vec::new(),
             product,
             next_query: 0,
             next_tag: 0,
@@ -170,6 +180,7 @@ impl Core {
         while let Some(timer) = self.timers.pop(now) {
             match timer {
                 Timer::Registration(line) => self.registration_due(now, line),
+                Timer::KeepAlive(line) => self.keep_alive(now, line),
                 Timer::NotAnswered(call) => self.not_answered(now, call),
                 Timer::GiveUp(call) => self.give_up(now, call),
                 Timer::Transfer(call) => self.transfer_due(now, call),
@@ -260,24 +271,21 @@ impl Core {
         wanted: impl Fn(Wait) -> bool,
         result: Result<Outcome, OperationError>,
     ) -> bool {
-        let Some(waiting) = self.calls.get_mut(id).and_then(|call| call.take_waiting(wanted)) else { return false };
+        let Some(waiting) = self.calls.get_mut(id).and_then(|call| call.take_waiting(wanted)) else {
+            return false;
+        };
         self.complete(waiting.request, result);
         true
     }
 
     /// Puts a call into a state and tells it.
-    pub(crate) fn enter(&mut self, now: Time, id: CallId, state: CallState) {
+    pub(crate) fn enter(&mut self, id: CallId, state: CallState) {
         let Some(call) = self.calls.get_mut(id) else { return };
         if call.state == state {
             return;
         }
-        let fact = match &state {
-            CallState::Disconnected(end) => TimelineFact::Ended(end.mode),
-            other => TimelineFact::State(other.kind()),
-        };
         call.state = state.clone();
         let media = call.media_types;
-        self.record(now, id, fact);
         self.events.push_back(ProviderEvent::CallState { call: id, state, media });
     }
 
@@ -306,7 +314,9 @@ impl Core {
     /// Notes a message that leaves. It was written here, so a look at its first lines is enough.
     fn trace_sent(&mut self, now: Time, bytes: &Bytes) {
         let Some(glance) = crate::glance::Glance::at(bytes) else { return };
-        let Some(call) = UserAgent::leg_of_tag(glance.our_tag).and_then(|leg| self.call_by_leg(leg)) else { return };
+        let Some(call) = UserAgent::leg_of_tag(glance.our_tag).and_then(|leg| self.call_by_leg(leg)) else {
+            return;
+        };
         let (method, cseq, sdp) = (Word::new(glance.method), glance.cseq, glance.sdp);
         let way = Way::Sent;
         let fact = match glance.status {
@@ -319,12 +329,15 @@ impl Core {
     /// Takes a call out of everything. Nothing is told.
     pub(crate) fn forget(&mut self, now: Time, id: CallId) -> Option<Box<Call>> {
         self.stop_stream(id);
+        self.abandon_referral(now, id);
         let call = self.calls.remove(id)?;
         if let Some(timer) = call.timer {
             self.timers.cancel(timer);
         }
         if let Some(leg) = call.leg {
             self.ua.abandon(now, &mut self.layer, leg);
+        }
+        if let Some(leg) = call.last_leg {
             self.by_leg.remove(&leg);
         }
         if let Some(line) = self.line_mut(call.line) {
@@ -334,7 +347,16 @@ impl Core {
     }
 
     /// What an indication of the user agent means for its call.
-    pub(crate) fn indicated(&mut self, now: Time, indication: Indication, message: Option<&Message>, flow: Flow) {
+    pub(crate) fn indicated(
+        &mut self,
+        now: Time,
+        indication: Indication,
+        message: Option<&Message>,
+        flow: Flow,
+    ) {
+        if self.of_referral(now, indication.clone(), message) {
+            return;
+        }
         match (indication, message) {
             (Indication::None, _) => {}
             (Indication::Incoming(leg), Some(message)) => self.incoming(now, leg, flow, message),
@@ -351,10 +373,14 @@ impl Core {
             (Indication::Offered(leg), Some(message)) => self.offered(now, leg, message),
             (Indication::OfferConfirmed(leg), Some(message)) => self.offer_confirmed(now, leg, message),
             (Indication::OfferAnswered(leg), Some(message)) => self.offer_answered(now, leg, message),
-            (Indication::OfferRefused(leg, failure), message) => self.offer_refused(now, leg, failure, message),
-            (Indication::Request(leg, server), Some(message)) => self.request_within(now, leg, server, flow, message),
-            (Indication::Response(leg, client, failure), message) => {
-                self.response_within(now, leg, client, failure, message);
+            (Indication::OfferRefused(leg, failure), message) => {
+                self.offer_refused(now, leg, failure, message)
+            }
+            (Indication::Request(leg, server), Some(message)) => {
+                self.request_within(now, leg, server, flow, message)
+            }
+            (Indication::Response(leg, _, failure), message) => {
+                self.response_within(now, leg, failure, message);
             }
             (Indication::OutOfDialog(server), Some(message)) => {
                 self.ua.respond(now, &mut self.layer, server, flow, message, 405, format_args!(""));

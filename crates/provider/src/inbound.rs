@@ -14,8 +14,8 @@ use hookswitch_sip::cause::{Identities, Protocol, Reason, Trust};
 use hookswitch_sip::message::{Message, Name};
 use hookswitch_sip::ua::LegId;
 use hookswitch_spi::{
-    AddressId, AudioSource, CallId, CallState, ForwardCondition, ForwardTarget, LineId, MediaType, MediaTypes,
-    OfferingMode, OperationError, Origin, Party, ProviderEvent, StateKind, TimelineFact, Way,
+    AddressId, AudioSource, CallId, CallState, ForwardCondition, ForwardTarget, LineId, MediaType,
+    MediaTypes, OfferingMode, OperationError, Origin, Party, ProviderEvent, StateKind, TimelineFact, Way,
 };
 use std::net::IpAddr;
 
@@ -27,7 +27,8 @@ impl Core {
             self.refuse(now, leg, 403, "");
             return;
         };
-        let Some(line) = self.line(id).filter(|line| line.open.is_some() && !self.closing.contains(&id)) else {
+        let Some(line) = self.line(id).filter(|line| line.open.is_some() && !self.closing.contains(&id))
+        else {
             self.refuse(now, leg, 480, "");
             return;
         };
@@ -66,6 +67,7 @@ impl Core {
             state: CallState::Unknown,
             media_types,
             leg: Some(leg),
+            last_leg: Some(leg),
             media,
             port: None,
             stream: Stream::Unstarted,
@@ -73,6 +75,7 @@ impl Core {
             waiting: Vec::new(),
             timer: None,
             transfer: None,
+            referral: None,
             redirections: 0,
             ending: None,
             alerted: false,
@@ -103,13 +106,14 @@ impl Core {
         }
         self.events.push_back(ProviderEvent::NewCall { line: id, address, call });
         self.trace(now, call, Way::Received, message);
-        self.enter(now, call, CallState::Offering(OfferingMode::Active));
+        self.enter(call, CallState::Offering(OfferingMode::Active));
         let alerting = self.line(id).map(|line| line.account.profile.alerting);
         if alerting == Some(Alerting::AtOnce) {
             self.alert(now, call);
         }
         let no_answer = self.rule(id, address, ForwardCondition::NoAnswer, &caller);
-        let after = self.line(id).and_then(|line| line.forwarding.get(usize::from(address.0))?.no_answer_after);
+        let after =
+            self.line(id).and_then(|line| line.forwarding.get(usize::from(address.0))?.no_answer_after);
         if let (Some(_), Some(after)) = (no_answer, after) {
             let timer = self.timers.set(now + after, Timer::NotAnswered(call));
             if let Some(call) = self.calls.get_mut(call) {
@@ -123,10 +127,10 @@ impl Core {
         let Some(call) = self.calls.get(id) else { return };
         let (Some(leg), false) = (call.leg, call.alerted) else { return };
         let contact = self.contact_of(call.line);
-        if self.ua.ring(now, &mut self.layer, leg, 180, &contact, None).is_ok() {
-            if let Some(call) = self.calls.get_mut(id) {
-                call.alerted = true;
-            }
+        if self.ua.ring(now, &mut self.layer, leg, 180, &contact, None).is_ok()
+            && let Some(call) = self.calls.get_mut(id)
+        {
+            call.alerted = true;
         }
     }
 
@@ -151,10 +155,11 @@ impl Core {
         if let Some(found) = lines().find_map(|(id, line)| Some((id, line.address_of(&user)?))) {
             return Some(found);
         }
-        if let Some(user) = called.and_then(|address| address.uri().user_unescaped().map(std::borrow::Cow::into_owned)) {
-            if let Some(found) = lines().find_map(|(id, line)| Some((id, line.address_of(&user)?))) {
-                return Some(found);
-            }
+        if let Some(user) =
+            called.and_then(|address| address.uri().user_unescaped().map(std::borrow::Cow::into_owned))
+            && let Some(found) = lines().find_map(|(id, line)| Some((id, line.address_of(&user)?)))
+        {
+            return Some(found);
         }
         let mut all = lines();
         match (all.next(), all.next()) {
@@ -253,7 +258,7 @@ impl Core {
             status: Some(302),
             ..hookswitch_spi::Disconnect::new(mode, hookswitch_spi::EndedBy::Us, "nobody answered in time")
         };
-        self.enter(now, id, CallState::Disconnected(end));
+        self.enter(id, CallState::Disconnected(end));
     }
 
     /// The caller gave up.
@@ -269,26 +274,26 @@ impl Core {
     /// The session of a call is over, by somebody else's doing.
     pub(crate) fn over(&mut self, now: Time, id: CallId, leg: LegId, end: hookswitch_spi::Disconnect) {
         self.leg_gone(id, leg);
+        self.abandon_referral(now, id);
         self.stop_stream(id);
         self.transfer_dialog_ended(now, id);
-        // A drop that waits has what it wanted.
-        let dropped = self.complete_waiting(
-            id,
-            |wait| wait == crate::call::Wait::End,
-            Ok(hookswitch_spi::Outcome::Done),
-        );
-        self.fail_waiting_but_transfer(id);
-        if dropped {
-            self.enter(now, id, CallState::Idle);
+        // A drop that waits has what it wanted; whoever asked finds the call idle.
+        if self.is_dropping(id) {
+            self.enter(id, CallState::Idle);
+            self.complete_waiting(
+                id,
+                |wait| wait == crate::call::Wait::End,
+                Ok(hookswitch_spi::Outcome::Done),
+            );
         } else {
-            self.enter(now, id, CallState::Disconnected(end));
+            self.enter(id, CallState::Disconnected(end));
         }
+        self.fail_waiting_but_transfer(id);
     }
 
     /// The session of a call is gone at the user agent. Late messages still find the call's timeline.
     pub(crate) fn leg_gone(&mut self, id: CallId, leg: LegId) {
-        self.by_leg.remove(&leg);
-        let Some(call) = self.calls.get_mut(id) else { return };
+        let Some(call) = self.calls.get_mut(id).filter(|call| call.leg == Some(leg)) else { return };
         call.leg = None;
         if let Some(timer) = call.timer.take_if(|_| call.transfer.is_none()) {
             self.timers.cancel(timer);
@@ -310,9 +315,9 @@ impl Core {
 /// Status and header fields for an offer that cannot be answered.
 pub(crate) fn refusal(error: &NegotiateError) -> (u16, String) {
     let status = error.status().unwrap_or(488);
-    let warning = error.warning().map_or_else(String::new, |(code, text)| {
-        format!("Warning: {code} hookswitch \"{text}\"\r\n")
-    });
+    let warning = error
+        .warning()
+        .map_or_else(String::new, |(code, text)| format!("Warning: {code} hookswitch \"{text}\"\r\n"));
     (status, warning)
 }
 

@@ -1,11 +1,33 @@
 //! The SIP service provider: profiles, lines as accounts, calls as dialogs, forwarding rules.
+//!
+//! [`SipProvider`] implements the service provider interface on the SIP user agent, and shows the driver a plain sans-IO
+//! side. Reading order: `profile` and `account` (what is configured), `line` and `call` (what is kept), `core` (what all
+//! parts work on), `registering` (lines in and out of service), `inbound` and `outbound` (calls come up), `established` and
+//! `transfer` (calls that are up), `operations` (what applications ask), `streams` (audio), `provider` (the interface).
+//! Pure rules stand apart: `dial`, `ending`, `forwarding`, `parties`, `glance`.
 #![forbid(unsafe_code)]
 
 mod account;
+mod call;
+mod core;
 mod dial;
 mod ending;
+mod established;
 mod forwarding;
+mod glance;
+mod inbound;
+mod line;
+mod operations;
+mod outbound;
+mod parties;
 mod profile;
+mod provider;
+mod referral;
+mod registering;
+mod streams;
+mod transfer;
 
 pub use account::{Account, AddressRange, Server};
-pub use profile::{Alerting, HoldDirection, Profile, TransportChoice};
+pub use core::{Action, Counters};
+pub use profile::{AcceptReferrals, Alerting, HoldDirection, Profile, TransportChoice};
+pub use provider::{Alive, ProviderConfig, SipProvider, shard_of_token};

@@ -6,7 +6,8 @@ use hookswitch_media::negotiate::Capabilities as MediaCapabilities;
 use hookswitch_sip::registration::Registration;
 use hookswitch_sip::ua::AccountId;
 use hookswitch_spi::{
-    AddressId, Capabilities, Feature, Features, ForwardingRules, InterfaceVersion, LineState, MediaTypes, OutOfService,
+    AddressId, Capabilities, Feature, Features, ForwardingRules, InterfaceVersion, LineState, MediaTypes,
+    OutOfService,
 };
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -37,17 +38,21 @@ pub(crate) struct Open {
     pub(crate) route: Route,
     pub(crate) contact: Arc<str>,
     pub(crate) timer: Option<hookswitch_machine::TimerKey>,
+    pub(crate) keep_alive: Option<hookswitch_machine::TimerKey>,
 }
 
 /// Where the switch is.
 #[derive(Debug)]
 pub(crate) enum Route {
     /// Being looked up.
-    Resolving(QueryId),
+    Resolving(#[allow(dead_code)] QueryId),
     /// Known: the targets in order, and the one in use.
     Known { targets: Vec<Target>, used: usize, flow: Flow },
     /// The look-up failed; tried again at the time of the next registration.
-    Unknown { #[allow(dead_code)] since: Time },
+    Unknown {
+        #[allow(dead_code)]
+        since: Time,
+    },
 }
 
 impl Line {
@@ -78,7 +83,8 @@ impl Line {
             rtcp_mux: profile.rtcp_mux,
             ..MediaCapabilities::default()
         });
-        let state = LineState::OutOfService(OutOfService { status: None, reason: "the line is not open".into() });
+        let state =
+            LineState::OutOfService(OutOfService { status: None, reason: "the line is not open".into() });
         Self { account, token, credentials, capabilities, media, open: None, state, forwarding, calls: 0 }
     }
 
@@ -109,7 +115,9 @@ impl Line {
     pub(crate) fn accepts(&self, peer: IpAddr) -> bool {
         let peer = peer.to_canonical();
         let of_switch = match self.open.as_ref().map(|open| &open.route) {
-            Some(Route::Known { targets, .. }) => targets.iter().any(|t| t.address.ip().to_canonical() == peer),
+            Some(Route::Known { targets, .. }) => {
+                targets.iter().any(|t| t.address.ip().to_canonical() == peer)
+            }
             Some(Route::Resolving(_) | Route::Unknown { .. }) | None => false,
         };
         of_switch || self.account.accept_from.iter().any(|range| range.contains(peer))

@@ -12,8 +12,9 @@ use hookswitch_sip::cause::{self, Trust};
 use hookswitch_sip::message::{Contact, Message, Uri};
 use hookswitch_sip::ua::{Failure, Invitation, LegId};
 use hookswitch_spi::{
-    AddressId, BusyMode, CallId, CallOptions, CallState, ConnectedMode, Disconnect, DisconnectMode, EndedBy, InfoParts,
-    LineId, MediaTypes, OperationError, Origin, Outcome, Party, ProviderEvent, Reason, RequestId, StateKind,
+    AddressId, BusyMode, CallId, CallOptions, CallState, ConnectedMode, Disconnect, DisconnectMode, EndedBy,
+    InfoParts, LineId, MediaTypes, OperationError, Origin, Outcome, Party, ProviderEvent, Reason, RequestId,
+    StateKind,
 };
 use std::time::Duration;
 
@@ -35,7 +36,10 @@ impl Core {
     ) -> Result<CallId, OperationError> {
         let line = self.line(line_id).ok_or(OperationError::NoSuchLine(line_id))?;
         if address.0 >= line.addresses() {
-            return Err(OperationError::InvalidParameter(format!("the line has {} addresses", line.addresses())));
+            return Err(OperationError::InvalidParameter(format!(
+                "the line has {} addresses",
+                line.addresses()
+            )));
         }
         let uri = dial::request_uri(destination, &line.account.domain)?;
         if !line.is_in_service() {
@@ -60,6 +64,7 @@ impl Core {
             state: CallState::Dialing,
             media_types: MediaTypes::VOICE,
             leg: None,
+            last_leg: None,
             media,
             port: Some(port),
             stream: Stream::Unstarted,
@@ -67,6 +72,7 @@ impl Core {
             waiting: vec![Waiting { request, what: Wait::Proceeding }],
             timer: None,
             transfer: None,
+            referral: None,
             redirections: 0,
             ending: None,
             alerted: false,
@@ -143,22 +149,23 @@ impl Core {
         self.by_leg.insert(leg, id);
         if let Some(call) = self.calls.get_mut(id) {
             call.leg = Some(leg);
+            call.last_leg = Some(leg);
         }
         self.start_stream(id);
         Ok(())
     }
 
     /// The first sign that the call is under way: its request completes, and only then its events begin.
-    fn proceeding(&mut self, now: Time, id: CallId) {
+    fn proceeding(&mut self, id: CallId) {
         if self.complete_waiting(id, |wait| wait == Wait::Proceeding, Ok(Outcome::Call(id))) {
-            self.enter(now, id, CallState::Proceeding);
+            self.enter(id, CallState::Proceeding);
         }
     }
 
     /// A provisional response.
     pub(crate) fn progress(&mut self, now: Time, leg: LegId, message: &Message) {
         let Some(id) = self.call_by_leg(leg) else { return };
-        self.proceeding(now, id);
+        self.proceeding(id);
         let status = message.status().unwrap_or_default();
         let Some(call) = self.calls.get_mut(id) else { return };
         let ringing = status == 180;
@@ -168,16 +175,16 @@ impl Core {
             // (RFC 3261 13.2.1, RFC 6337 3.1.1).
             let capabilities = self.line_media(id);
             let early = self.calls.get(id).map(|call| call.media.clone());
-            if let (Some(capabilities), Some(mut early)) = (capabilities, early) {
-                if let Ok(parameters) = early.receive_answer(&capabilities, message.body()) {
-                    self.note_media(now, id, "early media");
-                    self.configure(id, parameters);
-                }
+            if let (Some(capabilities), Some(mut early)) = (capabilities, early)
+                && let Ok(parameters) = early.receive_answer(&capabilities, message.body())
+            {
+                self.note_media(now, id, "early media");
+                self.configure(id, parameters);
             }
         }
         let state = self.calls.get(id).map(|call| call.state.kind());
         if ringing && state == Some(StateKind::Proceeding) {
-            self.enter(now, id, CallState::Ringback);
+            self.enter(id, CallState::Ringback);
         }
     }
 
@@ -187,7 +194,7 @@ impl Core {
             self.ua.abandon(now, &mut self.layer, leg);
             return;
         };
-        self.proceeding(now, id);
+        self.proceeding(id);
         if let Some(timer) = self.calls.get_mut(id).and_then(|call| call.timer.take()) {
             self.timers.cancel(timer);
         }
@@ -205,11 +212,16 @@ impl Core {
             Ok(parameters) => {
                 self.configure(id, parameters);
                 self.connected_party(id, message);
-                self.enter(now, id, CallState::Connected(self.connected_mode(id)));
+                self.enter(id, CallState::Connected(self.connected_mode(id)));
             }
             Err(why) => {
                 // RFC 3261 13.2.2.4: an answer that cannot be used ends the session.
-                let _ = self.ua.hang_up(now, &mut self.layer, leg, Some("SIP;cause=488;text=\"Not acceptable here\""));
+                let _ = self.ua.hang_up(
+                    now,
+                    &mut self.layer,
+                    leg,
+                    Some("SIP;cause=488;text=\"Not acceptable here\""),
+                );
                 let end = Disconnect::new(DisconnectMode::Incompatible, EndedBy::Us, why);
                 self.ua.abandon(now, &mut self.layer, leg);
                 self.over(now, id, leg, end);
@@ -232,7 +244,9 @@ impl Core {
             Some(line) if line.account.profile.trust_identity => Trust::Trusted,
             Some(_) | None => Trust::Untrusted,
         };
-        let Some(party) = cause::connected(message, trust).map(|party| crate::parties::party(&party)) else { return };
+        let Some(party) = cause::connected(message, trust).map(|party| crate::parties::party(&party)) else {
+            return;
+        };
         let Some(call) = self.calls.get_mut(id).filter(|call| call.facts.connected != party) else { return };
         call.facts.connected = party;
         self.events.push_back(ProviderEvent::CallInfo { call: id, changed: InfoParts::CONNECTED });
@@ -265,7 +279,7 @@ impl Core {
             self.outgoing_over(now, id, leg, end);
             return;
         };
-        self.proceeding(now, id);
+        self.proceeding(id);
         let Some(call) = self.calls.get_mut(id) else { return };
         call.redirections += 1;
         call.facts.redirection = Party::known(uri.clone(), "");
@@ -280,7 +294,8 @@ impl Core {
         let Some(line) = self.line(call.line) else { return };
         let Ok(parsed) = Uri::parse(uri) else { return };
         let host = parsed.host().map(|host| host.to_string()).unwrap_or_default();
-        let own = host.eq_ignore_ascii_case(&line.account.domain) || host.eq_ignore_ascii_case(&line.account.registrar.host);
+        let own = host.eq_ignore_ascii_case(&line.account.domain)
+            || host.eq_ignore_ascii_case(&line.account.registrar.host);
         let transport = parsed.transport().and_then(|name| name.parse::<Transport>().ok());
         if let (Some(flow), true) = (line.flow(), own) {
             self.send_on(now, id, leg, uri, flow);
@@ -347,7 +362,8 @@ impl Core {
 
     /// A call of ours ended before it was answered.
     fn outgoing_over(&mut self, now: Time, id: CallId, leg: LegId, end: Disconnect) {
-        let waits = self.calls.get(id).is_some_and(|call| call.waiting.iter().any(|w| w.what == Wait::Proceeding));
+        let waits =
+            self.calls.get(id).is_some_and(|call| call.waiting.iter().any(|w| w.what == Wait::Proceeding));
         if waits {
             // It never was a call: the request fails, and nothing else is said.
             let error = match end.status {
@@ -360,7 +376,7 @@ impl Core {
             return;
         }
         if end.mode == DisconnectMode::Busy && !self.is_dropping(id) {
-            self.enter(now, id, CallState::Busy(BusyMode::Station));
+            self.enter(id, CallState::Busy(BusyMode::Station));
         }
         self.over(now, id, leg, end);
     }
@@ -375,7 +391,9 @@ impl Core {
         call.timer = None;
         call.ending = Some(DisconnectMode::NoAnswer);
         if let Some(leg) = call.leg {
-            let _ = self.ua.hang_up(now, &mut self.layer, leg, None);
+            if self.ua.hang_up(now, &mut self.layer, leg, None).is_err() {
+                self.hung_up(now, leg);
+            }
         }
     }
 }

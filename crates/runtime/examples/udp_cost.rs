@@ -2,14 +2,13 @@
 //!
 //! ```sh
 //! cargo build --release -p hookswitch-runtime --example udp_cost
-//! taskset -c 0 target/release/examples/udp_cost 20000 10 0
+//! taskset -c 0 target/release/examples/udp_cost 20000 10 1000
 //! ```
 //! Arguments: datagrams per second, seconds, microseconds to gather. The load comes from a second process, which `taskset`
 //! puts on CPU 1; each datagram has 500 bytes and a source port out of 16.
 #![allow(clippy::disallowed_methods)]
 
 use hookswitch_machine::{Input, Machine, Output, Time, Transport};
-use hookswitch_runtime::transport::{Framed, Framing, Malformed};
 use hookswitch_runtime::{Bound, Clock, Driver, Listen, Options, Sink};
 use std::collections::VecDeque;
 use std::error::Error;
@@ -47,16 +46,6 @@ struct Nowhere;
 impl Sink<Echo> for Nowhere {
     fn event(&self, (): ()) {}
     fn media(&self, (): ()) {}
-}
-
-struct NoStreams;
-
-impl Framing for NoStreams {
-    fn push(&mut self, _: &[u8]) {}
-
-    fn next(&mut self) -> Option<Result<Framed, Malformed>> {
-        None
-    }
 }
 
 /// Nanoseconds of CPU that all threads of this process have used.
@@ -112,15 +101,14 @@ fn main() -> Result<(), Box<dyn Error>> {
         return generate(to, number(20_000), number(10));
     }
     let rate: u64 = first.parse()?;
-    let (seconds, gather) = (number(10), number(0));
+    let (seconds, gather) = (number(10), number(1_000));
 
     let bound = Bound::open(&[Listen::on(Transport::Udp, "127.0.0.1:0".parse()?)], 1)?;
     let to = bound.endpoints()[0].advertised;
     let mut options = Options::default();
     options.gather = Duration::from_micros(gather);
-    let running = Driver::new(bound, Clock::start(), || Box::new(NoStreams))
-        .options(options)
-        .start(vec![(Echo::default(), Nowhere)])?;
+    let running =
+        Driver::new(bound, Clock::start()).options(options).start(vec![(Echo::default(), Nowhere)])?;
 
     let before = cpu();
     let begin = Instant::now();

@@ -6,7 +6,7 @@ macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {
         /// Counters that all threads of one driver share. Every figure only grows.
         #[derive(Debug, Default)]
-        pub struct Counters { $(pub(crate) $name: Counter,)+ }
+        pub(crate) struct Counters { $(pub(crate) $name: Counter,)+ }
 
         /// The counters at one moment.
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -15,7 +15,7 @@ macro_rules! counters {
 
         impl Counters {
             /// Reads all counters.
-            pub fn figures(&self) -> Figures {
+            pub(crate) fn figures(&self) -> Figures {
                 Figures { $($name: self.$name.get(),)+ }
             }
         }

@@ -20,9 +20,10 @@ pub mod dns;
 pub mod driver;
 pub mod entropy;
 mod mailbox;
+pub mod media;
 pub mod transport;
 
 pub use clock::Clock;
-pub use counters::{Counters, Figures};
+pub use counters::Figures;
 pub use driver::{Driver, DriverHandle, Options, RequestError, Running, Sink, StartError};
 pub use transport::{BindError, Bound, Listen};

@@ -27,36 +27,25 @@ pub(crate) enum Refused<T> {
 
 /// What lies in the mailbox.
 pub(crate) enum Letter<R, E> {
-    Request(R),
-    Media(E),
-    Datagram(Flow, Bytes),
-    /// A framed message; the permit gives its connection the right to read on once the message is taken.
+    /// For the machine.
+    Input(Input<R, E>),
+    /// A framed message; its connection may read on once the permit is dropped.
     Stream(Flow, Bytes, OwnedSemaphorePermit),
-    FlowClosed(Flow, CloseReason),
-    Resolved(QueryId, Result<Vec<Target>, ResolveError>),
+    /// Dropped once everything before it is handled and carried out.
+    Mark(Mark),
 }
 
-impl<R, E> Letter<R, E> {
-    pub(crate) fn into_input(self) -> Input<R, E> {
-        match self {
-            Self::Request(request) => Input::Request(request),
-            Self::Media(event) => Input::Media(event),
-            Self::Datagram(flow, bytes) => Input::Received { flow, bytes },
-            Self::Stream(flow, bytes, permit) => {
-                drop(permit);
-                Input::Received { flow, bytes }
-            }
-            Self::FlowClosed(flow, reason) => Input::FlowClosed { flow, reason },
-            Self::Resolved(query, answer) => Input::Resolved { query, answer },
-        }
-    }
-}
+/// Tells whoever holds the other end by being dropped.
+pub(crate) type Mark = std::sync::mpsc::Sender<std::convert::Infallible>;
 
 struct Queue<R, E> {
     letters: Vec<Letter<R, E>>,
     requests: usize,
     media: usize,
     datagrams: usize,
+    /// Users and media threads are refused.
+    users_closed: bool,
+    /// Everything is refused.
     closed: bool,
 }
 
@@ -77,6 +66,7 @@ impl<R, E> Mailbox<R, E> {
                 requests: 0,
                 media: 0,
                 datagrams: 0,
+                users_closed: false,
                 closed: false,
             }),
             bounds,
@@ -88,27 +78,27 @@ impl<R, E> Mailbox<R, E> {
 
     pub(crate) fn request(&self, request: R) -> Result<(), Refused<R>> {
         let mut queue = self.lock();
-        if queue.closed {
+        if queue.users_closed {
             return Err(Refused::Closed(request));
         }
         if queue.requests >= self.bounds.requests {
             return Err(Refused::Full(request));
         }
         queue.requests += 1;
-        self.post(queue, Letter::Request(request));
+        self.post(queue, Letter::Input(Input::Request(request)));
         Ok(())
     }
 
     pub(crate) fn media(&self, event: E) -> Result<(), Refused<E>> {
         let mut queue = self.lock();
-        if queue.closed {
+        if queue.users_closed {
             return Err(Refused::Closed(event));
         }
         if queue.media >= self.bounds.media {
             return Err(Refused::Full(event));
         }
         queue.media += 1;
-        self.post(queue, Letter::Media(event));
+        self.post(queue, Letter::Input(Input::Media(event)));
         Ok(())
     }
 
@@ -146,9 +136,19 @@ impl<R, E> Mailbox<R, E> {
         self.stop.load(Ordering::SeqCst)
     }
 
+    /// Refuses users from now on; `mark` is dropped once what they gave before is handled.
+    pub(crate) fn close_to_users(&self, mark: Mark) {
+        let mut queue = self.lock();
+        queue.users_closed = true;
+        if !queue.closed {
+            self.post(queue, Letter::Mark(mark));
+        }
+    }
+
     /// Refuses every letter from now on and returns what waited.
     pub(crate) fn close(&self) -> Vec<Letter<R, E>> {
         let mut queue = self.lock();
+        queue.users_closed = true;
         queue.closed = true;
         std::mem::take(&mut queue.letters)
     }
@@ -196,7 +196,7 @@ impl<R: Send, E: Send> Inbox for Mailbox<R, E> {
             return false;
         }
         queue.datagrams += 1;
-        self.post(queue, Letter::Datagram(flow, bytes));
+        self.post(queue, Letter::Input(Input::Received { flow, bytes }));
         true
     }
 
@@ -205,11 +205,11 @@ impl<R: Send, E: Send> Inbox for Mailbox<R, E> {
     }
 
     fn flow_closed(&self, flow: Flow, reason: CloseReason) {
-        self.post_unless_closed(Letter::FlowClosed(flow, reason));
+        self.post_unless_closed(Letter::Input(Input::FlowClosed { flow, reason }));
     }
 
     fn resolved(&self, query: QueryId, answer: Result<Vec<Target>, ResolveError>) {
-        self.post_unless_closed(Letter::Resolved(query, answer));
+        self.post_unless_closed(Letter::Input(Input::Resolved { query, answer }));
     }
 }
 

@@ -1,4 +1,4 @@
-//! UDP: echo, sizes, ICMP, steering, floods.
+//! UDP: echo, sizes, ICMP, steering.
 #![allow(clippy::disallowed_methods)]
 
 mod common;
@@ -28,6 +28,9 @@ fn echoes(address: &str) {
         let flow = Flow::to(EndpointId(0), peer.local_addr().unwrap());
         assert_eq!(echoing.next(), Told::Received(0, flow, message.into()));
     }
+    // The turn that sent has ended once the next one answers.
+    echoing.ask(Ask::Ping(1));
+    assert_eq!(echoing.next(), Told::Pong(1));
     let figures = echoing.running.figures();
     assert_eq!((figures.datagrams_in, figures.datagrams_out), (5, 5));
     echoing.stop();
@@ -138,35 +141,5 @@ fn a_message_that_names_no_shard_stays_where_it_arrived() {
     peer.send_to(b"hello", echoing.address(0)).unwrap();
     assert_eq!(peer.recv(&mut [0; 10]).unwrap(), 5);
     assert_eq!(echoing.running.figures().steered, 0);
-    echoing.stop();
-}
-
-#[cfg(target_os = "linux")]
-#[test]
-fn a_flood_takes_no_memory() {
-    let resident = || {
-        let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
-        statm.split_whitespace().nth(1).and_then(|pages| pages.parse::<u64>().ok()).unwrap() * 4_096
-    };
-    let echoing = Echoing::with(&[(Transport::Udp, "127.0.0.1:0")], Options::default(), 1, |echo| {
-        echo.quiet = true;
-    });
-    let peer = peer("127.0.0.1:0");
-    let message = [7; 600];
-    let flood = |count: u64| {
-        for _ in 0..count {
-            // A full buffer is the kernel's way of dropping; the echoes are dropped in ours, as nobody reads them.
-            let _ = peer.send_to(&message, echoing.address(0));
-        }
-        // The driver has handled everything once it answers a request that was posted after.
-        echoing.ask(Ask::Ping(1));
-        while echoing.next() != Told::Pong(1) {}
-    };
-    flood(10_000);
-    let before = resident();
-    flood(200_000);
-    let grown = resident().saturating_sub(before);
-    assert!(grown < 8 << 20, "{grown} bytes more after the flood");
-    assert!(echoing.running.figures().datagrams_in > 20_000);
     echoing.stop();
 }

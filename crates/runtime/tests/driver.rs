@@ -86,6 +86,27 @@ fn shutdown_of_a_blocked_machine_is_bounded() {
 }
 
 #[test]
+fn a_machine_that_fails_takes_no_more_requests_and_leaves_the_other_shards_alone() {
+    let echoing = Echoing::with(&[(Transport::Udp, "127.0.0.1:0")], Options::default(), 2, |_| {});
+    let [first, second] = echoing.running.shards() else { panic!("expected two shards") };
+    assert!(echoing.running.is_healthy());
+    first.request(Ask::Fail).unwrap();
+    let begin = Instant::now();
+    while !matches!(first.request(Ask::Ping(1)), Err(RequestError::Closed(_))) {
+        assert!(begin.elapsed() < DEADLINE);
+        std::thread::yield_now();
+    }
+    second.request(Ask::Ping(2)).unwrap();
+    assert_eq!(echoing.next(), Told::Pong(2));
+    let begin = Instant::now();
+    while echoing.running.is_healthy() {
+        assert!(begin.elapsed() < DEADLINE);
+        std::thread::yield_now();
+    }
+    echoing.stop();
+}
+
+#[test]
 fn an_idle_driver_sleeps() {
     let echoing = Echoing::start(&[(Transport::Udp, "127.0.0.1:0"), (Transport::Tcp, "127.0.0.1:0")]);
     echoing.ask(Ask::Ping(1));
@@ -114,7 +135,7 @@ fn numeric_hosts_are_answered_at_once() {
 fn one_machine_per_shard_is_asked_for() {
     let listen = [Listen::on(Transport::Udp, "127.0.0.1:0".parse().unwrap())];
     let bound = Bound::open(&listen, 2).unwrap();
-    let driver = Driver::new(bound, Clock::start(), || Box::new(common::Lines::default()));
+    let driver = Driver::new(bound, Clock::start());
     let error = driver.start::<common::Echo, common::Tell>(Vec::new()).unwrap_err();
     assert!(matches!(error, StartError::Shards { machines: 0, shards: 2 }), "{error}");
 }

@@ -4,7 +4,7 @@
 mod common;
 
 use bytes::Bytes;
-use common::{Ask, DEADLINE, Echoing, Told};
+use common::{Ask, DEADLINE, Echoing, Told, message};
 use hookswitch_machine::{CloseReason, EndpointId, Flow, Transport};
 use hookswitch_runtime::Options;
 use std::io::{Read, Write};
@@ -61,18 +61,17 @@ fn messages_are_framed_however_they_arrive() {
         let echoing = Echoing::start(&[(Transport::Tcp, address)]);
         let mut stream = connect(&echoing);
         stream.set_nodelay(true).unwrap();
-        stream.write_all(b"first\nsecond\nthi").unwrap();
-        expect(&mut stream, b"first\nsecond\n");
-        for byte in b"rd\n" {
+        let (first, second, third) = (message("FIRST"), message("SECOND"), message("THIRD"));
+        stream.write_all(&[&first[..], &second, &third[..5]].concat()).unwrap();
+        expect(&mut stream, &[&first[..], &second].concat());
+        for byte in &third[5..] {
             stream.write_all(&[*byte]).unwrap();
         }
-        expect(&mut stream, b"third\n");
-        let big = [vec![b'x'; 300_000], vec![b'\n']].concat();
-        let mut reader = stream.try_clone().unwrap();
-        let expected = big.clone();
-        let reading = std::thread::spawn(move || expect(&mut reader, &expected));
+        expect(&mut stream, &third);
+        let body = vec![b'x'; 60_000];
+        let big = [b"BIG sip:peer SIP/2.0\r\nContent-Length: 60000\r\n\r\n", &body[..]].concat();
         stream.write_all(&big).unwrap();
-        reading.join().unwrap();
+        expect(&mut stream, &big);
         let (_, flow, _) = received(echoing.next());
         assert_eq!(flow.peer, stream.local_addr().unwrap());
         assert_ne!(flow.connection, 0);
@@ -84,10 +83,11 @@ fn messages_are_framed_however_they_arrive() {
 fn the_end_of_a_connection_is_told_to_every_shard() {
     let echoing = Echoing::with(TCP, Options::default(), 2, |_| {});
     let mut stream = connect(&echoing);
-    stream.write_all(b"0 to the first\n1 to the second\n").unwrap();
+    let messages = [message("0"), message("1")].concat();
+    stream.write_all(&messages).unwrap();
     // The shards answer independently of one another.
-    let mut answers = vec![0; 32];
-    stream.read_exact(&mut answers[..31]).unwrap();
+    let mut answers = vec![0; messages.len()];
+    stream.read_exact(&mut answers).unwrap();
     let (first, flow, _) = received(echoing.next());
     let (second, same, _) = received(echoing.next());
     assert_eq!(flow, same);
@@ -103,7 +103,7 @@ fn the_end_of_a_connection_is_told_to_every_shard() {
     told.sort_unstable();
     assert_eq!(told, [0, 1]);
     // Sending on it now only concerns the sender.
-    echoing.ask(Ask::Send(flow, Bytes::from_static(b"too late\n")));
+    echoing.ask(Ask::Send(flow, message("LATE")));
     assert_eq!(echoing.next(), Told::Closed(0, flow, CloseReason::Ended));
     echoing.stop();
 }
@@ -121,10 +121,23 @@ fn a_ping_is_answered_with_a_pong() {
 fn what_is_no_message_closes_the_connection() {
     let echoing = Echoing::start(TCP);
     let mut stream = connect(&echoing);
-    stream.write_all(b"!").unwrap();
+    stream.write_all(b"<html>").unwrap();
     assert_eq!(closed(echoing.next()).1, CloseReason::Malformed);
     expect_end(&mut stream);
     assert_eq!(echoing.running.figures().malformed, 1);
+    echoing.stop();
+}
+
+#[test]
+fn a_message_without_a_usable_length_is_answered_before_the_end() {
+    let echoing = Echoing::start(TCP);
+    let mut stream = connect(&echoing);
+    let head = b"INVITE sip:peer SIP/2.0\r\nContent-Length: many\r\n\r\n";
+    stream.write_all(head).unwrap();
+    let (_, _, bytes) = received(echoing.next());
+    assert_eq!(&bytes[..], head);
+    expect(&mut stream, head);
+    assert_eq!(closed(echoing.next()).1, CloseReason::Malformed);
     echoing.stop();
 }
 
@@ -135,8 +148,8 @@ fn connections_above_the_limit_are_turned_away() {
     let echoing = Echoing::with(TCP, options, 1, |_| {});
     let mut admitted = [connect(&echoing), connect(&echoing)];
     for stream in &mut admitted {
-        stream.write_all(b"hello\n").unwrap();
-        expect(stream, b"hello\n");
+        stream.write_all(&message("HELLO")).unwrap();
+        expect(stream, &message("HELLO"));
     }
     expect_end(&mut connect(&echoing));
     assert_eq!(echoing.running.figures().turned_away, 1);
@@ -145,10 +158,10 @@ fn connections_above_the_limit_are_turned_away() {
     drop(leaver);
     while !matches!(echoing.next(), Told::Closed(..)) {}
     let mut next = connect(&echoing);
-    next.write_all(b"hello\n").unwrap();
-    expect(&mut next, b"hello\n");
-    stayer.write_all(b"hello\n").unwrap();
-    expect(&mut stayer, b"hello\n");
+    next.write_all(&message("HELLO")).unwrap();
+    expect(&mut next, &message("HELLO"));
+    stayer.write_all(&message("HELLO")).unwrap();
+    expect(&mut stayer, &message("HELLO"));
     echoing.stop();
 }
 
@@ -158,9 +171,9 @@ fn a_peer_that_does_not_read_is_closed() {
     options.streams.write_queue = 100_000;
     let echoing = Echoing::with(TCP, options, 1, |_| {});
     let mut stream = connect(&echoing);
-    stream.write_all(b"hello\n").unwrap();
+    stream.write_all(&message("HELLO")).unwrap();
     let (_, flow, _) = received(echoing.next());
-    let message = Bytes::from(vec![b'x'; 50_000]);
+    let large = Bytes::from(vec![b'x'; 50_000]);
     // Whatever the system buffers, this is more.
     let mut sent = 0;
     let told = loop {
@@ -168,7 +181,7 @@ fn a_peer_that_does_not_read_is_closed() {
             break told;
         }
         assert!(sent < 100_000, "5 GB without an overflow");
-        if echoing.running.shards()[0].request(Ask::Send(flow, message.clone())).is_ok() {
+        if echoing.running.shards()[0].request(Ask::Send(flow, large.clone())).is_ok() {
             sent += 1;
         }
     };
@@ -183,25 +196,25 @@ fn a_connection_is_opened_on_demand_and_used_again() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let to = Flow::to(EndpointId(0), listener.local_addr().unwrap());
     echoing.ask(Ask::Mute);
-    echoing.ask(Ask::Send(to, Bytes::from_static(b"one\n")));
-    echoing.ask(Ask::Send(to, Bytes::from_static(b"two\n")));
+    echoing.ask(Ask::Send(to, message("ONE")));
+    echoing.ask(Ask::Send(to, message("TWO")));
     let mut stream = patient(listener.accept().unwrap().0);
-    expect(&mut stream, b"one\ntwo\n");
-    stream.write_all(b"answer\n").unwrap();
+    expect(&mut stream, &[message("ONE"), message("TWO")].concat());
+    stream.write_all(&message("ANSWER")).unwrap();
     let (_, flow, bytes) = received(echoing.next());
-    assert_eq!((flow.peer, &bytes[..]), (to.peer, &b"answer\n"[..]));
+    assert_eq!((flow.peer, &bytes[..]), (to.peer, &message("ANSWER")[..]));
     assert_ne!(flow.connection, 0);
-    echoing.ask(Ask::Send(flow, Bytes::from_static(b"three\n")));
-    echoing.ask(Ask::Send(to, Bytes::from_static(b"four\n")));
-    expect(&mut stream, b"three\nfour\n");
+    echoing.ask(Ask::Send(flow, message("THREE")));
+    echoing.ask(Ask::Send(to, message("FOUR")));
+    expect(&mut stream, &[message("THREE"), message("FOUR")].concat());
     assert_eq!(echoing.running.figures().opened, 1);
     drop(stream);
     assert_eq!(closed(echoing.next()), (flow, CloseReason::Ended));
     // A new one has a new number.
-    echoing.ask(Ask::Send(to, Bytes::from_static(b"five\n")));
+    echoing.ask(Ask::Send(to, message("FIVE")));
     let mut stream = patient(listener.accept().unwrap().0);
-    expect(&mut stream, b"five\n");
-    stream.write_all(b"again\n").unwrap();
+    expect(&mut stream, &message("FIVE"));
+    stream.write_all(&message("AGAIN")).unwrap();
     assert!(received(echoing.next()).1.connection > flow.connection);
     echoing.stop();
 }
@@ -212,7 +225,7 @@ fn a_refused_connection_is_reported() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let to = Flow::to(EndpointId(0), listener.local_addr().unwrap());
     drop(listener);
-    echoing.ask(Ask::Send(to, Bytes::from_static(b"hello\n")));
+    echoing.ask(Ask::Send(to, message("HELLO")));
     assert_eq!(closed(echoing.next()), (to, CloseReason::Refused));
     echoing.stop();
 }
@@ -220,13 +233,25 @@ fn a_refused_connection_is_reported() {
 #[test]
 fn a_connection_that_says_nothing_is_closed() {
     let mut options = Options::default();
-    options.streams.first_message = Duration::from_millis(50);
+    options.streams.message_time = Duration::from_millis(50);
     let echoing = Echoing::with(TCP, options, 1, |_| {});
     let mut stream = connect(&echoing);
     // Part of a message is not one.
-    stream.write_all(b"hel").unwrap();
+    stream.write_all(b"HEL").unwrap();
     expect_end(&mut stream);
     assert_eq!(closed(echoing.next()).1, CloseReason::Ended);
+    echoing.stop();
+}
+
+#[test]
+fn a_message_that_does_not_end_closes_the_connection() {
+    let mut options = Options::default();
+    options.streams.message_time = Duration::from_millis(50);
+    let echoing = Echoing::with(TCP, options, 1, |_| {});
+    let mut stream = connect(&echoing);
+    stream.write_all(&[&message("HELLO")[..], b"HEL"].concat()).unwrap();
+    expect(&mut stream, &message("HELLO"));
+    expect_end(&mut stream);
     echoing.stop();
 }
 
@@ -236,8 +261,8 @@ fn an_idle_connection_is_closed() {
     options.streams.idle = Duration::from_millis(50);
     let echoing = Echoing::with(TCP, options, 1, |_| {});
     let mut stream = connect(&echoing);
-    stream.write_all(b"hello\n").unwrap();
-    expect(&mut stream, b"hello\n");
+    stream.write_all(&message("HELLO")).unwrap();
+    expect(&mut stream, &message("HELLO"));
     expect_end(&mut stream);
     echoing.stop();
 }
@@ -251,14 +276,12 @@ fn opened_connections_are_probed_and_a_peer_that_stops_answering_is_given_up() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let to = Flow::to(EndpointId(0), listener.local_addr().unwrap());
     echoing.ask(Ask::Mute);
-    echoing.ask(Ask::Send(to, Bytes::from_static(b"hello\n")));
+    echoing.ask(Ask::Send(to, message("HELLO")));
     let mut stream = patient(listener.accept().unwrap().0);
-    expect(&mut stream, b"hello\n\r\n\r\n");
+    expect(&mut stream, &[&message("HELLO")[..], b"\r\n\r\n"].concat());
     // One that never answers is only probed on.
     expect(&mut stream, b"\r\n\r\n");
-    // The newline after the pong lets the test's framing tell it from half a ping.
-    stream.write_all(b"\r\nthere\n").unwrap();
-    received(echoing.next());
+    stream.write_all(b"\r\n").unwrap();
     assert_eq!(closed(echoing.next()).1, CloseReason::Failed);
     expect_end(&mut stream);
     echoing.stop();
@@ -270,9 +293,9 @@ fn shutdown_writes_what_is_queued() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let peer: SocketAddr = listener.local_addr().unwrap();
     let to = Flow::to(EndpointId(0), peer);
-    let message = Bytes::from([vec![b'x'; 200_000], vec![b'\n']].concat());
+    let large = Bytes::from(vec![b'x'; 200_000]);
     for _ in 0..4 {
-        echoing.ask(Ask::Send(to, message.clone()));
+        echoing.ask(Ask::Send(to, large.clone()));
     }
     let mut stream = patient(listener.accept().unwrap().0);
     let reading = std::thread::spawn(move || {
@@ -284,5 +307,5 @@ fn shutdown_writes_what_is_queued() {
     echoing.ask(Ask::Ping(1));
     assert_eq!(echoing.next(), Told::Pong(1));
     echoing.stop();
-    assert_eq!(reading.join().unwrap(), 4 * message.len());
+    assert_eq!(reading.join().unwrap(), 4 * large.len());
 }

@@ -9,10 +9,11 @@ use crate::sessions::{Presence, Session};
 use crate::shard::Shard;
 use crate::{AppRequestId, Event, Privilege, RequestError, SessionId, offer, release, unowned};
 use hookswitch_machine::Time;
-use hookswitch_spi::{LineId, Provider};
+use hookswitch_spi::{LineId, Provider, TimelineEntry, TimelineFact};
 use std::time::Duration;
 
-const NAME_MOST: usize = 255;
+/// The longest name of an application, in octets.
+pub(crate) const NAME_MOST: usize = 255;
 
 /// Makes a session an application, or lets a lost one go on under a new number. Completes the request itself: the completions
 /// that were missed come after it.
@@ -58,10 +59,10 @@ fn come_back(
     name: &str,
     grace: Duration,
 ) -> Result<Vec<crate::sessions::Missed>, RequestError> {
-    let waits = shard.sessions.get(lost).is_some_and(|s| !s.hears() && *s.name == *name);
-    let Some(mut session) = shard.sessions.remove(lost).filter(|_| waits) else {
+    if !shard.sessions.get(lost).is_some_and(|s| !s.hears() && *s.name == *name) {
         return Err(RequestError::NothingToResume);
-    };
+    }
+    let mut session = shard.sessions.remove(lost).ok_or(RequestError::NothingToResume)?;
     let missed = match std::mem::replace(&mut session.presence, Presence::Present) {
         Presence::Absent { until, missed } => {
             shard.graces.cancel(until);
@@ -109,6 +110,11 @@ pub(crate) fn lost(shard: &mut Shard, now: Time, provider: &mut dyn Provider, id
             if !offered || !entry.handles.is_sole_owner(id) {
                 continue;
             }
+            shard.timeline.push(TimelineEntry {
+                at: now,
+                call,
+                fact: TimelineFact::Note("its owner is lost"),
+            });
             // It keeps the call in sight, so that it can take it back if nobody else has.
             entry.handles.set(id, Privilege::Monitor);
             if !offer::pass_on(shard, now, provider, call) {

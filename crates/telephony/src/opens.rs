@@ -101,7 +101,11 @@ mod tests {
     use hookswitch_machine::HashKeys;
     use std::time::Duration;
 
-    fn line(interests: &[(u64, &str, MediaTypes)]) -> (Line, Sessions) {
+    type Opens<'a> = &'a [(u64, &'a str, MediaTypes)];
+    /// Who opened, what came, the order of priority, who is chosen and what is left of the media.
+    type Row<'a> = (Opens<'a>, MediaTypes, &'a [&'a str], Option<(u64, MediaTypes)>);
+
+    fn line(interests: Opens<'_>) -> (Line, Sessions) {
         let mut sessions = Sessions::new(HashKeys::default());
         let mut line = Line::default();
         for (id, name, media) in interests {
@@ -117,7 +121,7 @@ mod tests {
     #[test]
     fn the_first_owner_follows_media_then_priority_then_order_of_opening() {
         let three = [(1, "a", MediaTypes::VOICE), (2, "b", MediaTypes::VOICE), (3, "f", FAX)];
-        let rows: [(&[(u64, &str, MediaTypes)], MediaTypes, &[&str], Option<(u64, MediaTypes)>); 8] = [
+        let rows: [Row<'_>; 8] = [
             (&three, MediaTypes::VOICE, &[], Some((1, MediaTypes::VOICE))),
             (&three, MediaTypes::VOICE, &["b"], Some((2, MediaTypes::VOICE))),
             (&three, MediaTypes::VOICE, &["nobody", "b", "a"], Some((2, MediaTypes::VOICE))),

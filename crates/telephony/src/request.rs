@@ -59,7 +59,7 @@ pub enum Request {
         /// Which call.
         call: CallId,
     },
-    /// Handles, as a monitor, to calls of a line that the session has none to yet (lineGetNewCalls).
+    /// Handles, as a monitor, to calls of a line that the session has none to yet and that have not ended (lineGetNewCalls).
     ExistingCalls {
         /// Which line.
         line: LineId,

@@ -1,6 +1,6 @@
 //! The tables of a shard, and the few things that everything above does with them: tell, ask the provider, close.
 
-use crate::calls::{Call, Stage};
+use crate::calls::{Call, Handles, Stage};
 use crate::config::Config;
 use crate::event::{CallSnapshot, Event, Reply};
 use crate::opens::Line;
@@ -10,7 +10,8 @@ use crate::timeline::Timeline;
 use crate::{AppRequestId, Privilege, RequestError, SessionId};
 use hookswitch_machine::{Entropy, Map, Time, TimerQueue};
 use hookswitch_spi::{
-    CallId, Features, LineId, Operation, OperationError, Provider, TimelineEntry, TimelineFact,
+    CallId, CallState, Features, LineId, MediaType, MediaTypes, Operation, OperationError, Provider,
+    TimelineEntry, TimelineFact,
 };
 use std::collections::VecDeque;
 
@@ -117,10 +118,10 @@ impl Shard {
         }
         self.requests.insert(request, Pending { who, line, call, purpose });
         if let (Purpose::Create(address), Some(call), Some((session, _))) = (purpose, call, who) {
-            let mut handles = crate::calls::Handles::default();
+            let mut handles = Handles::default();
             handles.set(session, Privilege::Owner);
-            let state = hookswitch_spi::CallState::Unknown;
-            let media = hookswitch_spi::MediaTypes::NONE;
+            let state = CallState::Unknown;
+            let media = MediaTypes::NONE;
             self.add_call(call, Call { line, address, media, stage: Stage::Embryo, state, handles });
         }
         Ok(())
@@ -200,7 +201,8 @@ impl Shard {
     /// Tells the provider which media types somebody wants to hear of, if that has changed.
     pub(crate) fn detect_media(&mut self, provider: &mut dyn Provider, id: LineId) {
         let Some(line) = self.lines.get_mut(&id) else { return };
-        let wanted = line.wanted(&self.sessions);
+        let possible = provider.capabilities(id).map_or(MediaTypes::NONE, |able| able.media);
+        let wanted = line.wanted(&self.sessions).intersection(possible.with(MediaType::Unknown));
         if wanted != line.detected && provider.detect_media(id, wanted).is_ok() {
             line.detected = wanted;
         }

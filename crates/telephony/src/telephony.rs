@@ -10,7 +10,7 @@ use crate::shard::Shard;
 use crate::timeline::Timeline;
 use crate::{AppRequestId, RequestError, SessionId, inquire, loss, operate, pump, release};
 use hookswitch_machine::{Entropy, Time};
-use hookswitch_spi::{LineError, Provider};
+use hookswitch_spi::{LineError, MediaType, Provider};
 
 /// The application side of one shard: sessions, their lines, and all calls of those lines.
 ///
@@ -113,18 +113,9 @@ impl Telephony {
             Request::TakeOwnership { call } => handoff::take(shard, now, session, call).map(done),
             Request::Monitor { call } => handoff::step_back(shard, session, call).map(done),
             Request::Release { call } => release::release(shard, now, provider, session, call).map(done),
-            Request::ExistingCalls { line } => inquire::existing_calls(shard, now, provider, session, line)
+            Request::ExistingCalls { line } => inquire::existing_calls(shard, provider, session, line)
                 .map(|calls| Answer::Now(Reply::Calls(calls))),
-            Request::SetPriority { media, order } => {
-                if order.len() > Priorities::MAX {
-                    return Err(RequestError::PriorityListTooLong(Priorities::MAX));
-                }
-                if let Some(name) = order.iter().find(|name| name.is_empty() || name.len() > 255) {
-                    return Err(RequestError::InvalidName(name.len()));
-                }
-                shard.config.priorities.set(media, order);
-                Ok(Answer::Now(Reply::Done))
-            }
+            Request::SetPriority { media, order } => self.set_priority(media, order).map(done),
             Request::Lines => Ok(Answer::Now(Reply::Lines(provider.lines()))),
             Request::Capabilities { line } => {
                 let able = provider.capabilities(line).cloned().ok_or(LineError::NoSuchLine(line))?;
@@ -198,6 +189,18 @@ impl Telephony {
         if let Some(session) = self.shard.sessions.get_mut(session).filter(|session| session.hears()) {
             session.presence = if wanted { Presence::Present } else { Presence::Busy };
         }
+    }
+
+    /// Sets the order for a media type as [`Request::SetPriority`] does, for what another shard was asked.
+    pub fn set_priority(&mut self, media: MediaType, order: Vec<Box<str>>) -> Result<(), RequestError> {
+        if order.len() > Priorities::MAX {
+            return Err(RequestError::PriorityListTooLong(Priorities::MAX));
+        }
+        if let Some(name) = order.iter().find(|name| name.is_empty() || name.len() > loss::NAME_MOST) {
+            return Err(RequestError::InvalidName(name.len()));
+        }
+        self.shard.config.priorities.set(media, order);
+        Ok(())
     }
 
     /// Who comes first for which media type, to be stored and given back in [`Config::priorities`] at the next start.

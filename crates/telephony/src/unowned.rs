@@ -6,7 +6,7 @@ use crate::requests::Purpose;
 use crate::shard::Shard;
 use crate::{Event, Privilege, SessionId};
 use hookswitch_machine::Time;
-use hookswitch_spi::{CallId, Operation, Provider, RejectReason};
+use hookswitch_spi::{CallId, Operation, Provider, RejectReason, TimelineFact};
 
 /// Applies the policy to a call that has no owner (any more).
 pub(crate) fn apply(shard: &mut Shard, now: Time, provider: &mut dyn Provider, id: CallId) {
@@ -16,7 +16,14 @@ pub(crate) fn apply(shard: &mut Shard, now: Time, provider: &mut dyn Provider, i
         Phase::Disconnected | Phase::Idle => return settle(shard, now, provider, id),
         Phase::Offered | Phase::Live => {}
     }
-    match shard.config.unowned.clone() {
+    let policy = shard.config.unowned.clone();
+    let note = match policy {
+        Unowned::Leave => "nobody owns it",
+        Unowned::Reject(_) => "nobody owns it: dropped by policy",
+        Unowned::Forward(_) => "nobody owns it: sent away by policy",
+    };
+    shard.record(now, id, TimelineFact::Note(note));
+    match policy {
         Unowned::Leave if phase == Phase::Live && nobody => shard.close_call(now, provider, id),
         Unowned::Leave => {}
         Unowned::Reject(reason) => drop_call(shard, now, provider, id, reason),

@@ -11,7 +11,7 @@ pub use error::ConfigError;
 
 use hookswitch_machine::Transport;
 use hookswitch_provider::Account;
-use hookswitch_spi::RejectReason;
+use hookswitch_telephony::Unowned;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -40,6 +40,9 @@ pub struct SipConfig {
     pub advertise: Option<IpAddr>,
     /// The User-Agent and Server header field.
     pub user_agent: String,
+    /// Shards, 1 to 64: threads that share the lines among them. As many as processors unless configured, at most one for
+    /// each line.
+    pub shards: usize,
 }
 
 /// One socket.
@@ -62,18 +65,6 @@ pub struct MediaSettings {
     pub ports: RangeInclusive<u16>,
     /// Media threads, 1 to 64.
     pub threads: usize,
-}
-
-/// What becomes of an offered call that no application owns (spec 4.4).
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub enum Unowned {
-    /// It stays offered: a monitor may take it, or the caller gives up.
-    #[default]
-    Leave,
-    /// It is refused.
-    Reject(RejectReason),
-    /// It is redirected.
-    Forward(String),
 }
 
 impl Config {

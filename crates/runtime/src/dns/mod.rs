@@ -1,6 +1,6 @@
 //! Where a host takes SIP: RFC 3263 over the system's DNS and hosts file.
 //!
-//! [`order`] is the arithmetic of RFC 2782 and RFC 3263 without I/O; `resolver.rs` asks the questions. Answers are cached for
+//! `order.rs` is the arithmetic of RFC 2782 and RFC 3263 without I/O; `resolver.rs` asks the questions. Answers are cached for
 //! their time to live.
 
 mod order;

@@ -4,6 +4,7 @@ use super::network::NetworkThread;
 use crate::counters::{Counters, Figures};
 use crate::mailbox::{Mailbox, Refused};
 use hookswitch_machine::{Endpoint, Machine};
+use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -93,7 +94,7 @@ pub struct Running<M: Machine> {
     pub(super) counters: Arc<Counters>,
     pub(super) threads: Vec<JoinHandle<()>>,
     /// Each shard's thread holds the other end; it closes when all have ended.
-    pub(super) ended: Receiver<std::convert::Infallible>,
+    pub(super) ended: Receiver<Infallible>,
     pub(super) network: NetworkThread,
 }
 
@@ -123,18 +124,24 @@ impl<M: Machine> Running<M> {
         self.threads.iter().all(|thread| !thread.is_finished())
     }
 
-    /// Stops everything: streams get half of the time to write what is queued, then the shards handle what they have and
-    /// end.
+    /// Stops everything. Users are refused from now on; what they asked for before is handled and carried out; streams get
+    /// half of the time to write what is queued; open questions are answered; then the shards end.
     ///
     /// # Errors
     /// [`Unfinished`] if a thread still runs after `within`; it is left behind then.
     pub fn shutdown(mut self, within: Duration) -> Result<(), Unfinished> {
         let deadline = Instant::now() + within;
+        let (mark, passed) = std::sync::mpsc::channel::<Infallible>();
+        for handle in &self.handles {
+            handle.mailbox.close_to_users(mark.clone());
+        }
+        drop(mark);
+        // Nothing is ever sent, here and below: the call returns when the last shard has dropped its end.
+        let _ = passed.recv_timeout(within / 4);
         self.network.stop(within / 2);
         for handle in &self.handles {
             handle.shutdown();
         }
-        // Nothing is ever sent: the call returns when the last shard has dropped its end.
         let left = deadline.saturating_duration_since(Instant::now());
         if let Err(RecvTimeoutError::Disconnected) = self.ended.recv_timeout(left) {
             for thread in self.threads.drain(..) {

@@ -8,6 +8,7 @@
 mod handle;
 mod network;
 mod options;
+mod pace;
 mod shard;
 mod sink;
 mod start;

@@ -61,7 +61,7 @@ impl NetworkThread {
 }
 
 fn run(parts: NetworkParts, stopped: oneshot::Receiver<Duration>) {
-    let NetworkParts { hub, listeners, resolver, inboxes, commands, runtime } = parts;
+    let NetworkParts { hub, listeners, resolver, inboxes, mut commands, runtime } = parts;
     let tasks = LocalSet::new();
     tasks.block_on(&runtime, async move {
         let hub = Hub::new(hub);
@@ -75,11 +75,14 @@ fn run(parts: NetworkParts, stopped: oneshot::Receiver<Duration>) {
                 }
             }
         }
-        let serving = serve(&hub, Arc::new(resolver), &inboxes, commands);
+        let resolver = Arc::new(resolver);
         let grace = tokio::select! {
-            () = serving => Duration::ZERO,
+            () = serve(&hub, &resolver, &inboxes, &mut commands) => Duration::ZERO,
             grace = stopped => grace.unwrap_or_default(),
         };
+        // What was asked for before the stop is still done.
+        commands.close();
+        serve(&hub, &resolver, &inboxes, &mut commands).await;
         hub.close(grace).await;
     });
     // Questions still open are answered as their tasks are dropped.
@@ -88,12 +91,12 @@ fn run(parts: NetworkParts, stopped: oneshot::Receiver<Duration>) {
     tracing::debug!(target: "hookswitch::driver", "streams and names ended");
 }
 
-/// Carries out commands until no shard is left to give any.
+/// Carries out commands until none can come any more.
 async fn serve(
     hub: &Rc<Hub>,
-    resolver: Arc<Resolver>,
+    resolver: &Arc<Resolver>,
     inboxes: &Inboxes,
-    mut commands: channel::Receiver<Command>,
+    commands: &mut channel::Receiver<Command>,
 ) {
     let mut taken = Vec::with_capacity(AT_ONCE);
     while commands.recv_many(&mut taken, AT_ONCE).await > 0 {
@@ -103,7 +106,7 @@ async fn serve(
                 Command::Resolve { shard, query, question, deadline } => {
                     if let Some(inbox) = inboxes.get(shard) {
                         let open = OpenQuestion { inbox: Some(Arc::clone(inbox)), query };
-                        tokio::task::spawn_local(resolve(Arc::clone(&resolver), open, question, deadline));
+                        tokio::task::spawn_local(resolve(Arc::clone(resolver), open, question, deadline));
                     }
                 }
             }

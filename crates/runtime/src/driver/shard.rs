@@ -3,6 +3,7 @@
 //! A turn takes the mailbox, a bounded number of datagrams per socket and the timer, then sends. Only when a turn found
 //! nothing more to do does the thread sleep, until a socket, the mailbox or the machine's next timeout wakes it.
 
+use super::pace::Pace;
 use super::sink::Sink;
 use crate::clock::Clock;
 use crate::counters::Counters;
@@ -22,8 +23,6 @@ use tokio::sync::mpsc::error::TrySendError;
 /// The token of the mailbox; sockets have their endpoint's number.
 pub(super) const MAILBOX: mio::Token = mio::Token(usize::MAX);
 
-/// What a busy shard has to find in one turn to let more gather before the next.
-const BUSY: usize = 2;
 /// How long to wait when there is something to do that the system or the machine does not let us do now.
 const RETRY: Duration = Duration::from_millis(1);
 
@@ -65,13 +64,14 @@ impl<M: Machine, S: Sink<M>> Shard<M, S> {
     pub(super) fn run(mut self) {
         let mut events = mio::Events::with_capacity(64);
         let mut letters = Vec::new();
-        let mut found = 0;
+        let mut pace = Pace::default();
         // Whether the machine named a timeout that stays in the past: then it is asked again after a pause.
         let mut stuck = false;
         while !self.mailbox.is_stopping() {
-            self.sleep(found, stuck, &mut events);
+            self.sleep(pace.is_busy(), stuck, &mut events);
             let now = self.around.clock.now();
-            found = self.turn(now, &mut letters);
+            let found = self.turn(now, &mut letters);
+            pace.found(now, found);
             stuck = self.timers(now);
             self.finish_turn();
         }
@@ -79,12 +79,12 @@ impl<M: Machine, S: Sink<M>> Shard<M, S> {
     }
 
     /// Waits for something to do.
-    fn sleep(&mut self, found: usize, stuck: bool, events: &mut mio::Events) {
+    fn sleep(&mut self, busy: bool, stuck: bool, events: &mut mio::Events) {
         let readable = self.sockets.iter().flatten().any(UdpEndpoint::is_readable);
         let mut wait = if readable || !self.own.is_empty() {
             Some(Duration::ZERO)
         } else {
-            if found > BUSY && !self.around.gather.is_zero() {
+            if busy && !self.around.gather.is_zero() {
                 // Signals and the timers' resolution permitting; nothing depends on its length.
                 std::thread::sleep(self.around.gather);
             }
@@ -129,16 +129,30 @@ impl<M: Machine, S: Sink<M>> Shard<M, S> {
         }
         self.mailbox.take(letters);
         found += letters.len();
-        for letter in letters.drain(..) {
-            self.machine.handle(now, letter.into_input());
-        }
         if found > 0 {
-            self.outputs(now);
+            self.letters(now, letters);
         }
         for number in 0..self.sockets.len() {
             found += self.datagrams(now, number);
         }
         found
+    }
+
+    /// Hands in what others sent.
+    fn letters(&mut self, now: Time, letters: &mut Vec<Letter<M::Request, M::MediaEvent>>) {
+        let mut marks = Vec::new();
+        for letter in letters.drain(..) {
+            match letter {
+                Letter::Input(input) => self.machine.handle(now, input),
+                Letter::Stream(flow, bytes, permit) => {
+                    drop(permit);
+                    self.machine.handle(now, Input::Received { flow, bytes });
+                }
+                Letter::Mark(mark) => marks.push(mark),
+            }
+        }
+        self.outputs(now);
+        drop(marks);
     }
 
     /// Receives from one socket, up to the limit of a turn.
@@ -242,8 +256,10 @@ impl<M: Machine, S: Sink<M>> Shard<M, S> {
     fn end(&mut self, letters: &mut Vec<Letter<M::Request, M::MediaEvent>>) {
         let now = self.around.clock.now();
         self.turn(now, letters);
-        for letter in self.mailbox.close() {
-            self.machine.handle(now, letter.into_input());
+        self.letters(now, &mut self.mailbox.close());
+        // What the last outputs brought about at once; nothing comes from outside any more.
+        for own in std::mem::take(&mut self.own) {
+            self.machine.handle(now, own.into_input());
         }
         self.outputs(now);
         self.finish_turn();

@@ -13,7 +13,7 @@ use crate::mailbox::{Bounds, Inbox, Inboxes, Mailbox};
 use crate::transport::Bound;
 use crate::transport::Steer;
 use crate::transport::command::{COMMANDS, Commands};
-use crate::transport::tcp::{Framing, Framings, HubParts};
+use crate::transport::tcp::HubParts;
 use crate::transport::udp::UdpEndpoint;
 use hookswitch_machine::{Endpoint, Flow, Machine};
 use mio::net::UdpSocket;
@@ -57,17 +57,12 @@ pub struct Driver {
     clock: Clock,
     options: Options,
     steer: Option<Steer>,
-    framings: Framings,
 }
 
 impl Driver {
-    /// A driver for these sockets. `framing` makes what finds messages in the bytes of a new stream connection.
-    pub fn new(
-        bound: Bound,
-        clock: Clock,
-        framing: impl Fn() -> Box<dyn Framing> + Send + Sync + 'static,
-    ) -> Self {
-        Self { bound, clock, options: Options::default(), steer: None, framings: Arc::new(framing) }
+    /// A driver for these sockets.
+    pub fn new(bound: Bound, clock: Clock) -> Self {
+        Self { bound, clock, options: Options::default(), steer: None }
     }
 
     /// Uses these limits instead of the default ones.
@@ -96,7 +91,7 @@ impl Driver {
         M::MediaEvent: Send + 'static,
         S: Sink<M>,
     {
-        let Self { bound, clock, options, steer, framings } = self;
+        let Self { bound, clock, options, steer } = self;
         let Bound { shards, endpoints, datagrams, listeners } = bound;
         if machines.len() != shards {
             return Err(StartError::Shards { machines: machines.len(), shards });
@@ -135,7 +130,6 @@ impl Driver {
                 options: options.streams.clone(),
                 inboxes: Arc::clone(&inboxes),
                 steer: steer.clone(),
-                framings,
                 counters: Arc::clone(&counters),
                 sources: sources(&endpoints, &listeners),
             },

@@ -2,7 +2,7 @@
 //!
 //! [`Bound`] opens everything before any machine exists, so that machines can be told their [`Endpoint`]s. UDP sockets go to
 //! the shards' threads (`udp`); listeners and connections live on the streams' thread (`tcp`), reached through
-//! [`Command`]s.
+//! commands (`command.rs`).
 
 mod bound;
 pub(crate) mod command;
@@ -11,7 +11,7 @@ pub(crate) mod tcp;
 pub(crate) mod udp;
 
 pub use bound::{BindError, Bound, Listen};
-pub(crate) use steer::Steer;
-pub use tcp::{Framed, Framing, Malformed, StreamOptions};
 #[cfg(doc)]
-use {command::Command, hookswitch_machine::Endpoint};
+use hookswitch_machine::Endpoint;
+pub(crate) use steer::Steer;
+pub use tcp::StreamOptions;

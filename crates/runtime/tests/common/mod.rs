@@ -6,7 +6,6 @@ use bytes::Bytes;
 use hookswitch_machine::{
     CloseReason, Flow, Input, Machine, Output, QueryId, Question, ResolveError, Target, Time, Transport,
 };
-use hookswitch_runtime::transport::{Framed, Framing, Malformed};
 use hookswitch_runtime::{Bound, Clock, Driver, Listen, Options, Running, Sink};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -27,6 +26,8 @@ pub enum Ask {
     Mute,
     /// Keep the thread busy until the channel closes.
     Block(Receiver<()>),
+    /// Panic.
+    Fail,
     /// Report this.
     Ping(u32),
 }
@@ -94,6 +95,7 @@ impl Machine for Echo {
             Input::Request(Ask::Block(until)) => {
                 let _ = until.recv();
             }
+            Input::Request(Ask::Fail) => panic!("as the test asked for"),
             Input::Request(Ask::Ping(number)) => self.tell(Told::Pong(number)),
             Input::Timeout => {
                 if let Some(wanted) = self.timer.take_if(|at| *at <= now) {
@@ -123,35 +125,9 @@ impl Sink<Echo> for Tell {
     fn media(&self, (): ()) {}
 }
 
-/// Messages that end with a newline; `!` is no message.
-#[derive(Default)]
-pub struct Lines(Vec<u8>);
-
-impl Framing for Lines {
-    fn push(&mut self, bytes: &[u8]) {
-        self.0.extend_from_slice(bytes);
-    }
-
-    fn next(&mut self) -> Option<Result<Framed, Malformed>> {
-        if self.0.starts_with(b"\r\n\r\n") {
-            self.0.drain(..4);
-            return Some(Ok(Framed::Ping));
-        }
-        if self.0.starts_with(b"!") {
-            return Some(Err(Malformed));
-        }
-        let end = self.0.iter().position(|&byte| byte == b'\n')?;
-        if self.0.starts_with(b"\r") && end == 1 {
-            // A lone CRLF may be the beginning of a ping: only what follows tells.
-            let follows = self.0.get(2).copied()?;
-            if follows == b'\r' {
-                return None;
-            }
-            self.0.drain(..2);
-            return Some(Ok(Framed::Pong));
-        }
-        Some(Ok(Framed::Message(self.0.drain(..=end).collect::<Vec<u8>>().into())))
-    }
+/// A message as streams carry it.
+pub fn message(text: &str) -> Bytes {
+    Bytes::from(format!("{text} sip:peer SIP/2.0\r\nContent-Length: 0\r\n\r\n"))
 }
 
 /// A driver of echoing machines, and what they tell.
@@ -184,7 +160,7 @@ impl Echoing {
                 (echo, Tell(tell.clone()))
             })
             .collect();
-        let running = Driver::new(bound, Clock::start(), || Box::new(Lines::default()))
+        let running = Driver::new(bound, Clock::start())
             .options(options)
             // The first byte of a message names its shard.
             .steer(|bytes, _| bytes.first().map_or(usize::MAX, |byte| usize::from(byte.wrapping_sub(b'0'))))

@@ -131,7 +131,7 @@ pub fn next_nonce(authentication_info: &str) -> Option<&str> {
     pairs(authentication_info)
         .find(|(name, _)| name.eq_ignore_ascii_case("nextnonce"))
         .map(|(_, nonce)| nonce)
-        .filter(|nonce| !nonce.is_empty() && nonce.len() <= LONGEST && lex::is_clean(nonce))
+        .filter(|nonce| !nonce.is_empty() && nonce.len() <= LONGEST && lex::is_quotable(nonce))
 }
 
 #[cfg(test)]

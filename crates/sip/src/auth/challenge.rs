@@ -94,7 +94,7 @@ impl Challenge {
                 // RFC 7616 3.3: unknown parameters are ignored.
                 () => continue,
             };
-            if slot.replace(value).is_some() || value.len() > LONGEST || !lex::is_clean(value) {
+            if slot.replace(value).is_some() || value.len() > LONGEST || !lex::is_quotable(value) {
                 return Err(ChallengeError::Parameter(known));
             }
         }
@@ -207,6 +207,8 @@ mod tests {
             ("Digest ,,,=,\"", ChallengeError::Parameter("realm")),
             ("Digest realm=\"a\"", ChallengeError::Parameter("nonce")),
             ("Digest realm=\"a\",realm=\"b\",nonce=\"c\"", ChallengeError::Parameter("realm")),
+            ("Digest realm=\"a\",nonce=\"b\\", ChallengeError::Parameter("nonce")),
+            ("Digest realm=\"a\",nonce=b\"c\"", ChallengeError::Parameter("nonce")),
             ("Digest realm=\"a\",nonce=\"b\r\nVia: x\"", ChallengeError::Parameter("nonce")),
             ("Digest realm=\"a\",nonce=\"b\",qop=\"none\"", ChallengeError::Protection),
             ("Digest realm=\"a\",nonce=\"b\",algorithm=AKAv1-MD5", ChallengeError::Algorithm),

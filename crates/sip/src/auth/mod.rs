@@ -20,3 +20,36 @@ pub use challenge::{Challenge, ChallengeError, Place};
 pub use client::{Attempt, Client, Credentials, Refused};
 pub use secret::Secret;
 pub use server::{Account, Server, ServerConfig, Verdict};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cause::lex::broken;
+    use hookswitch_machine::{Entropy, Time};
+
+    #[test]
+    fn broken_headers_are_read_or_refused_and_never_believed() {
+        let mut entropy = Entropy::from_number(7);
+        let mut server = Server::new(ServerConfig::new("a", Place::Server), &mut entropy);
+        let credentials = Credentials { username: "bob".into(), password: "x".into(), realm: None };
+        let mut client = Client::new(credentials);
+        let challenges: Vec<_> = server.challenges(Time::ZERO, false).collect();
+        for challenge in broken(&challenges[0], &mut entropy.fork()) {
+            let mut attempt = Attempt::default();
+            if client.challenged(&mut attempt, [(Place::Server, challenge.as_str())], &mut entropy).is_ok() {
+                for (_, value) in client.authorize(&mut attempt, "REGISTER", "sip:a", b"") {
+                    assert!(Authorization::parse(&value).is_ok(), "{challenge:?} gave {value:?}");
+                }
+            }
+        }
+        let values = challenges.iter().map(|c| (Place::Server, c.as_str()));
+        client.challenged(&mut Attempt::default(), values, &mut entropy).unwrap();
+        let answer = client.authorize(&mut Attempt::default(), "REGISTER", "sip:a", b"").pop().unwrap().1;
+        for value in broken(&answer, &mut entropy.fork()) {
+            let wrong = Secret::from("y");
+            let account = |_: &str, _| Some(Account::Password(&wrong));
+            let verdict = server.check(Time::ZERO, "REGISTER", [value.as_str()], b"", account);
+            assert!(!matches!(verdict, Verdict::Ok { .. }), "{value}");
+        }
+    }
+}

@@ -146,7 +146,7 @@ impl Server {
         })
     }
 
-    /// Checks the credentials headers of a request. `account` is asked for the name given and the algorithm (without `-sess`).
+    /// Checks the credentials headers of a request; not of ACK and CANCEL, which cannot be challenged (RFC 3261 22.1). `account` is asked for the name given and the algorithm (without `-sess`).
     pub fn check<'v, 'k>(
         &mut self,
         now: Time,
@@ -202,11 +202,15 @@ impl Server {
         account: Option<Account<'_>>,
     ) -> bool {
         let algorithm = given.algorithm;
-        let of_password = |password: &str| algorithm.ha1(&given.username(), &self.realm, password);
-        let (known, ha1) = match account {
-            Some(Account::Password(password)) => (true, of_password(password.expose())),
-            Some(Account::Ha1(ha1)) => (true, ha1.clone()),
-            None => (false, of_password("")),
+        let (password, known) = match account {
+            Some(Account::Password(password)) => (password.expose(), true),
+            Some(Account::Ha1(_)) => ("", true),
+            None => ("", false),
+        };
+        let of_password = algorithm.ha1(&given.username(), &self.realm, password);
+        let ha1 = match account {
+            Some(Account::Ha1(ha1)) => ha1,
+            Some(Account::Password(_)) | None => &of_password,
         };
         let key = algorithm.session_key(ha1.expose(), given.nonce, given.cnonce);
         let terms = Terms {

@@ -97,7 +97,8 @@ mod tests {
     #[test]
     fn the_last_diversion_is_found_in_old_and_new_entries() {
         use DiversionReason::{Busy, NoAnswer, Unconditional, Unknown};
-        let cases: [(&[&str], Option<(&str, DiversionReason)>, usize); 7] = [
+        type Case<'a> = (&'a [&'a str], Option<(&'a str, DiversionReason)>, usize);
+        let cases: [Case<'_>; 7] = [
             (&[], None, 0),
             (&["<sip:a@x>;index=1"], None, 0),
             (&["<sip:a@x>;index=1", "<sip:a@phone>;index=1.1;rc=1"], None, 0),

@@ -58,7 +58,7 @@ impl UserToUser {
 }
 
 fn decode(digits: &str) -> Option<Vec<u8>> {
-    if digits.is_empty() || digits.len() % 2 != 0 {
+    if digits.is_empty() || !digits.len().is_multiple_of(2) {
         return None;
     }
     let value = |digit: Option<&u8>| digit.and_then(|d| lex::hex_value(*d));

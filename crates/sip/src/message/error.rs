@@ -2,6 +2,7 @@
 
 use super::lex::SyntaxError;
 use super::name::Name;
+use std::fmt;
 
 /// How much of a message is read. What is larger is refused before anything is allocated for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +27,36 @@ impl Default for Limits {
     }
 }
 
+/// A bound of [`Limits`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bound {
+    /// [`Limits::message`]
+    Message,
+    /// [`Limits::head`]
+    Head,
+    /// [`Limits::line`]
+    Line,
+    /// [`Limits::headers`]
+    Headers,
+    /// [`Limits::vias`]
+    Vias,
+    /// [`Limits::body`]
+    Body,
+}
+
+impl fmt::Display for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Message => "the message",
+            Self::Head => "the header section",
+            Self::Line => "a header field",
+            Self::Headers => "the number of header fields",
+            Self::Vias => "the number of Via header fields",
+            Self::Body => "the body",
+        })
+    }
+}
+
 /// Why octets are no acceptable SIP message.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -37,7 +68,7 @@ pub enum ParseError {
     #[error("{what} is larger than the {limit} that are allowed")]
     TooLarge {
         /// What is too large.
-        what: &'static str,
+        what: Bound,
         /// The bound.
         limit: usize,
     },
@@ -50,7 +81,8 @@ pub enum ParseError {
         /// Where, in octets from the start of the message.
         at: usize,
     },
-    /// Octets that are no UTF-8 in the start line or a header field (RFC 3261 7).
+    /// Octets that are no UTF-8 (RFC 3261 7) in the start line or a header field that messages are matched or routed by.
+    /// Elsewhere, in display names for example, they are read as `?`.
     #[error("expected UTF-8 in the header section, got something else at octet {at}")]
     NotUtf8 {
         /// Where, in octets from the start of the message.
@@ -127,6 +159,7 @@ impl ParseError {
     pub const fn status(&self) -> u16 {
         match self {
             Self::Version { .. } => 505,
+            Self::TooLarge { what: Bound::Body, .. } => 413,
             Self::TooLarge { .. } => 513,
             Self::Empty
             | Self::Unterminated

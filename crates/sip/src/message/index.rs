@@ -1,16 +1,17 @@
 //! The index over a message: where the lines, names and values stand. One pass, one allocation.
 //!
-//! Folded header fields (RFC 3261 7.3.1) are unfolded first, by writing spaces over the line ends: lengths stay the same, and
-//! everything behind this file can take a value for one piece of text. Only messages that hold folds are copied for that.
+//! Folded header fields (RFC 3261 7.3.1) are unfolded first, by writing spaces over the line ends: lengths stay the
+//! same, and everything behind this file can take a value for one piece of text. Only messages that hold folds are
+//! copied for that.
 
 use super::addr::{Contact, NameAddr};
-use super::error::{Limits, ParseError, shortened};
+use super::error::{Bound, Limits, ParseError, shortened};
 use super::lex::{self, Cursor, SyntaxError};
 use super::name::{self, Name, Shape, UNKNOWN};
-use super::params::Params;
+use super::prepare::{question_marks, skip_line_ends, unfold};
 use super::uri::Uri;
 use super::via::{CSeq, Via};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 /// A piece of the header section.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,6 +25,12 @@ impl Span {
         // The head is no longer than 65,535 octets, so neither number is cut.
         let clip = |n: usize| u16::try_from(n).unwrap_or(u16::MAX);
         Self { start: clip(start), len: clip(len) }
+    }
+
+    /// Where `part`, a piece of `whole`, stands in it.
+    fn of(whole: &str, part: &str) -> Self {
+        let start = (part.as_ptr() as usize).wrapping_sub(whole.as_ptr() as usize);
+        if start > whole.len() { Self::default() } else { Self::new(start, part.len()) }
     }
 
     pub(crate) fn range(self) -> std::ops::Range<usize> {
@@ -56,53 +63,88 @@ pub(crate) struct Index {
     pub(crate) fields_end: usize,
     pub(crate) body: std::ops::Range<usize>,
     pub(crate) fields: Vec<Field>,
-    pub(crate) via: Span,
-    pub(crate) from: Span,
-    pub(crate) to: Span,
+    pub(crate) via: TopVia,
+    pub(crate) from: Party,
+    pub(crate) to: Party,
     pub(crate) call_id: Span,
     pub(crate) cseq_number: u32,
     pub(crate) cseq_method: Span,
 }
 
-/// Reads `bytes`; the returned octets are those that the index is about (unfolded, without leading line ends).
-pub(crate) fn index(bytes: Bytes, limits: &Limits) -> Result<(Bytes, Index), ParseError> {
+/// The first value of the first Via line. Those below it are for other elements.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TopVia {
+    pub(crate) transport: Span,
+    pub(crate) host: Span,
+    pub(crate) port: Option<u16>,
+    pub(crate) params: Span,
+    pub(crate) branch: Option<Span>,
+}
+
+/// From or To.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Party {
+    pub(crate) display: Option<Span>,
+    pub(crate) uri: Span,
+    pub(crate) params: Span,
+    pub(crate) tag: Option<Span>,
+}
+
+/// Reads `bytes`, and makes them what the index is about: unfolded, without leading line ends.
+pub(crate) fn index(bytes: &mut Bytes, limits: &Limits) -> Result<Index, ParseError> {
     if bytes.len() > limits.message {
-        return Err(ParseError::TooLarge { what: "the message", limit: limits.message });
+        return Err(ParseError::TooLarge { what: Bound::Message, limit: limits.message });
     }
-    let bytes = without_leading_line_ends(bytes);
+    skip_line_ends(bytes);
     if bytes.is_empty() {
         return Err(ParseError::Empty);
     }
-    match Lines::scan(&bytes, limits)? {
-        Some(lines) => lines.check(&bytes, limits).map(|index| (bytes, index)),
+    let lines = match Lines::scan(bytes, limits)? {
+        Some(lines) => lines,
         None => {
-            let bytes = unfold(&bytes);
-            match Lines::scan(&bytes, limits)? {
-                Some(lines) => lines.check(&bytes, limits).map(|index| (bytes, index)),
-                None => Err(ParseError::Unterminated),
-            }
+            *bytes = unfold(bytes);
+            Lines::scan(bytes, limits)?.ok_or(ParseError::Unterminated)?
         }
+    };
+    match lines.check(bytes, limits) {
+        Err(ParseError::NotUtf8 { at }) => legible(bytes, limits)?.ok_or(ParseError::NotUtf8 { at }),
+        result => result,
     }
 }
 
-/// RFC 3261 7.5: line ends before the start line are ignored.
-pub(crate) fn without_leading_line_ends(mut bytes: Bytes) -> Bytes {
-    let n = bytes.iter().position(|c| *c != b'\r' && *c != b'\n').unwrap_or(bytes.len());
-    bytes.split_off(n)
+/// Display names in Latin-1 are no reason to lose a call: octets that are no UTF-8 become `?`, unless they stand where
+/// messages are matched or routed by them.
+fn legible(bytes: &mut Bytes, limits: &Limits) -> Result<Option<Index>, ParseError> {
+    let legible = question_marks(bytes);
+    let Some(lines) = Lines::scan(&legible, limits)? else { return Ok(None) };
+    let index = lines.check(&legible, limits)?;
+    if !index.identity(&legible).all(|range| bytes.get(range).is_some_and(|s| std::str::from_utf8(s).is_ok()))
+    {
+        return Ok(None);
+    }
+    *bytes = legible;
+    Ok(Some(index))
 }
 
-/// A copy with spaces instead of the line ends inside folded header fields. The length stays.
-pub(crate) fn unfold(bytes: &[u8]) -> Bytes {
-    let head = memchr::memmem::find(bytes, b"\r\n\r\n").unwrap_or(bytes.len());
-    let mut copy = BytesMut::from(bytes);
-    for at in memchr::memmem::find_iter(bytes.get(..head).unwrap_or_default(), b"\r\n") {
-        if bytes.get(at + 2).copied().is_some_and(lex::is_ws)
-            && let Some(line_end) = copy.get_mut(at..at + 2)
-        {
-            line_end.copy_from_slice(b"  ");
-        }
+impl Index {
+    /// Where the text stands by which a message is matched and routed.
+    fn identity<'s>(&'s self, bytes: &'s [u8]) -> impl Iterator<Item = std::ops::Range<usize>> + 's {
+        let start_line = 0..self.fields.first().map_or(0, |field| usize::from(field.name.start));
+        let parties = [&self.from, &self.to];
+        let routing = self.fields.iter().filter(|field| {
+            use Name::{CSeq, CallId, Contact, RecordRoute, Route, Via};
+            matches!(name::by_id(field.id), Some(Via | CallId | CSeq | Contact | Route | RecordRoute))
+        });
+        std::iter::once(start_line)
+            .chain(parties.into_iter().flat_map(|party| [party.uri.range(), party.params.range()]))
+            .chain(routing.map(|field| behind_display_name(bytes, field.value.range())))
     }
-    copy.freeze()
+}
+
+/// A value from its first `<` on, or all of it.
+fn behind_display_name(bytes: &[u8], value: std::ops::Range<usize>) -> std::ops::Range<usize> {
+    let name = memchr::memchr(b'<', bytes.get(value.clone()).unwrap_or_default()).unwrap_or(0);
+    value.start + name..value.end
 }
 
 /// The lines of the head, before their values are looked at.
@@ -148,25 +190,30 @@ impl Lines {
 
     fn field(&mut self, line: &[u8], pos: usize, limits: &Limits) -> Result<(), ParseError> {
         if line.len() > limits.line {
-            return Err(ParseError::TooLarge { what: "a header field", limit: limits.line });
+            return Err(ParseError::TooLarge { what: Bound::Line, limit: limits.line });
         }
         if self.fields.len() >= limits.headers {
-            return Err(ParseError::TooLarge { what: "the number of header fields", limit: limits.headers });
+            return Err(ParseError::TooLarge { what: Bound::Headers, limit: limits.headers });
         }
-        let name_len = line.iter().position(|c| !lex::is_token_byte(*c)).unwrap_or(line.len());
-        let after = line.get(name_len..).unwrap_or_default();
-        let gap = after.iter().position(|c| !lex::is_ws(*c)).unwrap_or(after.len());
-        if name_len == 0 || after.get(gap) != Some(&b':') {
+        let wrong = || {
             let found = shortened(&String::from_utf8_lossy(line));
-            return Err(ParseError::HeaderLine { at: pos, found });
+            ParseError::HeaderLine { at: pos, found }
+        };
+        let colon = line.iter().position(|c| *c == b':').ok_or_else(wrong)?;
+        let name = line.get(..colon).unwrap_or_default();
+        let name_len = name.iter().rposition(|c| !lex::is_ws(*c)).map_or(0, |n| n + 1);
+        let name = name.get(..name_len).unwrap_or_default();
+        let id = name::id_of(name);
+        // The known names are tokens.
+        if id == UNKNOWN && (name_len == 0 || !name.iter().all(|c| lex::is_token_byte(*c))) {
+            return Err(wrong());
         }
-        let colon = name_len + gap;
         let value = line.get(colon + 1..).unwrap_or_default();
         let lead = value.iter().position(|c| !lex::is_ws(*c)).unwrap_or(value.len());
         let value = value.get(lead..).unwrap_or_default();
         let len = value.iter().rposition(|c| !lex::is_ws(*c)).map_or(0, |n| n + 1);
         self.fields.push(Field {
-            id: name::id_of(line.get(..name_len).unwrap_or_default()),
+            id,
             name: Span::new(pos, name_len),
             value: Span::new(pos + colon + 1 + lead, len),
             end: u16::try_from(pos + line.len() + 2).unwrap_or(u16::MAX),
@@ -226,22 +273,17 @@ impl Lines {
             }
         }
         if vias > limits.vias {
-            return Err(ParseError::TooLarge { what: "the number of Via header fields", limit: limits.vias });
+            return Err(ParseError::TooLarge { what: Bound::Vias, limit: limits.vias });
         }
-        let via = checked(head, first.via, Name::Via, top_via)?;
-        let from = checked(head, first.from, Name::From, party)?;
-        let to = checked(head, first.to, Name::To, party)?;
-        let call_id = checked(head, first.call_id, Name::CallId, call_id)?;
-        let mut cseq_number = 0;
-        let mut cseq_method = Span::default();
-        let cseq = checked(head, first.cseq, Name::CSeq, |text| {
-            let cseq = CSeq::parse(text)?;
-            cseq_number = cseq.number;
-            let len = cseq.method.as_str().len();
-            cseq_method = Span::new(text.len() - len, len);
-            Ok(())
+        let (_, via) = checked(head, first.via, Name::Via, |text| top_via(head, text))?;
+        let (_, from) = checked(head, first.from, Name::From, |text| party(head, text))?;
+        let (_, to) = checked(head, first.to, Name::To, |text| party(head, text))?;
+        let (call_id, ()) = checked(head, first.call_id, Name::CallId, call_id)?;
+        let (cseq, (cseq_number, method_len)) = checked(head, first.cseq, Name::CSeq, |text| {
+            CSeq::parse(text).map(|cseq| (cseq.number, cseq.method.as_str().len()))
         })?;
-        cseq_method.start = cseq_method.start.saturating_add(cseq.start);
+        let cseq_end = cseq.range().end;
+        let cseq_method = Span::new(cseq_end.saturating_sub(method_len), method_len);
         if let StartLine::Request { method, .. } = start {
             let found = slice(head, cseq_method);
             if slice(head, method) != found {
@@ -249,12 +291,11 @@ impl Lines {
             }
         }
         let body = body(bytes.len(), self.end + 2, content_length, limits)?;
-        let fields = self.fields;
         Ok(Index {
             start,
             fields_end: self.end,
             body,
-            fields,
+            fields: self.fields,
             via,
             from,
             to,
@@ -275,7 +316,7 @@ struct FirstOf {
 }
 
 fn too_long(limit: usize) -> ParseError {
-    ParseError::TooLarge { what: "the header section", limit }
+    ParseError::TooLarge { what: Bound::Head, limit }
 }
 
 fn slice(head: &str, span: Span) -> &str {
@@ -287,37 +328,44 @@ fn value_error(name: Name<'static>, field: &Field, head: &str, expected: &'stati
     ParseError::value(name, usize::from(field.value.start), slice(head, field.value), error)
 }
 
-fn checked(
-    head: &str,
+/// The value of a field that must be there, and what `read` makes of it.
+fn checked<'h, T>(
+    head: &'h str,
     span: Option<Span>,
     name: Name<'static>,
-    check: impl FnOnce(&str) -> Result<(), SyntaxError>,
-) -> Result<Span, ParseError> {
+    read: impl FnOnce(&'h str) -> Result<T, SyntaxError>,
+) -> Result<(Span, T), ParseError> {
     let span = span.ok_or(ParseError::Missing { name })?;
     let text = slice(head, span);
-    check(text).map_err(|error| ParseError::value(name, usize::from(span.start), text, error))?;
-    Ok(span)
+    let found = read(text).map_err(|error| ParseError::value(name, usize::from(span.start), text, error))?;
+    Ok((span, found))
 }
 
-/// The first value of a Via line. Those below it are for other elements.
-fn top_via(text: &str) -> Result<(), SyntaxError> {
-    let mut cursor = Cursor::new(text);
-    let via = Via::read(&mut cursor)?;
-    if !cursor.eat_ws(b',') {
-        cursor.end()?;
-    }
-    once(via.params(), "branch", "one `branch`")
+fn not_empty(value: Option<&str>, expected: &'static str) -> Result<(), SyntaxError> {
+    if value == Some("") { lex::fail(0, expected) } else { Ok(()) }
 }
 
-/// From and To.
-fn party(text: &str) -> Result<(), SyntaxError> {
-    once(NameAddr::parse(text)?.params(), "tag", "one `tag`")
+fn top_via(head: &str, text: &str) -> Result<TopVia, SyntaxError> {
+    let (via, branch) = Via::parse_first(text)?;
+    not_empty(branch, "a `branch` with a value")?;
+    Ok(TopVia {
+        transport: Span::of(head, via.transport()),
+        host: Span::of(head, via.host_str()),
+        port: via.port(),
+        params: Span::of(head, via.params().as_str()),
+        branch: branch.map(|branch| Span::of(head, branch)),
+    })
 }
 
-/// RFC 3261 7.3.1: no parameter twice. Checked where two elements that take different ones would disagree about dialogs.
-fn once(params: Params<'_>, name: &str, expected: &'static str) -> Result<(), SyntaxError> {
-    let found = params.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name)).count();
-    if found > 1 { lex::fail(0, expected) } else { Ok(()) }
+fn party(head: &str, text: &str) -> Result<Party, SyntaxError> {
+    let (value, tag) = NameAddr::parse_noting(text, "tag")?;
+    not_empty(tag, "a `tag` with a value")?;
+    Ok(Party {
+        display: value.display_str().map(|name| Span::of(head, name)),
+        uri: Span::of(head, value.uri_str()),
+        params: Span::of(head, value.params().as_str()),
+        tag: tag.map(|tag| Span::of(head, tag)),
+    })
 }
 
 /// RFC 3261 25.1 allows more than tokens; white space is what would change the meaning.
@@ -352,7 +400,7 @@ fn body(
         return Err(ParseError::Truncated { stated, present });
     }
     if stated > limits.body {
-        return Err(ParseError::TooLarge { what: "the body", limit: limits.body });
+        return Err(ParseError::TooLarge { what: Bound::Body, limit: limits.body });
     }
     Ok(start..start + stated)
 }

@@ -23,6 +23,7 @@ const TOKEN: u8 = 1;
 const USER: u8 = 2;
 const PARAM: u8 = 4;
 const HOST: u8 = 8;
+const VALUE: u8 = 16;
 
 /// What each octet may stand in.
 static CLASS: [u8; 256] = classes();
@@ -46,6 +47,10 @@ const fn classes() -> [u8; 256] {
         if c.is_ascii_alphanumeric() || in_set(c, b"-._") {
             class |= HOST;
         }
+        // What ends a value without quotes: white space, separators of the list, quotes and brackets, controls.
+        if c > b' ' && c != 0x7f && !in_set(c, b";,\"<>\\") {
+            class |= VALUE;
+        }
         table[byte] = class;
         byte += 1;
     }
@@ -63,25 +68,36 @@ const fn in_set(c: u8, set: &[u8]) -> bool {
     false
 }
 
+#[inline]
 fn is(c: u8, class: u8) -> bool {
     CLASS[usize::from(c)] & class != 0
 }
 
 /// RFC 3261 25.1 `token`.
+#[inline]
 pub(crate) fn is_token_byte(c: u8) -> bool {
     is(c, TOKEN)
 }
 
+#[inline]
 pub(crate) fn is_host_byte(c: u8) -> bool {
     is(c, HOST)
 }
 
+#[inline]
 pub(crate) fn is_user_byte(c: u8) -> bool {
     is(c, USER)
 }
 
+#[inline]
 pub(crate) fn is_param_byte(c: u8) -> bool {
     is(c, PARAM)
+}
+
+/// What a parameter value that is not quoted may hold: `token`, `host`, and what implementations write without quotes.
+#[inline]
+pub(crate) fn is_value_byte(c: u8) -> bool {
+    is(c, VALUE)
 }
 
 /// Whether `s` is a token of at least one octet.
@@ -89,13 +105,18 @@ pub(crate) fn is_token(s: &str) -> bool {
     !s.is_empty() && s.bytes().all(is_token_byte)
 }
 
+#[inline]
 pub(crate) fn is_ws(c: u8) -> bool {
     c == b' ' || c == b'\t'
 }
 
 /// `s` without spaces and tabs at both ends.
+#[inline]
 pub(crate) fn trim(s: &str) -> &str {
-    s.trim_matches([' ', '\t'])
+    let bytes = s.as_bytes();
+    let start = bytes.iter().position(|c| !is_ws(*c)).unwrap_or(bytes.len());
+    let end = bytes.iter().rposition(|c| !is_ws(*c)).map_or(start, |n| n + 1);
+    s.get(start..end).unwrap_or_default()
 }
 
 /// A place in a text. All movements stay inside it.
@@ -106,41 +127,61 @@ pub(crate) struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
+    #[inline]
     pub(crate) fn new(text: &'a str) -> Self {
         Self { text, pos: 0 }
     }
 
+    #[inline]
     pub(crate) fn pos(&self) -> usize {
         self.pos
     }
 
+    #[inline]
     pub(crate) fn peek(&self) -> Option<u8> {
         self.text.as_bytes().get(self.pos).copied()
     }
 
     /// The octets not yet read.
+    #[inline]
     pub(crate) fn rest(&self) -> &'a str {
         self.text.get(self.pos..).unwrap_or_default()
     }
 
     /// The text between an earlier position and here.
+    #[inline]
     pub(crate) fn since(&self, start: usize) -> &'a str {
         self.text.get(start..self.pos).unwrap_or_default()
     }
 
+    #[inline]
     pub(crate) fn at_end(&self) -> bool {
         self.pos >= self.text.len()
     }
 
     /// Goes `n` octets on, not beyond the end.
+    #[inline]
     pub(crate) fn advance(&mut self, n: usize) {
         self.pos = (self.pos + n).min(self.text.len());
     }
 
+    #[inline]
     pub(crate) fn skip_ws(&mut self) {
-        self.take_while(is_ws);
+        while self.peek().is_some_and(is_ws) {
+            self.pos += 1;
+        }
     }
 
+    /// Takes text up to `c`, or up to the end.
+    #[inline]
+    pub(crate) fn take_until(&mut self, c: u8) -> &'a str {
+        let start = self.pos;
+        let rest = self.text.as_bytes().get(start..).unwrap_or_default();
+        self.pos += memchr::memchr(c, rest).unwrap_or(rest.len());
+        self.since(start)
+    }
+
+    #[inline]
     pub(crate) fn take_while(&mut self, accept: impl Fn(u8) -> bool) -> &'a str {
         let start = self.pos;
         let rest = self.text.as_bytes().get(start..).unwrap_or_default();
@@ -149,6 +190,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Takes `c` if it stands here.
+    #[inline]
     pub(crate) fn eat(&mut self, c: u8) -> bool {
         let found = self.peek() == Some(c);
         if found {
@@ -158,6 +200,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Takes `c` with white space around it.
+    #[inline]
     pub(crate) fn eat_ws(&mut self, c: u8) -> bool {
         let mut ahead = *self;
         ahead.skip_ws();
@@ -169,12 +212,14 @@ impl<'a> Cursor<'a> {
         true
     }
 
+    #[inline]
     pub(crate) fn token(&mut self, expected: &'static str) -> Result<&'a str, SyntaxError> {
         let token = self.take_while(is_token_byte);
         if token.is_empty() { fail(self.pos, expected) } else { Ok(token) }
     }
 
     /// A quoted string with its quotes; `\` protects the octet behind it.
+    #[inline]
     pub(crate) fn quoted(&mut self) -> Result<&'a str, SyntaxError> {
         let start = self.pos;
         if !self.eat(b'"') {
@@ -194,6 +239,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Ends a complete value.
+    #[inline]
     pub(crate) fn end(mut self) -> Result<(), SyntaxError> {
         self.skip_ws();
         if self.at_end() { Ok(()) } else { fail(self.pos, "the end of the value") }
@@ -250,8 +296,8 @@ pub(crate) fn number<T: std::str::FromStr>(s: &str) -> Option<T> {
     s.parse().ok()
 }
 
-/// Where the first element of a comma-separated list ends: the offset of the comma, or the length. Quoted strings and `<>`
-/// protect commas (RFC 3261 7.3.1).
+/// Where the first element of a comma-separated list ends: the offset of the comma, or the length. Quoted strings
+/// and `<>` protect commas (RFC 3261 7.3.1).
 pub(crate) fn list_element_end(s: &str) -> usize {
     let bytes = s.as_bytes();
     if memchr::memchr(b',', bytes).is_none() {

@@ -9,8 +9,8 @@ pub(crate) enum Shape {
     One,
     /// A comma-separated list that may also be spread over several fields.
     List,
-    /// A comma is part of the value. May stand several times (challenges, credentials), or is only informative, so that a second
-    /// one is no reason to refuse a message: the first counts.
+    /// A comma is part of the value. May stand several times (challenges, credentials), or is only informative, so
+    /// that a second one is no reason to refuse a message: the first counts.
     Many,
 }
 
@@ -18,7 +18,8 @@ use Shape::{List, Many, One};
 
 macro_rules! names {
     ($($variant:ident = $text:literal, $compact:literal, $shape:ident, $source:literal;)*) => {
-        /// The name of a header field. Names compare without case, compact forms equal the long ones (RFC 3261 7.3.3).
+        /// The name of a header field. Names compare without case, compact forms equal the long ones (RFC 3261
+        /// 7.3.3).
         #[derive(Clone, Copy, Debug)]
         pub enum Name<'a> {
             $(#[doc = concat!("`", $text, "` (", $source, ").")] $variant,)*
@@ -134,52 +135,81 @@ names! {
 }
 
 const SLOTS: usize = 512;
+const LONGEST: usize = 32;
 
-const fn hash(name: &[u8]) -> usize {
-    let len = name.len();
-    if len == 0 {
-        return 0;
-    }
-    let first = name[0].to_ascii_lowercase() as usize;
-    let middle = name[len / 2].to_ascii_lowercase() as usize;
-    let last = name[len - 1].to_ascii_lowercase() as usize;
-    (first * 31 + middle * 7 + last * 131 + len * 17) % SLOTS
+/// Octets of a token with letters in lower case. Other octets of tokens stay apart from one another.
+const fn folded(c: u8) -> u8 {
+    c | 0x20
 }
 
-/// Open addressing over both forms; a slot holds the number of a name, or `UNKNOWN` where empty.
-static SLOT: [u8; SLOTS] = slots();
+const fn hash(name: &[u8]) -> usize {
+    match name {
+        [first, .., last] => {
+            let middle = name[name.len() / 2];
+            (folded(*first) as usize * 31
+                + folded(middle) as usize * 7
+                + folded(*last) as usize * 131
+                + name.len() * 17)
+                % SLOTS
+        }
+        [one] => folded(*one) as usize,
+        [] => 0,
+    }
+}
 
-const fn slots() -> [u8; SLOTS] {
-    let mut table = [UNKNOWN; SLOTS];
+/// A name as it is compared, and its number.
+#[derive(Clone, Copy)]
+struct Slot {
+    id: u8,
+    len: u8,
+    name: [u8; LONGEST],
+}
+
+/// Open addressing over both forms; an empty slot has the number `UNKNOWN`.
+static SLOT: [Slot; SLOTS] = slots();
+
+const fn slots() -> [Slot; SLOTS] {
+    let mut table = [Slot { id: UNKNOWN, len: 0, name: [0; LONGEST] }; SLOTS];
     let mut id = 0;
     while id < TABLE.len() {
-        let mut slot = hash(TABLE[id].0.as_bytes());
-        while table[slot] != UNKNOWN {
-            slot = (slot + 1) % SLOTS;
-        }
-        table[slot] = id as u8;
+        insert(&mut table, TABLE[id].0.as_bytes(), id as u8);
         if !TABLE[id].1.is_empty() {
-            let mut slot = hash(TABLE[id].1.as_bytes());
-            while table[slot] != UNKNOWN {
-                slot = (slot + 1) % SLOTS;
-            }
-            table[slot] = id as u8;
+            insert(&mut table, TABLE[id].1.as_bytes(), id as u8);
         }
         id += 1;
     }
     table
 }
 
-/// The number of a name, long or compact.
+const fn insert(table: &mut [Slot; SLOTS], name: &[u8], id: u8) {
+    let mut at = hash(name);
+    while table[at].id != UNKNOWN {
+        at = (at + 1) % SLOTS;
+    }
+    let mut slot = Slot { id, len: name.len() as u8, name: [0; LONGEST] };
+    let mut i = 0;
+    while i < name.len() {
+        slot.name[i] = folded(name[i]);
+        i += 1;
+    }
+    table[at] = slot;
+}
+
+/// The number of a name, long or compact. What is no token may be taken for a name.
 pub(crate) fn id_of(name: &[u8]) -> u8 {
-    let mut slot = hash(name);
+    let mut at = hash(name);
     loop {
-        let id = SLOT[slot % SLOTS];
-        let Some((long, compact, _)) = TABLE.get(usize::from(id)) else { return UNKNOWN };
-        if long.as_bytes().eq_ignore_ascii_case(name) || compact.as_bytes().eq_ignore_ascii_case(name) {
-            return id;
+        let slot = &SLOT[at % SLOTS];
+        if slot.id == UNKNOWN {
+            return UNKNOWN;
         }
-        slot += 1;
+        if usize::from(slot.len) == name.len() {
+            let differences = name.iter().zip(&slot.name).fold(0, |found, (a, b)| found | (folded(*a) ^ *b));
+            if differences == 0 {
+                return slot.id;
+            }
+        }
+        at += 1;
     }
 }
 

@@ -6,18 +6,18 @@ use super::write::put;
 use bytes::{BufMut, BytesMut};
 use std::net::SocketAddr;
 
-/// Writes a Via line with `received` and `rport` in its first value.
-pub(crate) fn put_top_via(buf: &mut BytesMut, value: &str, source: SocketAddr) {
+/// Writes a Via line with `received` and `rport` in its first value. That is `via`, unless it is not readable to the
+/// end (only in answers to malformed requests): then it is echoed as it came.
+pub(crate) fn put_top_via(buf: &mut BytesMut, value: &str, via: Option<Via<'_>>, source: SocketAddr) {
     let end = lex::list_element_end(value);
     let (top, others) = value.split_at_checked(end).unwrap_or((value, ""));
     let top = lex::trim(top);
     buf.put_slice(b"Via: ");
-    match Via::parse(top) {
-        Ok(via) => put_marked(buf, top, &via, source),
-        // Not readable to the end (only in answers to malformed requests): echoed as it came.
-        Err(_) => put(buf, top),
+    match via {
+        Some(via) => put_marked(buf, top, &via, source),
+        None => buf.put_slice(top.as_bytes()),
     }
-    put(buf, others);
+    buf.put_slice(others.as_bytes());
     buf.put_slice(b"\r\n");
 }
 
@@ -27,15 +27,17 @@ fn put_marked(buf: &mut BytesMut, top: &str, via: &Via<'_>, source: SocketAddr) 
     let same_host = via.host().ip() == Some(source_ip);
     let params = via.params();
     let sent_by = top.strip_suffix(params.as_str()).unwrap_or(top);
-    put(buf, sent_by);
+    buf.put_slice(sent_by.as_bytes());
     for (name, value) in params {
         // What the sender wrote there is not believed.
         if name.eq_ignore_ascii_case("received") || name.eq_ignore_ascii_case("rport") {
             continue;
         }
-        match value {
-            Some(value) => put(buf, format_args!(";{name}={value}")),
-            None => put(buf, format_args!(";{name}")),
+        buf.put_slice(b";");
+        buf.put_slice(name.as_bytes());
+        if let Some(value) = value {
+            buf.put_slice(b"=");
+            buf.put_slice(value.as_bytes());
         }
     }
     if wants_port || !same_host {

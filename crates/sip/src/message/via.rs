@@ -12,18 +12,14 @@ pub const MAGIC_COOKIE: &str = "z9hG4bK";
 /// One value of a Via header field.
 #[derive(Clone, Copy, Debug)]
 pub struct Via<'a> {
-    version: &'a str,
     transport: &'a str,
+    sent_by: &'a str,
     host: Host<'a>,
     port: Option<u16>,
     params: Params<'a>,
 }
 
 impl<'a> Via<'a> {
-    /// What stands in for a Via that cannot be read; never seen behind a message that was accepted.
-    pub(crate) const NONE: Via<'static> =
-        Via { version: "2.0", transport: "", host: Host::Name(""), port: None, params: Params::NONE };
-
     /// Reads one complete value.
     ///
     /// # Errors
@@ -36,9 +32,32 @@ impl<'a> Via<'a> {
     }
 
     /// Reads one element of a list, up to the comma or the end.
-    pub(crate) fn read(cursor: &mut Cursor<'a>) -> Result<Self, SyntaxError> {
+    fn read(cursor: &mut Cursor<'a>) -> Result<Self, SyntaxError> {
         let via = Self::read_sent_by(cursor)?;
         Ok(Self { params: Params::of_header(cursor)?, ..via })
+    }
+
+    /// Reads the first element of a list, and its branch on the way, which may not stand twice.
+    pub(crate) fn parse_first(text: &'a str) -> Result<(Self, Option<&'a str>), SyntaxError> {
+        let mut cursor = Cursor::new(text);
+        let via = Self::read_sent_by(&mut cursor)?;
+        let (params, branch) = Params::of_header_noting(&mut cursor, "branch")?;
+        if !cursor.eat_ws(b',') {
+            cursor.end()?;
+        }
+        Ok((Self { params, ..via }, branch))
+    }
+
+    /// From parts that were read before.
+    pub(crate) fn from_parts(
+        transport: &'a str,
+        sent_by: &'a str,
+        port: Option<u16>,
+        params: &'a str,
+    ) -> Self {
+        // Checked when the value was read.
+        let host = Host::parse(sent_by).unwrap_or(Host::Name(""));
+        Self { transport, sent_by, host, port, params: Params::checked(params) }
     }
 
     /// Reads `SIP/2.0/UDP host:port` and leaves the cursor before the parameters.
@@ -52,7 +71,7 @@ impl<'a> Via<'a> {
         if !cursor.eat_ws(b'/') {
             return fail(cursor.pos(), "`/` and the version");
         }
-        let version = cursor.token("the version")?;
+        cursor.token("the version")?;
         if !cursor.eat_ws(b'/') {
             return fail(cursor.pos(), "`/` and the transport");
         }
@@ -62,7 +81,9 @@ impl<'a> Via<'a> {
         if cursor.pos() == at {
             return fail(at, "white space between transport and sent-by");
         }
+        let at = cursor.pos();
         let host = Host::read(cursor)?;
+        let sent_by = cursor.since(at);
         let mut ahead = *cursor;
         ahead.skip_ws();
         let port = if ahead.peek() == Some(b':') {
@@ -81,12 +102,7 @@ impl<'a> Via<'a> {
         } else {
             read_port(cursor)?
         };
-        Ok(Self { version, transport, host, port, params: Params::NONE })
-    }
-
-    /// The SIP version: `2.0`.
-    pub const fn version(&self) -> &'a str {
-        self.version
+        Ok(Self { transport, sent_by, host, port, params: Params::NONE })
     }
 
     /// The transport as it came: `UDP`, `TCP`, `TLS`, `WSS`, ...
@@ -97,6 +113,11 @@ impl<'a> Via<'a> {
     /// The host of sent-by.
     pub const fn host(&self) -> Host<'a> {
         self.host
+    }
+
+    /// The host of sent-by as it came.
+    pub const fn host_str(&self) -> &'a str {
+        self.sent_by
     }
 
     /// The port of sent-by, if it is written.
@@ -138,9 +159,9 @@ impl<'a> Via<'a> {
         self.params.get("maddr")
     }
 
-    /// Where a response to a request that came from `source` goes over an unreliable transport (RFC 3261 18.2.2, RFC 3581 4): to the
-    /// source port if `rport` was asked for, else to the port of sent-by at the address the request came from. `maddr` is not
-    /// followed: it would let anybody point our responses at others.
+    /// Where a response to a request that came from `source` goes over an unreliable transport (RFC 3261 18.2.2, RFC
+    /// 3581 4): to the source port if `rport` was asked for, else to the port of sent-by at the address the request
+    /// came from. `maddr` is not followed: it would let anybody point our responses at others.
     pub fn reply_to(&self, source: SocketAddr) -> SocketAddr {
         if self.rport().is_some() {
             return source;
@@ -179,5 +200,41 @@ impl<'a> CSeq<'a> {
         let method = Method::new(cursor.token("a method")?);
         cursor.end()?;
         Ok(Self { number, method })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn via(text: &str) -> Via<'_> {
+        Via::parse(text).unwrap_or_else(|e| panic!("{e}: {text}"))
+    }
+
+    #[test]
+    fn only_branches_behind_the_cookie_are_unique() {
+        assert_eq!(via("SIP/2.0/UDP a.example;branch=z9hG4bKx").rfc3261_branch(), Some("z9hG4bKx"));
+        assert_eq!(via("SIP/2.0/UDP a.example;branch=Z9HG4BKx").rfc3261_branch(), Some("Z9HG4BKx"));
+        for old in ["branch=z9hG4bK", "branch=1", "x=y"] {
+            assert_eq!(via(&format!("SIP/2.0/UDP a.example;{old}")).rfc3261_branch(), None);
+        }
+    }
+
+    #[test]
+    fn responses_go_where_the_request_came_from() {
+        let source = SocketAddr::from(([192, 0, 2, 1], 33_333));
+        let reply = |text: &str| via(text).reply_to(source).to_string();
+        assert_eq!(reply("SIP/2.0/UDP a.example;rport"), "192.0.2.1:33333");
+        assert_eq!(reply("SIP/2.0/UDP a.example:5070"), "192.0.2.1:5070");
+        assert_eq!(reply("SIP/2.0/UDP a.example"), "192.0.2.1:5060");
+        assert_eq!(reply("SIP/2.0/UDP a.example;maddr=198.51.100.1"), "192.0.2.1:5060");
+    }
+
+    #[test]
+    fn sequence_numbers_stay_below_2_to_31() {
+        assert_eq!(CSeq::parse("2147483647 INVITE").map(|c| c.number), Ok(2_147_483_647));
+        for text in ["2147483648 INVITE", "INVITE", "1", "1INVITE", "1 IN VITE", ""] {
+            assert!(CSeq::parse(text).is_err(), "{text}");
+        }
     }
 }

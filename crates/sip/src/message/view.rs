@@ -2,7 +2,7 @@
 
 use super::addr::{Contact, NameAddr};
 use super::error::Limits;
-use super::index::{self, Field, Index, Span, StartLine};
+use super::index::{self, Field, Index, Party, Span, StartLine};
 use super::lex::{self, Cursor, Elements, SyntaxError};
 use super::method::Method;
 use super::name::{Name, Shape, UNKNOWN};
@@ -14,8 +14,8 @@ use std::fmt;
 
 /// One SIP request or response: an index over its octets.
 ///
-/// What every message must have (start line, Via, From, To, Call-ID, CSeq, and in requests Contact, Max-Forwards and Expires where
-/// they stand) was checked when it was parsed; everything else is read when it is asked for.
+/// What every message must have (start line, Via, From, To, Call-ID, CSeq, and in requests Contact, Max-Forwards and
+/// Expires where they stand) was checked when it was parsed; everything else is read when it is asked for.
 #[derive(Clone)]
 pub struct Message {
     bytes: Bytes,
@@ -23,19 +23,21 @@ pub struct Message {
 }
 
 impl Message {
-    /// Reads one datagram, or one framed message of a stream. Octets behind the body that Content-Length states are ignored.
+    /// Reads one datagram, or one framed message of a stream. Octets behind the body that Content-Length states are
+    /// ignored.
     ///
     /// # Errors
     /// Says what is wrong, and holds what is needed to answer it where an answer is due.
     pub fn parse(bytes: Bytes, limits: &Limits) -> Result<Self, Rejected> {
-        match index::index(bytes.clone(), limits) {
-            Ok((bytes, index)) => Ok(Self { bytes, index }),
+        let mut bytes = bytes;
+        match index::index(&mut bytes, limits) {
+            Ok(index) => Ok(Self { bytes, index }),
             Err(why) => Err(Rejected::new(why, bytes)),
         }
     }
 
-    /// The octets, with header fields unfolded (RFC 3261 7.3.1: of the same meaning and length) and without line ends before the
-    /// start line.
+    /// The octets, with header fields unfolded (RFC 3261 7.3.1: of the same meaning and length), without line ends
+    /// before the start line, and with `?` for what is no UTF-8 in the header section.
     pub const fn bytes(&self) -> &Bytes {
         &self.bytes
     }
@@ -95,7 +97,13 @@ impl Message {
 
     /// The topmost Via.
     pub fn via(&self) -> Via<'_> {
-        Via::read(&mut Cursor::new(self.text(self.index.via))).unwrap_or(Via::NONE)
+        let via = &self.index.via;
+        Via::from_parts(self.text(via.transport), self.text(via.host), via.port, self.text(via.params))
+    }
+
+    /// The branch of the topmost Via, without looking at the rest of it.
+    pub fn branch(&self) -> Option<&str> {
+        self.index.via.branch.map(|branch| self.text(branch))
     }
 
     /// All Vias from the top, over several lines and comma-separated ones.
@@ -105,22 +113,22 @@ impl Message {
 
     /// From.
     pub fn from(&self) -> NameAddr<'_> {
-        NameAddr::parse(self.text(self.index.from)).unwrap_or(NameAddr::NONE)
+        self.party(&self.index.from)
     }
 
     /// To.
     pub fn to(&self) -> NameAddr<'_> {
-        NameAddr::parse(self.text(self.index.to)).unwrap_or(NameAddr::NONE)
+        self.party(&self.index.to)
     }
 
     /// The tag in From. Missing in requests of RFC 2543 elements.
     pub fn from_tag(&self) -> Option<&str> {
-        self.from().tag()
+        self.index.from.tag.map(|tag| self.text(tag))
     }
 
     /// The tag in To. Missing outside dialogs.
     pub fn to_tag(&self) -> Option<&str> {
-        self.to().tag()
+        self.index.to.tag.map(|tag| self.text(tag))
     }
 
     /// Call-ID; compares with case.
@@ -183,7 +191,8 @@ impl Message {
         self.addresses(Name::RecordRoute)
     }
 
-    /// The values of a header field that holds addresses: P-Asserted-Identity, Diversion, History-Info, Path, Refer-To, ...
+    /// The values of a header field that holds addresses: P-Asserted-Identity, Diversion, History-Info, Path,
+    /// Refer-To, ...
     pub fn addresses(&self, name: Name<'_>) -> impl Iterator<Item = Result<NameAddr<'_>, SyntaxError>> {
         self.headers(name).map(NameAddr::parse)
     }
@@ -193,15 +202,15 @@ impl Message {
         self.fields(name).next().map(|field| self.text(field.value))
     }
 
-    /// The values of all header fields of this name in order, separated at commas where the name's grammar says so. Empty elements
-    /// are left out.
+    /// The values of all header fields of this name in order, separated at commas where the name's grammar says so.
+    /// Empty elements are left out.
     pub fn headers(&self, name: Name<'_>) -> impl Iterator<Item = &str> {
         let split = name.normalized().shape() == Shape::List;
         self.fields(name).flat_map(move |field| Elements::new(self.text(field.value), split))
     }
 
-    /// Whether a header field that lists tokens (Require, Supported, Allow) lists this one. Option tags and most tokens compare without
-    /// case.
+    /// Whether a header field that lists tokens (Require, Supported, Allow) lists this one. Option tags and most
+    /// tokens compare without case.
     pub fn lists(&self, name: Name<'_>, token: &str) -> bool {
         self.headers(name).any(|value| value.eq_ignore_ascii_case(token))
     }
@@ -229,6 +238,11 @@ impl Message {
         // The name may be short-lived; that of the first field found lives as long as the message.
         let text = rest.first().map_or("", |field| self.text(field.name));
         rest.iter().filter(move |field| same(field, text))
+    }
+
+    fn party(&self, party: &Party) -> NameAddr<'_> {
+        let display = party.display.map(|name| self.text(name));
+        NameAddr::from_parts(display, self.text(party.uri), self.text(party.params))
     }
 
     /// A header field line as it came, with its line end.

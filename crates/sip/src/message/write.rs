@@ -5,7 +5,8 @@ use super::name::Name;
 use bytes::{BufMut, BytesMut};
 use std::fmt::{self, Write};
 
-/// Text for the head of a message. Carriage returns, line feeds and NULs become spaces, so no value can add header fields.
+/// Text for the head of a message. Carriage returns, line feeds and NULs become spaces, so no value can add header
+/// fields.
 pub(crate) struct HeadText<'a>(pub(crate) &'a mut BytesMut);
 
 impl Write for HeadText<'_> {
@@ -44,6 +45,9 @@ pub(crate) fn put(buf: &mut BytesMut, value: impl fmt::Display) {
 
 /// Writes `Name: value` and the line end.
 pub(crate) fn put_field(buf: &mut BytesMut, name: Name<'_>, value: impl fmt::Display) {
+    if buf.capacity() == 0 {
+        buf.reserve(256);
+    }
     match name {
         Name::Other(name) => put_name(buf, name),
         known => buf.put_slice(known.as_str().as_bytes()),
@@ -54,7 +58,7 @@ pub(crate) fn put_field(buf: &mut BytesMut, name: Name<'_>, value: impl fmt::Dis
 }
 
 /// A name that is no token would be refused everywhere: octets that may not stand in one become `-`.
-fn put_name(buf: &mut BytesMut, name: &str) {
+pub(crate) fn put_name(buf: &mut BytesMut, name: &str) {
     for c in name.bytes() {
         buf.put_u8(if lex::is_token_byte(c) { c } else { b'-' });
     }

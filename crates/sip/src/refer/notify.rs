@@ -123,7 +123,8 @@ mod tests {
 
     #[test]
     fn status_lines_are_read_from_all_sorts_of_bodies() {
-        let cases: [(&[u8], Option<(u16, &str)>); 12] = [
+        type Case<'a> = (&'a [u8], Option<(u16, &'a str)>);
+        let cases: [Case<'_>; 12] = [
             (b"SIP/2.0 200 OK", Some((200, "OK"))),
             (b"SIP/2.0 100 Trying\r\n", Some((100, "Trying"))),
             (b"\r\nSIP/2.0 486 Busy Here\nTo: x\n", Some((486, "Busy Here"))),

@@ -2,7 +2,7 @@
 
 use super::replaces::{Replaces, ReplacesError};
 use crate::cause::lex;
-use crate::message::NameAddr;
+use crate::message::{NameAddr, Uri};
 use std::fmt;
 
 /// Whom a REFER asks to call.
@@ -32,9 +32,9 @@ pub enum ReferError {
 }
 
 impl ReferTo {
-    /// A plain address, for a blind transfer.
-    pub fn new(uri: impl Into<String>) -> Self {
-        Self { uri: uri.into(), display: None, replaces: None }
+    /// An address, for a blind transfer; with the dialog to replace, for an attended one. Headers in the URI are dropped.
+    pub fn new(uri: &Uri<'_>, replaces: Option<Replaces>) -> Self {
+        Self { uri: without_headers(uri.as_str()).to_owned(), display: None, replaces }
     }
 
     /// Reads the header's value. Headers in the URI other than Replaces are dropped: the referrer has no say in them.

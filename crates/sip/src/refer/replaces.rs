@@ -1,7 +1,7 @@
 //! The Replaces header (RFC 3891): which dialog an INVITE takes the place of.
 
 use crate::cause::lex;
-use crate::dialog::{Dialog, DialogId};
+use crate::dialog::{Dialog, DialogId, Role, Stage};
 use hookswitch_machine::HashKeys;
 use std::fmt;
 
@@ -67,6 +67,20 @@ impl Replaces {
             to_tag: tag(dialog.remote_tag()),
             from_tag: tag(dialog.local_tag()),
             early_only: false,
+        }
+    }
+
+    /// Whether the dialog found by [`dialog`](Self::dialog) may be replaced (RFC 3891 3); if not, the status to answer with.
+    ///
+    /// # Errors
+    /// 481 if there is none, or only one that still rings here; 486 if it is answered and `early-only` is set.
+    pub fn permits(&self, found: Option<&Dialog>) -> Result<(), u16> {
+        let Some(dialog) = found else { return Err(481) };
+        match (dialog.stage(), dialog.role()) {
+            (Stage::Early, Role::Client) => Ok(()),
+            (Stage::Early, Role::Server) => Err(481),
+            (Stage::Confirmed, _) if self.early_only => Err(486),
+            (Stage::Confirmed, Role::Client | Role::Server) => Ok(()),
         }
     }
 

@@ -1,4 +1,5 @@
 use super::*;
+use crate::auth::Refused;
 use std::time::Duration;
 
 const CHALLENGE: &str = "Digest realm=\"a\", nonce=\"n1\", qop=\"auth\"";
@@ -102,7 +103,9 @@ fn states() -> Vec<(&'static str, Bench)> {
     ]
 }
 
-fn inputs() -> Vec<(&'static str, fn(&mut Bench) -> Vec<Output>)> {
+type Give = fn(&mut Bench) -> Vec<Output>;
+
+fn inputs() -> Vec<(&'static str, Give)> {
     vec![
         ("Start", |b| b.give(Input::Start)),
         ("Stop", |b| b.give(Input::Stop)),
@@ -306,4 +309,40 @@ fn nothing_secret_prints() {
     let outputs = bench.challenge();
     assert!(!format!("{:?}{outputs:?}", bench.machine).contains("zanzibar"));
     assert!(!format!("{outputs:?}").contains("response"));
+}
+
+#[test]
+fn whatever_happens_one_register_is_out_at_a_time_and_numbers_grow() {
+    for seed in 0..200 {
+        let mut chance = Entropy::from_number(seed);
+        let mut bench = Bench::new();
+        let inputs = inputs();
+        let (mut outstanding, mut last) = (None, 0);
+        for _ in 0..300 {
+            let (name, give) = inputs[chance.below(inputs.len() as u64) as usize];
+            let answered = outstanding.is_some()
+                && matches!(
+                    name,
+                    "200" | "401" | "403" | "503" | "TimedOut" | "TransportFailed" | "FlowClosed"
+                );
+            // The limit on the end's time is the only other way out of waiting for an answer.
+            let overdue = name == "Timer"
+                && matches!(bench.machine.state(), StateName::Stopping | StateName::Unregistering);
+            if answered || overdue {
+                outstanding = None;
+            }
+            for output in give(&mut bench) {
+                if let Output::SendRegister(register) = output {
+                    assert_eq!(outstanding, None, "seed {seed}: {name}");
+                    assert!(register.cseq > last);
+                    last = register.cseq;
+                    outstanding = Some(register.cseq);
+                }
+            }
+            assert_eq!(bench.machine.outstanding().is_some(), outstanding.is_some(), "seed {seed}: {name}");
+            if let Some(at) = bench.machine.timeout() {
+                assert!(at > bench.now, "seed {seed}: {name} leaves a timer in the past");
+            }
+        }
+    }
 }

@@ -4,12 +4,17 @@
 //! time, answers challenges, obeys 423 and Retry-After, backs off with jitter, and takes its binding back at the end. The
 //! caller builds the messages, owns the transactions and the Contact.
 //!
-//! Reading order: `policy` (how long to wait), `answer` (what a response says), `machine`.
+//! Reading order: `policy` (how long to wait), `answer` (what a response says), `events`, `machine`.
 
 mod answer;
+mod events;
 mod machine;
 mod policy;
 
+#[cfg(test)]
+mod exchange_tests;
+
 pub use answer::{Answer, Granted};
-pub use machine::{Cause, Input, Output, Register, Registration, StateName};
+pub use events::{Cause, Input, Output, Register, StateName};
+pub use machine::Registration;
 pub use policy::Config;

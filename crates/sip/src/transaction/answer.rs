@@ -14,9 +14,9 @@ pub(crate) fn response_flow_by(via: &Via<'_>, flow: Flow) -> Flow {
     if flow.connection != 0 { flow } else { Flow { peer: via.reply_to(flow.peer), ..flow } }
 }
 
-/// 100 Trying.
-pub(crate) fn trying(request: &Message, flow: Flow) -> Bytes {
-    Response::to(request, 100).received(flow.peer).finish()
+/// The 100 Trying for an INVITE that is answered on `flow`; `None` if `invite` is no message.
+pub(crate) fn trying(invite: &Bytes, flow: Flow) -> Option<Bytes> {
+    Some(Response::to(&again(invite)?, 100).received(flow.peer).finish())
 }
 
 /// 503 with a To tag that is the same for every copy of the request (RFC 3261 8.2.7).
@@ -30,18 +30,19 @@ pub(crate) fn unavailable(request: &Message, flow: Flow, tag: u64, retry_after: 
         .finish()
 }
 
-/// The ACK for a 300-699; `None` if `invite` is no message.
+/// The ACK for a 300-699, in a buffer of its size: it stays for a while. `None` if `invite` is no message.
 pub(crate) fn ack(invite: &Bytes, response: &Message) -> Option<Bytes> {
-    Some(Request::ack(&own(invite)?, response).finish())
+    Some(Bytes::copy_from_slice(&Request::ack(&again(invite)?, response).finish()))
 }
 
 /// The CANCEL for an INVITE; `None` if `invite` is no message.
 pub(crate) fn cancel(invite: &Bytes, reason: Option<&str>) -> Option<Bytes> {
-    let invite = own(invite)?;
+    let invite = again(invite)?;
     debug_assert!(invite.method() == Method::Invite, "only an INVITE is cancelled");
     Some(Request::cancel(&invite).header_if(Name::Reason, reason).finish())
 }
 
-fn own(bytes: &Bytes) -> Option<Message> {
+/// Reads what was read or written before.
+fn again(bytes: &Bytes) -> Option<Message> {
     Message::parse(bytes.clone(), &Limits::default()).ok()
 }

@@ -194,7 +194,7 @@ impl Clients {
         let method = message.method();
         let branch = message.via().branch().and_then(Branch::parse);
         let Some(id) = branch.and_then(|b| self.by_key.get(&ClientKey::new(b, method)).copied()) else {
-            // RFC 6026 7.2, 8.10: only a user agent that gets a 2xx has something left to do.
+            // RFC 6026 7.3: only a user agent that gets a 2xx has something left to do.
             let accepted = method == Method::Invite && (200..300).contains(&status);
             return if accepted { Reply::Stray } else { Reply::Unmatched };
         };
@@ -346,7 +346,7 @@ impl Clients {
                     if after.is_zero() {
                         due = Some(timer);
                     } else {
-                        let alarm = Alarm::ClientInvite(id, timer);
+                        let alarm = Alarm::InviteClient(id, timer);
                         shared.start(&mut entry.clocks, invite_clock(timer), now, after, alarm);
                     }
                 }
@@ -411,7 +411,7 @@ impl Clients {
                     if after.is_zero() {
                         due = Some(timer);
                     } else {
-                        let alarm = Alarm::ClientNonInvite(id, timer);
+                        let alarm = Alarm::RequestClient(id, timer);
                         shared.start(&mut entry.clocks, non_invite_clock(timer), now, after, alarm);
                     }
                 }

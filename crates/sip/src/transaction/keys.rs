@@ -6,7 +6,7 @@ use crate::message::{Host, Message, Method, Name, Via};
 use hookswitch_machine::{Entropy, HashKeys};
 use std::hash::{BuildHasher, Hasher};
 
-/// The identity of a server transaction: branch, sent-by and method; or what RFC 2543 compares.
+/// The identity of a server transaction: branch, sent-by, method and CSeq number; or what RFC 2543 compares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct ServerKey(u64, u64);
 
@@ -53,13 +53,18 @@ impl Keys {
 
     /// The key of the transaction that a request with this topmost Via and method belongs to.
     pub(crate) fn server(&self, message: &Message, via: &Via<'_>, method: Method<'_>) -> ServerKey {
+        let branch = via.rfc3261_branch();
+        let number = message.cseq().number;
         let hash = |keys: &HashKeys| {
             let mut hasher = keys.build_hasher();
-            match via.rfc3261_branch() {
+            match branch {
                 Some(branch) => feed_request(&mut hasher, branch, via),
                 None => feed_rfc2543_request(&mut hasher, message),
             }
             feed(&mut hasher, method.as_str());
+            // Not in RFC 3261 17.2.3, but the same in all messages of a transaction; there are elements that send a request with
+            // credentials under the old branch.
+            hasher.write_u32(number);
             hasher.finish()
         };
         ServerKey(hash(&self.0), hash(&self.1))
@@ -82,9 +87,18 @@ fn feed_request(hasher: &mut impl Hasher, branch: &str, via: &Via<'_>) {
     hasher.write_u8(1);
     feed_without_case(hasher, branch);
     match via.host() {
-        Host::Name(name) => feed_without_case(hasher, name),
-        Host::V4(address) => hasher.write(&address.octets()),
-        Host::V6(address) => hasher.write(&address.octets()),
+        Host::Name(name) => {
+            hasher.write_u8(0);
+            feed_without_case(hasher, name);
+        }
+        Host::V4(address) => {
+            hasher.write_u8(4);
+            hasher.write(&address.octets());
+        }
+        Host::V6(address) => {
+            hasher.write_u8(6);
+            hasher.write(&address.octets());
+        }
     }
     hasher.write_u16(via.port().unwrap_or(5060));
 }
@@ -97,7 +111,6 @@ fn feed_rfc2543_request(hasher: &mut impl Hasher, message: &Message) {
     feed(hasher, message.call_id());
     feed(hasher, message.from_tag().unwrap_or_default());
     feed(hasher, message.header(Name::Via).unwrap_or_default());
-    hasher.write_u32(message.cseq().number);
 }
 
 fn feed(hasher: &mut impl Hasher, text: &str) {

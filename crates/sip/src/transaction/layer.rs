@@ -30,7 +30,8 @@ pub struct Layer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Received {
-    /// A new request: respond, in the end with a final response.
+    /// A new request: respond, in the end with a final response. To requests other than INVITE within 64·T1: then the peer has given
+    /// up, and so does the transaction (RFC 4320 4.2).
     Request(ServerId),
     /// A copy of a request that came another way: respond with 482 (RFC 3261 8.2.2.2).
     Merged(ServerId),
@@ -47,7 +48,7 @@ pub enum Received {
     /// A response to a request of ours. Of final responses to an INVITE, all 2xx arrive here (the first, retransmissions, other
     /// forks; each wants an ACK); of others, the first.
     Response(ClientId),
-    /// A 2xx to an INVITE that no transaction waits for: send ACK and BYE, and never forward it (RFC 6026 8.9).
+    /// A 2xx to an INVITE that no transaction waits for: send ACK and BYE, and never forward it (RFC 6026 7.3).
     StrayResponse,
     /// A retransmission, or part of the layer's own business. Nothing is left to do.
     Absorbed,
@@ -97,7 +98,7 @@ impl Layer {
         }
     }
 
-    /// A received message. Keeps nothing of its buffer.
+    /// A received message. Keeps nothing of its buffer. A flow whose `connection` is 0 counts as datagrams, any other as a stream.
     pub fn receive(&mut self, now: Time, flow: Flow, message: &Message) -> Received {
         if message.is_request() {
             self.receive_request(now, flow, message)
@@ -208,12 +209,12 @@ impl Layer {
     pub fn timeout(&mut self, now: Time) {
         while let Some(alarm) = self.shared.due(now) {
             match alarm {
-                Alarm::ClientInvite(id, timer) => self.clients.invite_timer(&mut self.shared, now, id, timer),
-                Alarm::ClientNonInvite(id, timer) => {
+                Alarm::InviteClient(id, timer) => self.clients.invite_timer(&mut self.shared, now, id, timer),
+                Alarm::RequestClient(id, timer) => {
                     self.clients.non_invite_timer(&mut self.shared, now, id, timer);
                 }
-                Alarm::ServerInvite(id, timer) => self.servers.invite_timer(&mut self.shared, now, id, timer),
-                Alarm::ServerNonInvite(id, timer) => {
+                Alarm::InviteServer(id, timer) => self.servers.invite_timer(&mut self.shared, now, id, timer),
+                Alarm::RequestServer(id, timer) => {
                     self.servers.non_invite_timer(&mut self.shared, now, id, timer);
                 }
             }

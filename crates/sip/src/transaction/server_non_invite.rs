@@ -1,4 +1,5 @@
-//! The non-INVITE server transaction: RFC 3261 17.2.2 (figure 8), transport errors as in RFC 6026 8.8.
+//! The non-INVITE server transaction: RFC 3261 17.2.2 (figure 8), transport errors as in RFC 6026 8.8. A response that comes too
+//! late for the peer is not sent (RFC 4320 4.2).
 
 use super::timers::Timers;
 use std::time::Duration;
@@ -19,6 +20,8 @@ pub enum ServerNonInvite {
 /// The timers of this machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Timer {
+    /// The user has not responded, and the peer's timer F has fired.
+    Expired,
     /// Retransmissions of the request have ceased.
     J,
 }
@@ -49,28 +52,32 @@ pub enum Action {
     TransportFailed,
     /// Set a timer.
     Start(Timer),
+    /// Take a timer back.
+    Stop(Timer),
 }
 
 impl ServerNonInvite {
-    /// The state after the request has been passed to the user.
-    pub const fn start() -> Self {
-        Self::Trying
+    /// The state after the request has been passed to the user, and what to do at first.
+    pub fn start() -> (Self, &'static [Action]) {
+        (Self::Trying, &[Action::Start(Timer::Expired)])
     }
 
     /// One step.
     pub fn handle(&mut self, input: Input) -> &'static [Action] {
-        use Action::{Refuse, Send, Start, TransportFailed};
+        use Action::{Refuse, Send, Start, Stop, TransportFailed};
         let (next, actions): (Self, &'static [Action]) = match *self {
             Self::Trying => match input {
                 Input::Provisional => (Self::Proceeding, &[Send]),
-                Input::Final => (Self::Completed, &[Send, Start(Timer::J)]),
+                Input::Final => (Self::Completed, &[Stop(Timer::Expired), Send, Start(Timer::J)]),
                 Input::TransportError => (Self::Trying, &[TransportFailed]),
+                Input::Timer(Timer::Expired) => (Self::Terminated, &[]),
                 Input::Request | Input::Timer(Timer::J) => (Self::Trying, &[]),
             },
             Self::Proceeding => match input {
                 Input::Request | Input::Provisional => (Self::Proceeding, &[Send]),
-                Input::Final => (Self::Completed, &[Send, Start(Timer::J)]),
+                Input::Final => (Self::Completed, &[Stop(Timer::Expired), Send, Start(Timer::J)]),
                 Input::TransportError => (Self::Proceeding, &[TransportFailed]),
+                Input::Timer(Timer::Expired) => (Self::Terminated, &[]),
                 Input::Timer(Timer::J) => (Self::Proceeding, &[]),
             },
             Self::Completed => match input {
@@ -78,10 +85,13 @@ impl ServerNonInvite {
                 Input::Provisional | Input::Final => (Self::Completed, &[Refuse]),
                 Input::TransportError => (Self::Completed, &[TransportFailed]),
                 Input::Timer(Timer::J) => (Self::Terminated, &[]),
+                Input::Timer(Timer::Expired) => (Self::Completed, &[]),
             },
             Self::Terminated => match input {
                 Input::Provisional | Input::Final => (Self::Terminated, &[Refuse]),
-                Input::Request | Input::TransportError | Input::Timer(Timer::J) => (Self::Terminated, &[]),
+                Input::Request | Input::TransportError | Input::Timer(Timer::Expired | Timer::J) => {
+                    (Self::Terminated, &[])
+                }
             },
         };
         *self = next;
@@ -91,6 +101,7 @@ impl ServerNonInvite {
     /// How long `timer` runs.
     pub fn length(&self, timer: Timer, timers: &Timers, reliable: bool) -> Duration {
         match timer {
+            Timer::Expired => timers.lifetime(),
             Timer::J => timers.absorb(reliable),
         }
     }
@@ -103,18 +114,27 @@ mod tests {
     use super::*;
 
     const STATES: [ServerNonInvite; 4] = [Trying, Proceeding, Completed, Terminated];
-    const INPUTS: [Input; 5] =
-        [Input::Request, Input::Provisional, Input::Final, Input::TransportError, Input::Timer(Timer::J)];
+    const INPUTS: [Input; 6] = [
+        Input::Request,
+        Input::Provisional,
+        Input::Final,
+        Input::TransportError,
+        Input::Timer(Timer::Expired),
+        Input::Timer(Timer::J),
+    ];
+    const DONE: &[Action] = &[Stop(Timer::Expired), Send, Start(Timer::J)];
 
     /// Every transition that does something; all others stay and do nothing.
     const TABLE: &[(ServerNonInvite, Input, ServerNonInvite, &[Action])] = &[
         (Trying, Input::Provisional, Proceeding, &[Send]),
-        (Trying, Input::Final, Completed, &[Send, Start(Timer::J)]),
+        (Trying, Input::Final, Completed, DONE),
         (Trying, Input::TransportError, Trying, &[TransportFailed]),
+        (Trying, Input::Timer(Timer::Expired), Terminated, &[]),
         (Proceeding, Input::Request, Proceeding, &[Send]),
         (Proceeding, Input::Provisional, Proceeding, &[Send]),
-        (Proceeding, Input::Final, Completed, &[Send, Start(Timer::J)]),
+        (Proceeding, Input::Final, Completed, DONE),
         (Proceeding, Input::TransportError, Proceeding, &[TransportFailed]),
+        (Proceeding, Input::Timer(Timer::Expired), Terminated, &[]),
         (Completed, Input::Request, Completed, &[Send]),
         (Completed, Input::Provisional, Completed, &[Refuse]),
         (Completed, Input::Final, Completed, &[Refuse]),

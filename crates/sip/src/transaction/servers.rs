@@ -17,6 +17,17 @@ enum Machine {
     NonInvite(ServerNonInvite),
 }
 
+/// What may have to be sent.
+#[derive(Debug)]
+enum Kept {
+    /// Nothing.
+    Nothing,
+    /// A copy of the INVITE, to write a 100 from: few INVITEs wait so long that it is needed.
+    Invite(Bytes),
+    /// The latest response.
+    Response(Bytes),
+}
+
 #[derive(Debug)]
 struct Entry {
     key: ServerKey,
@@ -26,8 +37,7 @@ struct Entry {
     sent_by_port: u16,
     reliable: bool,
     machine: Machine,
-    /// The response that retransmissions are answered with; before the user's first, the 100.
-    last: Bytes,
+    kept: Kept,
     clocks: Clocks,
     link: Option<FlowLink>,
 }
@@ -103,16 +113,11 @@ impl Servers {
         flow: Flow,
         message: &Message,
     ) -> Arrival {
-        let via = message.via();
         let method = message.method();
         if method == Method::Ack {
-            let key = self.keys.server(message, &via, Method::Invite);
-            let Some(id) = self.by_key.get(&key).copied() else { return Arrival::AckForUser };
-            return match self.step_invite(shared, now, id, server_invite::Input::Ack, None) {
-                Rest::AckForUser => Arrival::AckForUser,
-                Rest::Nothing | Rest::Refused => Arrival::Absorbed,
-            };
+            return self.receive_ack(shared, now, message);
         }
+        let via = message.via();
         let key = self.keys.server(message, &via, method);
         if let Some(id) = self.by_key.get(&key).copied() {
             if method == Method::Invite {
@@ -122,7 +127,8 @@ impl Servers {
             }
             return Arrival::Absorbed;
         }
-        let new = message.to_tag().is_none() && method != Method::Cancel;
+        // A BYE is inside a dialog or wrong.
+        let new = !matches!(method, Method::Cancel | Method::Bye) && message.to_tag().is_none();
         if !self.has_room(new) {
             return Arrival::Full(key.number());
         }
@@ -134,15 +140,15 @@ impl Servers {
             flow: answer::response_flow_by(&via, flow),
             sent_by_port: via.port().unwrap_or(5060),
             reliable: flow.connection != 0,
-            machine: Machine::NonInvite(ServerNonInvite::start()),
-            last: Bytes::new(),
+            machine: Machine::NonInvite(ServerNonInvite::Trying),
+            kept: Kept::Nothing,
             clocks: Clocks::default(),
             link: None,
         };
         let inserted = if method == Method::Invite {
-            self.insert_invite(shared, now, flow, message, entry)
+            self.insert_invite(shared, now, message, entry)
         } else {
-            self.insert(entry)
+            self.insert_non_invite(shared, now, entry)
         };
         let Some(id) = inserted else { return Arrival::Full(key.number()) };
         if method == Method::Cancel {
@@ -151,6 +157,15 @@ impl Servers {
             return Arrival::Cancel { cancel: id, invite: self.by_key.get(&invite).copied() };
         }
         if merged { Arrival::Merged(id) } else { Arrival::New(id) }
+    }
+
+    fn receive_ack(&mut self, shared: &mut Shared, now: Time, message: &Message) -> Arrival {
+        let key = self.keys.server(message, &message.via(), Method::Invite);
+        let Some(id) = self.by_key.get(&key).copied() else { return Arrival::AckForUser };
+        match self.step_invite(shared, now, id, server_invite::Input::Ack, None) {
+            Rest::AckForUser => Arrival::AckForUser,
+            Rest::Nothing | Rest::Refused => Arrival::Absorbed,
+        }
     }
 
     /// The last eighth of the room is for what goes on and what ends: requests inside dialogs, and CANCELs.
@@ -162,13 +177,12 @@ impl Servers {
         &mut self,
         shared: &mut Shared,
         now: Time,
-        flow: Flow,
         message: &Message,
         mut entry: Entry,
     ) -> Option<ServerId> {
         let trying = shared.timers.trying.is_some();
         if trying {
-            entry.last = answer::trying(message, flow);
+            entry.kept = Kept::Invite(Bytes::copy_from_slice(message.bytes()));
         }
         let (machine, actions) = ServerInvite::start(trying);
         entry.machine = Machine::Invite(machine);
@@ -176,6 +190,15 @@ impl Servers {
         self.invites += 1;
         let entry = self.slots.get_mut(id.0)?;
         Self::act_invite(shared, now, id, entry, machine, actions, &mut None);
+        Some(id)
+    }
+
+    fn insert_non_invite(&mut self, shared: &mut Shared, now: Time, mut entry: Entry) -> Option<ServerId> {
+        let (machine, actions) = ServerNonInvite::start();
+        entry.machine = Machine::NonInvite(machine);
+        let id = self.insert(entry)?;
+        let entry = self.slots.get_mut(id.0)?;
+        Self::act_non_invite(shared, now, id, entry, machine, actions, &mut None);
         Some(id)
     }
 
@@ -293,7 +316,7 @@ impl Servers {
             next = due.map(server_invite::Input::Timer);
             match machine {
                 ServerInvite::Proceeding { .. } | ServerInvite::Completed { .. } => {}
-                ServerInvite::Accepted | ServerInvite::Confirmed => entry.last = Bytes::new(),
+                ServerInvite::Accepted | ServerInvite::Confirmed => entry.kept = Kept::Nothing,
                 ServerInvite::Terminated => self.remove(shared, id),
             }
         }
@@ -326,7 +349,7 @@ impl Servers {
                     if after.is_zero() {
                         due = Some(timer);
                     } else {
-                        let alarm = Alarm::ServerInvite(id, timer);
+                        let alarm = Alarm::InviteServer(id, timer);
                         shared.start(&mut entry.clocks, invite_clock(timer), now, after, alarm);
                     }
                 }
@@ -344,42 +367,70 @@ impl Servers {
         input: server_non_invite::Input,
         mut response: Option<Bytes>,
     ) -> Rest {
-        use server_non_invite::Action;
         let mut rest = Rest::Nothing;
         let mut next = Some(input);
         while let Some(input) = next.take() {
             let Some(entry) = self.slots.get_mut(id.0) else { return rest };
-            let Machine::NonInvite(machine) = &mut entry.machine else { return rest };
+            let Machine::NonInvite(mut machine) = entry.machine else { return rest };
             let actions = machine.handle(input);
-            let machine = *machine;
-            for action in actions {
-                match *action {
-                    Action::Send => Self::send(shared, entry, &mut response),
-                    Action::Refuse => rest = Rest::Refused,
-                    Action::TransportFailed => shared.output(Output::ResponseFailed(id)),
-                    Action::Start(timer) => {
-                        let after = machine.length(timer, &shared.timers, entry.reliable);
-                        if after.is_zero() {
-                            next = Some(server_non_invite::Input::Timer(timer));
-                        } else {
-                            let alarm = Alarm::ServerNonInvite(id, timer);
-                            shared.start(&mut entry.clocks, Clock::End, now, after, alarm);
-                        }
-                    }
-                }
+            entry.machine = Machine::NonInvite(machine);
+            let (left, due) = Self::act_non_invite(shared, now, id, entry, machine, actions, &mut response);
+            if left != Rest::Nothing {
+                rest = left;
             }
-            if machine == ServerNonInvite::Terminated {
-                self.remove(shared, id);
+            next = due.map(server_non_invite::Input::Timer);
+            match machine {
+                ServerNonInvite::Trying | ServerNonInvite::Proceeding | ServerNonInvite::Completed => {}
+                ServerNonInvite::Terminated => self.remove(shared, id),
             }
         }
         rest
     }
 
+    fn act_non_invite(
+        shared: &mut Shared,
+        now: Time,
+        id: ServerId,
+        entry: &mut Entry,
+        machine: ServerNonInvite,
+        actions: &[server_non_invite::Action],
+        response: &mut Option<Bytes>,
+    ) -> (Rest, Option<server_non_invite::Timer>) {
+        use server_non_invite::Action;
+        let mut rest = Rest::Nothing;
+        let mut due = None;
+        for action in actions {
+            match *action {
+                Action::Send => Self::send(shared, entry, response),
+                Action::Refuse => rest = Rest::Refused,
+                Action::TransportFailed => shared.output(Output::ResponseFailed(id)),
+                Action::Start(timer) => {
+                    let after = machine.length(timer, &shared.timers, entry.reliable);
+                    if after.is_zero() {
+                        due = Some(timer);
+                    } else {
+                        let alarm = Alarm::RequestServer(id, timer);
+                        shared.start(&mut entry.clocks, non_invite_clock(timer), now, after, alarm);
+                    }
+                }
+                Action::Stop(timer) => shared.stop(&mut entry.clocks, non_invite_clock(timer)),
+            }
+        }
+        (rest, due)
+    }
+
     fn send(shared: &mut Shared, entry: &mut Entry, response: &mut Option<Bytes>) {
         if let Some(bytes) = response.take() {
-            entry.last = bytes;
+            entry.kept = Kept::Response(bytes);
+        } else if let Kept::Invite(invite) = &entry.kept {
+            entry.kept = answer::trying(invite, entry.flow).map_or(Kept::Nothing, Kept::Response);
         }
-        shared.output(Output::Transmit { flow: entry.flow, bytes: entry.last.clone() });
+        match &entry.kept {
+            Kept::Response(bytes) => {
+                shared.output(Output::Transmit { flow: entry.flow, bytes: bytes.clone() });
+            }
+            Kept::Nothing | Kept::Invite(_) => {}
+        }
     }
 
     fn forget_merge(&mut self, id: ServerId) {
@@ -416,6 +467,13 @@ const fn invite_clock(timer: server_invite::Timer) -> Clock {
     match timer {
         Timer::Trying | Timer::G => Clock::Again,
         Timer::H | Timer::I | Timer::L => Clock::End,
+    }
+}
+
+const fn non_invite_clock(timer: server_non_invite::Timer) -> Clock {
+    use server_non_invite::Timer;
+    match timer {
+        Timer::Expired | Timer::J => Clock::End,
     }
 }
 

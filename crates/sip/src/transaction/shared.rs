@@ -59,10 +59,10 @@ pub enum Output {
 /// What a timer of the queue is for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Alarm {
-    ClientInvite(ClientId, client_invite::Timer),
-    ClientNonInvite(ClientId, client_non_invite::Timer),
-    ServerInvite(ServerId, server_invite::Timer),
-    ServerNonInvite(ServerId, server_non_invite::Timer),
+    InviteClient(ClientId, client_invite::Timer),
+    RequestClient(ClientId, client_non_invite::Timer),
+    InviteServer(ServerId, server_invite::Timer),
+    RequestServer(ServerId, server_non_invite::Timer),
 }
 
 /// The two timers that a transaction can have at a time. Setting one takes back the one set before in its place.
@@ -143,6 +143,11 @@ impl Shared {
     }
 
     pub(crate) fn poll(&mut self) -> Option<Output> {
-        self.outputs.pop_front()
+        let output = self.outputs.pop_front();
+        if output.is_none() && self.outputs.capacity() > 4_096 {
+            // A burst is over.
+            self.outputs.shrink_to(1_024);
+        }
+        output
     }
 }

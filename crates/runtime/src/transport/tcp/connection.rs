@@ -1,18 +1,20 @@
 //! One open connection: its task reads, writes and watches the time.
 
-use super::framing::{Framed, Malformed};
 use super::hub::Hub;
 use super::table::{Link, Opener};
 use bytes::Bytes;
 use hookswitch_machine::CloseReason;
+use hookswitch_sip::message::{Frame, FrameError, Framer, KeepAlive};
 use socket2::{SockRef, TcpKeepalive};
 use std::io;
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-const PING: Bytes = Bytes::from_static(b"\r\n\r\n");
-const PONG: Bytes = Bytes::from_static(b"\r\n");
+const PING: Bytes = Bytes::from_static(KeepAlive::PING);
+const PONG: Bytes = Bytes::from_static(KeepAlive::PONG);
+/// How long a refused message's answer may take to be written before the connection ends.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// Serves the connection until something ends it.
 pub(super) async fn run(hub: &Hub, link: &Link, stream: TcpStream) -> CloseReason {
@@ -35,7 +37,7 @@ fn prepare(stream: &TcpStream) {
 }
 
 async fn read(hub: &Hub, link: &Link, stream: &TcpStream) -> CloseReason {
-    let mut framing = hub.framing();
+    let mut framer = Framer::new(hub.options().messages);
     loop {
         if stream.readable().await.is_err() {
             return CloseReason::Failed;
@@ -44,35 +46,64 @@ async fn read(hub: &Hub, link: &Link, stream: &TcpStream) -> CloseReason {
             let mut scratch = hub.scratch().borrow_mut();
             match stream.try_read(&mut scratch) {
                 Ok(0) => return CloseReason::Ended,
-                Ok(count) => framing.push(scratch.get(..count).unwrap_or_default()),
+                Ok(count) => framer.push(scratch.get(..count).unwrap_or_default()),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
                 Err(error) => return ended_by(&error),
             }
         }
-        while let Some(framed) = framing.next() {
+        for frame in &mut framer {
+            let frame = match frame {
+                Ok(frame) => frame,
+                Err(error) => {
+                    refuse(hub, link, error).await;
+                    return CloseReason::Malformed;
+                }
+            };
             let now = Instant::now();
             link.active.set(now);
             link.heard.set(true);
-            match framed {
-                Ok(Framed::Message(bytes)) => hub.deliver(link.flow, bytes).await,
+            match frame {
+                Frame::Message(bytes) => hub.deliver(link.flow, bytes).await,
                 // A peer that only pings and never reads is stopped by the queue's limit.
-                Ok(Framed::Ping) => {
+                Frame::KeepAlive(KeepAlive::Ping) => {
                     if link.queue.push(PONG).is_err() {
                         return CloseReason::Overflow;
                     }
                 }
-                Ok(Framed::Pong) => link.ponged.set(Some(now)),
-                Err(Malformed) => return CloseReason::Malformed,
+                Frame::KeepAlive(KeepAlive::Pong) => link.ponged.set(Some(now)),
             }
+            link.unfinished.set(None);
+        }
+        if framer.buffered() == 0 {
+            link.unfinished.set(None);
+        } else if link.unfinished.get().is_none() {
+            link.unfinished.set(Some(Instant::now()));
         }
     }
+}
+
+/// Lets the machine answer a message whose end cannot be found or that is too large, while its head can be read.
+async fn refuse(hub: &Hub, link: &Link, error: FrameError) {
+    tracing::debug!(target: "hookswitch::tcp", peer = %link.flow.peer, connection = link.flow.connection, %error, "stream cannot be read on");
+    let (FrameError::ContentLength { head } | FrameError::MessageTooLarge { head, .. }) = error else {
+        return;
+    };
+    let before = link.written_bytes.get();
+    hub.deliver(link.flow, head).await;
+    let answered = async {
+        while link.written_bytes.get() == before || !link.queue.is_empty() {
+            link.written.notified().await;
+        }
+    };
+    let _ = tokio::time::timeout(LAST_WORDS, answered).await;
 }
 
 async fn write(link: &Link, stream: &TcpStream) -> CloseReason {
     loop {
         link.queue.filled().await;
         match link.queue.write(|slices| stream.try_write_vectored(slices)) {
-            Ok(_) => {
+            Ok(count) => {
+                link.written_bytes.set(link.written_bytes.get().wrapping_add(count));
                 link.active.set(Instant::now());
                 if link.queue.is_empty() {
                     link.written.notify_one();
@@ -94,18 +125,21 @@ async fn watch(hub: &Hub, link: &Link) -> CloseReason {
     let opened = Instant::now();
     let mut next_ping = opened + options.ping;
     loop {
-        let silent_at = match link.opener {
-            Opener::Peer if !link.heard.get() => opened + options.first_message,
-            Opener::Peer | Opener::Us => link.active.get() + options.idle,
+        let silent_at = match (link.unfinished.get(), link.opener) {
+            (Some(since), Opener::Peer | Opener::Us) => since + options.message_time,
+            (None, Opener::Peer) if !link.heard.get() => opened + options.message_time,
+            (None, Opener::Peer | Opener::Us) => link.active.get() + options.idle,
         };
         if Instant::now() >= silent_at {
             tracing::debug!(target: "hookswitch::tcp", peer = %link.flow.peer, connection = link.flow.connection, "idle");
             return CloseReason::Ended;
         }
+        // Looked at again after the shortest time at the latest: what is heard meanwhile changes the rule.
+        let look_again = silent_at.min(Instant::now() + options.idle.min(options.message_time));
         match link.opener {
-            Opener::Peer => tokio::time::sleep_until(silent_at).await,
+            Opener::Peer => tokio::time::sleep_until(look_again).await,
             Opener::Us => {
-                tokio::time::sleep_until(silent_at.min(next_ping)).await;
+                tokio::time::sleep_until(look_again.min(next_ping)).await;
                 if Instant::now() >= next_ping {
                     if !ping(link, options.pong).await {
                         return CloseReason::Failed;

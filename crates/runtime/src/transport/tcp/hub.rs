@@ -1,7 +1,6 @@
 //! The streams' thread: accepts, opens, finds and ends connections.
 
 use super::connection;
-use super::framing::{Framing, Framings};
 use super::table::{Limit, Link, Opener, Table};
 use super::{StreamOptions, queue::Overflow};
 use crate::counters::Counters;
@@ -26,7 +25,6 @@ pub(crate) struct HubParts {
     pub(crate) options: StreamOptions,
     pub(crate) inboxes: Inboxes,
     pub(crate) steer: Option<Steer>,
-    pub(crate) framings: Framings,
     pub(crate) counters: Arc<Counters>,
     /// By endpoint number: the address that connections are opened from, if it is a specific one.
     pub(crate) sources: Vec<Option<IpAddr>>,
@@ -189,10 +187,6 @@ impl Hub {
             self.parts.counters.frames_in.add(1);
             inbox.stream_message(flow, bytes, permit);
         }
-    }
-
-    pub(super) fn framing(&self) -> Box<dyn Framing> {
-        (self.parts.framings)()
     }
 
     pub(super) const fn options(&self) -> &StreamOptions {

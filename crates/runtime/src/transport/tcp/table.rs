@@ -26,8 +26,12 @@ pub(super) struct Link {
     pub(super) active: Cell<Instant>,
     /// Whether anything whole has come.
     pub(super) heard: Cell<bool>,
+    /// Since when part of a message has been there.
+    pub(super) unfinished: Cell<Option<Instant>>,
     /// When the last pong came.
     pub(super) ponged: Cell<Option<Instant>>,
+    /// How much was written so far.
+    pub(super) written_bytes: Cell<usize>,
     /// Told when the queue has been written.
     pub(super) written: Notify,
     stop: Cell<Option<CloseReason>>,
@@ -112,7 +116,9 @@ impl Table {
             queue: WriteQueue::new(self.write_queue),
             active: Cell::new(Instant::now()),
             heard: Cell::new(false),
+            unfinished: Cell::new(None),
             ponged: Cell::new(None),
+            written_bytes: Cell::new(0),
             written: Notify::new(),
             stop: Cell::new(None),
             stopped: Notify::new(),

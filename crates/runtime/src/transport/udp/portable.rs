@@ -65,3 +65,37 @@ pub(super) fn prepare(_: &UdpSocket, _ipv6: bool, _receive_buffer: usize) {}
 pub(super) fn next_rejection(_: &UdpSocket) -> Option<Rejection> {
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use std::time::Duration;
+
+    #[test]
+    fn batches_go_out_and_come_in_one_call_each() {
+        let any = "127.0.0.1:0".parse().unwrap();
+        let (mut to, from) = (UdpSocket::bind(any).unwrap(), UdpSocket::bind(any).unwrap());
+        let mut poll = mio::Poll::new().unwrap();
+        poll.registry().register(&mut to, mio::Token(0), mio::Interest::READABLE).unwrap();
+        let peer = to.local_addr().unwrap();
+        let departures: Vec<_> = ["one", "two", "three and more"]
+            .map(|text| Departure { peer, bytes: Bytes::from_static(text.as_bytes()) })
+            .into();
+        assert_eq!(Sender::new().send(&from, &departures).unwrap(), 3);
+        let (mut slab, mut arrivals) = ([0; 80], Vec::new());
+        while arrivals.len() < 3 {
+            let mut events = mio::Events::with_capacity(1);
+            poll.poll(&mut events, Some(Duration::from_secs(5))).unwrap();
+            assert!(!events.is_empty());
+            let begin = arrivals.len() * 8;
+            assert!(!Receiver::new().receive(&to, &mut slab[begin..], 8, &mut arrivals).unwrap());
+        }
+        assert_eq!(arrivals.iter().map(|arrival| arrival.length).collect::<Vec<_>>(), [3, 3, 8]);
+        assert_eq!(
+            arrivals.iter().map(|arrival| arrival.truncated).collect::<Vec<_>>(),
+            [false, false, true]
+        );
+        assert_eq!((&slab[..3], arrivals[0].peer), (&b"one"[..], from.local_addr().unwrap()));
+    }
+}

@@ -1,5 +1,6 @@
 //! Tests of the layer: what one layer does step by step, and two layers over a wire that loses, doubles and reorders.
 
+mod any_order;
 mod client_side;
 mod limits;
 mod lossy_wire;

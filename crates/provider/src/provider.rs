@@ -1,0 +1,320 @@
+//! The provider as the interface sees it, and as a driver does.
+
+use crate::account::Account;
+use crate::core::{Action, Core, Counters};
+use crate::forwarding;
+use crate::line::Line;
+use bytes::Bytes;
+use hookswitch_machine::{CloseReason, Endpoint, Entropy, Flow, QueryId, ResolveError, Target, Time};
+use hookswitch_media::control::Event as MediaEvent;
+use hookswitch_sip::auth::Credentials;
+use hookswitch_sip::transaction::{self, Layer};
+use hookswitch_sip::ua::{self, UserAgent};
+use hookswitch_spi::{
+    AddressDescription, AddressId, CallId, CallInfo, CallState, Capabilities, ForwardingRules,
+    InterfaceVersion, LineDescription, LineError, LineId, MediaTypes, Operation, OperationError,
+    PhysicalCallId, Provider, ProviderEvent, RequestId, VersionRange,
+};
+
+/// What a [`SipProvider`] is made of.
+#[derive(Clone, Debug)]
+pub struct ProviderConfig {
+    /// The shard that this provider serves; part of every identifier.
+    pub shard: u16,
+    /// How many shards there are: line `n` lives in shard `n` modulo this number.
+    pub shards: u16,
+    /// Local addresses.
+    pub endpoints: Vec<Endpoint>,
+    /// User-Agent and Server.
+    pub product: String,
+    /// All lines in order, those of other shards as well.
+    pub accounts: Vec<Account>,
+    /// Transactions: timers and limits.
+    pub transactions: transaction::Config,
+    /// The most calls at a time over all lines.
+    pub max_calls: usize,
+}
+
+impl ProviderConfig {
+    /// A configuration with default timers and limits.
+    pub fn new(endpoints: Vec<Endpoint>, accounts: Vec<Account>) -> Self {
+        Self {
+            shard: 0,
+            shards: 1,
+            endpoints,
+            product: concat!("Hookswitch/", env!("CARGO_PKG_VERSION")).to_owned(),
+            accounts,
+            transactions: transaction::Config::default(),
+            max_calls: 100_000,
+        }
+    }
+}
+
+/// What is alive: for metrics and leak checks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Alive {
+    /// Calls not closed.
+    pub calls: usize,
+    /// INVITE sessions.
+    pub sessions: usize,
+    /// Transactions, lingering ones included.
+    pub transactions: usize,
+    /// Timers of lines, calls and sessions.
+    pub timers: usize,
+    /// Audio ports in stock.
+    pub stock: usize,
+    /// Look-ups without an answer.
+    pub queries: usize,
+}
+
+/// The SIP service provider of one shard.
+pub struct SipProvider {
+    core: Core,
+}
+
+impl std::fmt::Debug for SipProvider {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SipProvider").field("alive", &self.alive()).finish_non_exhaustive()
+    }
+}
+
+impl SipProvider {
+    /// A provider with its lines closed.
+    pub fn new(config: ProviderConfig, mut entropy: Entropy) -> Self {
+        let ProviderConfig { shard, shards, endpoints, product, accounts, transactions, max_calls } = config;
+        let layer = Layer::new(transaction::Config { shard, ..transactions }, entropy.fork());
+        let settings = ua::Config {
+            shard,
+            endpoints,
+            product: product.clone(),
+            max_legs: max_calls,
+            ..ua::Config::default()
+        };
+        let ua = UserAgent::new(settings, entropy.fork());
+        let mut core = Core::new(layer, ua, shard, product, entropy);
+        for (n, account) in accounts.into_iter().enumerate() {
+            // Lines of other shards keep their numbers, so that a number means the same line everywhere.
+            if n % usize::from(shards.max(1)) == usize::from(shard) {
+                core.add_line(shard, account);
+            } else {
+                core.lines.push(None);
+            }
+        }
+        Self { core }
+    }
+
+    /// A message, or a keep-alive, came.
+    pub fn received(&mut self, now: Time, flow: Flow, bytes: Bytes) {
+        self.core.received(now, flow, bytes);
+    }
+
+    /// A flow ended, or could not be opened.
+    pub fn flow_closed(&mut self, now: Time, flow: Flow, reason: CloseReason) {
+        self.core.flow_closed(now, flow, reason);
+    }
+
+    /// A look-up ended.
+    pub fn resolved(&mut self, now: Time, query: QueryId, answer: Result<Vec<Target>, ResolveError>) {
+        self.core.resolved(now, query, answer);
+    }
+
+    /// The media threads report.
+    pub fn media_event(&mut self, now: Time, event: MediaEvent) {
+        self.core.media_event(now, event);
+    }
+
+    /// The time of [`next_timeout`](Self::next_timeout) has come.
+    pub fn timeout(&mut self, now: Time) {
+        self.core.timeout(now);
+    }
+
+    /// When to call [`timeout`](Self::timeout).
+    pub fn next_timeout(&self) -> Option<Time> {
+        self.core.next_timeout()
+    }
+
+    /// The next thing to be done outside.
+    pub fn poll_action(&mut self) -> Option<Action> {
+        self.core.actions.pop_front()
+    }
+
+    /// Lines that are open, or still un-registering.
+    pub fn open_lines(&self) -> usize {
+        self.core.lines.iter().flatten().filter(|line| line.open.is_some()).count()
+    }
+
+    /// Messages refused or dropped.
+    pub fn counters(&self) -> Counters {
+        self.core.counters
+    }
+
+    /// What is alive.
+    pub fn alive(&self) -> Alive {
+        let counts = self.core.layer.counts();
+        Alive {
+            calls: self.core.calls.len(),
+            sessions: self.core.ua.live_legs(),
+            transactions: counts.client_invite
+                + counts.client_non_invite
+                + counts.server_invite
+                + counts.server_non_invite,
+            timers: self.core.timers.len() + self.core.ua.live_timers(),
+            stock: self.core.stock.len(),
+            queries: self.core.queries.len(),
+        }
+    }
+}
+
+impl Core {
+    /// Adds a line, closed.
+    fn add_line(&mut self, shard: u16, account: Account) {
+        let token = format!("hs{shard:04x}{:016x}", self.entropy.next_u64()).into_boxed_str();
+        let credentials = self.ua.add_account(Credentials {
+            username: account.auth_user.clone(),
+            password: account.password.clone(),
+            realm: account.realm.clone(),
+        });
+        let addresses = 1 + account.numbers.len();
+        // Rules of the configuration that cannot be were refused when it was read; what slips through forwards nothing.
+        let rules = forwarding::checked(account.forward.clone(), 16, &account.domain).unwrap_or_default();
+        self.lines.push(Some(Line::new(account, token, credentials, vec![rules; addresses])));
+    }
+}
+
+/// The shard of a line whose Contact has this user part; `None` if it is no token of ours.
+pub fn shard_of_token(user: &str) -> Option<u16> {
+    let digits = user.strip_prefix("hs").filter(|digits| digits.len() == 20)?;
+    u16::from_str_radix(digits.get(..4)?, 16).ok()
+}
+
+const VERSIONS: VersionRange = VersionRange { low: InterfaceVersion::V1, high: InterfaceVersion::V1 };
+
+impl Provider for SipProvider {
+    fn negotiate(&self, line: Option<LineId>, offered: VersionRange) -> Result<InterfaceVersion, LineError> {
+        if let Some(line) = line.filter(|line| self.core.line(*line).is_none()) {
+            return Err(LineError::NoSuchLine(line));
+        }
+        let highest = offered.high.min(VERSIONS.high);
+        if highest < VERSIONS.low || highest < offered.low {
+            return Err(LineError::IncompatibleVersion(VERSIONS));
+        }
+        Ok(highest)
+    }
+
+    fn lines(&self) -> Vec<LineDescription> {
+        let lines = self.core.lines.iter().enumerate();
+        lines
+            .filter_map(|(n, line)| Some((LineId(n as u32), line.as_ref()?)))
+            .map(|(id, line)| LineDescription {
+                line: id,
+                name: line.account.name.clone(),
+                addresses: (0..line.addresses())
+                    .map(AddressId)
+                    .map(|address| AddressDescription { address, uri: line.uri(address) })
+                    .collect(),
+                state: line.state.clone(),
+            })
+            .collect()
+    }
+
+    fn capabilities(&self, line: LineId) -> Option<&Capabilities> {
+        self.core.line(line).map(|line| &line.capabilities)
+    }
+
+    fn open_line(&mut self, now: Time, line: LineId, version: InterfaceVersion) -> Result<(), LineError> {
+        let found = self.core.line(line).ok_or(LineError::NoSuchLine(line))?;
+        let closing = self.core.closing.contains(&line);
+        if found.open.is_some() && !closing {
+            return Err(LineError::AlreadyOpen(line));
+        }
+        self.negotiate(Some(line), VersionRange { low: version, high: version })?;
+        self.core.closing.retain(|closing| *closing != line);
+        self.core.start_line(now, line, version);
+        self.core.settle(now);
+        Ok(())
+    }
+
+    fn close_line(&mut self, now: Time, line: LineId) {
+        if self.core.line(line).is_none_or(|found| found.open.is_none()) || self.core.closing.contains(&line)
+        {
+            return;
+        }
+        // What is outstanding completes first (TSPI_lineClose); nothing is told afterwards.
+        for call in self.core.calls.on_line(line) {
+            self.core.fail_waiting(call, &OperationError::Closed);
+        }
+        for call in self.core.calls.on_line(line) {
+            self.core.forget(now, call);
+        }
+        self.core.closing.push(line);
+        self.core.stop_line(now, line);
+        self.core.settle(now);
+    }
+
+    fn detect_media(&mut self, line: LineId, media: MediaTypes) -> Result<(), LineError> {
+        let found = self.core.line_mut(line).ok_or(LineError::NoSuchLine(line))?;
+        let possible = found.capabilities.media.with(hookswitch_spi::MediaType::Unknown);
+        if !possible.covers(media) {
+            let mut beyond = media;
+            for kind in possible.iter() {
+                beyond = beyond.without(kind);
+            }
+            return Err(LineError::UnsupportedMedia(beyond));
+        }
+        let open = found.open.as_mut().ok_or(LineError::NotOpen(line))?;
+        open.wanted_media = media;
+        Ok(())
+    }
+
+    fn submit(
+        &mut self,
+        now: Time,
+        request: RequestId,
+        operation: Operation,
+    ) -> Result<Option<CallId>, OperationError> {
+        self.core.submit(now, request, operation)
+    }
+
+    fn close_call(&mut self, now: Time, call: CallId) {
+        self.core.fail_waiting(call, &OperationError::CallEnded);
+        self.core.forget(now, call);
+        self.core.settle(now);
+    }
+
+    fn call_info(&self, call: CallId) -> Option<CallInfo> {
+        let call = self.core.calls.get(call)?;
+        let facts = &call.facts;
+        Some(CallInfo {
+            line: call.line,
+            address: call.address,
+            physical: PhysicalCallId(facts.physical),
+            origin: call.origin,
+            reason: facts.reason,
+            media: call.media_types,
+            caller: facts.caller.clone(),
+            called: facts.called.clone(),
+            connected: facts.connected.clone(),
+            redirecting: facts.redirecting.clone(),
+            redirection: facts.redirection.clone(),
+            sip_call_id: facts.call_id.clone(),
+        })
+    }
+
+    fn call_state(&self, call: CallId) -> Option<CallState> {
+        self.core.calls.get(call).map(|call| call.state.clone())
+    }
+
+    fn forwarding(&self, line: LineId, address: AddressId) -> Option<&ForwardingRules> {
+        self.core.line(line)?.forwarding.get(usize::from(address.0))
+    }
+
+    fn poll_event(&mut self) -> Option<ProviderEvent> {
+        self.core.events.pop_front()
+    }
+
+    fn shutdown(&mut self, now: Time) {
+        for line in 0..self.core.lines.len() as u32 {
+            self.close_line(now, LineId(line));
+        }
+    }
+}

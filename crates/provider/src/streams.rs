@@ -1,0 +1,117 @@
+//! The audio of calls: ports from the stock, commands to the media threads, and their reports.
+
+use crate::call::{Call, Stream, Wait, source};
+use crate::core::Core;
+use hookswitch_machine::Time;
+use hookswitch_media::control::{Command, Event, Port, Statistics, StreamId, StreamParameters};
+use hookswitch_spi::{CallId, CallStatistics, OperationError, Outcome, ProviderEvent};
+
+impl Core {
+    /// Takes a port for a call if it has none.
+    pub(crate) fn port(&mut self, id: CallId) -> Option<Port> {
+        let call = self.calls.get_mut(id)?;
+        if call.port.is_none() {
+            call.port = self.stock.pop_front();
+        }
+        call.port
+    }
+
+    /// Starts a call's stream on its port.
+    pub(crate) fn start_stream(&mut self, id: CallId) {
+        let Some(call) = self.calls.get_mut(id) else { return };
+        let (Some(port), Stream::Unstarted) = (call.port, call.stream) else { return };
+        call.stream = Stream::Running;
+        let command =
+            Command::Start { stream: Call::stream_id(id), port: port.id, source: source(&call.source) };
+        self.media(command);
+    }
+
+    /// Gives the stream what offer and answer settled.
+    pub(crate) fn configure(&mut self, id: CallId, parameters: StreamParameters) {
+        let running = self.calls.get(id).is_some_and(|call| call.stream == Stream::Running);
+        if running {
+            self.media(Command::Configure { stream: Call::stream_id(id), parameters });
+        }
+    }
+
+    /// Ends the stream, or gives back a port that was never used.
+    pub(crate) fn stop_stream(&mut self, id: CallId) {
+        let Some(call) = self.calls.get_mut(id) else { return };
+        let port = call.port.take();
+        match (call.stream, port) {
+            (Stream::Running, _) => {
+                call.stream = Stream::Stopping;
+                self.media(Command::Stop { stream: Call::stream_id(id) });
+            }
+            (Stream::Unstarted, Some(port)) => self.media(Command::Return { port: port.id }),
+            (Stream::Unstarted | Stream::Stopping | Stream::Stopped, _) => {}
+        }
+    }
+
+    /// A report of the media threads.
+    pub(crate) fn media_event(&mut self, now: Time, event: Event) {
+        let id = |stream: StreamId| CallId(stream.0);
+        match event {
+            Event::Stocked { ports } => self.stock.extend(ports),
+            Event::Receiving { stream } => {
+                if self.calls.get(id(stream)).is_some() {
+                    self.note_media(now, id(stream), "audio arrives");
+                }
+            }
+            Event::Silent { stream, .. } => {
+                if self.calls.get(id(stream)).is_some() {
+                    self.note_media(now, id(stream), "no audio arrives any more");
+                }
+            }
+            Event::Digit { stream, digit, duration } => {
+                let call = id(stream);
+                if self.calls.get(call).is_some_and(|call| call.leg.is_some()) {
+                    self.events.push_back(ProviderEvent::Digit { call, digit, duration });
+                }
+            }
+            Event::DigitsSent { stream, tag, cancelled } => {
+                let result = if cancelled { Err(OperationError::Replaced) } else { Ok(Outcome::Done) };
+                self.complete_waiting(id(stream), |wait| wait == Wait::Digits(tag), result);
+            }
+            Event::Played { stream } => {
+                if self.calls.get(id(stream)).is_some() {
+                    self.events.push_back(ProviderEvent::Played { call: id(stream) });
+                }
+            }
+            Event::FileFailed { stream, message } => {
+                if self.calls.get(id(stream)).is_some() {
+                    self.events.push_back(ProviderEvent::MediaFailed { call: id(stream), message });
+                }
+            }
+            Event::Statistics { stream, statistics } => self.figures(id(stream), statistics),
+            Event::Stopped { stream, statistics } => {
+                if let Some(call) = self.calls.get_mut(id(stream)) {
+                    call.stream = Stream::Stopped;
+                }
+                self.figures(id(stream), statistics);
+            }
+        }
+    }
+
+    fn figures(&mut self, id: CallId, statistics: Statistics) {
+        let Some(call) = self.calls.get_mut(id) else { return };
+        call.statistics = statistics;
+        let figures = figures_of(call);
+        while self.complete_waiting(id, |wait| wait == Wait::Figures, Ok(Outcome::Statistics(figures))) {}
+    }
+}
+
+/// A call's figures as applications see them.
+pub(crate) fn figures_of(call: &Call) -> CallStatistics {
+    let from = &call.statistics;
+    CallStatistics {
+        packets_sent: from.packets_sent,
+        packets_received: from.packets_received,
+        packets_lost: from.packets_lost,
+        packets_late: from.packets_late,
+        jitter: from.jitter,
+        round_trip: from.round_trip,
+        mos: from.mos,
+        codec: call.media.parameters().map_or("", |parameters| parameters.codec.name()),
+    }
+}

@@ -1,0 +1,180 @@
+//! Blind transfer: REFER, and what the other side tells of its outcome (RFC 3515).
+
+use crate::call::Wait;
+use crate::core::{Core, Timer};
+use crate::dial;
+use crate::established::refused;
+use hookswitch_machine::Time;
+use hookswitch_sip::message::{Message, Method, Name};
+use hookswitch_sip::refer::{
+    Deadlines, Outcome as ReferOutcome, Reaction, Report, StatusLine, Subscriber, SubscriberInput,
+    SubscriptionState, event_id,
+};
+use hookswitch_sip::ua::Failure;
+use hookswitch_spi::{
+    CallId, CallState, InfoParts, OperationError, Outcome, Party, ProviderEvent, TransferOutcome,
+};
+use std::time::Duration;
+
+impl Core {
+    /// Sends REFER. The request completes with what became of the transfer.
+    pub(crate) fn transfer(
+        &mut self,
+        now: Time,
+        id: CallId,
+        destination: &str,
+        deadline: Duration,
+    ) -> Result<(), OperationError> {
+        let call = self.calls.get(id).ok_or(OperationError::NoSuchCall(id))?;
+        let leg = call.leg.ok_or(OperationError::CallEnded)?;
+        let line = self.line(call.line).ok_or(OperationError::Closed)?;
+        let target = dial::request_uri(destination, &line.account.domain)?;
+        if call.transfer.is_some_and(|transfer| !transfer.is_finished()) {
+            return Err(OperationError::Failed("a transfer of this call is already on its way".into()));
+        }
+        let fields = format!("Refer-To: <{target}>\r\nReferred-By: <{}>\r\n", line.uri(call.address));
+        let cseq = self.ua.next_cseq(leg).ok_or(OperationError::CallEnded)?;
+        self.ua
+            .send_within(now, &mut self.layer, leg, Method::Refer, &fields, None)
+            .map_err(|_| OperationError::ResourceUnavailable("transaction"))?;
+        let result = deadline.clamp(Duration::from_secs(1), Duration::from_secs(600));
+        let deadlines = Deadlines { result, ..Deadlines::default() };
+        if let Some(call) = self.calls.get_mut(id) {
+            call.transfer = Some(Subscriber::new(cseq, deadlines));
+            call.facts.target = target.into();
+        }
+        Ok(())
+    }
+
+    /// The response to our REFER.
+    pub(crate) fn refer_answered(
+        &mut self,
+        now: Time,
+        id: CallId,
+        failure: Failure,
+        message: Option<&Message>,
+    ) {
+        let input = match failure {
+            Failure::Status(status) | Failure::Unauthorized(status) => {
+                let without = message
+                    .and_then(|message| message.header(Name::new("Refer-Sub")))
+                    .is_some_and(|value| value.trim().eq_ignore_ascii_case("false"));
+                if let Some(message) = message.filter(|_| failure.is_success()) {
+                    // Credentials may have raised the number that names the subscription.
+                    if let Some(transfer) = self.calls.get_mut(id).and_then(|call| call.transfer.as_mut()) {
+                        transfer.sent_again(message.cseq().number);
+                    }
+                }
+                if !failure.is_success() {
+                    self.transfer_over(now, id, Err(refused(failure, message)));
+                    return;
+                }
+                SubscriberInput::Response { status, subscription: !without }
+            }
+            Failure::TimedOut | Failure::Unreachable => SubscriberInput::TimedOut,
+        };
+        self.transfer_input(now, id, input);
+    }
+
+    /// A NOTIFY within the session: the status to answer it with.
+    pub(crate) fn notified(&mut self, now: Time, id: CallId, message: &Message) -> u16 {
+        let event = message.header(Name::Event).and_then(event_id);
+        let Some(subscription) = event else { return 489 };
+        let ours = self.calls.get(id).and_then(|call| call.transfer).is_some_and(|t| t.is_for(subscription));
+        if !ours {
+            return 481;
+        }
+        let state = message.header(Name::SubscriptionState).map(SubscriptionState::parse);
+        let Some(state) = state else { return 400 };
+        let status = StatusLine::parse(message.body()).map(|line| line.status);
+        self.transfer_input(now, id, SubscriberInput::Notify { state, status }).unwrap_or(200)
+    }
+
+    /// The session that a transfer was asked in has ended; a report may still come.
+    pub(crate) fn transfer_dialog_ended(&mut self, now: Time, id: CallId) {
+        let open = self.calls.get(id).and_then(|call| call.transfer).is_some_and(|t| !t.is_finished());
+        if open {
+            self.transfer_input(now, id, SubscriberInput::DialogEnded);
+        }
+    }
+
+    /// A transfer's deadline.
+    pub(crate) fn transfer_due(&mut self, now: Time, id: CallId) {
+        if let Some(call) = self.calls.get_mut(id) {
+            call.timer = None;
+            self.transfer_input(now, id, SubscriberInput::Timer);
+        }
+    }
+
+    fn transfer_input(&mut self, now: Time, id: CallId, input: SubscriberInput<'_>) -> Option<u16> {
+        let call = self.calls.get_mut(id)?;
+        let transfer = call.transfer.as_mut()?;
+        let Reaction { answer, report } = transfer.handle(now, input);
+        let at = transfer.timeout();
+        if let Some(timer) = call.timer.take() {
+            self.timers.cancel(timer);
+        }
+        let timer = at.map(|at| self.timers.set(at, Timer::Transfer(id)));
+        if let Some(call) = self.calls.get_mut(id) {
+            call.timer = timer;
+        }
+        match report {
+            Some(Report::Finished(outcome)) => {
+                let result = match outcome {
+                    ReferOutcome::Succeeded(_) => Ok(Outcome::Transferred(TransferOutcome::Succeeded)),
+                    ReferOutcome::Failed(status) => {
+                        let reason = hookswitch_sip::message::reason_phrase(status).to_owned();
+                        Err(OperationError::Refused { status, reason })
+                    }
+                    ReferOutcome::Unknown(_) => Ok(Outcome::Transferred(TransferOutcome::Unknown)),
+                };
+                self.transfer_over(now, id, result);
+            }
+            Some(Report::Accepted | Report::Progress(_)) | None => {}
+        }
+        answer
+    }
+
+    /// The outcome: success ends our part of the call, failure leaves it as it was.
+    fn transfer_over(&mut self, now: Time, id: CallId, result: Result<Outcome, OperationError>) {
+        let succeeded = matches!(result, Ok(Outcome::Transferred(TransferOutcome::Succeeded)));
+        if let Some(call) = self.calls.get_mut(id) {
+            if let (Err(_), Some(timer)) = (&result, call.timer.take()) {
+                self.timers.cancel(timer);
+            }
+            if result.is_err() {
+                call.transfer = None;
+            }
+        }
+        if succeeded {
+            self.transferred(now, id);
+        }
+        self.complete_waiting(id, |wait| wait == Wait::Transfer, result);
+        if succeeded {
+            self.fail_waiting(id, &OperationError::CallEnded);
+        }
+    }
+
+    /// The target has answered: for us the call is over.
+    fn transferred(&mut self, now: Time, id: CallId) {
+        let Some(call) = self.calls.get_mut(id) else { return };
+        call.facts.redirection = Party::known(call.facts.target.clone(), "");
+        if let Some(leg) = call.leg {
+            self.events.push_back(ProviderEvent::CallInfo { call: id, changed: InfoParts::REDIRECTION });
+            // The transferor ends the session (RFC 5589 6); the call is idle for us (lineBlindTransfer).
+            self.ua.abandon(now, &mut self.layer, leg);
+            self.leg_gone(id, leg);
+        }
+        self.stop_stream(id);
+        self.enter(id, CallState::Idle);
+    }
+
+    /// Fails everything that waits on a call that ended, but a transfer: its outcome may still come.
+    pub(crate) fn fail_waiting_but_transfer(&mut self, id: CallId) {
+        while let Some(waiting) =
+            self.calls.get_mut(id).and_then(|call| call.take_waiting(|wait| wait != Wait::Transfer))
+        {
+            self.complete(waiting.request, Err(OperationError::CallEnded));
+        }
+    }
+}

@@ -1,0 +1,351 @@
+//! Several applications do whatever comes into their heads; what they hear is checked after every step.
+
+mod common;
+
+use common::*;
+use hookswitch_machine::Entropy;
+use hookswitch_spi::{
+    AddressId, CallId, DigitOptions, LineId, MediaType, MediaTypes, Operation, RejectReason, StateKind,
+};
+use hookswitch_telephony::{
+    AppRequestId, Config, Event, HandOffTarget, Interest, Limits, Privilege, Reply, Request, SessionId,
+    Unowned,
+};
+use hookswitch_testkit::loopback::{Outside, may_follow};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+const LINES: [LineId; 2] = [LINE, OTHER_LINE];
+
+/// What the answer to a request means for the model.
+#[derive(Clone, Copy)]
+enum Meaning {
+    Open(LineId, Interest),
+    Close(LineId),
+    Release(CallId),
+    Other,
+}
+
+/// What one application believes.
+#[derive(Default)]
+struct Believes {
+    outstanding: BTreeMap<AppRequestId, Meaning>,
+    open: BTreeMap<LineId, Interest>,
+    held: BTreeMap<CallId, (LineId, Option<StateKind>)>,
+}
+
+struct World {
+    bench: Bench,
+    chance: Entropy,
+    present: BTreeMap<SessionId, Believes>,
+    lost: BTreeMap<SessionId, Believes>,
+    names: BTreeMap<SessionId, String>,
+    calls: Vec<CallId>,
+    sessions: u64,
+}
+
+impl World {
+    fn new(seed: u64) -> Self {
+        let mut chance = Entropy::from_number(seed);
+        let unowned = match chance.below(3) {
+            0 => Unowned::Leave,
+            1 => Unowned::Reject(RejectReason::Decline),
+            _ => Unowned::Forward("sip:answers@outside".into()),
+        };
+        let limits = Limits { ended_calls_per_session: 8, requests_per_session: 6, ..Limits::default() };
+        let mut bench = Bench::with(Config { unowned, limits, timeline_entries: 500, ..Config::default() });
+        bench.exchange.outside("sip:answers@outside", Outside::Answers(Duration::from_millis(50)));
+        bench.exchange.outside("sip:refuses@outside", Outside::Refuses(486, Duration::from_millis(50)));
+        bench.exchange.outside("sip:rings@outside", Outside::Rings);
+        let (present, lost, names) = Default::default();
+        Self { bench, chance, present, lost, names, calls: Vec::new(), sessions: 0 }
+    }
+
+    fn pick<T: Copy>(&mut self, from: &[T]) -> Option<T> {
+        from.get(self.chance.below(from.len() as u64) as usize).copied()
+    }
+
+    fn someone(&mut self) -> Option<SessionId> {
+        let all: Vec<_> = self.present.keys().copied().collect();
+        self.pick(&all)
+    }
+
+    fn some_call(&mut self) -> CallId {
+        let recent = self.calls.len().saturating_sub(12);
+        let recent = self.calls[recent..].to_vec();
+        self.pick(&recent).unwrap_or(CallId(999_999))
+    }
+
+    fn some_address(&mut self) -> String {
+        let known = [
+            "sip:answers@outside",
+            "sip:refuses@outside",
+            "sip:rings@outside",
+            "sip:desk@loop",
+            "sip:shop@loop",
+            "sip:nobody@outside",
+            "no address",
+        ];
+        self.pick(&known).unwrap_or_default().into()
+    }
+
+    fn ask(&mut self, session: SessionId, what: Request, meaning: Meaning) {
+        let next = self.bench.next_request();
+        if let Some(believes) = self.present.get_mut(&session) {
+            believes.outstanding.insert(next, meaning);
+        }
+        assert_eq!(self.bench.ask(session, what), next);
+        self.check();
+    }
+
+    fn attach(&mut self) {
+        self.sessions += 1;
+        let session = SessionId(self.sessions);
+        let all: Vec<_> = self.lost.keys().copied().collect();
+        let resume = if self.chance.chance(2, 3) { self.pick(&all) } else { None };
+        let name = match resume {
+            Some(lost) => self.names[&lost].clone(),
+            None => format!("app {}", self.chance.below(4)),
+        };
+        let mut believes = resume.and_then(|lost| self.lost.remove(&lost)).unwrap_or_default();
+        believes.held.clear();
+        self.present.insert(session, believes);
+        self.names.insert(session, name.clone());
+        let grace = Duration::from_secs(self.chance.below(4));
+        self.ask(session, Request::Attach { name: name.into(), grace, resume }, Meaning::Other);
+        // Too late to come back: then it starts anew.
+        if resume.is_some() && !self.attached(session) {
+            self.present.remove(&session);
+        }
+    }
+
+    fn attached(&mut self, session: SessionId) -> bool {
+        let request = self.bench.ask(session, Request::Lines);
+        let answer = self.bench.take_answer(session, request);
+        self.check();
+        matches!(answer, Some(Ok(Reply::Lines(_))))
+    }
+
+    fn operation(&mut self) -> Operation {
+        let call = self.some_call();
+        let destination = self.some_address();
+        match self.chance.below(13) {
+            0 | 1 => Operation::MakeCall {
+                line: self.pick(&LINES).unwrap_or(LINE),
+                address: AddressId(0),
+                destination,
+                options: Default::default(),
+            },
+            2 => Operation::Accept { call },
+            3 | 4 => Operation::Answer { call, source: Default::default() },
+            5 => Operation::Redirect { call, destination },
+            6 => Operation::Drop { call, reason: RejectReason::Busy },
+            7 => Operation::Hold { call },
+            8 => Operation::Retrieve { call },
+            9 => Operation::BlindTransfer { call, destination, deadline: Duration::from_millis(400) },
+            10 => Operation::SendDigits { call, digits: DigitOptions::new("12#") },
+            11 => Operation::Play { call, source: Default::default() },
+            _ => Operation::Statistics { call },
+        }
+    }
+
+    fn step(&mut self) {
+        let what = self.chance.below(100);
+        if what < 4 || self.present.is_empty() {
+            if self.present.len() < 5 {
+                self.attach();
+            }
+            return;
+        }
+        let Some(session) = self.someone() else { return };
+        let line = self.pick(&LINES).unwrap_or(LINE);
+        let call = self.some_call();
+        match what {
+            4 => {
+                self.ask(session, Request::Detach, Meaning::Other);
+                let believes = self.present.remove(&session).expect("it was there");
+                assert!(believes.outstanding.is_empty(), "{session} detached with requests outstanding");
+            }
+            5 | 6 => {
+                self.bench.ask(session, Request::Lost);
+                let believes = self.present.remove(&session).expect("it was there");
+                self.lost.insert(session, believes);
+                self.check();
+            }
+            7..15 => {
+                let owner =
+                    [MediaTypes::NONE, MediaTypes::VOICE, FAX, MediaTypes::VOICE.with(MediaType::Unknown)];
+                let owner = self.pick(&owner).unwrap_or_default();
+                let interest = Interest { owner, monitor: self.chance.chance(1, 3), address: None };
+                self.ask(session, Request::OpenLine { line, interest }, Meaning::Open(line, interest));
+            }
+            15 => self.ask(session, Request::CloseLine { line }, Meaning::Close(line)),
+            16..46 => {
+                let operation = self.operation();
+                self.ask(session, Request::Operate(operation), Meaning::Other);
+            }
+            46..54 => {
+                let to = match self.chance.below(3) {
+                    0 => HandOffTarget::Application(format!("app {}", self.chance.below(4)).into()),
+                    1 => HandOffTarget::Media(MediaType::Voice),
+                    _ => HandOffTarget::Address(self.some_address()),
+                };
+                self.ask(session, Request::HandOff { call, to }, Meaning::Other);
+            }
+            54..58 => self.ask(session, Request::TakeOwnership { call }, Meaning::Other),
+            58..60 => self.ask(session, Request::Monitor { call }, Meaning::Other),
+            60..66 => self.ask(session, Request::Release { call }, Meaning::Release(call)),
+            66..69 => self.ask(session, Request::ExistingCalls { line }, Meaning::Other),
+            69..80 => self.somebody_calls(line),
+            80..84 => {
+                self.bench.exchange.hang_up(call);
+                self.bench.drain();
+                self.check();
+            }
+            84..86 => {
+                self.bench.exchange.press(call, '7');
+                self.bench.drain();
+                self.check();
+            }
+            _ => {
+                let wait = self.chance.below(300);
+                self.bench.pass(Duration::from_millis(wait));
+                self.check();
+            }
+        }
+    }
+
+    fn somebody_calls(&mut self, line: LineId) {
+        let Some(call) =
+            self.bench.exchange.call_in(line, AddressId(0), "sip:ann@outside", MediaTypes::VOICE)
+        else {
+            return;
+        };
+        self.bench.drain();
+        let owners = self.bench.heard.iter().filter(|(_, event)| {
+            matches!(event, Event::NewCall { call: new, privilege: Privilege::Owner, .. } if *new == call)
+        });
+        let wanted = self.present.values().any(|believes| {
+            believes.open.get(&line).is_some_and(|interest| interest.owner.contains(MediaType::Voice))
+        });
+        assert_eq!(owners.count(), usize::from(wanted), "exactly one owner if anybody wants it");
+        self.check();
+    }
+
+    fn check(&mut self) {
+        for (session, event) in self.bench.take() {
+            let Some(believes) = self.present.get_mut(&session) else {
+                // It was gone when this was said: only its farewell may be heard.
+                panic!("{session} is gone and hears {event:?}");
+            };
+            let held = |call: &CallId, believes: &Believes| {
+                assert!(believes.held.contains_key(call), "{session} has no handle to {call}: {event:?}");
+            };
+            match &event {
+                Event::Refused { request, .. } => {
+                    assert!(believes.outstanding.remove(request).is_some(), "answered twice: {event:?}");
+                }
+                Event::Completed { request, result } => {
+                    let meaning = believes.outstanding.remove(request);
+                    let meaning = meaning.unwrap_or_else(|| panic!("answered twice: {event:?}"));
+                    let Ok(reply) = result else { continue };
+                    match meaning {
+                        Meaning::Open(line, interest) => {
+                            believes.open.insert(line, interest);
+                        }
+                        Meaning::Close(line) => {
+                            believes.open.remove(&line);
+                            believes.held.retain(|_, (of, _)| *of != line);
+                        }
+                        Meaning::Release(call) => {
+                            believes.held.remove(&call);
+                        }
+                        Meaning::Other => {}
+                    }
+                    match reply {
+                        Reply::Created(call) => {
+                            self.calls.push(*call);
+                            let line = self.bench.line_of(*call).unwrap_or(LINE);
+                            believes.held.insert(*call, (line, None));
+                        }
+                        Reply::Calls(calls) => {
+                            for found in calls {
+                                let line = found.info.as_ref().map_or(LINE, |info| info.line);
+                                let new = believes.held.insert(found.call, (line, Some(found.state.kind())));
+                                assert!(new.is_none(), "found twice: {}", found.call);
+                            }
+                        }
+                        Reply::Attached { lines, calls } => {
+                            assert!(lines.iter().eq(believes.open.keys()), "{lines:?}");
+                            for found in calls {
+                                let line = found.info.as_ref().map_or(LINE, |info| info.line);
+                                believes.held.insert(found.call, (line, Some(found.state.kind())));
+                            }
+                        }
+                        _ => {}
+                    }
+                }
+                Event::NewCall { line, call, .. } => {
+                    self.calls.push(*call);
+                    assert!(believes.held.insert(*call, (*line, None)).is_none(), "new twice: {call}");
+                }
+                Event::CallState { call, state, .. } => {
+                    held(call, believes);
+                    let (_, last) = believes.held.get_mut(call).expect("just checked");
+                    let kind = state.kind();
+                    if let Some(last) = last {
+                        let legal = *last == kind || may_follow(*last, kind);
+                        assert!(legal, "{session}: {kind} follows {last} on {call}");
+                    }
+                    *last = Some(kind);
+                }
+                Event::CallInfo { call, .. }
+                | Event::Owners { call, .. }
+                | Event::Digit { call, .. }
+                | Event::Played { call }
+                | Event::MediaFailed { call, .. } => held(call, believes),
+                Event::CallForgotten { call } => {
+                    held(call, believes);
+                    believes.held.remove(call);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn finish(mut self) {
+        let all: Vec<_> = self.present.keys().copied().collect();
+        for session in all {
+            self.ask(session, Request::Detach, Meaning::Other);
+            let believes = self.present.remove(&session).expect("it was there");
+            assert!(
+                believes.outstanding.is_empty(),
+                "{session} never heard of {}",
+                believes.outstanding.len()
+            );
+        }
+        self.bench.pass(Duration::from_secs(600));
+        self.check();
+        let telephony = &self.bench.telephony;
+        assert_eq!((telephony.calls(), telephony.sessions(), telephony.outstanding()), (0, 0, 0));
+        let exchange = &self.bench.exchange;
+        assert_eq!((exchange.calls(), exchange.outstanding()), (0, 0));
+        let open: BTreeSet<_> = LINES.into_iter().filter(|line| exchange.is_open(*line)).collect();
+        assert!(open.is_empty(), "still open: {open:?}");
+        assert!(telephony.timeline().len() <= 500);
+    }
+}
+
+#[test]
+fn whatever_applications_do_the_contract_is_kept() {
+    for seed in 0..40 {
+        let run = std::panic::catch_unwind(|| {
+            let mut world = World::new(seed);
+            for _ in 0..1_500 {
+                world.step();
+            }
+            world.finish();
+        });
+        assert!(run.is_ok(), "seed {seed} failed; see above");
+    }
+}

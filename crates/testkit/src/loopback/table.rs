@@ -1,0 +1,59 @@
+//! Which call state may follow which.
+
+use hookswitch_spi::StateKind;
+
+/// Whether a call in `from` may enter `to` (spec 2.4 and 2.5). A state may follow itself when only its detail changes.
+pub const fn may_follow(from: StateKind, to: StateKind) -> bool {
+    use StateKind as S;
+    match to {
+        // A call is never offered again, and nobody goes back to dialling.
+        S::Offering => matches!(from, S::Unknown),
+        S::Accepted => matches!(from, S::Offering),
+        S::Dialtone => matches!(from, S::Unknown),
+        S::Dialing => matches!(from, S::Unknown | S::Dialtone),
+        S::Proceeding => matches!(from, S::Unknown | S::Dialtone | S::Dialing),
+        S::Ringback => matches!(from, S::Proceeding),
+        S::Busy => matches!(from, S::Proceeding | S::Ringback),
+        S::Connected => !matches!(from, S::Idle | S::Disconnected | S::Busy),
+        S::OnHold => matches!(from, S::Connected | S::OnHold),
+        S::OnHoldPendingTransfer | S::OnHoldPendingConference => matches!(from, S::Connected | S::OnHold),
+        S::Conferenced => {
+            matches!(from, S::Connected | S::OnHoldPendingConference | S::OnHoldPendingTransfer)
+        }
+        S::Disconnected => !matches!(from, S::Idle | S::Disconnected),
+        // Final, and from everywhere.
+        S::Idle => !matches!(from, S::Idle),
+        S::Unknown => matches!(from, S::Unknown),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use StateKind as S;
+
+    #[test]
+    fn nothing_follows_idle_and_only_idle_follows_disconnected() {
+        let all = [
+            S::Idle,
+            S::Offering,
+            S::Accepted,
+            S::Dialtone,
+            S::Dialing,
+            S::Proceeding,
+            S::Ringback,
+            S::Busy,
+            S::Connected,
+            S::OnHold,
+            S::OnHoldPendingTransfer,
+            S::OnHoldPendingConference,
+            S::Conferenced,
+            S::Disconnected,
+            S::Unknown,
+        ];
+        for to in all {
+            assert!(!may_follow(S::Idle, to), "{to} after idle");
+            assert_eq!(may_follow(S::Disconnected, to), to == S::Idle, "{to} after disconnected");
+        }
+    }
+}
