@@ -45,11 +45,12 @@ pub use call::Call;
 pub use error::{Error, StartError};
 pub use event::Event;
 pub use hookswitch_spi::{
-    AddressId, CallId, CallInfo, CallState, CallStatistics, Capabilities, ConnectedMode, DigitOptions,
-    Disconnect, DisconnectMode, EndedBy, Feature, ForwardCondition, ForwardRule, ForwardTarget,
-    ForwardingRules, InfoParts, LineDescription, LineId, LineState, MediaType, MediaTypes, Party,
-    Presentation, Reason, RejectReason, StateKind, TimelineEntry, TimelineFact, TransferOutcome,
+    AddressDescription, AddressId, CallId, CallInfo, CallState, CallStatistics, Capabilities, ConnectedMode,
+    DigitOptions, Disconnect, DisconnectMode, EndedBy, Feature, ForwardCondition, ForwardRule, ForwardTarget,
+    ForwardingRules, InfoParts, LineDescription, LineId, LineState, MediaType, MediaTypes, Origin,
+    OutOfService, Party, Presentation, Reason, RejectReason, StateKind, TimelineEntry, TimelineFact,
+    TransferOutcome, Way,
 };
-pub use hookswitch_telephony::{HandOffTarget, Interest, Privilege, RequestError};
+pub use hookswitch_telephony::{HandOffTarget, Interest, LadderNames, Privilege, RequestError, Unowned};
 pub use service::{Figures, Service};
 pub use switch::{Softswitch, SoftswitchEvent};

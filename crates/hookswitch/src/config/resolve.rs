@@ -246,13 +246,7 @@ fn listens(
     texts
         .iter()
         .map(|text| {
-            let parsed = text.get_ref().split_once(':').and_then(|(transport, address)| {
-                Some(Listen { transport: transport.parse().ok()?, address: address.parse().ok()? })
-            });
-            parsed.ok_or_else(|| {
-                let message = format!("expected a transport, an address and a port, such as \"udp:0.0.0.0:5060\" or \"tcp:[::]:5060\", not {:?}", text.get_ref());
-                origin.error(&text.span(), key, message)
-            })
+            text.get_ref().parse().map_err(|expected: String| origin.error(&text.span(), key, expected))
         })
         .collect()
 }
