@@ -1,6 +1,56 @@
 //! A SIP telephony service provider: lines, calls, owners, hand-off.
+//!
+//! A [`Service`] runs the lines of a [`Config`](config::Config). Programs attach as an [`Application`], open a
+//! [`Line`] with an [`Interest`], and hear [`Event`]s; a [`Call`] is a handle to one call. Each offered call has exactly one
+//! owner among the applications that wanted it; the owner accepts, answers, redirects, hands off or drops it.
+//!
+//! ```no_run
+//! use hookswitch::{Audio, Event, Interest, MediaTypes, Service, config::Config};
+//!
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! let service = Service::start(Config::load("hookswitch.toml".as_ref())?)?;
+//! let mut app = service.attach("answering machine").await?;
+//! app.open("reception", Interest::owner(MediaTypes::VOICE)).await?;
+//! while let Some(event) = app.next().await {
+//!     if let Event::Offered(call) = event {
+//!         call.answer(Audio::file("greeting.wav")).await?;
+//!         tokio::spawn(async move { call.ended().await });
+//!     }
+//! }
+//! # Ok(()) }
+//! ```
+//!
+//! Everything a program asks is either refused at once or completes exactly once; both come back as the result of the
+//! `async` method ([`Error::Refused`], [`Error::Failed`]).
 #![forbid(unsafe_code)]
-// Above the sans-IO line: this crate reads files and keeps the clock of its callers.
+// Above the sans-IO line: this crate reads files and starts threads.
 #![allow(clippy::disallowed_methods)]
 
+mod address;
+mod application;
+mod audio;
+mod call;
 pub mod config;
+mod error;
+mod event;
+mod queue;
+mod service;
+mod session;
+mod shards;
+mod switch;
+
+pub use application::{Application, Line};
+pub use audio::{Audio, LiveAudio};
+pub use call::Call;
+pub use error::{Error, StartError};
+pub use event::Event;
+pub use hookswitch_spi::{
+    AddressDescription, AddressId, CallId, CallInfo, CallState, CallStatistics, Capabilities, ConnectedMode,
+    DigitOptions, Disconnect, DisconnectMode, EndedBy, Feature, ForwardCondition, ForwardRule, ForwardTarget,
+    ForwardingRules, InfoParts, LineDescription, LineId, LineState, MediaType, MediaTypes, Origin,
+    OutOfService, Party, Presentation, Reason, RejectReason, StateKind, TimelineEntry, TimelineFact,
+    TransferOutcome, Way,
+};
+pub use hookswitch_telephony::{HandOffTarget, Interest, LadderNames, Privilege, RequestError, Unowned};
+pub use service::{Figures, Service};
+pub use switch::{Softswitch, SoftswitchEvent};

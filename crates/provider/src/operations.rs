@@ -97,8 +97,8 @@ impl Core {
 
     fn accept(&mut self, now: Time, request: RequestId, id: CallId) -> Result<(), OperationError> {
         self.alert(now, id);
-        self.complete(request, Ok(Outcome::Done));
         self.enter(id, CallState::Accepted);
+        self.complete(request, Ok(Outcome::Done));
         Ok(())
     }
 
@@ -187,19 +187,19 @@ impl Core {
             call.facts.redirection = Party::known(target, "");
         }
         self.events.push_back(ProviderEvent::CallInfo { call: id, changed: InfoParts::REDIRECTION });
-        self.finish(now, request, id);
+        self.finish(request, id);
         Ok(())
     }
 
     /// A call is over by an application's wish, with nothing left to wait for.
-    fn finish(&mut self, now: Time, request: RequestId, id: CallId) {
+    fn finish(&mut self, request: RequestId, id: CallId) {
         if let Some(leg) = self.calls.get(id).and_then(|call| call.leg) {
             self.leg_gone(id, leg);
         }
         self.stop_stream(id);
         self.fail_waiting(id, &OperationError::CallEnded);
-        self.complete(request, Ok(Outcome::Done));
         self.enter(id, CallState::Idle);
+        self.complete(request, Ok(Outcome::Done));
     }
 
     fn drop_call(
@@ -212,7 +212,7 @@ impl Core {
         let call = self.calls.get(id).ok_or(OperationError::NoSuchCall(id))?;
         let state = call.state.kind();
         let Some(leg) = call.leg else {
-            self.finish(now, request, id);
+            self.finish(request, id);
             return Ok(());
         };
         if matches!(state, StateKind::Offering | StateKind::Accepted) {
@@ -224,22 +224,17 @@ impl Core {
                 RejectReason::Decline => 603,
             };
             let _ = self.ua.reject(now, &mut self.layer, leg, status, format_args!(""));
-            self.finish(now, request, id);
+            self.finish(request, id);
             return Ok(());
         }
         self.stop_stream(id);
+        self.abandon_referral(now, id);
         self.wait(id, request, Wait::End);
         if self.ua.hang_up(now, &mut self.layer, leg, None).is_err() {
-            self.finish_waiting(now, id);
+            // The session is gone without more ado.
+            self.hung_up(now, leg);
         }
         Ok(())
-    }
-
-    /// The session was gone before it could be ended.
-    fn finish_waiting(&mut self, now: Time, id: CallId) {
-        while self.complete_waiting(id, |wait| wait == Wait::End, Ok(Outcome::Done)) {}
-        self.fail_waiting(id, &OperationError::CallEnded);
-        self.enter(id, CallState::Idle);
     }
 
     fn hold(&mut self, now: Time, request: RequestId, id: CallId, hold: bool) -> Result<(), OperationError> {
@@ -317,6 +312,8 @@ impl Core {
                 self.wait(id, request, Wait::Figures);
                 self.media(Command::Report { stream: Call::stream_id(id) });
             }
+            // They come by themselves.
+            Stream::Stopping => self.wait(id, request, Wait::Figures),
             Stream::Unstarted | Stream::Stopped => {
                 let figures = figures_of(call);
                 self.complete(request, Ok(Outcome::Statistics(figures)));

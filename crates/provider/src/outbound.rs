@@ -64,6 +64,7 @@ impl Core {
             state: CallState::Dialing,
             media_types: MediaTypes::VOICE,
             leg: None,
+            last_leg: None,
             media,
             port: Some(port),
             stream: Stream::Unstarted,
@@ -71,6 +72,7 @@ impl Core {
             waiting: vec![Waiting { request, what: Wait::Proceeding }],
             timer: None,
             transfer: None,
+            referral: None,
             redirections: 0,
             ending: None,
             alerted: false,
@@ -147,13 +149,14 @@ impl Core {
         self.by_leg.insert(leg, id);
         if let Some(call) = self.calls.get_mut(id) {
             call.leg = Some(leg);
+            call.last_leg = Some(leg);
         }
         self.start_stream(id);
         Ok(())
     }
 
     /// The first sign that the call is under way: its request completes, and only then its events begin.
-    fn proceeding(&mut self, now: Time, id: CallId) {
+    fn proceeding(&mut self, id: CallId) {
         if self.complete_waiting(id, |wait| wait == Wait::Proceeding, Ok(Outcome::Call(id))) {
             self.enter(id, CallState::Proceeding);
         }
@@ -162,7 +165,7 @@ impl Core {
     /// A provisional response.
     pub(crate) fn progress(&mut self, now: Time, leg: LegId, message: &Message) {
         let Some(id) = self.call_by_leg(leg) else { return };
-        self.proceeding(now, id);
+        self.proceeding(id);
         let status = message.status().unwrap_or_default();
         let Some(call) = self.calls.get_mut(id) else { return };
         let ringing = status == 180;
@@ -172,11 +175,11 @@ impl Core {
             // (RFC 3261 13.2.1, RFC 6337 3.1.1).
             let capabilities = self.line_media(id);
             let early = self.calls.get(id).map(|call| call.media.clone());
-            if let (Some(capabilities), Some(mut early)) = (capabilities, early) {
-                if let Ok(parameters) = early.receive_answer(&capabilities, message.body()) {
-                    self.note_media(now, id, "early media");
-                    self.configure(id, parameters);
-                }
+            if let (Some(capabilities), Some(mut early)) = (capabilities, early)
+                && let Ok(parameters) = early.receive_answer(&capabilities, message.body())
+            {
+                self.note_media(now, id, "early media");
+                self.configure(id, parameters);
             }
         }
         let state = self.calls.get(id).map(|call| call.state.kind());
@@ -191,7 +194,7 @@ impl Core {
             self.ua.abandon(now, &mut self.layer, leg);
             return;
         };
-        self.proceeding(now, id);
+        self.proceeding(id);
         if let Some(timer) = self.calls.get_mut(id).and_then(|call| call.timer.take()) {
             self.timers.cancel(timer);
         }
@@ -276,7 +279,7 @@ impl Core {
             self.outgoing_over(now, id, leg, end);
             return;
         };
-        self.proceeding(now, id);
+        self.proceeding(id);
         let Some(call) = self.calls.get_mut(id) else { return };
         call.redirections += 1;
         call.facts.redirection = Party::known(uri.clone(), "");
@@ -387,8 +390,10 @@ impl Core {
         let Some(call) = self.calls.get_mut(id) else { return };
         call.timer = None;
         call.ending = Some(DisconnectMode::NoAnswer);
-        if let Some(leg) = call.leg {
-            let _ = self.ua.hang_up(now, &mut self.layer, leg, None);
+        if let Some(leg) = call.leg
+            && self.ua.hang_up(now, &mut self.layer, leg, None).is_err()
+        {
+            self.hung_up(now, leg);
         }
     }
 }

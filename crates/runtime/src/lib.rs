@@ -20,6 +20,7 @@ pub mod dns;
 pub mod driver;
 pub mod entropy;
 mod mailbox;
+pub mod media;
 pub mod transport;
 
 pub use clock::Clock;

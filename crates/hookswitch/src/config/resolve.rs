@@ -1,11 +1,12 @@
 //! From the file's tables to checked values.
 
 use super::error::{ConfigError, Origin};
-use super::{Config, Listen, MediaSettings, SipConfig, Unowned, file};
+use super::{Config, Listen, MediaSettings, SipConfig, file};
 use hookswitch_machine::Transport;
 use hookswitch_provider::{Account, AddressRange, Profile, Server};
 use hookswitch_sip::auth::Secret;
 use hookswitch_spi::{ForwardRule, ForwardTarget, ForwardingRules, MediaTypes, RejectReason};
+use hookswitch_telephony::Unowned;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
@@ -38,6 +39,15 @@ pub(super) fn config(file: file::File, origin: &Origin<'_>, directory: &Path) ->
                 Some(text) => header_text(&text, "sip.user-agent", origin)?,
                 None => concat!("Hookswitch/", env!("CARGO_PKG_VERSION")).to_owned(),
             },
+            shards: match file.sip.shards {
+                Some(n) if (1..=64).contains(n.get_ref()) => usize::from(*n.get_ref()),
+                Some(n) => {
+                    let message = format!("1 to 64, not {}", n.get_ref());
+                    return Err(origin.error(&n.span(), "sip.shards", message));
+                }
+                None => std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(64),
+            }
+            .min(lines.len().max(1)),
         },
         media: media(file.media, origin)?,
         unowned: unowned(file.applications.unowned.as_ref()),
@@ -236,13 +246,7 @@ fn listens(
     texts
         .iter()
         .map(|text| {
-            let parsed = text.get_ref().split_once(':').and_then(|(transport, address)| {
-                Some(Listen { transport: transport.parse().ok()?, address: address.parse().ok()? })
-            });
-            parsed.ok_or_else(|| {
-                let message = format!("expected a transport, an address and a port, such as \"udp:0.0.0.0:5060\" or \"tcp:[::]:5060\", not {:?}", text.get_ref());
-                origin.error(&text.span(), key, message)
-            })
+            text.get_ref().parse().map_err(|expected: String| origin.error(&text.span(), key, expected))
         })
         .collect()
 }

@@ -190,20 +190,22 @@ impl JitterBuffer {
             State::Idle => self.fill(now, index, late_by),
             State::Filling { .. } => {}
             State::Playing { at, starved } => {
-                if start + samples <= at || index < self.next {
+                let mut at = at;
+                if start + samples <= at && self.end - at < self.target_units().min(self.max - samples) {
+                    // The next ones will be as late: wait one packet longer.
+                    at -= samples;
+                    self.state = State::Playing { at, starved };
+                }
+                if start + samples > at && index >= self.next {
+                    self.late_in_a_row = 0;
+                } else {
                     self.late += 1;
                     self.late_in_a_row += 1;
                     if self.late_in_a_row < LATE_IN_A_ROW {
-                        // The next ones will be as late: wait one packet longer.
-                        if self.end - at < self.target_units().min(self.max - samples) {
-                            self.state = State::Playing { at: at - samples, starved };
-                        }
                         return Inserted::Late;
                     }
                     self.clear();
                     self.fill(now, index, 0);
-                } else {
-                    self.late_in_a_row = 0;
                 }
             }
         }
@@ -502,6 +504,22 @@ mod tests {
         let arrivals: Vec<_> = (0..200).map(|n| (n * 20 + if n >= 100 { 300 } else { 0 }, n)).collect();
         let line = Line::run(&arrivals, 4_600);
         assert!(line.numbers().len() >= 190, "{} of 200 played", line.numbers().len());
+    }
+
+    #[test]
+    fn clocks_that_differ_cost_a_packet_now_and_then_and_no_delay() {
+        for parts_per_million in [-300i64, 300] {
+            let arrivals: Vec<_> = (0..30_000i64)
+                .map(|n| ((n * 20 + n * 20 * parts_per_million / 1_000_000) as u64, n as u64))
+                .collect();
+            let line = Line::run(&arrivals, 600_000);
+            let played = line.numbers().len();
+            assert!(played >= 29_950, "{parts_per_million}: {played} of 30000 played");
+            assert!(line.holes_inside() <= 60, "{parts_per_million}: {} holes", line.holes_inside());
+            let late = line.buffer.late();
+            assert!(late <= 20, "{parts_per_million}: {late} late");
+            assert!(line.buffer.buffered() <= Duration::from_millis(100), "{:?}", line.buffer.buffered());
+        }
     }
 
     #[test]

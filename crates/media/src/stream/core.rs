@@ -6,6 +6,7 @@ use super::outgoing::OutgoingDigits;
 use super::playout::Playout;
 use super::session::Session;
 use crate::control::{Event, Statistics, StreamId, StreamParameters};
+use crate::quality::Conditions;
 use hookswitch_machine::{Entropy, Time, WallClock};
 use std::time::Duration;
 
@@ -137,6 +138,17 @@ impl Stream {
         figures.jitter = session.reception.jitter(rate);
         figures.round_trip = session.rtcp.round_trip();
         figures.remote_loss = session.rtcp.remote_loss();
+        if figures.packets_received > 0 {
+            let expected = figures.packets_received + figures.packets_lost;
+            let missing = (figures.packets_lost + figures.packets_late) as f32 / expected as f32;
+            let conditions = Conditions {
+                codec: session.parameters.codec,
+                loss: missing.min(1.0),
+                delay: figures.round_trip.unwrap_or_default() / 2,
+                jitter: figures.jitter,
+            };
+            figures.mos = conditions.mos();
+        }
         figures
     }
 

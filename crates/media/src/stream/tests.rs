@@ -269,6 +269,8 @@ fn figures_agree_with_what_the_network_did() {
     assert!((5..=15).contains(&echo.jitter.as_millis()), "{:?}", echo.jitter);
     let round_trip = caller.round_trip.unwrap().as_millis();
     assert!((60..=120).contains(&round_trip), "{round_trip} ms");
+    let (poor, none) = (echo.mos.unwrap(), pair.streams[0].statistics().mos.unwrap());
+    assert!((1.0..2.5).contains(&poor) && none < 2.5, "{poor} and {none}");
     let remote = caller.remote_loss.unwrap();
     assert!((0.03..0.2).contains(&remote), "{remote}");
 }
@@ -562,4 +564,23 @@ fn any_bytes_from_anywhere_are_survived() {
         }
     }
     assert!(tape.channels().0.len() > 8_000);
+}
+
+#[test]
+fn digits_come_back_from_an_echo() {
+    let mut pair = Pair::new([Feed::Silence, Feed::Echo], Network { delay_ms: 5, ..Network::default() });
+    pair.configure();
+    pair.run(500);
+    let (now, out) = (pair.now, &mut pair.out[0]);
+    pair.streams[0].send_digits(now, "12", Duration::from_millis(100), Duration::from_millis(60), 1, out);
+    pair.run(1_000);
+    assert_eq!(pair.digits(1), "12");
+    assert_eq!(pair.digits(0), "12");
+    assert_eq!(pair.streams[0].statistics().packets_lost, 0);
+}
+
+#[test]
+fn a_stream_is_small() {
+    let (stream, session) = (size_of::<Stream>(), size_of::<super::session::Session>());
+    assert!(stream + session <= 1_536, "{stream} and {session} bytes");
 }

@@ -1,7 +1,7 @@
 //! Conversions to and from the types of the `rsip` crate, for code that speaks its vocabulary.
 //!
-//! What `rsip` 0.4 has no words for is an [`Inexpressible`]: extension methods, `tel` URIs, headers in URIs. From `rsip` types the
-//! conversions write text, which is then parsed as if it had come from the network.
+//! What `rsip` 0.4 has no words for is an [`Inexpressible`]: extension methods, `tel` URIs, headers in URIs. From
+//! `rsip` types the conversions write text, which is then parsed as if it had come from the network.
 
 use crate::message::lex::Elements;
 use crate::message::write;
@@ -193,8 +193,8 @@ impl TryFrom<&Message> for ::rsip::SipMessage {
     }
 }
 
-/// The octets of an `rsip` message; for [`Message::parse`]. Content-Length is computed, bodies are kept octet for octet (`rsip` prints
-/// them as text).
+/// The octets of an `rsip` message; for [`Message::parse`]. Content-Length is computed, bodies are kept octet for
+/// octet (`rsip` prints them as text).
 ///
 /// # Errors
 /// If the Request-URI is none.

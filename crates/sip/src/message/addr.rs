@@ -69,8 +69,8 @@ impl<'a> NameAddr<'a> {
         }
     }
 
-    /// Tokens and white space up to `<` are a display name. Other octets are common there, and unambiguous as long as they separate
-    /// nothing (RFC 4475 3.1.2.15: a comma does).
+    /// Tokens and white space up to `<` are a display name. Other octets are common there, and unambiguous as long
+    /// as they separate nothing (RFC 4475 3.1.2.15: a comma does).
     fn unquoted_name(cursor: &mut Cursor<'a>) -> Option<&'a str> {
         let mut ahead = *cursor;
         let name =
@@ -195,5 +195,53 @@ impl<'a> Contact<'a> {
             Self::All => None,
             Self::Address(address) => Some(*address),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn q_counts_in_thousandths() {
+        for (text, q) in [
+            ("1", Some(1_000)),
+            ("1.000", Some(1_000)),
+            ("0.7", Some(700)),
+            ("0.05", Some(50)),
+            ("0.", Some(0)),
+            ("0", Some(0)),
+            ("1.1", None),
+            ("2", None),
+            ("0.1234", None),
+            (".5", None),
+            ("x", None),
+        ] {
+            let value = format!("<sip:a@a.example>;q={text}");
+            assert_eq!(NameAddr::parse(&value).map(|value| value.q()), Ok(q), "{text}");
+        }
+    }
+
+    #[test]
+    fn display_names_are_unquoted() {
+        for (text, name) in [
+            (r#""A \"B\" \\" <sip:a@a.example>"#, Some(r#"A "B" \"#)),
+            ("A  B <sip:a@a.example>", Some("A  B")),
+            (r#""" <sip:a@a.example>"#, None),
+            ("<sip:a@a.example>", None),
+            ("sip:a@a.example", None),
+        ] {
+            let found = NameAddr::parse(text).map(|value| value.display().map(|name| name.into_owned()));
+            assert_eq!(found, Ok(name.map(str::to_owned)), "{text}");
+        }
+    }
+
+    #[test]
+    fn parameters_belong_to_the_brackets_they_stand_in() {
+        let value = NameAddr::parse("<sip:a@a.example;lr;tag=uri>;TAG=header;x=\"a;b,c\"");
+        assert_eq!(value.map(|value| value.tag()), Ok(Some("header")));
+        assert_eq!(value.map(|value| value.uri().params().get("tag")), Ok(Some("uri")));
+        assert_eq!(value.map(|value| value.params().get("x")), Ok(Some("a;b,c")));
+        assert_eq!(value.map(|value| value.uri().is_loose_router()), Ok(true));
     }
 }

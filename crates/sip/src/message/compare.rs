@@ -5,8 +5,8 @@ use super::params::Params;
 use super::uri::{Scheme, Uri};
 
 impl Uri<'_> {
-    /// Whether both name the same resource (RFC 3261 19.1.4). `tel` URIs compare without visual separators (RFC 3966 4), others
-    /// by their text.
+    /// Whether both name the same resource (RFC 3261 19.1.4). `tel` URIs compare without visual separators (RFC 3966
+    /// 4), others by their text.
     pub fn equivalent(&self, other: &Uri<'_>) -> bool {
         if self.as_str() == other.as_str() {
             return true;

@@ -81,7 +81,8 @@ pub enum ParseError {
         /// Where, in octets from the start of the message.
         at: usize,
     },
-    /// Octets that are no UTF-8 in the start line or a header field (RFC 3261 7).
+    /// Octets that are no UTF-8 (RFC 3261 7) in the start line or a header field that messages are matched or routed by.
+    /// Elsewhere, in display names for example, they are read as `?`.
     #[error("expected UTF-8 in the header section, got something else at octet {at}")]
     NotUtf8 {
         /// Where, in octets from the start of the message.

@@ -43,7 +43,8 @@ fn hex(c: u8) -> Option<u8> {
     char::from(c).to_digit(16).and_then(|d| u8::try_from(d).ok())
 }
 
-/// Text to be written into a user part, a URI parameter or a URI header: everything outside RFC 3261's `unreserved` becomes `%xx`.
+/// Text to be written into a user part, a URI parameter or a URI header: everything outside RFC 3261's `unreserved`
+/// becomes `%xx`.
 #[derive(Clone, Copy, Debug)]
 pub struct Escaped<'a>(pub &'a str);
 

@@ -1,4 +1,5 @@
-//! Passing a message on with edits, in one pass over its lines (RFC 3261 16.6, 16.7). What is not edited stays byte for byte.
+//! Passing a message on with edits, in one pass over its lines (RFC 3261 16.6, 16.7). What is not edited stays byte
+//! for byte.
 
 use super::index::{Field, StartLine};
 use super::lex;
@@ -93,8 +94,8 @@ impl<'m, 'b> Forward<'m, 'b> {
         self
     }
 
-    /// Counts Max-Forwards down, or adds it as 70 where it is missing (RFC 3261 16.6, 3). A request with 0 is not to be passed on (483);
-    /// should it be all the same, it keeps 0.
+    /// Counts Max-Forwards down, or adds it as 70 where it is missing (RFC 3261 16.6, 3). A request with 0 is not to
+    /// be passed on (483); should it be all the same, it keeps 0.
     pub fn decrement_max_forwards(mut self) -> Self {
         self.max_forwards = Some(self.message.max_forwards().map_or(70, |n| n.saturating_sub(1)));
         self
@@ -204,7 +205,7 @@ impl<'m, 'b> Forward<'m, 'b> {
         if self.pop_via {
             put_rest(buf, Name::Via, value);
         } else if let Some(source) = self.source {
-            super::received::put_top_via(buf, value, source);
+            super::received::put_top_via(buf, value, Some(self.message.via()), source);
         } else {
             buf.put_slice(self.message.line(field));
         }
@@ -224,5 +225,83 @@ fn put_rest(buf: &mut BytesMut, name: Name<'_>, value: &str) {
     let rest = lex::trim(value.get(end + 1..).unwrap_or_default());
     if !rest.is_empty() {
         put_field(buf, name, rest);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::Limits;
+
+    const REQUEST: &str = "INVITE sip:b@b.example SIP/2.0\r\nvIa :  SIP/2.0/UDP a.example;rport;branch=z9hG4bKa , SIP/2.0/UDP z.example\r\n\
+        MAX-FORWARDS: 010\r\nRoute: <sip:p.example;lr>,<sip:q.example;lr>\r\nX-Any:   \"odd, text\r\n  folded\"\r\n\
+        f: <sip:a@a.example>;tag=1\r\nTo: <sip:b@b.example>\r\ni: x\r\nCSeq: 1 INVITE\r\nl: 4\r\n\r\nbody";
+
+    fn parsed(bytes: impl Into<Bytes>) -> Message {
+        Message::parse(bytes.into(), &Limits::default()).unwrap_or_else(|e| panic!("{e}"))
+    }
+
+    fn text(bytes: &Bytes) -> &str {
+        std::str::from_utf8(bytes).unwrap_or_else(|e| panic!("{e}"))
+    }
+
+    #[test]
+    fn without_edits_only_the_length_is_rewritten() {
+        let message = parsed(REQUEST);
+        let expected = text(message.bytes()).replace("l: 4\r\n", "Content-Length: 4\r\n");
+        assert_eq!(text(&Forward::new(&message).finish()), expected);
+    }
+
+    #[test]
+    fn a_proxy_passes_a_request_on() {
+        let message = parsed(REQUEST);
+        let bytes = Forward::new(&message)
+            .request_uri("sip:b@192.0.2.9:5062")
+            .received(SocketAddr::from(([192, 0, 2, 1], 5077)))
+            .push_via("UDP", "p.example", "z9hG4bKp")
+            .push_record_route("<sip:p.example;lr>")
+            .pop_route()
+            .decrement_max_forwards()
+            .finish();
+        let expected = "INVITE sip:b@192.0.2.9:5062 SIP/2.0\r\nVia: SIP/2.0/UDP p.example;branch=z9hG4bKp;rport\r\n\
+            Record-Route: <sip:p.example;lr>\r\n\
+            Via: SIP/2.0/UDP a.example;branch=z9hG4bKa;received=192.0.2.1;rport=5077, SIP/2.0/UDP z.example\r\n\
+            Max-Forwards: 9\r\nRoute: <sip:q.example;lr>\r\nX-Any:   \"odd, text    folded\"\r\n\
+            f: <sip:a@a.example>;tag=1\r\nTo: <sip:b@b.example>\r\ni: x\r\nCSeq: 1 INVITE\r\nContent-Length: 4\r\n\r\nbody";
+        assert_eq!(text(&bytes), expected);
+    }
+
+    #[test]
+    fn a_response_loses_its_topmost_via() {
+        let response = "SIP/2.0 486 Gerade besetzt\r\nVia: SIP/2.0/UDP p.example;branch=z9hG4bKp\r\nVia: SIP/2.0/UDP a.example, \
+            SIP/2.0/UDP z.example\r\nFrom: <sip:a@a.example>;tag=1\r\nTo: <sip:b@b.example>;tag=2\r\nCall-ID: x\r\nCSeq: 1 INVITE\r\n\r\n";
+        let once = parsed(Forward::new(&parsed(response)).pop_via().finish());
+        assert_eq!((once.vias().count(), once.reason()), (2, "Gerade besetzt"));
+        let twice = parsed(Forward::new(&once).pop_via().finish());
+        assert_eq!(twice.via().host_str(), "z.example");
+    }
+
+    #[test]
+    fn max_forwards_is_added_where_it_is_missing() {
+        let message = parsed(REQUEST.replace("MAX-FORWARDS: 010\r\n", ""));
+        assert_eq!(parsed(Forward::new(&message).decrement_max_forwards().finish()).max_forwards(), Some(70));
+    }
+
+    #[test]
+    fn header_fields_and_bodies_are_replaced() {
+        let message = parsed(REQUEST);
+        let forward = Forward::new(&message)
+            .replace(Name::CSeq, "2 INVITE")
+            .remove(Name::Other("x-aNy"))
+            .remove(Name::Route)
+            .header(Name::Authorization, "Digest x")
+            .header(Name::ContentLength, 77);
+        let other = parsed(forward.body("text/plain", b"other body").finish());
+        assert_eq!(
+            (other.cseq().number, other.header(Name::Other("X-Any")), other.routes().count()),
+            (2, None, 0)
+        );
+        assert_eq!((other.body(), other.content_length()), (&b"other body"[..], Some(10)));
+        assert_eq!(other.header(Name::Authorization), Some("Digest x"));
     }
 }

@@ -53,7 +53,8 @@ pub enum FrameError {
     /// Content-Length is no number, or stands twice with different values: nobody can tell where the message ends.
     #[error("expected one Content-Length with a number, got something else")]
     ContentLength {
-        /// The header section; [`Message::parse`](super::Message::parse) refuses it with the answer to send before closing.
+        /// The header section; [`Message::parse`](super::Message::parse) refuses it with the answer to send before
+        /// closing.
         head: Bytes,
     },
     /// The stream carries something else.
@@ -63,8 +64,8 @@ pub enum FrameError {
 
 /// Cuts one direction of a stream into messages. Holds at most one message and what was pushed behind it.
 ///
-/// A message without Content-Length has no body (RFC 3261 18.3 demands the field on streams); if one follows all the same, it is no SIP and
-/// ends the stream.
+/// A message without Content-Length has no body (RFC 3261 18.3 demands the field on streams); if one follows all the
+/// same, it is no SIP and ends the stream.
 #[derive(Debug)]
 pub struct Framer {
     buf: BytesMut,
@@ -120,8 +121,8 @@ impl Framer {
         Some(Ok(Frame::Message(self.buf.split_to(length).freeze())))
     }
 
-    /// Takes line ends between messages. One that stands alone is a pong, unless it turns out to be the first half of a ping that came
-    /// in two pieces.
+    /// Takes line ends between messages. One that stands alone is a pong, unless it turns out to be the first half
+    /// of a ping that came in two pieces.
     fn line_ends(&mut self) -> Option<KeepAlive> {
         if self.buf.starts_with(KeepAlive::PING) {
             self.buf.advance(4);
@@ -172,7 +173,8 @@ impl Framer {
 impl Iterator for Framer {
     type Item = Result<Frame, FrameError>;
 
-    /// The next frame, if it is complete; `None` is not the end, more may be pushed. After an error there are no more.
+    /// The next frame, if it is complete; `None` is not the end, more may be pushed. After an error there are no
+    /// more.
     fn next(&mut self) -> Option<Self::Item> {
         self.next_frame()
     }
@@ -194,4 +196,85 @@ fn content_length(head: &[u8]) -> Result<usize, ()> {
         }
     }
     usize::try_from(found.unwrap_or(0)).map_err(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEAD: &str = "OPTIONS sip:b@b.example SIP/2.0\r\nl: 4\r\n\r\n";
+
+    fn frames(pieces: &[&[u8]]) -> Vec<Result<Frame, FrameError>> {
+        let mut framer = Framer::new(Limits { head: 1_000, message: 2_000, ..Limits::default() });
+        let mut found = Vec::new();
+        for piece in pieces {
+            framer.push(piece);
+            found.extend(framer.by_ref());
+        }
+        found
+    }
+
+    fn message(text: &str) -> Result<Frame, FrameError> {
+        Ok(Frame::Message(Bytes::copy_from_slice(text.as_bytes())))
+    }
+
+    #[test]
+    fn messages_come_out_whole_however_they_arrive() {
+        let (one, two) = (format!("{HEAD}body"), format!("{HEAD}more"));
+        let stream = format!("{one}{two}");
+        let expected = vec![message(&one), message(&two)];
+        assert_eq!(frames(&[stream.as_bytes()]), expected);
+        let single: Vec<&[u8]> = stream.as_bytes().chunks(1).collect();
+        assert_eq!(frames(&single), expected);
+    }
+
+    #[test]
+    fn a_message_without_length_ends_with_its_head() {
+        let head = "OPTIONS sip:b@b.example SIP/2.0\r\n\r\n";
+        assert_eq!(frames(&[format!("{head}{head}").as_bytes()]), vec![message(head), message(head)]);
+    }
+
+    #[test]
+    fn keep_alives_stand_between_messages() {
+        let one = format!("{HEAD}body");
+        let ping = Ok(Frame::KeepAlive(KeepAlive::Ping));
+        let pong = Ok(Frame::KeepAlive(KeepAlive::Pong));
+        let stream = format!("\r\n\r\n{one}\r\n{one}");
+        assert_eq!(
+            frames(&[stream.as_bytes()]),
+            vec![ping.clone(), message(&one), pong.clone(), message(&one)]
+        );
+        assert_eq!(frames(&[b"\r\n"]), vec![pong.clone()]);
+        assert_eq!(frames(&[b"\r\n\r", b"\n"]), vec![ping.clone()]);
+        assert_eq!(frames(&[b"\r", b"\n\r\n"]), vec![ping.clone()]);
+        // Cut in the middle, the first half was told already.
+        assert_eq!(frames(&[b"\r\n", b"\r\n"]), vec![pong.clone(), ping]);
+        assert_eq!(frames(&[b"\r\n", one.as_bytes(), b"\r\n"]), vec![pong.clone(), message(&one), pong]);
+    }
+
+    #[test]
+    fn what_cannot_be_framed_ends_the_stream() {
+        let two_lengths = "OPTIONS sip:b@b.example SIP/2.0\r\nl: 4\r\nContent-Length: 5\r\n\r\n";
+        let no_number = "OPTIONS sip:b@b.example SIP/2.0\r\nContent-Length : -4\r\n\r\n";
+        for head in [two_lengths, no_number] {
+            let error = FrameError::ContentLength { head: Bytes::copy_from_slice(head.as_bytes()) };
+            assert_eq!(frames(&[head.as_bytes(), b"more"]), vec![Err(error)]);
+        }
+        let same = "OPTIONS sip:b@b.example SIP/2.0\r\nl: 0\r\nContent-Length: 00\r\n\r\n";
+        assert_eq!(frames(&[same.as_bytes()]), vec![message(same)]);
+        assert_eq!(frames(&[&[0x16, 3, 1, 2, 0, 1]]), vec![Err(FrameError::NotSip)]);
+    }
+
+    #[test]
+    fn nothing_is_held_beyond_the_bounds() {
+        let large = b"OPTIONS sip:b@b.example SIP/2.0\r\nl: 4000000000\r\n\r\n";
+        assert!(matches!(
+            frames(&[large])[..],
+            [Err(FrameError::MessageTooLarge { stated: 4_000_000_000, .. })]
+        ));
+        let endless = vec![b'A'; 1_001];
+        assert_eq!(frames(&[&endless]), vec![Err(FrameError::HeadTooLarge { limit: 1_000 })]);
+        let long = format!("OPTIONS sip:b@b.example SIP/2.0\r\nX: {}\r\n\r\n", "x".repeat(1_000));
+        assert_eq!(frames(&[long.as_bytes()]), vec![Err(FrameError::HeadTooLarge { limit: 1_000 })]);
+    }
 }

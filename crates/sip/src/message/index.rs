@@ -1,15 +1,17 @@
 //! The index over a message: where the lines, names and values stand. One pass, one allocation.
 //!
-//! Folded header fields (RFC 3261 7.3.1) are unfolded first, by writing spaces over the line ends: lengths stay the same, and
-//! everything behind this file can take a value for one piece of text. Only messages that hold folds are copied for that.
+//! Folded header fields (RFC 3261 7.3.1) are unfolded first, by writing spaces over the line ends: lengths stay the
+//! same, and everything behind this file can take a value for one piece of text. Only messages that hold folds are
+//! copied for that.
 
 use super::addr::{Contact, NameAddr};
 use super::error::{Bound, Limits, ParseError, shortened};
 use super::lex::{self, Cursor, SyntaxError};
 use super::name::{self, Name, Shape, UNKNOWN};
+use super::prepare::{question_marks, skip_line_ends, unfold};
 use super::uri::Uri;
 use super::via::{CSeq, Via};
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::Bytes;
 
 /// A piece of the header section.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -97,33 +99,52 @@ pub(crate) fn index(bytes: &mut Bytes, limits: &Limits) -> Result<Index, ParseEr
     if bytes.is_empty() {
         return Err(ParseError::Empty);
     }
-    if let Some(lines) = Lines::scan(bytes, limits)? {
-        return lines.check(bytes, limits);
-    }
-    *bytes = unfold(bytes);
-    Lines::scan(bytes, limits)?.ok_or(ParseError::Unterminated)?.check(bytes, limits)
-}
-
-/// RFC 3261 7.5: line ends before the start line are ignored.
-pub(crate) fn skip_line_ends(bytes: &mut Bytes) {
-    let n = bytes.iter().position(|c| *c != b'\r' && *c != b'\n').unwrap_or(bytes.len());
-    if n > 0 {
-        bytes.advance(n);
-    }
-}
-
-/// A copy with spaces instead of the line ends inside folded header fields. The length stays.
-pub(crate) fn unfold(bytes: &[u8]) -> Bytes {
-    let head = memchr::memmem::find(bytes, b"\r\n\r\n").unwrap_or(bytes.len());
-    let mut copy = BytesMut::from(bytes);
-    for at in memchr::memmem::find_iter(bytes.get(..head).unwrap_or_default(), b"\r\n") {
-        if bytes.get(at + 2).copied().is_some_and(lex::is_ws)
-            && let Some(line_end) = copy.get_mut(at..at + 2)
-        {
-            line_end.copy_from_slice(b"  ");
+    let lines = match Lines::scan(bytes, limits)? {
+        Some(lines) => lines,
+        None => {
+            *bytes = unfold(bytes);
+            Lines::scan(bytes, limits)?.ok_or(ParseError::Unterminated)?
         }
+    };
+    match lines.check(bytes, limits) {
+        Err(ParseError::NotUtf8 { at }) => legible(bytes, limits)?.ok_or(ParseError::NotUtf8 { at }),
+        result => result,
     }
-    copy.freeze()
+}
+
+/// Display names in Latin-1 are no reason to lose a call: octets that are no UTF-8 become `?`, unless they stand where
+/// messages are matched or routed by them.
+fn legible(bytes: &mut Bytes, limits: &Limits) -> Result<Option<Index>, ParseError> {
+    let legible = question_marks(bytes);
+    let Some(lines) = Lines::scan(&legible, limits)? else { return Ok(None) };
+    let index = lines.check(&legible, limits)?;
+    if !index.identity(&legible).all(|range| bytes.get(range).is_some_and(|s| std::str::from_utf8(s).is_ok()))
+    {
+        return Ok(None);
+    }
+    *bytes = legible;
+    Ok(Some(index))
+}
+
+impl Index {
+    /// Where the text stands by which a message is matched and routed.
+    fn identity<'s>(&'s self, bytes: &'s [u8]) -> impl Iterator<Item = std::ops::Range<usize>> + 's {
+        let start_line = 0..self.fields.first().map_or(0, |field| usize::from(field.name.start));
+        let parties = [&self.from, &self.to];
+        let routing = self.fields.iter().filter(|field| {
+            use Name::{CSeq, CallId, Contact, RecordRoute, Route, Via};
+            matches!(name::by_id(field.id), Some(Via | CallId | CSeq | Contact | Route | RecordRoute))
+        });
+        std::iter::once(start_line)
+            .chain(parties.into_iter().flat_map(|party| [party.uri.range(), party.params.range()]))
+            .chain(routing.map(|field| behind_display_name(bytes, field.value.range())))
+    }
+}
+
+/// A value from its first `<` on, or all of it.
+fn behind_display_name(bytes: &[u8], value: std::ops::Range<usize>) -> std::ops::Range<usize> {
+    let name = memchr::memchr(b'<', bytes.get(value.clone()).unwrap_or_default()).unwrap_or(0);
+    value.start + name..value.end
 }
 
 /// The lines of the head, before their values are looked at.

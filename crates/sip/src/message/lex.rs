@@ -23,6 +23,7 @@ const TOKEN: u8 = 1;
 const USER: u8 = 2;
 const PARAM: u8 = 4;
 const HOST: u8 = 8;
+const VALUE: u8 = 16;
 
 /// What each octet may stand in.
 static CLASS: [u8; 256] = classes();
@@ -45,6 +46,10 @@ const fn classes() -> [u8; 256] {
         }
         if c.is_ascii_alphanumeric() || in_set(c, b"-._") {
             class |= HOST;
+        }
+        // What ends a value without quotes: white space, separators of the list, quotes and brackets, controls.
+        if c > b' ' && c != 0x7f && !in_set(c, b";,\"<>\\") {
+            class |= VALUE;
         }
         table[byte] = class;
         byte += 1;
@@ -87,6 +92,12 @@ pub(crate) fn is_user_byte(c: u8) -> bool {
 #[inline]
 pub(crate) fn is_param_byte(c: u8) -> bool {
     is(c, PARAM)
+}
+
+/// What a parameter value that is not quoted may hold: `token`, `host`, and what implementations write without quotes.
+#[inline]
+pub(crate) fn is_value_byte(c: u8) -> bool {
+    is(c, VALUE)
 }
 
 /// Whether `s` is a token of at least one octet.
@@ -285,8 +296,8 @@ pub(crate) fn number<T: std::str::FromStr>(s: &str) -> Option<T> {
     s.parse().ok()
 }
 
-/// Where the first element of a comma-separated list ends: the offset of the comma, or the length. Quoted strings and `<>`
-/// protect commas (RFC 3261 7.3.1).
+/// Where the first element of a comma-separated list ends: the offset of the comma, or the length. Quoted strings
+/// and `<>` protect commas (RFC 3261 7.3.1).
 pub(crate) fn list_element_end(s: &str) -> usize {
     let bytes = s.as_bytes();
     if memchr::memchr(b',', bytes).is_none() {

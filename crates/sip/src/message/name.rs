@@ -9,8 +9,8 @@ pub(crate) enum Shape {
     One,
     /// A comma-separated list that may also be spread over several fields.
     List,
-    /// A comma is part of the value. May stand several times (challenges, credentials), or is only informative, so that a second
-    /// one is no reason to refuse a message: the first counts.
+    /// A comma is part of the value. May stand several times (challenges, credentials), or is only informative, so
+    /// that a second one is no reason to refuse a message: the first counts.
     Many,
 }
 
@@ -18,7 +18,8 @@ use Shape::{List, Many, One};
 
 macro_rules! names {
     ($($variant:ident = $text:literal, $compact:literal, $shape:ident, $source:literal;)*) => {
-        /// The name of a header field. Names compare without case, compact forms equal the long ones (RFC 3261 7.3.3).
+        /// The name of a header field. Names compare without case, compact forms equal the long ones (RFC 3261
+        /// 7.3.3).
         #[derive(Clone, Copy, Debug)]
         pub enum Name<'a> {
             $(#[doc = concat!("`", $text, "` (", $source, ").")] $variant,)*

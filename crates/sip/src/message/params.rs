@@ -17,13 +17,14 @@ impl<'a> Params<'a> {
         Self(text)
     }
 
-    /// Reads `;name=value` pairs up to the end or a comma, with white space allowed around `;` and `=` (header fields).
+    /// Reads `;name=value` pairs up to the end or a comma, with white space allowed around `;` and `=` (header
+    /// fields).
     pub(crate) fn of_header(cursor: &mut Cursor<'a>) -> Result<Self, SyntaxError> {
         Self::of_header_noting(cursor, "").map(|(params, _)| params)
     }
 
-    /// As [`of_header`](Self::of_header), and the value of one parameter on the way. That one may not stand twice (RFC 3261 7.3.1);
-    /// others that do are let pass, the first counts.
+    /// As [`of_header`](Self::of_header), and the value of one parameter on the way. That one may not stand twice
+    /// (RFC 3261 7.3.1); others that do are let pass, the first counts.
     pub(crate) fn of_header_noting(
         cursor: &mut Cursor<'a>,
         wanted: &str,
@@ -38,7 +39,7 @@ impl<'a> Params<'a> {
             } else if cursor.peek() == Some(b'"') {
                 lex::strip_quotes(cursor.quoted()?)
             } else {
-                let value = cursor.take_while(is_value_byte);
+                let value = cursor.take_while(lex::is_value_byte);
                 if value.is_empty() {
                     return fail(cursor.pos(), "a parameter value");
                 }
@@ -71,8 +72,8 @@ impl<'a> Params<'a> {
         ParamIter(Cursor::new(self.0))
     }
 
-    /// The value of a parameter, without the quotes of a quoted string; empty if it has none. Names compare without case and with
-    /// `%xx` escapes resolved.
+    /// The value of a parameter, without the quotes of a quoted string; empty if it has none. Names compare without
+    /// case and with `%xx` escapes resolved.
     pub fn get(&self, name: &str) -> Option<&'a str> {
         self.raw(name).map(|value| value.map_or("", lex::strip_quotes))
     }
@@ -130,13 +131,8 @@ impl<'a> Iterator for ParamIter<'a> {
         if cursor.peek() == Some(b'"') {
             return Some((name, Some(cursor.quoted().unwrap_or_default())));
         }
-        Some((name, Some(cursor.take_while(|c| is_value_byte(c) || c == b','))))
+        Some((name, Some(cursor.take_while(|c| lex::is_value_byte(c) || c == b','))))
     }
-}
-
-/// What a value that is not quoted may hold: `token`, `host`, and what implementations write without quotes.
-fn is_value_byte(c: u8) -> bool {
-    !matches!(c, b' ' | b'\t' | b';' | b',' | b'"' | b'<' | b'>' | b'\\' | 0..=0x1f | 0x7f)
 }
 
 fn same_name(found: &str, name: &str) -> bool {

@@ -6,16 +6,16 @@ use super::write::put;
 use bytes::{BufMut, BytesMut};
 use std::net::SocketAddr;
 
-/// Writes a Via line with `received` and `rport` in its first value.
-pub(crate) fn put_top_via(buf: &mut BytesMut, value: &str, source: SocketAddr) {
+/// Writes a Via line with `received` and `rport` in its first value. That is `via`, unless it is not readable to the
+/// end (only in answers to malformed requests): then it is echoed as it came.
+pub(crate) fn put_top_via(buf: &mut BytesMut, value: &str, via: Option<Via<'_>>, source: SocketAddr) {
     let end = lex::list_element_end(value);
     let (top, others) = value.split_at_checked(end).unwrap_or((value, ""));
     let top = lex::trim(top);
     buf.put_slice(b"Via: ");
-    match Via::parse(top) {
-        Ok(via) => put_marked(buf, top, &via, source),
-        // Not readable to the end (only in answers to malformed requests): echoed as it came.
-        Err(_) => buf.put_slice(top.as_bytes()),
+    match via {
+        Some(via) => put_marked(buf, top, &via, source),
+        None => buf.put_slice(top.as_bytes()),
     }
     buf.put_slice(others.as_bytes());
     buf.put_slice(b"\r\n");

@@ -2,9 +2,9 @@
 
 use super::addr::NameAddr;
 use super::error::ParseError;
-use super::index::unfold;
 use super::lex::{self, Cursor};
 use super::name::{Name, by_id, id_of};
+use super::prepare::{question_marks, unfold};
 use super::reason::reason_phrase;
 use super::received::put_top_via;
 use super::via::Via;
@@ -18,8 +18,8 @@ const MAX_VIAS: usize = 72;
 
 /// Octets that are no acceptable message.
 ///
-/// A request with a usable Via that is no ACK deserves an answer ([`answer`](Self::answer)); everything else is counted and dropped. The caller
-/// limits the rate of answers.
+/// A request with a usable Via that is no ACK deserves an answer ([`answer`](Self::answer)); everything else is
+/// counted and dropped. The caller limits the rate of answers.
 #[derive(Clone)]
 pub struct Rejected {
     why: ParseError,
@@ -42,8 +42,8 @@ impl Rejected {
         Lines::read(&bytes).map(|_| self.why.status())
     }
 
-    /// The response to send back to where the octets came from; `None` if no answer is due. Never longer than the request by more than 300
-    /// octets.
+    /// The response to send back to where the octets came from; `None` if no answer is due. Never longer than the
+    /// request by more than 400 octets.
     pub fn answer(&self, source: SocketAddr) -> Option<Bytes> {
         let bytes = self.head();
         let lines = Lines::read(&bytes)?;
@@ -52,7 +52,9 @@ impl Rejected {
         put(&mut buf, format_args!("SIP/2.0 {status} {}", reason_phrase(status)));
         buf.put_slice(b"\r\n");
         let mut vias = lines.vias.iter();
-        put_top_via(&mut buf, vias.next()?, source);
+        let top = *vias.next()?;
+        let via = Via::parse_first(top).ok().map(|(via, _)| via);
+        put_top_via(&mut buf, top, via, source);
         for via in vias {
             put_field(&mut buf, Name::Via, via);
         }
@@ -70,9 +72,11 @@ impl Rejected {
         Some(buf.freeze())
     }
 
-    /// The lines that can be told, unfolded.
+    /// The header section as far as it goes, unfolded and legible.
     fn head(&self) -> Bytes {
-        unfold(&self.bytes)
+        let end = memchr::memmem::find(&self.bytes, b"\r\n\r\n").map_or(self.bytes.len(), |n| n + 2);
+        let head = unfold(self.bytes.get(..end.min(usize::from(u16::MAX))).unwrap_or_default());
+        if std::str::from_utf8(&head).is_ok() { head } else { question_marks(&head) }
     }
 }
 
@@ -103,13 +107,7 @@ struct Lines<'a> {
 impl<'a> Lines<'a> {
     /// `None` unless this is a request other than ACK with a usable Via.
     fn read(bytes: &'a [u8]) -> Option<Self> {
-        let head = memchr::memmem::find(bytes, b"\r\n\r\n").map_or(bytes.len(), |n| n + 2);
-        // Only the readable beginning counts.
-        let head = bytes.get(..head.min(usize::from(u16::MAX))).unwrap_or_default();
-        let head = match std::str::from_utf8(head) {
-            Ok(text) => text,
-            Err(e) => head.get(..e.valid_up_to()).and_then(|s| std::str::from_utf8(s).ok())?,
-        };
+        let head = std::str::from_utf8(bytes).ok()?;
         let mut complete = head.split_inclusive("\r\n").filter_map(|line| line.strip_suffix("\r\n"));
         if !wants_answer(complete.next()?) {
             return None;

@@ -12,8 +12,8 @@ use std::net::SocketAddr;
 
 /// A response being written.
 ///
-/// Copies Via, From, To, Call-ID and CSeq of the request byte for byte (RFC 3261 8.2.6.2), and Record-Route where the response can set up a
-/// dialog (12.1.1). Values cannot add header fields, as in [`Request`](super::Request).
+/// Copies Via, From, To, Call-ID and CSeq of the request byte for byte (RFC 3261 8.2.6.2), and Record-Route where
+/// the response can set up a dialog (12.1.1). Values cannot add header fields, as in [`Request`](super::Request).
 #[derive(Debug)]
 pub struct Response<'m, 'b> {
     request: &'m Message,
@@ -44,8 +44,8 @@ impl<'m, 'b> Response<'m, 'b> {
         self
     }
 
-    /// Where the request came from: adds `received` to the topmost Via if sent-by names another address (RFC 3261 18.2.1), and with the
-    /// value of `rport` if that was asked for (RFC 3581 4).
+    /// Where the request came from: adds `received` to the topmost Via if sent-by names another address (RFC 3261
+    /// 18.2.1), and with the value of `rport` if that was asked for (RFC 3581 4).
     pub fn received(mut self, source: SocketAddr) -> Self {
         self.source = Some(source);
         self
@@ -129,9 +129,116 @@ impl<'m, 'b> Response<'m, 'b> {
     fn copy_vias(&self, buf: &mut BytesMut) {
         for (n, field) in self.request.fields(Name::Via).enumerate() {
             match self.source {
-                Some(source) if n == 0 => put_top_via(buf, self.request.text(field.value), source),
+                Some(source) if n == 0 => {
+                    put_top_via(buf, self.request.text(field.value), Some(self.request.via()), source);
+                }
                 _ => buf.put_slice(self.request.line(field)),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::Limits;
+
+    const INVITE: &str = "INVITE sip:b@b.example SIP/2.0\r\nv:  SIP/2.0/UDP p.example;branch=z9hG4bKp, SIP/2.0/UDP a.example\r\n\
+        Via: SIP/2.0/TCP c.example\r\nRecord-Route: <sip:p.example;lr>\r\nFrom: <sip:a@a.example>;tag=1\r\nt: <sip:b@b.example>\r\n\
+        Call-ID: x\r\nCSeq: 1 INVITE\r\nTimestamp: 54\r\n\r\n";
+
+    fn parsed(bytes: impl Into<Bytes>) -> Message {
+        Message::parse(bytes.into(), &Limits::default()).unwrap_or_else(|e| panic!("{e}"))
+    }
+
+    fn text(bytes: &Bytes) -> &str {
+        std::str::from_utf8(bytes).unwrap_or_else(|e| panic!("{e}"))
+    }
+
+    #[test]
+    fn what_is_copied_stays_byte_for_byte() {
+        let bytes = Response::to(&parsed(INVITE), 200).to_tag("9").body("text/plain", b"hi").finish();
+        let expected = "SIP/2.0 200 OK\r\nv:  SIP/2.0/UDP p.example;branch=z9hG4bKp, SIP/2.0/UDP a.example\r\n\
+            Via: SIP/2.0/TCP c.example\r\nRecord-Route: <sip:p.example;lr>\r\nFrom: <sip:a@a.example>;tag=1\r\n\
+            To: <sip:b@b.example>;tag=9\r\nCall-ID: x\r\nCSeq: 1 INVITE\r\nContent-Type: text/plain\r\n\
+            Content-Length: 2\r\n\r\nhi";
+        assert_eq!(text(&bytes), expected);
+    }
+
+    #[test]
+    fn trying_has_no_tag_and_returns_the_timestamp() {
+        let bytes = Response::to(&parsed(INVITE), 100).to_tag("9").finish();
+        assert!(
+            text(&bytes).contains("\r\nt: <sip:b@b.example>\r\n")
+                && text(&bytes).contains("Timestamp: 54\r\n")
+        );
+        assert!(!text(&bytes).contains("Record-Route"));
+    }
+
+    #[test]
+    fn a_tag_that_stands_is_kept() {
+        let request = INVITE.replace("t: <sip:b@b.example>", "To: <sip:b@b.example>;tag=old");
+        assert_eq!(parsed(Response::to(&parsed(request), 486).to_tag("new").finish()).to_tag(), Some("old"));
+    }
+
+    #[test]
+    fn failures_carry_no_route() {
+        assert_eq!(
+            parsed(Response::to(&parsed(INVITE), 404).to_tag("9").finish()).record_routes().count(),
+            0
+        );
+        let options = INVITE.replace("INVITE", "OPTIONS");
+        assert_eq!(
+            parsed(Response::to(&parsed(options), 200).to_tag("9").finish()).record_routes().count(),
+            0
+        );
+    }
+
+    #[test]
+    fn the_source_is_noted_in_the_topmost_via() {
+        let source = SocketAddr::from(([192, 0, 2, 1], 5077));
+        let via = |via: &str| {
+            let request = INVITE.replace("SIP/2.0/UDP p.example;branch=z9hG4bKp", via);
+            let bytes = Response::to(&parsed(request), 180).received(source).finish();
+            let line = text(&bytes).lines().nth(1).map(str::to_owned);
+            line.unwrap_or_default().split(',').next().unwrap_or_default().to_owned()
+        };
+        // RFC 3261 18.2.1: another host, the same host.
+        assert_eq!(
+            via("SIP/2.0/UDP p.example;branch=z9"),
+            "Via: SIP/2.0/UDP p.example;branch=z9;received=192.0.2.1"
+        );
+        assert_eq!(via("SIP/2.0/UDP 192.0.2.1:9;branch=z9"), "Via: SIP/2.0/UDP 192.0.2.1:9;branch=z9");
+        // RFC 3581 4: both, wherever the request came from.
+        let filled = "Via: SIP/2.0/UDP 192.0.2.1;branch=z9;received=192.0.2.1;rport=5077";
+        assert_eq!(via("SIP/2.0/UDP 192.0.2.1;rport;branch=z9"), filled);
+        // What the sender claims is replaced.
+        assert_eq!(via("SIP/2.0/UDP 192.0.2.1;rport=1;received=10.0.0.1;branch=z9"), filled);
+    }
+
+    #[test]
+    fn ipv6_sources_are_written_bare() {
+        let source = SocketAddr::from(([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1], 5060));
+        let response = parsed(Response::to(&parsed(INVITE), 180).received(source).finish());
+        assert_eq!(response.via().received(), Some(source.ip()));
+        assert!(text(response.bytes()).contains(";received=2001:db8::1"));
+    }
+
+    #[test]
+    fn values_cannot_add_header_fields() {
+        let bytes = Response::to(&parsed(INVITE), 302)
+            .reason("Moved\r\nX-Evil: 1")
+            .header(Name::Contact, "<sip:a@a.example>\r\nX-Evil: 2")
+            .header_raw("X\r\nX-Evil: 3", "4\r\n\r\nbody")
+            .to_tag("t\r\nX-Evil: 5")
+            .header(Name::ContentLength, 99)
+            .finish();
+        assert!(
+            text(&bytes).split(['\r', '\n']).all(|line| !line.starts_with("X-Evil: ")),
+            "{}",
+            text(&bytes)
+        );
+        assert!(text(&bytes).ends_with("\r\nContent-Length: 0\r\n\r\n"));
+        assert_eq!(text(&bytes).matches("\r\n\r\n").count(), 1);
     }
 }

@@ -159,9 +159,9 @@ impl<'a> Via<'a> {
         self.params.get("maddr")
     }
 
-    /// Where a response to a request that came from `source` goes over an unreliable transport (RFC 3261 18.2.2, RFC 3581 4): to the
-    /// source port if `rport` was asked for, else to the port of sent-by at the address the request came from. `maddr` is not
-    /// followed: it would let anybody point our responses at others.
+    /// Where a response to a request that came from `source` goes over an unreliable transport (RFC 3261 18.2.2, RFC
+    /// 3581 4): to the source port if `rport` was asked for, else to the port of sent-by at the address the request
+    /// came from. `maddr` is not followed: it would let anybody point our responses at others.
     pub fn reply_to(&self, source: SocketAddr) -> SocketAddr {
         if self.rport().is_some() {
             return source;
@@ -200,5 +200,41 @@ impl<'a> CSeq<'a> {
         let method = Method::new(cursor.token("a method")?);
         cursor.end()?;
         Ok(Self { number, method })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn via(text: &str) -> Via<'_> {
+        Via::parse(text).unwrap_or_else(|e| panic!("{e}: {text}"))
+    }
+
+    #[test]
+    fn only_branches_behind_the_cookie_are_unique() {
+        assert_eq!(via("SIP/2.0/UDP a.example;branch=z9hG4bKx").rfc3261_branch(), Some("z9hG4bKx"));
+        assert_eq!(via("SIP/2.0/UDP a.example;branch=Z9HG4BKx").rfc3261_branch(), Some("Z9HG4BKx"));
+        for old in ["branch=z9hG4bK", "branch=1", "x=y"] {
+            assert_eq!(via(&format!("SIP/2.0/UDP a.example;{old}")).rfc3261_branch(), None);
+        }
+    }
+
+    #[test]
+    fn responses_go_where_the_request_came_from() {
+        let source = SocketAddr::from(([192, 0, 2, 1], 33_333));
+        let reply = |text: &str| via(text).reply_to(source).to_string();
+        assert_eq!(reply("SIP/2.0/UDP a.example;rport"), "192.0.2.1:33333");
+        assert_eq!(reply("SIP/2.0/UDP a.example:5070"), "192.0.2.1:5070");
+        assert_eq!(reply("SIP/2.0/UDP a.example"), "192.0.2.1:5060");
+        assert_eq!(reply("SIP/2.0/UDP a.example;maddr=198.51.100.1"), "192.0.2.1:5060");
+    }
+
+    #[test]
+    fn sequence_numbers_stay_below_2_to_31() {
+        assert_eq!(CSeq::parse("2147483647 INVITE").map(|c| c.number), Ok(2_147_483_647));
+        for text in ["2147483648 INVITE", "INVITE", "1", "1INVITE", "1 IN VITE", ""] {
+            assert!(CSeq::parse(text).is_err(), "{text}");
+        }
     }
 }

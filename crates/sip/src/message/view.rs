@@ -14,8 +14,8 @@ use std::fmt;
 
 /// One SIP request or response: an index over its octets.
 ///
-/// What every message must have (start line, Via, From, To, Call-ID, CSeq, and in requests Contact, Max-Forwards and Expires where
-/// they stand) was checked when it was parsed; everything else is read when it is asked for.
+/// What every message must have (start line, Via, From, To, Call-ID, CSeq, and in requests Contact, Max-Forwards and
+/// Expires where they stand) was checked when it was parsed; everything else is read when it is asked for.
 #[derive(Clone)]
 pub struct Message {
     bytes: Bytes,
@@ -23,7 +23,8 @@ pub struct Message {
 }
 
 impl Message {
-    /// Reads one datagram, or one framed message of a stream. Octets behind the body that Content-Length states are ignored.
+    /// Reads one datagram, or one framed message of a stream. Octets behind the body that Content-Length states are
+    /// ignored.
     ///
     /// # Errors
     /// Says what is wrong, and holds what is needed to answer it where an answer is due.
@@ -35,8 +36,8 @@ impl Message {
         }
     }
 
-    /// The octets, with header fields unfolded (RFC 3261 7.3.1: of the same meaning and length) and without line ends before the
-    /// start line.
+    /// The octets, with header fields unfolded (RFC 3261 7.3.1: of the same meaning and length), without line ends
+    /// before the start line, and with `?` for what is no UTF-8 in the header section.
     pub const fn bytes(&self) -> &Bytes {
         &self.bytes
     }
@@ -190,7 +191,8 @@ impl Message {
         self.addresses(Name::RecordRoute)
     }
 
-    /// The values of a header field that holds addresses: P-Asserted-Identity, Diversion, History-Info, Path, Refer-To, ...
+    /// The values of a header field that holds addresses: P-Asserted-Identity, Diversion, History-Info, Path,
+    /// Refer-To, ...
     pub fn addresses(&self, name: Name<'_>) -> impl Iterator<Item = Result<NameAddr<'_>, SyntaxError>> {
         self.headers(name).map(NameAddr::parse)
     }
@@ -200,15 +202,15 @@ impl Message {
         self.fields(name).next().map(|field| self.text(field.value))
     }
 
-    /// The values of all header fields of this name in order, separated at commas where the name's grammar says so. Empty elements
-    /// are left out.
+    /// The values of all header fields of this name in order, separated at commas where the name's grammar says so.
+    /// Empty elements are left out.
     pub fn headers(&self, name: Name<'_>) -> impl Iterator<Item = &str> {
         let split = name.normalized().shape() == Shape::List;
         self.fields(name).flat_map(move |field| Elements::new(self.text(field.value), split))
     }
 
-    /// Whether a header field that lists tokens (Require, Supported, Allow) lists this one. Option tags and most tokens compare without
-    /// case.
+    /// Whether a header field that lists tokens (Require, Supported, Allow) lists this one. Option tags and most
+    /// tokens compare without case.
     pub fn lists(&self, name: Name<'_>, token: &str) -> bool {
         self.headers(name).any(|value| value.eq_ignore_ascii_case(token))
     }

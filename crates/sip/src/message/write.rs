@@ -5,7 +5,8 @@ use super::name::Name;
 use bytes::{BufMut, BytesMut};
 use std::fmt::{self, Write};
 
-/// Text for the head of a message. Carriage returns, line feeds and NULs become spaces, so no value can add header fields.
+/// Text for the head of a message. Carriage returns, line feeds and NULs become spaces, so no value can add header
+/// fields.
 pub(crate) struct HeadText<'a>(pub(crate) &'a mut BytesMut);
 
 impl Write for HeadText<'_> {

@@ -11,8 +11,9 @@ enum Verdict {
     Either,
 }
 
-/// Malformed messages that we accept, because their meaning is plain. A message that is no longer accepted must leave this list.
-const LENIENT: &[&str] = &["rfc4475/baddate.dat", "rfc4475/badaspec.dat"];
+/// Malformed messages that we accept, because their meaning is plain. A message that is no longer accepted must
+/// leave this list.
+const LENIENT: &[&str] = &["rfc4475/badaspec.dat", "rfc4475/baddate.dat"];
 
 fn verdict(entry: &Entry) -> Verdict {
     let (class, text) = (entry.column(1), entry.column(2));
@@ -29,8 +30,9 @@ fn verdict(entry: &Entry) -> Verdict {
 
 #[test]
 fn every_message_gets_its_verdict() {
+    let Some(entries) = rfc4475() else { return };
     let mut accepted_though_malformed = Vec::new();
-    for entry in rfc4475().unwrap_or_default() {
+    for entry in entries {
         let result = entry.parse();
         match (verdict(&entry), &result) {
             (Verdict::Accept, Ok(_)) => {}
@@ -44,12 +46,8 @@ fn every_message_gets_its_verdict() {
             (verdict, result) => panic!("{}: expected {verdict:?}, got {result:?}", entry.file),
         }
     }
-    if !accepted_though_malformed.is_empty() {
-        accepted_though_malformed.sort_unstable();
-        let mut listed = LENIENT.to_vec();
-        listed.sort_unstable();
-        assert_eq!(accepted_though_malformed, listed);
-    }
+    accepted_though_malformed.sort_unstable();
+    assert_eq!(accepted_though_malformed, LENIENT);
 }
 
 /// What the RFC says about single messages, beyond that they are accepted.

@@ -1,0 +1,235 @@
+//! An attached application and the lines it has open.
+
+use crate::queue::Congestion;
+use crate::service::ServiceShared;
+use crate::session::Session;
+use crate::{Audio, Call, Error, Event};
+use hookswitch_spi::{
+    AddressId, CallOptions, Capabilities, ForwardingRules, LineDescription, LineId, LineState, MediaType,
+    Operation,
+};
+use hookswitch_telephony::{HandOffTarget, Interest, Reply, Request};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// An application attached to a service (TAPI: lineInitialize). Dropping it is a loss: calls still offered pass on at once;
+/// [`detach`](Self::detach) leaves on purpose.
+pub struct Application {
+    session: Arc<Session>,
+    service: Arc<ServiceShared>,
+    name: String,
+    left: bool,
+}
+
+impl fmt::Debug for Application {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Application").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl Application {
+    pub(crate) const fn new(session: Arc<Session>, service: Arc<ServiceShared>, name: String) -> Self {
+        Self { session, service, name, left: false }
+    }
+
+    /// Its name: what others hand off to.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The lines that exist.
+    pub async fn lines(&self) -> Result<Vec<LineDescription>, Error> {
+        match self.session.request(Request::Lines).await? {
+            Reply::Lines(lines) => Ok(lines),
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// Opens a line by its name (lineOpen): cheap, works while the line is out of service.
+    pub async fn open(&self, name: &str, interest: Interest) -> Result<Line, Error> {
+        let lines = self.lines().await?;
+        let Some(found) = lines.iter().find(|line| line.name == name) else {
+            let known: Vec<&str> = lines.iter().map(|line| line.name.as_str()).collect();
+            return Err(Error::NoSuchLine { name: name.to_owned(), known: known.join(", ") });
+        };
+        let line = found.line;
+        self.session.request(Request::OpenLine { line, interest }).await?;
+        Ok(Line { session: Arc::clone(&self.session), id: line, name: name.to_owned() })
+    }
+
+    /// The order in which applications are offered calls of a media type (lineSetAppPriority).
+    pub async fn set_priority(&self, media: MediaType, order: &[&str]) -> Result<(), Error> {
+        let order = order.iter().map(|name| (*name).into()).collect();
+        self.session.request(Request::SetPriority { media, order }).await.map(drop)
+    }
+
+    /// Gives a call to another application; see [`Call::hand_off`].
+    pub async fn hand_off(&self, call: &Call, application: &str) -> Result<(), Error> {
+        call.hand_off(HandOffTarget::Application(application.into())).await.map(drop)
+    }
+
+    /// The next event; `None` when the service has stopped.
+    pub async fn next(&mut self) -> Option<Event> {
+        self.next_numbered().await.map(|(_, event)| event)
+    }
+
+    /// The next event with its number. Numbers grow by one, except where informational events were dropped.
+    pub async fn next_numbered(&mut self) -> Option<(u64, Event)> {
+        loop {
+            let (event, congestion) = self.session.queue.pop();
+            if congestion == Congestion::Ends {
+                self.session.offers(true);
+            }
+            if event.is_some() {
+                return event;
+            }
+            if self.session.queue.is_closed() {
+                return None;
+            }
+            self.session.queue.changed().await;
+        }
+    }
+
+    /// Leaves on purpose (lineShutdown): its lines are closed, calls that only it owns are dropped.
+    pub async fn detach(mut self) -> Result<(), Error> {
+        self.left = true;
+        let done = self.session.request(Request::Detach).await.map(drop);
+        self.service.forget(self.session.id);
+        done
+    }
+}
+
+impl Drop for Application {
+    fn drop(&mut self) {
+        if !self.left {
+            self.session.tell(Request::Lost);
+            self.service.forget(self.session.id);
+        }
+    }
+}
+
+/// A line that an application has open; cheap to clone.
+#[derive(Clone)]
+pub struct Line {
+    session: Arc<Session>,
+    id: LineId,
+    name: String,
+}
+
+impl fmt::Debug for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Line({}, {})", self.name, self.id)
+    }
+}
+
+impl Line {
+    /// Its number, as in [`Event`]s.
+    pub fn id(&self) -> LineId {
+        self.id
+    }
+
+    /// Its name in the configuration.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What it can do.
+    pub async fn capabilities(&self) -> Result<Capabilities, Error> {
+        match self.session.request(Request::Capabilities { line: self.id }).await? {
+            Reply::Capabilities(capabilities) => Ok(*capabilities),
+            _ => Err(Error::Stopped),
+        }
+    }
+
+    /// Whether it can be used now.
+    pub async fn state(&self) -> Result<LineState, Error> {
+        let lines = match self.session.request(Request::Lines).await? {
+            Reply::Lines(lines) => lines,
+            _ => Vec::new(),
+        };
+        let own = lines.into_iter().find(|line| line.line == self.id);
+        own.map(|line| line.state).ok_or(Error::Stopped)
+    }
+
+    /// Waits until the line is in service: registered, unless it is a trunk. A refusal by the switch (a wrong password) ends
+    /// the wait at once; a switch that does not answer is waited for, `within` at most.
+    pub async fn in_service(&self, within: Duration) -> Result<(), Error> {
+        let mut news = self.session.line_news.subscribe();
+        let out = |reason| Error::OutOfService { line: self.name.clone(), reason };
+        let wait = async {
+            loop {
+                news.borrow_and_update();
+                match self.state().await? {
+                    LineState::InService => return Ok(()),
+                    LineState::OutOfService(why) if why.status.is_some() => return Err(out(why.reason)),
+                    LineState::OutOfService(_) => {}
+                }
+                news.changed().await.map_err(|_| Error::Stopped)?;
+            }
+        };
+        match tokio::time::timeout(within, wait).await {
+            Ok(done) => done,
+            Err(_) => match self.state().await? {
+                LineState::InService => Ok(()),
+                LineState::OutOfService(why) => Err(out(why.reason)),
+            },
+        }
+    }
+
+    /// Calls somebody (lineMakeCall); done when the call is under way. `audio` is what they hear.
+    pub async fn call(&self, destination: &str, audio: Audio) -> Result<Call, Error> {
+        self.call_with(destination, CallOptions { source: audio.into_source(), ..CallOptions::default() })
+            .await
+    }
+
+    /// Calls somebody who is given up on after `no_answer`.
+    pub async fn call_for(
+        &self,
+        destination: &str,
+        audio: Audio,
+        no_answer: Duration,
+    ) -> Result<Call, Error> {
+        let options = CallOptions {
+            source: audio.into_source(),
+            no_answer_after: Some(no_answer),
+            ..CallOptions::default()
+        };
+        self.call_with(destination, options).await
+    }
+
+    async fn call_with(&self, destination: &str, options: CallOptions) -> Result<Call, Error> {
+        let operation = Operation::MakeCall {
+            line: self.id,
+            address: AddressId(0),
+            destination: destination.to_owned(),
+            options,
+        };
+        match self.session.request_call(Request::Operate(operation)).await? {
+            (_, Some(call)) => Ok(call),
+            (_, None) => Err(Error::Stopped),
+        }
+    }
+
+    /// Replaces the standing forwarding rules of the line's first address (lineForward).
+    pub async fn forward(&self, rules: ForwardingRules) -> Result<(), Error> {
+        let operation = Operation::Forward { line: self.id, address: AddressId(0), rules };
+        self.session.request(Request::Operate(operation)).await.map(drop)
+    }
+
+    /// Handles, as a monitor, to calls of this line that the application has none to yet (lineGetNewCalls).
+    pub async fn existing_calls(&self) -> Result<Vec<Call>, Error> {
+        match self.session.request(Request::ExistingCalls { line: self.id }).await? {
+            Reply::Calls(calls) => Ok(calls
+                .into_iter()
+                .map(|snapshot| self.session.call(snapshot.call, snapshot.state, snapshot.info))
+                .collect()),
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// Closes it (lineClose): calls that only this application owns are dropped.
+    pub async fn close(self) -> Result<(), Error> {
+        self.session.request(Request::CloseLine { line: self.id }).await.map(drop)
+    }
+}

@@ -1,0 +1,273 @@
+//! A handle to one call.
+
+use crate::session::Session;
+use crate::{Audio, Error, LiveAudio};
+use hookswitch_spi::{
+    CallId, CallInfo, CallState, CallStatistics, DigitOptions, Disconnect, Operation, RejectReason,
+    StateKind, TimelineEntry, TransferOutcome,
+};
+use hookswitch_telephony::{HandOffTarget, LadderNames, Reply, Request, ladder};
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Mutex, mpsc, watch};
+
+/// Digits kept for [`Call::next_digit`]; more than that many unread ones are dropped.
+const DIGITS: usize = 256;
+
+pub(crate) struct CallShared {
+    session: Arc<Session>,
+    id: CallId,
+    state: watch::Sender<CallState>,
+    info: Option<Box<CallInfo>>,
+    pressed: mpsc::Sender<char>,
+    digits: Mutex<mpsc::Receiver<char>>,
+}
+
+impl CallShared {
+    pub(crate) fn new(
+        session: Arc<Session>,
+        id: CallId,
+        state: CallState,
+        info: Option<Box<CallInfo>>,
+    ) -> Arc<Self> {
+        let (pressed, digits) = mpsc::channel(DIGITS);
+        Arc::new(Self {
+            session,
+            id,
+            state: watch::Sender::new(state),
+            info,
+            pressed,
+            digits: Mutex::new(digits),
+        })
+    }
+
+    pub(crate) fn entered(&self, state: CallState) {
+        self.state.send_replace(state);
+    }
+
+    pub(crate) fn pressed(&self, digit: char) {
+        // Nobody reads digits: the event says so as well.
+        let _ = self.pressed.try_send(digit);
+    }
+}
+
+impl Drop for CallShared {
+    fn drop(&mut self) {
+        self.session.forget(self.id);
+        self.session.tell(Request::Release { call: self.id });
+    }
+}
+
+/// A handle to one call; cheap to clone. When the last clone is dropped the application lets go of the call: if it is live
+/// and nobody else has it, it ends.
+#[derive(Clone)]
+pub struct Call(Arc<CallShared>);
+
+impl fmt::Debug for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Call({}, {})", self.0.id, self.state())
+    }
+}
+
+impl Call {
+    pub(crate) const fn from_shared(shared: Arc<CallShared>) -> Self {
+        Self(shared)
+    }
+
+    /// Its number, as in [`Event`](crate::Event)s.
+    pub fn id(&self) -> CallId {
+        self.0.id
+    }
+
+    /// Where it is now.
+    pub fn state(&self) -> CallState {
+        self.0.state.borrow().clone()
+    }
+
+    /// What was known of it when it was announced: caller, called, reason. `None` for calls that this application made.
+    pub fn first_info(&self) -> Option<&CallInfo> {
+        self.0.info.as_deref()
+    }
+
+    /// What is known of it now.
+    pub async fn info(&self) -> Result<CallInfo, Error> {
+        match self.0.session.request(Request::CallInfo { call: self.0.id }).await? {
+            Reply::Call(snapshot) => snapshot.info.map(|info| *info).ok_or(Error::Stopped),
+            _ => Err(Error::Stopped),
+        }
+    }
+
+    /// Waits until the call's state is one that `wanted` accepts, or the call is over; returns that state.
+    pub async fn wait_for(&self, wanted: impl Fn(&CallState) -> bool) -> CallState {
+        let mut watch = self.0.state.subscribe();
+        let over = |state: &CallState| matches!(state.kind(), StateKind::Idle | StateKind::Disconnected);
+        match watch.wait_for(|state| wanted(state) || over(state)).await {
+            Ok(state) => state.clone(),
+            Err(_) => self.state(),
+        }
+    }
+
+    /// Waits until both sides can talk; an error says how the call ended instead.
+    pub async fn connected(&self) -> Result<(), Disconnect> {
+        match self.wait_for(|state| state.kind() == StateKind::Connected).await {
+            CallState::Connected(_) => Ok(()),
+            CallState::Disconnected(end) => Err(end),
+            _ => Err(Disconnect::new(
+                hookswitch_spi::DisconnectMode::Normal,
+                hookswitch_spi::EndedBy::Us,
+                "the call was ended here",
+            )),
+        }
+    }
+
+    /// Waits for the end of the call; `None` if it was ended here.
+    pub async fn ended(&self) -> Option<Disconnect> {
+        match self.wait_for(|_| false).await {
+            CallState::Disconnected(end) => Some(end),
+            _ => None,
+        }
+    }
+
+    /// The next digit that the other side presses; `None` if the call is over.
+    pub async fn next_digit(&self) -> Option<char> {
+        let mut digits = self.0.digits.lock().await;
+        tokio::select! {
+            biased;
+            digit = digits.recv() => digit,
+            _ = self.ended() => None,
+        }
+    }
+
+    async fn operate(&self, operation: Operation) -> Result<Reply, Error> {
+        self.0.session.request(Request::Operate(operation)).await
+    }
+
+    /// Claims an offered call and alerts the caller (lineAccept).
+    pub async fn accept(&self) -> Result<(), Error> {
+        self.operate(Operation::Accept { call: self.0.id }).await.map(drop)
+    }
+
+    /// Answers an offered call (lineAnswer); done when the caller has confirmed.
+    pub async fn answer(&self, audio: Audio) -> Result<(), Error> {
+        self.operate(Operation::Answer { call: self.0.id, source: audio.into_source() }).await.map(drop)
+    }
+
+    fn open_live(&self, rate: u32) -> Result<LiveAudio, Error> {
+        LiveAudio::open(self.0.session.media_of(self.0.id).ok_or(Error::Stopped)?, rate)
+    }
+
+    /// Answers with frames that this program exchanges: 8,000 or 16,000 samples a second.
+    pub async fn answer_live(&self, rate: u32) -> Result<LiveAudio, Error> {
+        let live = self.open_live(rate)?;
+        self.operate(Operation::Answer { call: self.0.id, source: live.source() }).await?;
+        Ok(live)
+    }
+
+    /// Exchanges frames with this program from now on.
+    pub async fn live(&self, rate: u32) -> Result<LiveAudio, Error> {
+        let live = self.open_live(rate)?;
+        self.operate(Operation::Play { call: self.0.id, source: live.source() }).await?;
+        Ok(live)
+    }
+
+    /// Sends an offered call elsewhere, unanswered (lineRedirect).
+    pub async fn redirect(&self, destination: &str) -> Result<(), Error> {
+        let destination = destination.to_owned();
+        self.operate(Operation::Redirect { call: self.0.id, destination }).await.map(drop)
+    }
+
+    /// Refuses an offered call, abandons one on its way, or hangs up (lineDrop).
+    pub async fn drop_call(&self, reason: RejectReason) -> Result<(), Error> {
+        self.operate(Operation::Drop { call: self.0.id, reason }).await.map(drop)
+    }
+
+    /// Ends the call.
+    pub async fn hang_up(&self) -> Result<(), Error> {
+        self.drop_call(RejectReason::Default).await
+    }
+
+    /// Holds the other side (lineHold).
+    pub async fn hold(&self) -> Result<(), Error> {
+        self.operate(Operation::Hold { call: self.0.id }).await.map(drop)
+    }
+
+    /// Takes the other side back (lineUnhold).
+    pub async fn retrieve(&self) -> Result<(), Error> {
+        self.operate(Operation::Retrieve { call: self.0.id }).await.map(drop)
+    }
+
+    /// Sends the other side to an address (lineBlindTransfer); done when its outcome is known, or unknown for good.
+    pub async fn transfer(&self, destination: &str, deadline: Duration) -> Result<TransferOutcome, Error> {
+        let destination = destination.to_owned();
+        match self.operate(Operation::BlindTransfer { call: self.0.id, destination, deadline }).await? {
+            Reply::Transferred(outcome) => Ok(outcome),
+            _ => Ok(TransferOutcome::Unknown),
+        }
+    }
+
+    /// Gives the call to an application, to whoever stands first for a media type, or to an address (lineHandoff). The outcome
+    /// of a hand-off to an address is what the other side reported.
+    pub async fn hand_off(&self, to: HandOffTarget) -> Result<Option<TransferOutcome>, Error> {
+        match self.0.session.request(Request::HandOff { call: self.0.id, to }).await? {
+            Reply::Transferred(outcome) => Ok(Some(outcome)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Becomes an owner of a call that was monitored (lineSetCallPrivilege).
+    pub async fn take_ownership(&self) -> Result<(), Error> {
+        self.0.session.request(Request::TakeOwnership { call: self.0.id }).await.map(drop)
+    }
+
+    /// Sends digits (lineGenerateDigits); done when the last was sent.
+    pub async fn send_digits(&self, digits: &str) -> Result<(), Error> {
+        let digits = DigitOptions::new(digits);
+        self.operate(Operation::SendDigits { call: self.0.id, digits }).await.map(drop)
+    }
+
+    /// Changes what the other side hears.
+    pub async fn play(&self, audio: Audio) -> Result<(), Error> {
+        self.operate(Operation::Play { call: self.0.id, source: audio.into_source() }).await.map(drop)
+    }
+
+    /// Records both directions into a WAV file: received left, sent right. It is complete when the call or
+    /// [`stop_recording`](Self::stop_recording) ends it.
+    pub async fn record(&self, path: impl AsRef<Path>) -> Result<(), Error> {
+        let path = Some(path.as_ref().to_owned());
+        self.operate(Operation::Record { call: self.0.id, path }).await.map(drop)
+    }
+
+    /// Completes a recording.
+    pub async fn stop_recording(&self) -> Result<(), Error> {
+        self.operate(Operation::Record { call: self.0.id, path: None }).await.map(drop)
+    }
+
+    /// The figures of its audio.
+    pub async fn statistics(&self) -> Result<CallStatistics, Error> {
+        match self.operate(Operation::Statistics { call: self.0.id }).await? {
+            Reply::Statistics(figures) => Ok(figures),
+            _ => Err(Error::Stopped),
+        }
+    }
+
+    /// What happened to it, oldest first, as far as it is remembered.
+    pub async fn timeline(&self) -> Result<Vec<TimelineEntry>, Error> {
+        match self.0.session.request(Request::Timeline { call: self.0.id }).await? {
+            Reply::Timeline(entries) => Ok(entries),
+            _ => Err(Error::Stopped),
+        }
+    }
+
+    /// What happened to it as a ladder for people.
+    pub async fn ladder(&self) -> Result<String, Error> {
+        self.ladder_between(LadderNames::default()).await
+    }
+
+    /// As [`ladder`](Self::ladder), with these names above the rails.
+    pub async fn ladder_between(&self, names: LadderNames<'_>) -> Result<String, Error> {
+        let entries = self.timeline().await?;
+        Ok(ladder(&entries, names))
+    }
+}

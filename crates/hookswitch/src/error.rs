@@ -1,0 +1,58 @@
+//! What can go wrong.
+
+use hookswitch_telephony::RequestError;
+
+/// Why something that an application asked did not happen.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Refused at once: nothing was changed, nothing was sent.
+    #[error("{0}")]
+    Refused(RequestError),
+    /// Accepted, and then it could not be carried out.
+    #[error("{0}")]
+    Failed(RequestError),
+    /// More is asked than can be handled; try again a little later.
+    #[error("the service has more requests waiting than it can take; try again")]
+    Overloaded,
+    /// The service has stopped.
+    #[error("the service has stopped")]
+    Stopped,
+    /// No line has this name.
+    #[error("there is no line called {name:?}; the lines are: {known}")]
+    NoSuchLine {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: String,
+    },
+    /// The line cannot be used now.
+    #[error("line {line:?} is out of service: {reason}")]
+    OutOfService {
+        /// Its name.
+        line: String,
+        /// What happened and what to do.
+        reason: String,
+    },
+    /// Live audio at a rate that is not spoken.
+    #[error("live audio has 8000 or 16000 samples a second, not {0}")]
+    Rate(u32),
+}
+
+/// Why a service could not be started.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// A socket could not be opened.
+    #[error("{0}")]
+    Bind(#[from] hookswitch_runtime::BindError),
+    /// Threads could not be started.
+    #[error("{0}")]
+    Driver(#[from] hookswitch_runtime::StartError),
+    /// No media port could be opened.
+    #[error("{0}")]
+    Media(#[from] hookswitch_runtime::media::MediaError),
+    /// The operating system gave no random numbers.
+    #[error("{0}")]
+    Entropy(#[from] hookswitch_runtime::entropy::NoEntropy),
+}

@@ -1,0 +1,129 @@
+//! The queue of events of one session: numbered where it is filled, bounded where events may be dropped.
+
+use crate::Event;
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use tokio::sync::Notify;
+
+/// Informational events beyond this many waiting ones are dropped.
+const INFORMATIONAL: usize = 4_096;
+/// Above this the session gets no new offers, below half of it it does again.
+const CONGESTED: usize = 1_024;
+
+/// What filling or emptying the queue means for offers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Congestion {
+    Unchanged,
+    Begins,
+    Ends,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    events: VecDeque<(u64, Event)>,
+    next: u64,
+    dropped: u64,
+    congested: bool,
+    closed: bool,
+}
+
+/// Filled by the shard's thread, which never waits; emptied by the application.
+#[derive(Debug, Default)]
+pub(crate) struct Queue {
+    inner: Mutex<Inner>,
+    ready: Notify,
+}
+
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // Nothing in here panics while it holds the lock.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds an event. `informational` ones may be dropped, which leaves a gap in the numbers.
+    pub(crate) fn push(&self, event: Event, informational: bool) -> Congestion {
+        let mut inner = self.lock();
+        if inner.closed {
+            return Congestion::Unchanged;
+        }
+        let number = inner.next;
+        inner.next += 1;
+        if informational && inner.events.len() >= INFORMATIONAL {
+            inner.dropped += 1;
+            return Congestion::Unchanged;
+        }
+        if inner.dropped > 0 {
+            let dropped = std::mem::take(&mut inner.dropped);
+            inner.events.push_back((number, Event::Gap { dropped }));
+        }
+        inner.events.push_back((number, event));
+        let begins = !inner.congested && inner.events.len() > CONGESTED;
+        inner.congested |= begins;
+        drop(inner);
+        self.ready.notify_one();
+        if begins { Congestion::Begins } else { Congestion::Unchanged }
+    }
+
+    /// Takes the next event with its number.
+    pub(crate) fn pop(&self) -> (Option<(u64, Event)>, Congestion) {
+        let mut inner = self.lock();
+        let event = inner.events.pop_front();
+        let ends = inner.congested && inner.events.len() < CONGESTED / 2;
+        inner.congested &= !ends;
+        (event, if ends { Congestion::Ends } else { Congestion::Unchanged })
+    }
+
+    /// No more events will come.
+    pub(crate) fn close(&self) {
+        self.lock().closed = true;
+        self.ready.notify_one();
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
+    /// Waits until something may have changed.
+    pub(crate) async fn changed(&self) {
+        self.ready.notified().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hookswitch_spi::CallId;
+
+    #[test]
+    fn dropped_events_leave_a_stated_gap_and_states_are_never_dropped() {
+        let queue = Queue::default();
+        let digit = || Event::Played { call: CallId(1) };
+        for _ in 0..INFORMATIONAL + 7 {
+            queue.push(digit(), true);
+        }
+        queue.push(Event::LineClosed { line: hookswitch_spi::LineId(0) }, false);
+        let mut last = 0;
+        let mut gaps = 0;
+        while let (Some((number, event)), _) = queue.pop() {
+            assert!(number >= last);
+            last = number;
+            if let Event::Gap { dropped } = event {
+                gaps += dropped;
+            }
+        }
+        assert_eq!((last, gaps), (INFORMATIONAL as u64 + 7, 7));
+    }
+
+    #[test]
+    fn congestion_begins_once_and_ends_once() {
+        let queue = Queue::default();
+        let begins = (0..2_000)
+            .filter(|_| queue.push(Event::Played { call: CallId(1) }, true) == Congestion::Begins)
+            .count();
+        let mut ends = 0;
+        while let (Some(_), congestion) = queue.pop() {
+            ends += usize::from(congestion == Congestion::Ends);
+        }
+        assert_eq!((begins, ends), (1, 1));
+    }
+}

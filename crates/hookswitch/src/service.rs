@@ -1,0 +1,347 @@
+//! The service: lines, threads, sockets, and the applications attached to them.
+
+use crate::address;
+use crate::application::Application;
+use crate::config::Config;
+use crate::session::Session;
+use crate::shards::{Shard, Steering};
+use crate::{Error, StartError};
+use dashmap::DashMap;
+use hookswitch_engine::{Engine, EngineConfig, Notice, Request};
+use hookswitch_machine::Endpoint;
+use hookswitch_media::control::{Command, Event as MediaEvent};
+use hookswitch_provider::{Alive, Counters, ProviderConfig};
+use hookswitch_runtime::media::{Media, MediaConfig};
+use hookswitch_runtime::{Bound, Clock, Driver, DriverHandle, Listen, Options, Running, Sink, entropy};
+use hookswitch_telephony::{Request as TelephonyRequest, SessionId};
+use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// What all handles of a service share.
+pub(crate) struct ServiceShared {
+    sessions: Arc<DashMap<SessionId, Arc<Session>>>,
+    shards: Arc<[Shard]>,
+    next_session: AtomicU64,
+}
+
+impl ServiceShared {
+    /// A session is over: nobody reads its events any more.
+    pub(crate) fn forget(&self, id: SessionId) {
+        if let Some((_, session)) = self.sessions.remove(&id) {
+            session.close();
+        }
+    }
+}
+
+/// Running lines. Dropping it ends everything without ceremony; [`shutdown`](Self::shutdown) hangs up and un-registers.
+pub struct Service {
+    shared: Arc<ServiceShared>,
+    running: Option<Running<Engine>>,
+    endpoints: Vec<Endpoint>,
+    notices: Arc<Notices>,
+}
+
+impl std::fmt::Debug for Service {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Service").field("endpoints", &self.endpoints).finish_non_exhaustive()
+    }
+}
+
+/// What is alive in a service.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// On the provider's side.
+    pub alive: Alive,
+    /// Messages refused or dropped.
+    pub counters: Counters,
+    /// Calls that applications can still ask about.
+    pub calls: usize,
+    /// Attached applications.
+    pub sessions: usize,
+}
+
+impl Figures {
+    /// Adds what another shard says. Sessions are attached to all shards and count once.
+    fn add(&mut self, other: &Self) {
+        self.alive = Alive {
+            calls: self.alive.calls + other.alive.calls,
+            sessions: self.alive.sessions + other.alive.sessions,
+            transactions: self.alive.transactions + other.alive.transactions,
+            timers: self.alive.timers + other.alive.timers,
+            stock: self.alive.stock + other.alive.stock,
+            queries: self.alive.queries + other.alive.queries,
+        };
+        self.counters = Counters {
+            refused: self.counters.refused + other.counters.refused,
+            dropped: self.counters.dropped + other.counters.dropped,
+            forbidden: self.counters.forbidden + other.counters.forbidden,
+        };
+        self.calls += other.calls;
+        self.sessions = self.sessions.max(other.sessions);
+    }
+}
+
+struct Notices {
+    /// How many shards have gone quiet.
+    quiet: watch::Sender<usize>,
+    /// How many answers have come, and their sum since the last question.
+    figures: watch::Sender<(usize, Figures)>,
+}
+
+/// Takes what the engine hands out, on the shard's thread.
+struct EngineSink {
+    sessions: Arc<DashMap<SessionId, Arc<Session>>>,
+    media: Arc<Media>,
+    notices: Arc<Notices>,
+}
+
+impl Sink<Engine> for EngineSink {
+    fn event(&self, notice: Notice) {
+        match notice {
+            Notice::Session(id, event) => {
+                let session = self.sessions.get(&id).map(|session| Arc::clone(&session));
+                if let Some(session) = session {
+                    session.deliver(event);
+                }
+            }
+            Notice::Quiet => {
+                self.notices.quiet.send_modify(|shards| *shards += 1);
+            }
+            Notice::Figures { alive, counters, calls, sessions } => {
+                self.notices.figures.send_modify(|(answers, sum)| {
+                    *answers += 1;
+                    sum.add(&Figures { alive, counters, calls, sessions });
+                });
+            }
+        }
+    }
+
+    fn media(&self, command: Command) {
+        self.media.command(command);
+    }
+}
+
+/// Carries reports of the media threads to a shard, from before it runs, and over moments when its mailbox is full.
+pub(crate) struct MediaReports<M: hookswitch_machine::Machine<MediaEvent = MediaEvent>> {
+    shard: OnceLock<DriverHandle<M>>,
+    waiting: Mutex<VecDeque<MediaEvent>>,
+    reported: Condvar,
+}
+
+impl<M: hookswitch_machine::Machine<MediaEvent = MediaEvent>> MediaReports<M> {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            shard: OnceLock::new(),
+            waiting: Mutex::new(VecDeque::new()),
+            reported: Condvar::new(),
+        })
+    }
+
+    pub(crate) fn report(&self, event: MediaEvent) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.push_back(event);
+        self.reported.notify_all();
+        self.pass_on(&mut waiting);
+    }
+
+    /// Waits until the media threads have said anything: their first word is the stock of ports, without which no call can be
+    /// taken. Bounded; without a word the first calls are refused with 503.
+    pub(crate) fn wait_for_stock(&self) {
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let unheard = |waiting: &mut VecDeque<MediaEvent>| waiting.is_empty();
+        drop(self.reported.wait_timeout_while(waiting, Duration::from_secs(2), unheard));
+    }
+
+    pub(crate) fn connect(&self, shard: DriverHandle<M>) {
+        let _ = self.shard.set(shard);
+        self.pass_on(&mut self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn pass_on(&self, waiting: &mut VecDeque<MediaEvent>) {
+        let Some(shard) = self.shard.get() else { return };
+        while let Some(event) = waiting.pop_front() {
+            match shard.media_event(event) {
+                Ok(()) => {}
+                Err(hookswitch_runtime::RequestError::Full(event)) => {
+                    // The next report tries again; what the media threads say is bounded by what they were told to do.
+                    waiting.push_front(event);
+                    return;
+                }
+                Err(_) => return,
+            }
+        }
+    }
+}
+
+/// Settings that a configuration file does not have: for load tests.
+#[derive(Clone, Debug, Default)]
+pub struct Tuning {
+    /// Audio ports are numbers without sockets.
+    pub null_media: bool,
+    /// How many ports are kept in stock; the media threads' default if absent.
+    pub stock: Option<usize>,
+}
+
+impl Service {
+    /// Opens the sockets and starts the threads. Lines register when an application opens them.
+    pub fn start(config: Config) -> Result<Self, StartError> {
+        Self::start_tuned(config, &Tuning::default())
+    }
+
+    /// As [`start`](Self::start), with settings for tests.
+    #[doc(hidden)]
+    pub fn start_tuned(config: Config, tuning: &Tuning) -> Result<Self, StartError> {
+        let peer = config.lines.first().and_then(|line| line.registrar.host.parse::<IpAddr>().ok());
+        let listens: Vec<Listen> =
+            config.sip.listen.iter().map(|listen| Listen::on(listen.transport, listen.address)).collect();
+        let count = config.sip.shards.max(1);
+        let bound = Bound::open(&listens, count)?;
+        let endpoints = address::advertised(bound.endpoints(), config.sip.advertise, peer);
+        let clock = Clock::start();
+        let mut identifiers = entropy::from_system()?.identifiers;
+        let steering = Steering::new(&config.lines, count, identifiers.hash_keys());
+
+        let sessions = Arc::new(DashMap::new());
+        let notices = Arc::new(Notices {
+            quiet: watch::Sender::new(0),
+            figures: watch::Sender::new((0, Figures::default())),
+        });
+        let mut machines = Vec::with_capacity(count);
+        let mut outlets = Vec::with_capacity(count);
+        for shard in 0..count {
+            let reports = MediaReports::<Engine>::new();
+            let sink = Arc::clone(&reports);
+            let settings = media_config(&config, tuning, peer, shard, count);
+            let media = Media::start(settings, clock, identifiers.fork(), move |event| sink.report(event))?;
+            let media = Arc::new(media);
+            let mut provider = ProviderConfig::new(endpoints.clone(), config.lines.clone());
+            provider.product.clone_from(&config.sip.user_agent);
+            (provider.shard, provider.shards) = (shard as u16, count as u16);
+            let telephony = hookswitch_telephony::Config {
+                unowned: config.unowned.clone(),
+                ..hookswitch_telephony::Config::default()
+            };
+            let engine = Engine::new(EngineConfig { provider, telephony }, identifiers.fork());
+            let sink = EngineSink {
+                sessions: Arc::clone(&sessions),
+                media: Arc::clone(&media),
+                notices: Arc::clone(&notices),
+            };
+            machines.push((engine, sink));
+            outlets.push((media, reports));
+        }
+        let running = Driver::new(bound, clock)
+            .options(Options::default())
+            // What names no shard stays where it arrived: with several lines there, its source decides.
+            .steer(move |bytes, _| steering.shard(bytes).unwrap_or(usize::MAX))
+            .start(machines)?;
+        let shards: Arc<[Shard]> = running
+            .shards()
+            .iter()
+            .zip(outlets)
+            .map(|(handle, (media, reports))| {
+                reports.wait_for_stock();
+                reports.connect(handle.clone());
+                Shard { handle: handle.clone(), media }
+            })
+            .collect();
+        let shared = Arc::new(ServiceShared { sessions, shards, next_session: AtomicU64::new(1) });
+        Ok(Self { shared, running: Some(running), endpoints, notices })
+    }
+
+    /// Where the lines can be reached.
+    pub fn endpoints(&self) -> &[Endpoint] {
+        &self.endpoints
+    }
+
+    /// Attaches an application (lineInitialize). Its name is what others hand calls to.
+    pub async fn attach(&self, name: &str) -> Result<Application, Error> {
+        self.attach_with(name, Duration::from_secs(10)).await
+    }
+
+    /// Attaches an application whose live calls wait `grace` for it should it be lost.
+    pub async fn attach_with(&self, name: &str, grace: Duration) -> Result<Application, Error> {
+        let id = SessionId(self.shared.next_session.fetch_add(1, Ordering::Relaxed));
+        let session = Session::new(id, Arc::clone(&self.shared.shards));
+        self.shared.sessions.insert(id, Arc::clone(&session));
+        let attach = TelephonyRequest::Attach { name: name.into(), grace, resume: None };
+        if let Err(error) = session.request(attach).await {
+            self.shared.forget(id);
+            return Err(error);
+        }
+        Ok(Application::new(session, Arc::clone(&self.shared), name.to_owned()))
+    }
+
+    /// What is alive now.
+    pub async fn figures(&self) -> Result<Figures, Error> {
+        let asked = self.shared.shards.len();
+        self.notices.figures.send_replace((0, Figures::default()));
+        let mut watch = self.notices.figures.subscribe();
+        for shard in self.shared.shards.iter() {
+            shard.handle.request(Request::Figures).map_err(|_| Error::Stopped)?;
+        }
+        let news = watch.wait_for(|(answers, _)| *answers >= asked).await.map_err(|_| Error::Stopped)?;
+        Ok(news.1)
+    }
+
+    /// Hangs up, un-registers and ends the threads, in `within` at most whatever the network does.
+    pub async fn shutdown(mut self, within: Duration) {
+        let mut quiet = self.notices.quiet.subscribe();
+        let asked =
+            self.shared.shards.iter().filter(|shard| shard.handle.request(Request::Shutdown).is_ok()).count();
+        // In vain if the network does not answer: then the threads end all the same.
+        let _ = tokio::time::timeout(within / 2, quiet.wait_for(|quiet| *quiet >= asked)).await;
+        let sessions: Vec<SessionId> = self.shared.sessions.iter().map(|entry| *entry.key()).collect();
+        for session in sessions {
+            self.shared.forget(session);
+        }
+        let running = self.running.take();
+        let shared = Arc::clone(&self.shared);
+        drop(self);
+        let ended = tokio::task::spawn_blocking(move || {
+            let driver = running.is_none_or(|running| running.shutdown(within / 4).is_ok());
+            // Handles of calls that the program still holds keep the media threads; they end with the last of those.
+            let media: Vec<Arc<Media>> = shared.shards.iter().map(|shard| Arc::clone(&shard.media)).collect();
+            drop(shared);
+            let media = media.into_iter().filter_map(Arc::into_inner);
+            media.fold(driver, |fine, media| media.shutdown(within / 4).is_ok() && fine)
+        })
+        .await;
+        if !matches!(ended, Ok(true)) {
+            tracing::warn!(target: "hookswitch::service", "some threads did not end in time");
+        }
+    }
+}
+
+/// The media threads' settings from the configuration's.
+///
+/// Each shard has a share of the ports of its own.
+fn media_config(
+    config: &Config,
+    tuning: &Tuning,
+    peer: Option<IpAddr>,
+    shard: usize,
+    shards: usize,
+) -> MediaConfig {
+    let mut media = MediaConfig::default();
+    let settings = &config.media;
+    media.threads = settings.threads;
+    media.address = settings.address;
+    media.advertised = settings.advertise.or_else(|| {
+        settings.address.is_unspecified().then(|| address::reachable(settings.address.is_ipv4(), peer))
+    });
+    let (first, last) = (usize::from(*settings.ports.start()), usize::from(*settings.ports.end()));
+    let share = (last + 1 - first) / shards / 2 * 2;
+    let first = first + shard * share;
+    let last = if shard + 1 == shards { last } else { first + share - 1 };
+    media.ports = first as u16..=last as u16;
+    media.null = tuning.null_media;
+    if let Some(stock) = tuning.stock {
+        media.stock = stock;
+    }
+    media
+}

@@ -1,0 +1,234 @@
+//! One attached application as the service keeps it: its requests on the way, its calls, its queue.
+
+use crate::call::{Call, CallShared};
+use crate::queue::{Congestion, Queue};
+use crate::shards::{self, Shard};
+use crate::{Error, Event};
+use dashmap::DashMap;
+use hookswitch_engine::Request as EngineRequest;
+use hookswitch_runtime::RequestError as DriverError;
+use hookswitch_runtime::media::Media;
+use hookswitch_spi::{CallId, CallInfo, CallState};
+use hookswitch_telephony::{AppRequestId, Event as TelephonyEvent, Privilege, Reply, Request, SessionId};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use tokio::sync::{oneshot, watch};
+
+/// The reply, and the handle of the call that it made.
+type Answered = Result<(Reply, Option<Call>), Error>;
+type Answer = oneshot::Sender<Answered>;
+
+/// A request on its way.
+struct Asked {
+    answer: Answer,
+    /// Shards that have not answered yet.
+    missing: usize,
+    /// What the others said.
+    so_far: Option<Result<Reply, Error>>,
+}
+
+/// Shared by the application's handles and the shard's sink.
+pub(crate) struct Session {
+    pub(crate) id: SessionId,
+    shards: Arc<[Shard]>,
+    pub(crate) queue: Queue,
+    /// Changes whenever the service of a line does.
+    pub(crate) line_news: watch::Sender<()>,
+    pending: DashMap<u64, Asked>,
+    calls: DashMap<CallId, Weak<CallShared>>,
+    /// Calls that were announced and whose first state has not come yet.
+    announced: Mutex<Vec<(CallId, Box<CallInfo>, Privilege)>>,
+    next: AtomicU64,
+}
+
+impl Session {
+    pub(crate) fn new(id: SessionId, shards: Arc<[Shard]>) -> Arc<Self> {
+        Arc::new(Self {
+            id,
+            shards,
+            queue: Queue::default(),
+            line_news: watch::Sender::new(()),
+            pending: DashMap::new(),
+            calls: DashMap::new(),
+            announced: Mutex::new(Vec::new()),
+            next: AtomicU64::new(1),
+        })
+    }
+
+    /// Asks, and waits for the one answer.
+    pub(crate) async fn request(&self, what: Request) -> Result<Reply, Error> {
+        self.request_call(what).await.map(|(reply, _)| reply)
+    }
+
+    /// Asks for something that makes a call.
+    pub(crate) async fn request_call(&self, what: Request) -> Answered {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let (answer, answered) = oneshot::channel();
+        let missing = shards::concerned(&what, self.shards.len()).map_or(self.shards.len(), |_| 1);
+        self.pending.insert(number, Asked { answer, missing, so_far: None });
+        if let Err(error) = self.send(AppRequestId(number), what) {
+            self.pending.remove(&number);
+            return Err(error);
+        }
+        answered.await.unwrap_or(Err(Error::Stopped))
+    }
+
+    /// Asks without waiting: for handles that are dropped.
+    pub(crate) fn tell(&self, what: Request) {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        if self.send(AppRequestId(number), what).is_err() {
+            tracing::debug!(target: "hookswitch::session", session = self.id.0, "a last word was not taken");
+        }
+    }
+
+    fn send(&self, request: AppRequestId, what: Request) -> Result<(), Error> {
+        let to = |shard: &Shard, what: Request| {
+            let request = EngineRequest::Session { session: self.id, request, what };
+            shard.handle.request(request).map_err(|error| match error {
+                DriverError::Full(_) => Error::Overloaded,
+                _ => Error::Stopped,
+            })
+        };
+        match shards::concerned(&what, self.shards.len()) {
+            Some(shard) => self.shards.get(shard).map_or(Err(Error::Stopped), |shard| to(shard, what)),
+            None => self.shards.iter().try_for_each(|shard| to(shard, what.clone())),
+        }
+    }
+
+    /// The media threads that a call's audio runs on.
+    pub(crate) fn media_of(&self, call: CallId) -> Option<&Media> {
+        self.shards.get(usize::from(call.shard())).map(|shard| &*shard.media)
+    }
+
+    /// The handle of a call that this session has, made if there is none.
+    pub(crate) fn call(self: &Arc<Self>, id: CallId, state: CallState, info: Option<Box<CallInfo>>) -> Call {
+        if let Some(call) = self.calls.get(&id).and_then(|weak| weak.upgrade()) {
+            return Call::from_shared(call);
+        }
+        let shared = CallShared::new(Arc::clone(self), id, state, info);
+        self.calls.insert(id, Arc::downgrade(&shared));
+        Call::from_shared(shared)
+    }
+
+    pub(crate) fn forget(&self, id: CallId) {
+        self.calls.remove(&id);
+    }
+
+    fn known(&self, id: CallId) -> Option<Arc<CallShared>> {
+        self.calls.get(&id).and_then(|weak| weak.upgrade())
+    }
+
+    /// Takes what telephony tells this session. On the shard's thread: never waits.
+    pub(crate) fn deliver(self: &Arc<Self>, event: TelephonyEvent) {
+        match event {
+            TelephonyEvent::Completed { request, result } => {
+                self.answer(request, result.map_err(Error::Failed));
+            }
+            TelephonyEvent::Refused { request, error } => self.answer(request, Err(Error::Refused(error))),
+            TelephonyEvent::NewCall { call, privilege, info, .. } => {
+                self.announced.lock().unwrap_or_else(PoisonError::into_inner).push((call, info, privilege));
+            }
+            TelephonyEvent::CallState { call, state, privilege } => self.state(call, state, privilege),
+            TelephonyEvent::CallInfo { call, changed } => self.push(Event::Info { call, changed }, true),
+            TelephonyEvent::Owners { call, owners, monitors } => {
+                self.push(Event::Owners { call, owners, monitors }, true);
+            }
+            TelephonyEvent::Digit { call, digit, duration } => {
+                if let Some(call) = self.known(call) {
+                    call.pressed(digit);
+                }
+                self.push(Event::Digit { call, digit, duration }, true);
+            }
+            TelephonyEvent::Played { call } => self.push(Event::Played { call }, true),
+            TelephonyEvent::MediaFailed { call, message } => {
+                self.push(Event::MediaFailed { call, message }, true)
+            }
+            TelephonyEvent::CallForgotten { call } => self.forget(call),
+            TelephonyEvent::LineState { line, state } => {
+                self.line_news.send_replace(());
+                self.push(Event::Line { line, state }, false);
+            }
+            TelephonyEvent::Forwarding { line, address } => {
+                self.push(Event::Forwarding { line, address }, true)
+            }
+            TelephonyEvent::LineClosed { line } => self.push(Event::LineClosed { line }, false),
+            TelephonyEvent::LineCreated { .. } | TelephonyEvent::LineRemoved { .. } => {}
+        }
+    }
+
+    fn answer(self: &Arc<Self>, request: AppRequestId, result: Result<Reply, Error>) {
+        let Some((answer, result)) = self.complete_answer(request, result) else { return };
+        let answered = result.map(|reply| {
+            // The call's handle exists before its events come. If nobody waits for it any more, it is let go of here.
+            let made = match &reply {
+                Reply::Created(id) => Some(self.call(*id, CallState::Dialing, None)),
+                _ => None,
+            };
+            (reply, made)
+        });
+        let _ = answer.send(answered);
+    }
+
+    /// The whole answer to a request, once every shard that was asked has said its part. An error of one is the answer.
+    fn complete_answer(
+        &self,
+        request: AppRequestId,
+        result: Result<Reply, Error>,
+    ) -> Option<(Answer, Result<Reply, Error>)> {
+        {
+            let mut asked = self.pending.get_mut(&request.0)?;
+            let whole = match (asked.so_far.take(), result) {
+                (None, result) => result,
+                (Some(Ok(first)), Ok(second)) => Ok(shards::merged(first, second)),
+                (Some(Err(error)), _) | (Some(Ok(_)), Err(error)) => Err(error),
+            };
+            asked.missing = asked.missing.saturating_sub(1);
+            asked.so_far = Some(whole);
+            if asked.missing > 0 {
+                return None;
+            }
+        }
+        let (_, Asked { answer, so_far, .. }) = self.pending.remove(&request.0)?;
+        Some((answer, so_far?))
+    }
+
+    fn state(self: &Arc<Self>, id: CallId, state: CallState, privilege: Option<Privilege>) {
+        let announced = {
+            let mut list = self.announced.lock().unwrap_or_else(PoisonError::into_inner);
+            list.iter().position(|(call, ..)| *call == id).map(|at| list.swap_remove(at))
+        };
+        if let Some((_, info, granted)) = announced {
+            let call = self.call(id, state.clone(), Some(info));
+            let privilege = privilege.unwrap_or(granted);
+            let event = match (&state, privilege) {
+                (CallState::Offering(_), Privilege::Owner) => Event::Offered(call),
+                _ => Event::Appeared { call, state, privilege },
+            };
+            self.push(event, false);
+            return;
+        }
+        if let Some(call) = self.known(id) {
+            call.entered(state.clone());
+            self.push(Event::State { call: id, state, privilege }, false);
+        }
+    }
+
+    fn push(&self, event: Event, informational: bool) {
+        if self.queue.push(event, informational) == Congestion::Begins {
+            self.offers(false);
+        }
+    }
+
+    pub(crate) fn offers(&self, wanted: bool) {
+        for shard in self.shards.iter() {
+            // A shard that is overloaded hears of it with the next change.
+            let _ = shard.handle.request(EngineRequest::Offers { session: self.id, wanted });
+        }
+    }
+
+    /// The service has ended: nobody will answer any more.
+    pub(crate) fn close(&self) {
+        self.pending.clear();
+        self.queue.close();
+    }
+}
