@@ -258,7 +258,15 @@ impl UserAgent {
         id: LegId,
         message: &Message,
     ) -> Indication {
-        let Some(leg) = self.legs.get_mut(id) else { return Indication::None };
+        let Some(leg) = self.legs.get_mut(id) else {
+            // The session ended meanwhile; a 2xx wants its ACK all the same (RFC 3261 13.2.2.4).
+            let flow = self.pending.get(&client).map(|pending| pending.flow);
+            if let (Some(flow), Some(dialog)) = (flow, Dialog::of_stray(message)) {
+                let (flow, bytes) = self.write_ack(layer, &dialog, flow, message.cseq().number, None);
+                layer.transmit(flow, bytes);
+            }
+            return Indication::None;
+        };
         let Some(dialog) = leg.dialog.as_deref_mut() else { return Indication::None };
         let ours = matches!(leg.exchange, Exchange::Ours { client: open } if open == client);
         if ours {
