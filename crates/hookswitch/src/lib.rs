@@ -52,4 +52,8 @@ pub use hookswitch_spi::{
 };
 pub use hookswitch_telephony::{HandOffTarget, Interest, LadderNames, Privilege, RequestError, Unowned};
 pub use service::{Figures, Service};
-pub use switch::{Softswitch, SoftswitchEvent};
+pub use hookswitch_machine::Endpoint;
+pub use hookswitch_softswitch::{
+    Event as SoftswitchEvent, Registration as SoftswitchRegistration, Snapshot as SoftswitchSnapshot, Unregistered,
+};
+pub use switch::Softswitch;

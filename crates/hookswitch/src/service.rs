@@ -2,7 +2,7 @@
 
 use crate::address;
 use crate::application::Application;
-use crate::config::Config;
+use crate::config::{Config, MediaSettings};
 use crate::session::Session;
 use crate::{Error, StartError};
 use dashmap::DashMap;
@@ -171,7 +171,7 @@ impl Service {
         let reports = MediaReports::<Engine>::new();
         let sink = Arc::clone(&reports);
         let media =
-            Media::start(media_config(&config, tuning, peer), clock, identifiers.fork(), move |event| {
+            Media::start(media_config(&config.media, tuning, peer), clock, identifiers.fork(), move |event| {
                 sink.report(event)
             })?;
         let media = Arc::new(media);
@@ -264,9 +264,8 @@ impl Service {
 }
 
 /// The media threads' settings from the configuration's.
-fn media_config(config: &Config, tuning: &Tuning, peer: Option<IpAddr>) -> MediaConfig {
+pub(crate) fn media_config(settings: &MediaSettings, tuning: &Tuning, peer: Option<IpAddr>) -> MediaConfig {
     let mut media = MediaConfig::default();
-    let settings = &config.media;
     media.threads = settings.threads;
     media.address = settings.address;
     media.advertised = settings.advertise.or_else(|| {
