@@ -16,7 +16,7 @@ use hookswitch_telephony::{Request as TelephonyRequest, SessionId};
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -107,22 +107,33 @@ impl Sink<Engine> for EngineSink {
 pub(crate) struct MediaReports<M: hookswitch_machine::Machine<MediaEvent = MediaEvent>> {
     shard: OnceLock<DriverHandle<M>>,
     waiting: Mutex<VecDeque<MediaEvent>>,
+    reported: Condvar,
 }
+
+/// How long the first audio ports may take: binding them needs a few milliseconds.
+const FIRST_PORTS: Duration = Duration::from_secs(2);
 
 impl<M: hookswitch_machine::Machine<MediaEvent = MediaEvent>> MediaReports<M> {
     pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self { shard: OnceLock::new(), waiting: Mutex::new(VecDeque::new()) })
+        let waiting = Mutex::new(VecDeque::new());
+        Arc::new(Self { shard: OnceLock::new(), waiting, reported: Condvar::new() })
     }
 
     pub(crate) fn report(&self, event: MediaEvent) {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.push_back(event);
+        self.reported.notify_all();
         self.pass_on(&mut waiting);
     }
 
+    /// Reports go to `shard` from now on. Waits for the first one, which brings audio ports, so that a call made at once
+    /// finds some.
     pub(crate) fn connect(&self, shard: DriverHandle<M>) {
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = self.reported.wait_timeout_while(waiting, FIRST_PORTS, |waiting| waiting.is_empty());
+        let (mut waiting, _) = first.unwrap_or_else(PoisonError::into_inner);
         let _ = self.shard.set(shard);
-        self.pass_on(&mut self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+        self.pass_on(&mut waiting);
     }
 
     fn pass_on(&self, waiting: &mut VecDeque<MediaEvent>) {
@@ -170,10 +181,12 @@ impl Service {
 
         let reports = MediaReports::<Engine>::new();
         let sink = Arc::clone(&reports);
-        let media =
-            Media::start(media_config(&config.media, tuning, peer), clock, identifiers.fork(), move |event| {
-                sink.report(event)
-            })?;
+        let media = Media::start(
+            media_config(&config.media, tuning, peer),
+            clock,
+            identifiers.fork(),
+            move |event| sink.report(event),
+        )?;
         let media = Arc::new(media);
 
         let mut provider = ProviderConfig::new(endpoints.clone(), config.lines);

@@ -79,7 +79,8 @@ impl Stock {
             io::ErrorKind::AddrInUse,
             "the port range holds no even port with its odd neighbour",
         );
-        for number in self.config.pairs().take(BATCH) {
+        // Other services of this host may have taken as many of the first ones as they keep in stock.
+        for number in self.config.pairs() {
             match self.bind(number) {
                 Ok(_) => return Ok(()),
                 Err(error) if error.kind() == io::ErrorKind::AddrInUse => last = error,
