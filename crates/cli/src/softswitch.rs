@@ -106,6 +106,7 @@ impl Calls<'_> {
             SoftswitchEvent::Registered { new: false, .. } | SoftswitchEvent::Snapshot(_) => return,
             SoftswitchEvent::Registered { user, contact, expires, flow, .. } => {
                 let user = self.terminal.good(user);
+                let contact = printable(&contact);
                 format!("{user} registered from {}, {contact}, for {} s", flow.peer, expires.as_secs())
             }
             SoftswitchEvent::Unregistered { user, why, .. } => {
@@ -118,10 +119,16 @@ impl Calls<'_> {
                 format!("{user} unregistered: {why}")
             }
             SoftswitchEvent::CallStarted { call_id, from, to } => {
-                let number = self.next;
-                self.next += 1;
-                self.known.insert(call_id, number);
-                self.terminal.strong(format!("call {number}  {from} calls {to}"))
+                let (from, to) = (printable(&from), printable(&to));
+                match self.known.get(&call_id) {
+                    Some(number) => format!("call {number}  goes on to {to}"),
+                    None => {
+                        let number = self.next;
+                        self.next += 1;
+                        self.known.insert(call_id, number);
+                        self.terminal.strong(format!("call {number}  {from} calls {to}"))
+                    }
+                }
             }
             SoftswitchEvent::CallAnswered { call_id } => match self.known.get(&call_id) {
                 Some(number) => format!("call {number}  answered"),

@@ -7,7 +7,7 @@ use super::talk::in_state;
 use crate::failure::Failure;
 use hookswitch::{
     Audio, Call, DisconnectMode, ForwardCondition, ForwardRule, ForwardTarget, ForwardingRules, RejectReason,
-    StateKind, TimelineFact,
+    StateKind, TimelineFact, Way,
 };
 use std::time::Duration;
 
@@ -32,9 +32,10 @@ async fn redirect(scene: &mut Scene) -> Done<()> {
     expect(to.contains("600"), "a redirection to 600", to.to_string())?;
     in_state(&caller, StateKind::Connected).await?;
     let tone = ear::listen(&caller, scene.file("echo.wav"), SHORT).await?.carries("1001", CALLER)?;
-    expect(sent(&called, 302).await?, "a 302 from line 1002", "none in its timeline")?;
+    expect(saw(&called, Way::Sent, 302).await?, "a 302 from line 1002", "none in its timeline")?;
+    let by = if saw(&caller, Way::Received, 302).await? { "line 1001" } else { "the softswitch" };
     finish(caller).await?;
-    Ok(((), format!("to the echo, 302 followed by the softswitch; 1001 hears itself: {}", tone.words())))
+    Ok(((), format!("to the echo, its 302 followed by {by}; 1001 hears itself: {}", tone.words())))
 }
 
 async fn forward(scene: &mut Scene) -> Done<()> {
@@ -76,9 +77,9 @@ async fn finish(call: Call) -> Result<(), Difference> {
     in_state(&call, StateKind::Idle).await
 }
 
-/// Whether the call's line has sent this status.
-async fn sent(call: &Call, wanted: u16) -> Result<bool, Difference> {
+/// Whether this status went that way in the call.
+async fn saw(call: &Call, wanted_way: Way, wanted: u16) -> Result<bool, Difference> {
     let entries = call.timeline().await?;
-    let is = |fact: &TimelineFact| matches!(fact, TimelineFact::Response { way: hookswitch::Way::Sent, status, .. } if *status == wanted);
+    let is = |fact: &TimelineFact| matches!(fact, TimelineFact::Response { way, status, .. } if *way == wanted_way && *status == wanted);
     Ok(entries.iter().any(|entry| is(&entry.fact)))
 }

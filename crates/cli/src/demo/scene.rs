@@ -8,12 +8,15 @@ use hookswitch::{
     Application, Call, CallState, Event, Interest, Line, MediaTypes, Privilege, Service, Softswitch,
     SoftswitchEvent,
 };
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 /// The domain of the demonstration's softswitch.
 const DOMAIN: &str = "demo.hookswitch.local";
+/// How many calls there are from beginning to end.
+const CALLS: usize = 4;
 /// How long lines may take to register.
 const REGISTERING: Duration = Duration::from_secs(5);
 /// How long everything may take to end.
@@ -136,10 +139,11 @@ impl Scene {
         }
         service.shutdown(ENDING).await;
         let counts = switch.snapshot().await?.counts;
-        let (mut calls, mut gone) = (0, 0);
+        let (mut calls, mut gone) = (HashSet::new(), 0);
         while gone < 2 {
             match switch.next().await {
-                Some(SoftswitchEvent::CallStarted { .. }) => calls += 1,
+                // A redirected call starts again, under the same Call-ID.
+                Some(SoftswitchEvent::CallStarted { call_id, .. }) => drop(calls.insert(call_id)),
                 Some(SoftswitchEvent::Unregistered { .. }) => gone += 1,
                 Some(_) => {}
                 None => {
@@ -147,11 +151,12 @@ impl Scene {
                 }
             }
         }
+        expect(calls.len() == CALLS, format!("{CALLS} calls"), calls.len().to_string())?;
         expect(counts.bindings == 0, "no registration left", format!("{} left", counts.bindings))?;
         expect(counts.service_calls == 0, "no call left", format!("{} left", counts.service_calls))?;
         switch.shutdown(ENDING).await;
         drop(folder);
-        Ok(((), format!("both lines un-registered; the softswitch saw {calls} calls and holds none")))
+        Ok(((), format!("both lines un-registered; the softswitch saw {CALLS} calls and holds none")))
     }
 
     /// Ends without looking whether all is well.

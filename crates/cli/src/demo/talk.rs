@@ -189,7 +189,6 @@ async fn hang_up(caller: &Call, called: &Call) -> Done<(String, CallStatistics, 
     expect(normal, "a normal end by the other side", end.to_string())?;
     in_state(called, StateKind::Idle).await?;
     caller.hang_up().await?;
-    in_state(caller, StateKind::Idle).await?;
     let names = LadderNames { applications: "applications", line: "1002", peer: "softswitch" };
     let ladder = called.ladder_between(names).await?;
     Ok(((ladder, figures.0, figures.1), format!("by 1002; 1001 sees: {end}")))
