@@ -51,5 +51,7 @@ pub use hookswitch_spi::{
     Presentation, Reason, RejectReason, StateKind, TimelineEntry, TimelineFact, TransferOutcome,
 };
 pub use hookswitch_telephony::{HandOffTarget, Interest, Privilege, RequestError};
+#[doc(hidden)]
+pub use service::Tuning;
 pub use service::{Figures, Service};
 pub use switch::{Softswitch, SoftswitchEvent};
