@@ -1,5 +1,6 @@
 //! User agents back to back over a wire in virtual time; packets to an address where no agent lives are for the test to answer.
 
+mod any_order;
 mod calls;
 mod cost;
 mod credentials;
@@ -298,7 +299,7 @@ impl Net {
         self.run_until(self.now + Duration::from_secs(600));
         for (n, side) in self.sides.iter().enumerate() {
             let left = (side.ua.live_legs(), side.ua.live_requests(), side.ua.live_timers());
-            assert_eq!(left, (0, 0, 0), "legs, requests, timers of {n} after {:?}", self.titles());
+            assert_eq!(left, (0, 0, 0), "legs, requests, timers of {n} after {:?}", self.sides[n].told);
             assert!(side.layer.is_idle(), "{:?}", side.layer.counts());
             assert_eq!(side.ua.live_invitations(), 0);
         }
