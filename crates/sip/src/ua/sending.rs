@@ -11,6 +11,7 @@ use crate::message::{Forward, Limits, Message, Method, Name};
 use crate::transaction::{Branch, ClientId, Layer};
 use bytes::Bytes;
 use hookswitch_machine::{Flow, Time, Transport};
+use std::fmt::Write;
 use std::net::SocketAddr;
 
 /// What a request is, beside what is written.
@@ -264,4 +265,16 @@ impl UserAgent {
 /// Whether a response asks for credentials.
 pub(super) fn is_challenge(response: &Message) -> bool {
     matches!(response.status(), Some(401 | 407)) && response.method() != Method::Ack
+}
+
+/// The lines of the credentials in an INVITE, which its ACK repeats (RFC 3261 13.2.2.4).
+pub(super) fn credentials_of(invite: &Message) -> Box<str> {
+    let mut lines = String::new();
+    for name in [Name::Authorization, Name::ProxyAuthorization] {
+        for field in invite.fields(name) {
+            // Writing to a String cannot fail.
+            let _ = write!(lines, "{name}: {}\r\n", invite.text(field.value));
+        }
+    }
+    lines.into_boxed_str()
 }
