@@ -1,7 +1,7 @@
 //! What the user of the agent wants.
 
 use super::agent::{Timer, UserAgent};
-use super::hop::next_hop;
+use super::hop::{anew, next_hop};
 use super::ids::{AccountId, LegError, LegId};
 use super::indication::Indication;
 use super::leg::{Acknowledgement, AfterAck, Exchange, Leg, State, Unacknowledged, Wish};
@@ -59,6 +59,7 @@ impl UserAgent {
             purpose: Purpose::Invite(tag.leg),
             account: invitation.account,
             flow: invitation.flow,
+            instead: None,
             method: Method::Invite,
             uri: Some(invitation.uri),
             body: invitation.offer.unwrap_or_default(),
@@ -394,7 +395,9 @@ impl UserAgent {
         let (account, contact) = (leg.account, Arc::clone(&leg.contact));
         let product = Arc::clone(&self.product);
         let octets = body.map_or(&[] as &[u8], |(_, body)| body);
-        let draft = Draft { purpose, account, flow, method, uri: Some(dialog.request_uri()), body: octets };
+        let instead = (flow.connection != 0).then(|| anew(dialog.next_hop(), flow));
+        let uri = Some(dialog.request_uri());
+        let draft = Draft { purpose, account, flow, instead, method, uri, body: octets };
         let sent = self.send(now, layer, &draft, |via, credentials| {
             let mut request = dialog.numbered(method, cseq, via);
             if matches!(method, Method::Invite | Method::Update | Method::Refer | Method::Notify) {
@@ -423,8 +426,9 @@ impl UserAgent {
         method: Method<'_>,
         write: impl Fn(Transport, SocketAddr, Branch) -> Bytes,
     ) -> Result<ClientId, LegError> {
-        let draft = Draft { purpose: Purpose::Outside, account, flow, method, uri: None, body: &[] };
-        self.launch(now, layer, &draft, Attempt::default(), None, |transport, address, branch| {
+        let purpose = Purpose::Outside;
+        let draft = Draft { purpose, account, flow, instead: None, method, uri: None, body: &[] };
+        self.launch(now, layer, &draft, Attempt::default(), |transport, address, branch| {
             write(transport, address, branch)
         })
     }

@@ -78,7 +78,7 @@ impl UserAgent {
         let Some(pending) = self.pending.remove(&client) else { return Indication::None };
         if failure == Failure::Unreachable
             && !self.is_cancelled(pending.purpose)
-            && self.by_datagram(now, layer, &pending).is_some()
+            && self.another_way(now, layer, &pending).is_some()
         {
             return Indication::None;
         }
@@ -259,6 +259,7 @@ impl UserAgent {
             purpose: Purpose::Farewell,
             account,
             flow,
+            instead: None,
             method: Method::Bye,
             uri: Some(dialog.request_uri()),
             body: &[],

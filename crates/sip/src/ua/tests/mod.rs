@@ -39,6 +39,7 @@ pub(super) struct Seen {
     pub(super) from: usize,
     pub(super) to: usize,
     pub(super) transport: Transport,
+    pub(super) flow: Flow,
     pub(super) message: Message,
     pub(super) lost: bool,
 }
@@ -405,7 +406,7 @@ impl Net {
             .unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(&bytes)));
         let stream = flow.endpoint == EndpointId(1);
         let transport = if stream { Transport::Tcp } else { Transport::Udp };
-        let mut seen = Seen { at: self.now, from, to, transport, message, lost: false };
+        let mut seen = Seen { at: self.now, from, to, transport, flow, message, lost: false };
         seen.lost = (self.lose)(&seen);
         let lost = seen.lost;
         self.seen.push(seen);
