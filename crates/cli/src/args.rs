@@ -319,7 +319,11 @@ fn account(text: &str) -> Result<(String, String), String> {
     let fits = !user.is_empty()
         && user.len() <= 128
         && user.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
-    if fits && !password.is_empty() { Ok((user.to_owned(), password.to_owned())) } else { Err(expected.to_owned()) }
+    if fits && !password.is_empty() {
+        Ok((user.to_owned(), password.to_owned()))
+    } else {
+        Err(expected.to_owned())
+    }
 }
 
 #[cfg(test)]

@@ -124,7 +124,9 @@ impl<'a> Conversation<'a> {
                     if self.entered(state).await? {
                         return Ok(());
                     }
-                    if let (false, true, Some(duration)) = (was_answered, self.answered, self.options.duration) {
+                    if let (false, true, Some(duration)) =
+                        (was_answered, self.answered, self.options.duration)
+                    {
                         over = Box::pin(tokio::time::sleep(duration));
                     }
                 }

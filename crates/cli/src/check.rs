@@ -53,8 +53,11 @@ fn summary(config: &Config) -> Vec<String> {
         lines.push("no lines".to_owned());
     }
     if let Some(switch) = &config.softswitch {
-        let listen: Vec<Listen> =
-            switch.listen.iter().map(|(transport, address)| Listen { transport: *transport, address: *address }).collect();
+        let listen: Vec<Listen> = switch
+            .listen
+            .iter()
+            .map(|(transport, address)| Listen { transport: *transport, address: *address })
+            .collect();
         lines.push(format!(
             "softswitch  {} domain {}, {} accounts, echo {}, tone {}, music {}",
             listens(&listen),
@@ -82,13 +85,41 @@ mod tests {
 
     #[test]
     fn the_example_is_right_and_names_every_key() {
-        let config = Config::parse(EXAMPLE, "hookswitch.toml".as_ref()).unwrap_or_else(|error| panic!("{error}"));
+        let config =
+            Config::parse(EXAMPLE, "hookswitch.toml".as_ref()).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(config.lines.len(), 2);
         for key in [
-            "listen", "advertise", "user-agent", "address", "ports", "threads", "unowned", "name", "profile",
-            "registrar", "domain", "user", "auth-user", "password", "password-file", "realm", "display-name",
-            "register", "numbers", "accept-from", "max-calls", "media", "forward", "no-answer-seconds", "when",
-            "from", "to", "echo", "tone", "music", "account",
+            "listen",
+            "advertise",
+            "user-agent",
+            "address",
+            "ports",
+            "threads",
+            "unowned",
+            "name",
+            "profile",
+            "registrar",
+            "domain",
+            "user",
+            "auth-user",
+            "password",
+            "password-file",
+            "realm",
+            "display-name",
+            "register",
+            "numbers",
+            "accept-from",
+            "max-calls",
+            "media",
+            "forward",
+            "no-answer-seconds",
+            "when",
+            "from",
+            "to",
+            "echo",
+            "tone",
+            "music",
+            "account",
         ] {
             assert!(EXAMPLE.contains(key), "the example does not mention {key}");
         }

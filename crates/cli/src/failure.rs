@@ -38,7 +38,12 @@ impl Failure {
             Self::Request(hookswitch::Error::OutOfService { .. }) => Some(
                 "see that the switch runs and can be reached, and that user and password are right (-v shows more)",
             ),
-            Self::Config(_) | Self::Usage(_) | Self::Runtime(_) | Self::Start(_) | Self::Request(_) | Self::Outcome(_) => None,
+            Self::Config(_)
+            | Self::Usage(_)
+            | Self::Runtime(_)
+            | Self::Start(_)
+            | Self::Request(_)
+            | Self::Outcome(_) => None,
         }
     }
 

@@ -49,7 +49,8 @@ async fn attend(
     let interest =
         if options.only_shows() { Interest::monitor() } else { Interest::owner(MediaTypes::VOICE) };
     let line = app.open(&options.line, interest).await?;
-    terminal.say(terminal.quiet(format!("listening on {}: Ctrl-C hangs up, un-registers and ends", line.name())));
+    terminal
+        .say(terminal.quiet(format!("listening on {}: Ctrl-C hangs up, un-registers and ends", line.name())));
     let mut attendance = Attendance {
         terminal,
         clock: Stopwatch::start(),

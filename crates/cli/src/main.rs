@@ -48,11 +48,7 @@ fn main() -> ExitCode {
     }
 }
 
-async fn run(
-    terminal: &Terminal,
-    command: Command,
-    config: Option<&std::path::Path>,
-) -> Result<(), Failure> {
+async fn run(terminal: &Terminal, command: Command, config: Option<&std::path::Path>) -> Result<(), Failure> {
     let interrupt = Interrupt::listen();
     match command {
         Command::Register(options) => {

@@ -110,10 +110,7 @@ mod tests {
     #[test]
     fn figures_of_a_call_without_packets_are_no_numbers_out_of_nothing() {
         let text = statistics(&CallStatistics::default());
-        assert_eq!(
-            text,
-            "no codec, sent 0 packets, received 0, lost 0 (0.0 %), late 0, jitter 0.0 ms"
-        );
+        assert_eq!(text, "no codec, sent 0 packets, received 0, lost 0 (0.0 %), late 0, jitter 0.0 ms");
     }
 
     #[test]

@@ -268,6 +268,10 @@ impl Core {
             let message = "expected a duration and a gap between 40 ms and 5 s".to_owned();
             return Err(OperationError::InvalidParameter(message));
         }
+        if self.calls.get(id).is_none_or(|call| call.stream != Stream::Running) {
+            // It is being dropped: its audio has ended already.
+            return Err(OperationError::CallEnded);
+        }
         // A newer request takes the place of one that still sends (lineGenerateDigits).
         self.complete_waiting(id, |wait| matches!(wait, Wait::Digits(_)), Err(OperationError::Replaced));
         let tag = self.next_tag();

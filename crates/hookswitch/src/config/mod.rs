@@ -10,6 +10,7 @@ mod resolve;
 pub use error::ConfigError;
 pub use hookswitch_machine::Transport;
 pub use hookswitch_provider::Account;
+pub use hookswitch_sip::auth::Secret;
 pub use hookswitch_softswitch::{Account as SoftswitchAccount, Config as SoftswitchConfig};
 
 use hookswitch_telephony::Unowned;
@@ -81,6 +82,17 @@ pub struct MediaSettings {
     pub ports: RangeInclusive<u16>,
     /// Media threads, 1 to 64.
     pub threads: usize,
+}
+
+impl Default for MediaSettings {
+    fn default() -> Self {
+        Self {
+            address: IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED),
+            advertise: None,
+            ports: 16_384..=32_766,
+            threads: 1,
+        }
+    }
 }
 
 impl Config {

@@ -22,7 +22,7 @@ pub(crate) enum Onward {
         /// The path it came on.
         flow: Flow,
         /// The request.
-        request: Message,
+        request: Box<Message>,
         /// The extension.
         user: String,
     },
@@ -202,7 +202,7 @@ impl Proxy {
         self.by_server.remove(&server);
         self.cancel_branches(core, now, id, Some(super::forward::COMPLETED_ELSEWHERE));
         match origin.and_then(|origin| Message::parse(origin.request, &Limits::default()).ok()) {
-            Some(request) => Onward::Extension { server, flow, request, user },
+            Some(request) => Onward::Extension { server, flow, request: Box::new(request), user },
             None => Onward::Nothing,
         }
     }

@@ -207,7 +207,7 @@ fn a_phone_that_is_gone_costs_32_seconds_and_one_behind_a_lost_connection_none()
 
     let cat = world.phone("cat", Tcp, Manner::Rings);
     let leg = world.phones[ann].call(world.now, "cat");
-    world.run_for(Duration::from_millis(16));
+    world.run_for(Duration::from_millis(7));
     world.close(cat);
     world.run(1);
     assert_eq!(world.phones[ann].indications.last(), Some(&Indication::Failed(leg, Failure::Status(480))));

@@ -32,7 +32,9 @@ fn a_redirection_elsewhere_goes_to_the_caller() {
     assert_eq!(world.phones[ann].indications.last(), Some(&Indication::Redirected(leg)));
     let contact = world.phones[ann].heard.last().unwrap().contact().unwrap();
     assert_eq!(contact.uri().as_str(), "sip:bob@elsewhere.example");
-    world.phones[ann].hang_up(world.now, leg);
+    let now = world.now;
+    let phone = &mut world.phones[ann];
+    phone.agent.abandon(now, &mut phone.layer, leg);
     world.drain();
 }
 
