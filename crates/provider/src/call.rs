@@ -91,6 +91,9 @@ pub(crate) enum Wait {
     Turn(bool),
     /// The answer to our offer to hold (`true`) or retrieve.
     OfferAnswer(bool),
+    /// The ACK of our 200, before which the other side may not know the session that REFER is to be sent in; then a transfer
+    /// with this deadline.
+    TransferTurn(std::time::Duration),
     /// The outcome of a transfer.
     Transfer,
     /// The last digit of the command with this tag.

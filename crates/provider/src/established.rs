@@ -49,6 +49,7 @@ impl Core {
         }
         self.complete_waiting(id, |wait| wait == Wait::Acknowledgement, Ok(Outcome::Done));
         self.next_turn(now, id);
+        self.transfer_turn(now, id);
     }
 
     fn take_answer(&mut self, id: CallId, body: &[u8]) -> Result<(), String> {

@@ -277,12 +277,15 @@ impl Core {
         self.abandon_referral(now, id);
         self.stop_stream(id);
         self.transfer_dialog_ended(now, id);
-        // A drop that waits has what it wanted.
-        let dropped = self.complete_waiting(
+        // Every drop that waits has what it wanted.
+        let mut dropped = false;
+        while self.complete_waiting(
             id,
             |wait| wait == crate::call::Wait::End,
             Ok(hookswitch_spi::Outcome::Done),
-        );
+        ) {
+            dropped = true;
+        }
         self.fail_waiting_but_transfer(id);
         if dropped {
             self.enter(id, CallState::Idle);

@@ -37,9 +37,9 @@ impl Core {
             Operation::Drop { call, reason } => self.drop_call(now, request, call, reason),
             Operation::Hold { call } => self.hold(now, request, call, true),
             Operation::Retrieve { call } => self.hold(now, request, call, false),
-            Operation::BlindTransfer { call, destination, deadline } => self
-                .transfer(now, call, &destination, deadline)
-                .map(|()| self.wait(call, request, Wait::Transfer)),
+            Operation::BlindTransfer { call, destination, deadline } => {
+                self.transfer(now, call, &destination, deadline).map(|what| self.wait(call, request, what))
+            }
             Operation::SendDigits { call, digits } => self.send_digits(request, call, digits),
             Operation::Play { call, source } => self.play(request, call, source),
             Operation::Record { call, path } => self.record_audio(request, call, path),

@@ -112,7 +112,8 @@ impl UserAgent {
                     return Indication::None;
                 }
                 if is_dialog_lost(failure) {
-                    self.farewell(now, layer, id, None);
+                    // Not before the ACK, if that is still to come.
+                    self.abandon(now, layer, id);
                     return Indication::Lost(id, failure);
                 }
                 Indication::Response(id, client, failure)
