@@ -45,7 +45,11 @@ pub fn breaches(wire: &[Crossing], address: SocketAddr) -> Vec<String> {
             continue;
         }
         let Ok(message) = Message::parse(crossing.bytes.clone(), &Limits::default()) else {
-            if ours && crossing.bytes.iter().any(|b| !matches!(b, b'\r' | b'\n')) {
+            // What answers a malformed request repeats what is wrong with it.
+            let refusal =
+                crossing.bytes.starts_with(b"SIP/2.0 400") || crossing.bytes.starts_with(b"SIP/2.0 505");
+            let keep_alive = crossing.bytes.iter().all(|b| matches!(b, b'\r' | b'\n'));
+            if ours && !refusal && !keep_alive {
                 found.push(format!("at {:?}: it sent octets that are no SIP", crossing.at));
             }
             continue;
