@@ -146,7 +146,7 @@ impl Core {
         call.media.abandon();
         for waiting in &mut call.waiting {
             if let Wait::OfferAnswer(hold) = waiting.what {
-                waiting.what = Wait::Turn(hold);
+                waiting.what = Wait::Withdrawal(hold);
             }
         }
     }
@@ -278,10 +278,10 @@ impl Core {
             .and_then(|call| call.take_waiting(|wait| matches!(wait, Wait::OfferAnswer(_))));
         match (result, waiting.map(|w| (w.request, w.what))) {
             (Ok(()), Some((request, Wait::OfferAnswer(hold)))) => {
-                self.complete(request, Ok(Outcome::Done));
                 let state =
                     if hold { CallState::OnHold } else { CallState::Connected(self.connected_mode(id)) };
                 self.enter(id, state);
+                self.complete(request, Ok(Outcome::Done));
             }
             (Err(why), waiting) => {
                 if let Some(call) = self.calls.get_mut(id) {
@@ -306,9 +306,15 @@ impl Core {
         message: Option<&Message>,
     ) {
         let Some(id) = self.call_by_leg(leg) else { return };
-        if let Some(call) = self.calls.get_mut(id) {
-            call.media.abandon();
+        let Some(call) = self.calls.get_mut(id) else { return };
+        if let Some(withdrawn) = call.take_waiting(|wait| matches!(wait, Wait::Withdrawal(_))) {
+            if let Wait::Withdrawal(hold) = withdrawn.what {
+                self.wait(id, withdrawn.request, Wait::Turn(hold));
+            }
+            self.next_turn(now, id);
+            return;
         }
+        call.media.abandon();
         let error = refused(failure, message);
         self.complete_waiting(id, |wait| matches!(wait, Wait::OfferAnswer(_)), Err(error));
         self.next_turn(now, id);
@@ -327,13 +333,21 @@ impl Core {
             self.referred(now, id, server, flow, message);
             return;
         }
+        let mut transferred = None;
         let (status, fields) = match (self.call_by_leg(leg), message.method()) {
             (None, _) => (481, String::new()),
-            (Some(id), Method::Notify) => (self.notified(now, id, message), String::new()),
+            (Some(id), Method::Notify) => {
+                let (status, ended) = self.notified(now, id, message);
+                transferred = ended.map(|ended| (id, ended));
+                (status, String::new())
+            }
             (Some(id), Method::Info) => self.info(id, message),
             (Some(_), _) => (405, format!("Allow: {}\r\n", self.ua.allow())),
         };
         self.ua.respond(now, &mut self.layer, server, flow, message, status, format_args!("{fields}"));
+        if let Some((id, ended)) = transferred {
+            self.transfer_over(now, id, ended);
+        }
     }
 
     /// INFO: digits the way some switches still send them.

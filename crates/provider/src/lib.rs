@@ -30,4 +30,4 @@ mod transfer;
 pub use account::{Account, AddressRange, Server};
 pub use core::{Action, Counters};
 pub use profile::{AcceptReferrals, Alerting, HoldDirection, Profile, TransportChoice};
-pub use provider::{Alive, ProviderConfig, SipProvider};
+pub use provider::{Alive, ProviderConfig, SipProvider, shard_of_token};

@@ -97,8 +97,8 @@ impl Core {
 
     fn accept(&mut self, now: Time, request: RequestId, id: CallId) -> Result<(), OperationError> {
         self.alert(now, id);
-        self.complete(request, Ok(Outcome::Done));
         self.enter(id, CallState::Accepted);
+        self.complete(request, Ok(Outcome::Done));
         Ok(())
     }
 
@@ -197,9 +197,10 @@ impl Core {
             self.leg_gone(id, leg);
         }
         self.stop_stream(id);
+        self.transfer_let_go(id);
         self.fail_waiting(id, &OperationError::CallEnded);
-        self.complete(request, Ok(Outcome::Done));
         self.enter(id, CallState::Idle);
+        self.complete(request, Ok(Outcome::Done));
     }
 
     fn drop_call(
@@ -238,7 +239,8 @@ impl Core {
     }
 
     fn hold(&mut self, now: Time, request: RequestId, id: CallId, hold: bool) -> Result<(), OperationError> {
-        let pending = |wait: &Waiting| matches!(wait.what, Wait::Turn(_) | Wait::OfferAnswer(_));
+        let pending =
+            |wait: &Waiting| matches!(wait.what, Wait::Turn(_) | Wait::OfferAnswer(_) | Wait::Withdrawal(_));
         if self.calls.get(id).is_some_and(|call| call.waiting.iter().any(pending)) {
             return Err(OperationError::Failed(
                 "a hold or retrieve of this call is already on its way".into(),
@@ -316,6 +318,8 @@ impl Core {
                 self.wait(id, request, Wait::Figures);
                 self.media(Command::Report { stream: Call::stream_id(id) });
             }
+            // They come by themselves.
+            Stream::Stopping => self.wait(id, request, Wait::Figures),
             Stream::Unstarted | Stream::Stopped => {
                 let figures = figures_of(call);
                 self.complete(request, Ok(Outcome::Statistics(figures)));

@@ -404,10 +404,10 @@ impl Core {
         let Some(call) = self.calls.get_mut(id) else { return };
         call.timer = None;
         call.ending = Some(DisconnectMode::NoAnswer);
-        if let Some(leg) = call.leg {
-            if self.ua.hang_up(now, &mut self.layer, leg, None).is_err() {
-                self.hung_up(now, leg);
-            }
+        if let Some(leg) = call.leg
+            && self.ua.hang_up(now, &mut self.layer, leg, None).is_err()
+        {
+            self.hung_up(now, leg);
         }
     }
 }

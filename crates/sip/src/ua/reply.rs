@@ -8,9 +8,9 @@ use std::net::SocketAddr;
 /// Header fields that every response to one request shares: Via, From, To with our tag, Call-ID, CSeq, Record-Route.
 #[derive(Clone, Debug)]
 pub struct Reply {
-    cseq: u32,
     head: Bytes,
     record_route: Bytes,
+    cseq: u32,
 }
 
 impl Reply {
@@ -27,13 +27,13 @@ impl Reply {
         }
         // Copied, so that the buffer of the packet is free again.
         Self {
-            cseq: request.cseq().number,
             head: Bytes::copy_from_slice(whole.get(start..end).unwrap_or_default()),
             record_route: routes.freeze(),
+            cseq: request.cseq().number,
         }
     }
 
-    /// The CSeq number of the request.
+    /// The number of the request.
     pub(super) const fn cseq(&self) -> u32 {
         self.cseq
     }
