@@ -293,14 +293,14 @@ impl Core {
         self.abandon_referral(now, id);
         self.stop_stream(id);
         self.transfer_dialog_ended(now, id);
-        // A drop that waits has what it wanted; whoever asked finds the call idle.
+        // Every drop that waits has what it wanted; whoever asked finds the call idle.
         if self.is_dropping(id) {
             self.enter(id, CallState::Idle);
-            self.complete_waiting(
+            while self.complete_waiting(
                 id,
                 |wait| wait == crate::call::Wait::End,
                 Ok(hookswitch_spi::Outcome::Done),
-            );
+            ) {}
         } else {
             self.enter(id, CallState::Disconnected(end));
         }
