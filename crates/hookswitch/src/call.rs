@@ -262,7 +262,12 @@ impl Call {
 
     /// What happened to it as a ladder for people.
     pub async fn ladder(&self) -> Result<String, Error> {
+        self.ladder_between(LadderNames::default()).await
+    }
+
+    /// As [`ladder`](Self::ladder), with these names above the rails.
+    pub async fn ladder_between(&self, names: LadderNames<'_>) -> Result<String, Error> {
         let entries = self.timeline().await?;
-        Ok(ladder(&entries, LadderNames::default()))
+        Ok(ladder(&entries, names))
     }
 }

@@ -12,7 +12,7 @@ use hookswitch_spi::{CallId, CallInfo, CallState};
 use hookswitch_telephony::{AppRequestId, Event as TelephonyEvent, Privilege, Reply, Request, SessionId};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 /// The reply, and the handle of the call that it made.
 type Answered = Result<(Reply, Option<Call>), Error>;
@@ -32,6 +32,8 @@ pub(crate) struct Session {
     pub(crate) id: SessionId,
     shards: Arc<[Shard]>,
     pub(crate) queue: Queue,
+    /// Changes whenever the service of a line does.
+    pub(crate) line_news: watch::Sender<()>,
     pending: DashMap<u64, Asked>,
     calls: DashMap<CallId, Weak<CallShared>>,
     /// Calls that were announced and whose first state has not come yet.
@@ -45,6 +47,7 @@ impl Session {
             id,
             shards,
             queue: Queue::default(),
+            line_news: watch::Sender::new(()),
             pending: DashMap::new(),
             calls: DashMap::new(),
             announced: Mutex::new(Vec::new()),
@@ -141,7 +144,10 @@ impl Session {
                 self.push(Event::MediaFailed { call, message }, true)
             }
             TelephonyEvent::CallForgotten { call } => self.forget(call),
-            TelephonyEvent::LineState { line, state } => self.push(Event::Line { line, state }, false),
+            TelephonyEvent::LineState { line, state } => {
+                self.line_news.send_replace(());
+                self.push(Event::Line { line, state }, false);
+            }
             TelephonyEvent::Forwarding { line, address } => {
                 self.push(Event::Forwarding { line, address }, true)
             }

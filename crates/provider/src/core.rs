@@ -1,5 +1,6 @@
 //! What all parts of the provider work on, and how it touches the world: messages in and out, timers, look-ups, media.
 
+use crate::account::Elsewhere;
 use crate::call::{Call, Calls, Wait, Waiting};
 use crate::line::Line;
 use bytes::Bytes;
@@ -67,10 +68,11 @@ pub(crate) struct Core {
     pub(crate) layer: Layer,
     pub(crate) ua: UserAgent,
     pub(crate) lines: Vec<Option<Line>>,
+    /// The lines of other shards.
+    pub(crate) elsewhere: Vec<Elsewhere>,
     pub(crate) calls: Calls,
     pub(crate) by_leg: Map<LegId, CallId>,
     pub(crate) outside: Map<ClientId, Outside>,
-    pub(crate) within: Map<ClientId, CallId>,
     pub(crate) queries: Map<QueryId, Query>,
     pub(crate) stock: VecDeque<Port>,
     pub(crate) events: VecDeque<ProviderEvent>,
@@ -104,10 +106,10 @@ impl Core {
             layer,
             ua,
             lines: Vec::new(),
+            elsewhere: Vec::new(),
             calls: Calls::new(shard),
             by_leg: Map::with_hasher(keys),
             outside: Map::with_hasher(keys),
-            within: Map::with_hasher(keys),
             queries: Map::with_hasher(keys),
             stock: VecDeque::new(),
             events: VecDeque::new(),
@@ -381,8 +383,8 @@ impl Core {
             (Indication::Request(leg, server), Some(message)) => {
                 self.request_within(now, leg, server, flow, message)
             }
-            (Indication::Response(leg, client, failure), message) => {
-                self.response_within(now, leg, client, failure, message);
+            (Indication::Response(leg, _, failure), message) => {
+                self.response_within(now, leg, failure, message);
             }
             (Indication::OutOfDialog(server), Some(message)) => {
                 self.ua.respond(now, &mut self.layer, server, flow, message, 405, format_args!(""));

@@ -231,16 +231,10 @@ impl Core {
         self.abandon_referral(now, id);
         self.wait(id, request, Wait::End);
         if self.ua.hang_up(now, &mut self.layer, leg, None).is_err() {
-            self.finish_waiting(id);
+            // The session is gone without more ado.
+            self.hung_up(now, leg);
         }
         Ok(())
-    }
-
-    /// The session was gone before it could be ended.
-    fn finish_waiting(&mut self, id: CallId) {
-        self.enter(id, CallState::Idle);
-        while self.complete_waiting(id, |wait| wait == Wait::End, Ok(Outcome::Done)) {}
-        self.fail_waiting(id, &OperationError::CallEnded);
     }
 
     fn hold(&mut self, now: Time, request: RequestId, id: CallId, hold: bool) -> Result<(), OperationError> {
@@ -273,6 +267,10 @@ impl Core {
         if !bounds.contains(&duration) || !bounds.contains(&gap) {
             let message = "expected a duration and a gap between 40 ms and 5 s".to_owned();
             return Err(OperationError::InvalidParameter(message));
+        }
+        if self.calls.get(id).is_none_or(|call| call.stream != Stream::Running) {
+            // It is being dropped: its audio has ended already.
+            return Err(OperationError::CallEnded);
         }
         // A newer request takes the place of one that still sends (lineGenerateDigits).
         self.complete_waiting(id, |wait| matches!(wait, Wait::Digits(_)), Err(OperationError::Replaced));

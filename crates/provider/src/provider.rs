@@ -1,8 +1,8 @@
 //! The provider as the interface sees it, and as a driver does.
 
 use crate::account::Account;
+use crate::account::Elsewhere;
 use crate::core::{Action, Core, Counters};
-use crate::forwarding;
 use crate::line::Line;
 use bytes::Bytes;
 use hookswitch_machine::{CloseReason, Endpoint, Entropy, Flow, QueryId, ResolveError, Target, Time};
@@ -97,6 +97,7 @@ impl SipProvider {
             if n % usize::from(shards.max(1)) == usize::from(shard) {
                 core.add_line(shard, account);
             } else {
+                core.elsewhere.push(Elsewhere::of(&account));
                 core.lines.push(None);
             }
         }
@@ -176,7 +177,7 @@ impl Core {
         });
         let addresses = 1 + account.numbers.len();
         // Rules of the configuration that cannot be were refused when it was read; what slips through forwards nothing.
-        let rules = forwarding::checked(account.forward.clone(), 16, &account.domain).unwrap_or_default();
+        let rules = Account::checked_rules(account.forward.clone(), &account.domain).unwrap_or_default();
         self.lines.push(Some(Line::new(account, token, credentials, vec![rules; addresses])));
     }
 }

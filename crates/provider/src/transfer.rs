@@ -37,11 +37,9 @@ impl Core {
         }
         let fields = format!("Refer-To: <{target}>\r\nReferred-By: <{}>\r\n", line.uri(call.address));
         let cseq = self.ua.next_cseq(leg).ok_or(OperationError::CallEnded)?;
-        let client = self
-            .ua
+        self.ua
             .send_within(now, &mut self.layer, leg, Method::Refer, &fields, None)
             .map_err(|_| OperationError::ResourceUnavailable("transaction"))?;
-        self.within.insert(client, id);
         let result = deadline.clamp(Duration::from_secs(1), Duration::from_secs(600));
         let deadlines = Deadlines { result, ..Deadlines::default() };
         if let Some(call) = self.calls.get_mut(id) {

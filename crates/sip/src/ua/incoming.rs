@@ -224,7 +224,7 @@ impl UserAgent {
                 leg.state = State::Confirmed;
                 match then {
                     AfterAck::Talk => return Indication::Confirmed(id),
-                    AfterAck::HangUp => self.send_bye(now, layer, id, None),
+                    AfterAck::HangUp => return self.send_bye(now, layer, id, None),
                     AfterAck::Farewell => self.farewell(now, layer, id, None),
                 }
                 Indication::None
@@ -266,10 +266,7 @@ impl UserAgent {
                         self.farewell(now, layer, id, Some("SIP;cause=408;text=\"No ACK\""));
                         Indication::NotAcknowledged(id)
                     }
-                    AfterAck::HangUp => {
-                        self.send_bye(now, layer, id, None);
-                        Indication::None
-                    }
+                    AfterAck::HangUp => self.send_bye(now, layer, id, None),
                     AfterAck::Farewell => {
                         self.farewell(now, layer, id, None);
                         Indication::None

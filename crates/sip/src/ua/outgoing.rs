@@ -208,9 +208,11 @@ impl UserAgent {
         let dialog = leg.dialog.as_deref().ok_or(LegError::State)?;
         let client = *client;
         let (flow, bytes) = self.write_ack(layer, dialog, leg.flow, *cseq, credentials, sdp);
-        layer.transmit(flow, bytes.clone());
+        // It stays for 64·T1: in a buffer of its size.
+        let kept = Bytes::copy_from_slice(&bytes);
+        layer.transmit(flow, bytes);
         if let Some(leg) = self.legs.get_mut(id) {
-            leg.ack = Some(Box::new(Acknowledgement::Sent { client, flow, bytes }));
+            leg.ack = Some(Box::new(Acknowledgement::Sent { client, flow, bytes: kept }));
         }
         Ok(())
     }
@@ -237,7 +239,8 @@ impl UserAgent {
     }
 
     /// Ends a session in whatever state it is: CANCEL, BYE, or 486. Ends with [`Indication::HungUp`] or
-    /// [`Indication::Failed`]; refused calls are gone at once. `reason` is the value of a Reason header field.
+    /// [`Indication::Failed`]; refused calls are gone at once, and so is the session if an error
+    /// says that there is nothing to wait for. `reason` is the value of a Reason header field.
     pub fn hang_up(
         &mut self,
         now: Time,
@@ -257,9 +260,15 @@ impl UserAgent {
                 *wish = Wish::Cancel;
                 let _ = layer.cancel(now, *client, reason);
             }
-            State::Confirmed => self.send_bye(now, layer, id, reason),
+            State::Confirmed => {
+                if self.send_bye(now, layer, id, reason) != Indication::None {
+                    return Err(LegError::Full);
+                }
+            }
+            // The 3xx has ended the INVITE, and nothing followed it.
             State::Redirected { .. } => {
                 self.remove(id);
+                return Err(LegError::Gone);
             }
             State::HangingUp { .. } => {}
         }
@@ -303,7 +312,14 @@ impl UserAgent {
     }
 
     /// BYE of a session that the user still knows.
-    pub(super) fn send_bye(&mut self, now: Time, layer: &mut Layer, id: LegId, reason: Option<&str>) {
+    /// [`Indication::HungUp`] if none could be sent.
+    pub(super) fn send_bye(
+        &mut self,
+        now: Time,
+        layer: &mut Layer,
+        id: LegId,
+        reason: Option<&str>,
+    ) -> Indication {
         self.close_exchange(now, layer, id);
         // A 2xx is acknowledged first, even if the user forgot.
         let _ = self.acknowledge(now, layer, id, None);
@@ -312,10 +328,12 @@ impl UserAgent {
                 if let Some(leg) = self.legs.get_mut(id) {
                     leg.state = State::HangingUp { client };
                 }
+                Indication::None
             }
             // No room for a transaction: the dialog ends on our side only, RTP silence tells the other.
             Err(_) => {
                 self.remove(id);
+                Indication::HungUp(id)
             }
         }
     }

@@ -169,6 +169,7 @@ impl UserAgent {
                     self.remove(id);
                     return Indication::Failed(id, Failure::Status(500));
                 };
+                (pending.attempt, pending.instead) = (None, None);
                 pending.settle(tag);
                 leg.dialog = Some(Box::new(dialog));
                 leg.state = State::Confirmed;
@@ -181,8 +182,7 @@ impl UserAgent {
                     Wish::Answer => Indication::Answered(id),
                     Wish::Cancel => {
                         // CANCEL and 200 crossed: ACK, then BYE (RFC 3261 9.1, 15).
-                        self.send_bye(now, layer, id, None);
-                        Indication::None
+                        self.send_bye(now, layer, id, None)
                     }
                 }
             }
