@@ -1,5 +1,6 @@
 //! What all parts of the provider work on, and how it touches the world: messages in and out, timers, look-ups, media.
 
+use crate::account::Elsewhere;
 use crate::call::{Call, Calls, Wait, Waiting};
 use crate::line::Line;
 use bytes::Bytes;
@@ -67,6 +68,8 @@ pub(crate) struct Core {
     pub(crate) layer: Layer,
     pub(crate) ua: UserAgent,
     pub(crate) lines: Vec<Option<Line>>,
+    /// The lines of other shards.
+    pub(crate) elsewhere: Vec<Elsewhere>,
     pub(crate) calls: Calls,
     pub(crate) by_leg: Map<LegId, CallId>,
     pub(crate) outside: Map<ClientId, Outside>,
@@ -103,6 +106,7 @@ impl Core {
             layer,
             ua,
             lines: Vec::new(),
+            elsewhere: Vec::new(),
             calls: Calls::new(shard),
             by_leg: Map::with_hasher(keys),
             outside: Map::with_hasher(keys),

@@ -163,7 +163,10 @@ impl Core {
         }
         let mut all = lines();
         match (all.next(), all.next()) {
-            (Some((id, _)), None) => Some((id, AddressId(0))),
+            (Some((id, line)), None) => {
+                let other = self.elsewhere.iter().any(|other| other.may_be_meant(peer, &line.account));
+                (!other).then_some((id, AddressId(0)))
+            }
             (Some(_), Some(_)) | (None, _) => None,
         }
     }
