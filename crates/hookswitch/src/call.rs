@@ -154,16 +154,20 @@ impl Call {
         self.operate(Operation::Answer { call: self.0.id, source: audio.into_source() }).await.map(drop)
     }
 
+    fn open_live(&self, rate: u32) -> Result<LiveAudio, Error> {
+        LiveAudio::open(self.0.session.media_of(self.0.id).ok_or(Error::Stopped)?, rate)
+    }
+
     /// Answers with frames that this program exchanges: 8,000 or 16,000 samples a second.
     pub async fn answer_live(&self, rate: u32) -> Result<LiveAudio, Error> {
-        let live = LiveAudio::open(&self.0.session.media, rate)?;
+        let live = self.open_live(rate)?;
         self.operate(Operation::Answer { call: self.0.id, source: live.source() }).await?;
         Ok(live)
     }
 
     /// Exchanges frames with this program from now on.
     pub async fn live(&self, rate: u32) -> Result<LiveAudio, Error> {
-        let live = LiveAudio::open(&self.0.session.media, rate)?;
+        let live = self.open_live(rate)?;
         self.operate(Operation::Play { call: self.0.id, source: live.source() }).await?;
         Ok(live)
     }

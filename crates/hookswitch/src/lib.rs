@@ -36,6 +36,7 @@ mod event;
 mod queue;
 mod service;
 mod session;
+mod shards;
 mod switch;
 
 pub use application::{Application, Line};

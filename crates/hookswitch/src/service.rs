@@ -4,6 +4,7 @@ use crate::address;
 use crate::application::Application;
 use crate::config::{Config, MediaSettings};
 use crate::session::Session;
+use crate::shards::{Shard, Steering};
 use crate::{Error, StartError};
 use dashmap::DashMap;
 use hookswitch_engine::{Engine, EngineConfig, Notice, Request};
@@ -23,8 +24,7 @@ use tokio::sync::watch;
 /// What all handles of a service share.
 pub(crate) struct ServiceShared {
     sessions: Arc<DashMap<SessionId, Arc<Session>>>,
-    handle: DriverHandle<Engine>,
-    media: Arc<Media>,
+    shards: Arc<[Shard]>,
     next_session: AtomicU64,
 }
 
@@ -64,9 +64,32 @@ pub struct Figures {
     pub sessions: usize,
 }
 
+impl Figures {
+    /// Adds what another shard says. Sessions are attached to all shards and count once.
+    fn add(&mut self, other: &Self) {
+        self.alive = Alive {
+            calls: self.alive.calls + other.alive.calls,
+            sessions: self.alive.sessions + other.alive.sessions,
+            transactions: self.alive.transactions + other.alive.transactions,
+            timers: self.alive.timers + other.alive.timers,
+            stock: self.alive.stock + other.alive.stock,
+            queries: self.alive.queries + other.alive.queries,
+        };
+        self.counters = Counters {
+            refused: self.counters.refused + other.counters.refused,
+            dropped: self.counters.dropped + other.counters.dropped,
+            forbidden: self.counters.forbidden + other.counters.forbidden,
+        };
+        self.calls += other.calls;
+        self.sessions = self.sessions.max(other.sessions);
+    }
+}
+
 struct Notices {
-    quiet: watch::Sender<bool>,
-    figures: watch::Sender<(u64, Figures)>,
+    /// How many shards have gone quiet.
+    quiet: watch::Sender<usize>,
+    /// How many answers have come, and their sum since the last question.
+    figures: watch::Sender<(usize, Figures)>,
 }
 
 /// Takes what the engine hands out, on the shard's thread.
@@ -86,13 +109,12 @@ impl Sink<Engine> for EngineSink {
                 }
             }
             Notice::Quiet => {
-                self.notices.quiet.send_replace(true);
+                self.notices.quiet.send_modify(|shards| *shards += 1);
             }
             Notice::Figures { alive, counters, calls, sessions } => {
-                let figures = Figures { alive, counters, calls, sessions };
-                self.notices.figures.send_modify(|(turn, last)| {
-                    *turn += 1;
-                    *last = figures;
+                self.notices.figures.send_modify(|(answers, sum)| {
+                    *answers += 1;
+                    sum.add(&Figures { alive, counters, calls, sessions });
                 });
             }
         }
@@ -110,13 +132,13 @@ pub(crate) struct MediaReports<M: hookswitch_machine::Machine<MediaEvent = Media
     reported: Condvar,
 }
 
-/// How long the first audio ports may take: binding them needs a few milliseconds.
-const FIRST_PORTS: Duration = Duration::from_secs(2);
-
 impl<M: hookswitch_machine::Machine<MediaEvent = MediaEvent>> MediaReports<M> {
     pub(crate) fn new() -> Arc<Self> {
-        let waiting = Mutex::new(VecDeque::new());
-        Arc::new(Self { shard: OnceLock::new(), waiting, reported: Condvar::new() })
+        Arc::new(Self {
+            shard: OnceLock::new(),
+            waiting: Mutex::new(VecDeque::new()),
+            reported: Condvar::new(),
+        })
     }
 
     pub(crate) fn report(&self, event: MediaEvent) {
@@ -126,14 +148,17 @@ impl<M: hookswitch_machine::Machine<MediaEvent = MediaEvent>> MediaReports<M> {
         self.pass_on(&mut waiting);
     }
 
-    /// Reports go to `shard` from now on. Waits for the first one, which brings audio ports, so that a call made at once
-    /// finds some.
-    pub(crate) fn connect(&self, shard: DriverHandle<M>) {
+    /// Waits until the media threads have said anything: their first word is the stock of ports, without which no call can be
+    /// taken. Bounded; without a word the first calls are refused with 503.
+    pub(crate) fn wait_for_stock(&self) {
         let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let first = self.reported.wait_timeout_while(waiting, FIRST_PORTS, |waiting| waiting.is_empty());
-        let (mut waiting, _) = first.unwrap_or_else(PoisonError::into_inner);
+        let unheard = |waiting: &mut VecDeque<MediaEvent>| waiting.is_empty();
+        drop(self.reported.wait_timeout_while(waiting, Duration::from_secs(2), unheard));
+    }
+
+    pub(crate) fn connect(&self, shard: DriverHandle<M>) {
         let _ = self.shard.set(shard);
-        self.pass_on(&mut waiting);
+        self.pass_on(&mut self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
     fn pass_on(&self, waiting: &mut VecDeque<MediaEvent>) {
@@ -173,46 +198,58 @@ impl Service {
         let peer = config.lines.first().and_then(|line| line.registrar.host.parse::<IpAddr>().ok());
         let listens: Vec<Listen> =
             config.sip.listen.iter().map(|listen| Listen::on(listen.transport, listen.address)).collect();
-        let bound = Bound::open(&listens, 1)?;
+        let count = config.sip.shards.max(1);
+        let bound = Bound::open(&listens, count)?;
         let endpoints = address::advertised(bound.endpoints(), config.sip.advertise, peer);
         let clock = Clock::start();
-        let seeds = entropy::from_system()?;
-        let mut identifiers = seeds.identifiers;
-
-        let reports = MediaReports::<Engine>::new();
-        let sink = Arc::clone(&reports);
-        let media = Media::start(
-            media_config(&config.media, tuning, peer),
-            clock,
-            identifiers.fork(),
-            move |event| sink.report(event),
-        )?;
-        let media = Arc::new(media);
-
-        let mut provider = ProviderConfig::new(endpoints.clone(), config.lines);
-        provider.product.clone_from(&config.sip.user_agent);
-        let telephony = hookswitch_telephony::Config {
-            unowned: config.unowned,
-            ..hookswitch_telephony::Config::default()
-        };
-        let engine = Engine::new(EngineConfig { provider, telephony }, identifiers);
+        let mut identifiers = entropy::from_system()?.identifiers;
+        let steering = Steering::new(&config.lines, count, identifiers.hash_keys());
 
         let sessions = Arc::new(DashMap::new());
         let notices = Arc::new(Notices {
-            quiet: watch::Sender::new(false),
+            quiet: watch::Sender::new(0),
             figures: watch::Sender::new((0, Figures::default())),
         });
-        let sink = EngineSink {
-            sessions: Arc::clone(&sessions),
-            media: Arc::clone(&media),
-            notices: Arc::clone(&notices),
-        };
-        let running = Driver::new(bound, clock).options(Options::default()).start(vec![(engine, sink)])?;
-        let Some(handle) = running.shard(0).cloned() else {
-            unreachable!("a driver of one shard has shard 0");
-        };
-        reports.connect(handle.clone());
-        let shared = Arc::new(ServiceShared { sessions, handle, media, next_session: AtomicU64::new(1) });
+        let mut machines = Vec::with_capacity(count);
+        let mut outlets = Vec::with_capacity(count);
+        for shard in 0..count {
+            let reports = MediaReports::<Engine>::new();
+            let sink = Arc::clone(&reports);
+            let settings = media_config(&config.media, tuning, peer, shard, count);
+            let media = Media::start(settings, clock, identifiers.fork(), move |event| sink.report(event))?;
+            let media = Arc::new(media);
+            let mut provider = ProviderConfig::new(endpoints.clone(), config.lines.clone());
+            provider.product.clone_from(&config.sip.user_agent);
+            (provider.shard, provider.shards) = (shard as u16, count as u16);
+            let telephony = hookswitch_telephony::Config {
+                unowned: config.unowned.clone(),
+                ..hookswitch_telephony::Config::default()
+            };
+            let engine = Engine::new(EngineConfig { provider, telephony }, identifiers.fork());
+            let sink = EngineSink {
+                sessions: Arc::clone(&sessions),
+                media: Arc::clone(&media),
+                notices: Arc::clone(&notices),
+            };
+            machines.push((engine, sink));
+            outlets.push((media, reports));
+        }
+        let running = Driver::new(bound, clock)
+            .options(Options::default())
+            // What names no shard stays where it arrived: with several lines there, its source decides.
+            .steer(move |bytes, _| steering.shard(bytes).unwrap_or(usize::MAX))
+            .start(machines)?;
+        let shards: Arc<[Shard]> = running
+            .shards()
+            .iter()
+            .zip(outlets)
+            .map(|(handle, (media, reports))| {
+                reports.wait_for_stock();
+                reports.connect(handle.clone());
+                Shard { handle: handle.clone(), media }
+            })
+            .collect();
+        let shared = Arc::new(ServiceShared { sessions, shards, next_session: AtomicU64::new(1) });
         Ok(Self { shared, running: Some(running), endpoints, notices })
     }
 
@@ -229,7 +266,7 @@ impl Service {
     /// Attaches an application whose live calls wait `grace` for it should it be lost.
     pub async fn attach_with(&self, name: &str, grace: Duration) -> Result<Application, Error> {
         let id = SessionId(self.shared.next_session.fetch_add(1, Ordering::Relaxed));
-        let session = Session::new(id, self.shared.handle.clone(), Arc::clone(&self.shared.media));
+        let session = Session::new(id, Arc::clone(&self.shared.shards));
         self.shared.sessions.insert(id, Arc::clone(&session));
         let attach = TelephonyRequest::Attach { name: name.into(), grace, resume: None };
         if let Err(error) = session.request(attach).await {
@@ -241,20 +278,23 @@ impl Service {
 
     /// What is alive now.
     pub async fn figures(&self) -> Result<Figures, Error> {
+        let asked = self.shared.shards.len();
+        self.notices.figures.send_replace((0, Figures::default()));
         let mut watch = self.notices.figures.subscribe();
-        let turn = watch.borrow_and_update().0;
-        self.shared.handle.request(Request::Figures).map_err(|_| Error::Stopped)?;
-        let news = watch.wait_for(|(now, _)| *now > turn).await.map_err(|_| Error::Stopped)?;
+        for shard in self.shared.shards.iter() {
+            shard.handle.request(Request::Figures).map_err(|_| Error::Stopped)?;
+        }
+        let news = watch.wait_for(|(answers, _)| *answers >= asked).await.map_err(|_| Error::Stopped)?;
         Ok(news.1)
     }
 
     /// Hangs up, un-registers and ends the threads, in `within` at most whatever the network does.
     pub async fn shutdown(mut self, within: Duration) {
         let mut quiet = self.notices.quiet.subscribe();
-        if self.shared.handle.request(Request::Shutdown).is_ok() {
-            // In vain if the network does not answer: then the threads end all the same.
-            let _ = tokio::time::timeout(within / 2, quiet.wait_for(|quiet| *quiet)).await;
-        }
+        let asked =
+            self.shared.shards.iter().filter(|shard| shard.handle.request(Request::Shutdown).is_ok()).count();
+        // In vain if the network does not answer: then the threads end all the same.
+        let _ = tokio::time::timeout(within / 2, quiet.wait_for(|quiet| *quiet >= asked)).await;
         let sessions: Vec<SessionId> = self.shared.sessions.iter().map(|entry| *entry.key()).collect();
         for session in sessions {
             self.shared.forget(session);
@@ -265,9 +305,10 @@ impl Service {
         let ended = tokio::task::spawn_blocking(move || {
             let driver = running.is_none_or(|running| running.shutdown(within / 4).is_ok());
             // Handles of calls that the program still holds keep the media threads; they end with the last of those.
-            let media = Arc::into_inner(shared).and_then(|shared| Arc::into_inner(shared.media));
-            let media = media.is_none_or(|media| media.shutdown(within / 4).is_ok());
-            driver && media
+            let media: Vec<Arc<Media>> = shared.shards.iter().map(|shard| Arc::clone(&shard.media)).collect();
+            drop(shared);
+            let media = media.into_iter().filter_map(Arc::into_inner);
+            media.fold(driver, |fine, media| media.shutdown(within / 4).is_ok() && fine)
         })
         .await;
         if !matches!(ended, Ok(true)) {
@@ -277,14 +318,26 @@ impl Service {
 }
 
 /// The media threads' settings from the configuration's.
-pub(crate) fn media_config(settings: &MediaSettings, tuning: &Tuning, peer: Option<IpAddr>) -> MediaConfig {
+///
+/// Each shard has a share of the ports of its own.
+pub(crate) fn media_config(
+    settings: &MediaSettings,
+    tuning: &Tuning,
+    peer: Option<IpAddr>,
+    shard: usize,
+    shards: usize,
+) -> MediaConfig {
     let mut media = MediaConfig::default();
     media.threads = settings.threads;
     media.address = settings.address;
     media.advertised = settings.advertise.or_else(|| {
         settings.address.is_unspecified().then(|| address::reachable(settings.address.is_ipv4(), peer))
     });
-    media.ports = settings.ports.clone();
+    let (first, last) = (usize::from(*settings.ports.start()), usize::from(*settings.ports.end()));
+    let share = (last + 1 - first) / shards / 2 * 2;
+    let first = first + shard * share;
+    let last = if shard + 1 == shards { last } else { first + share - 1 };
+    media.ports = first as u16..=last as u16;
     media.null = tuning.null_media;
     if let Some(stock) = tuning.stock {
         media.stock = stock;

@@ -2,11 +2,12 @@
 
 use crate::call::{Call, CallShared};
 use crate::queue::{Congestion, Queue};
+use crate::shards::{self, Shard};
 use crate::{Error, Event};
 use dashmap::DashMap;
-use hookswitch_engine::{Engine, Request as EngineRequest};
+use hookswitch_engine::Request as EngineRequest;
+use hookswitch_runtime::RequestError as DriverError;
 use hookswitch_runtime::media::Media;
-use hookswitch_runtime::{DriverHandle, RequestError as DriverError};
 use hookswitch_spi::{CallId, CallInfo, CallState};
 use hookswitch_telephony::{AppRequestId, Event as TelephonyEvent, Privilege, Reply, Request, SessionId};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,15 +18,23 @@ use tokio::sync::{oneshot, watch};
 type Answered = Result<(Reply, Option<Call>), Error>;
 type Answer = oneshot::Sender<Answered>;
 
+/// A request on its way.
+struct Asked {
+    answer: Answer,
+    /// Shards that have not answered yet.
+    missing: usize,
+    /// What the others said.
+    so_far: Option<Result<Reply, Error>>,
+}
+
 /// Shared by the application's handles and the shard's sink.
 pub(crate) struct Session {
     pub(crate) id: SessionId,
-    pub(crate) handle: DriverHandle<Engine>,
-    pub(crate) media: Arc<Media>,
+    shards: Arc<[Shard]>,
     pub(crate) queue: Queue,
     /// Changes whenever the service of a line does.
     pub(crate) line_news: watch::Sender<()>,
-    pending: DashMap<u64, Answer>,
+    pending: DashMap<u64, Asked>,
     calls: DashMap<CallId, Weak<CallShared>>,
     /// Calls that were announced and whose first state has not come yet.
     announced: Mutex<Vec<(CallId, Box<CallInfo>, Privilege)>>,
@@ -33,11 +42,10 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    pub(crate) fn new(id: SessionId, handle: DriverHandle<Engine>, media: Arc<Media>) -> Arc<Self> {
+    pub(crate) fn new(id: SessionId, shards: Arc<[Shard]>) -> Arc<Self> {
         Arc::new(Self {
             id,
-            handle,
-            media,
+            shards,
             queue: Queue::default(),
             line_news: watch::Sender::new(()),
             pending: DashMap::new(),
@@ -56,7 +64,8 @@ impl Session {
     pub(crate) async fn request_call(&self, what: Request) -> Answered {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let (answer, answered) = oneshot::channel();
-        self.pending.insert(number, answer);
+        let missing = shards::concerned(&what, self.shards.len()).map_or(self.shards.len(), |_| 1);
+        self.pending.insert(number, Asked { answer, missing, so_far: None });
         if let Err(error) = self.send(AppRequestId(number), what) {
             self.pending.remove(&number);
             return Err(error);
@@ -73,12 +82,22 @@ impl Session {
     }
 
     fn send(&self, request: AppRequestId, what: Request) -> Result<(), Error> {
-        self.handle.request(EngineRequest::Session { session: self.id, request, what }).map_err(|error| {
-            match error {
+        let to = |shard: &Shard, what: Request| {
+            let request = EngineRequest::Session { session: self.id, request, what };
+            shard.handle.request(request).map_err(|error| match error {
                 DriverError::Full(_) => Error::Overloaded,
                 _ => Error::Stopped,
-            }
-        })
+            })
+        };
+        match shards::concerned(&what, self.shards.len()) {
+            Some(shard) => self.shards.get(shard).map_or(Err(Error::Stopped), |shard| to(shard, what)),
+            None => self.shards.iter().try_for_each(|shard| to(shard, what.clone())),
+        }
+    }
+
+    /// The media threads that a call's audio runs on.
+    pub(crate) fn media_of(&self, call: CallId) -> Option<&Media> {
+        self.shards.get(usize::from(call.shard())).map(|shard| &*shard.media)
     }
 
     /// The handle of a call that this session has, made if there is none.
@@ -138,7 +157,7 @@ impl Session {
     }
 
     fn answer(self: &Arc<Self>, request: AppRequestId, result: Result<Reply, Error>) {
-        let Some((_, answer)) = self.pending.remove(&request.0) else { return };
+        let Some((answer, result)) = self.complete_answer(request, result) else { return };
         let answered = result.map(|reply| {
             // The call's handle exists before its events come. If nobody waits for it any more, it is let go of here.
             let made = match &reply {
@@ -148,6 +167,29 @@ impl Session {
             (reply, made)
         });
         let _ = answer.send(answered);
+    }
+
+    /// The whole answer to a request, once every shard that was asked has said its part. An error of one is the answer.
+    fn complete_answer(
+        &self,
+        request: AppRequestId,
+        result: Result<Reply, Error>,
+    ) -> Option<(Answer, Result<Reply, Error>)> {
+        {
+            let mut asked = self.pending.get_mut(&request.0)?;
+            let whole = match (asked.so_far.take(), result) {
+                (None, result) => result,
+                (Some(Ok(first)), Ok(second)) => Ok(shards::merged(first, second)),
+                (Some(Err(error)), _) | (Some(Ok(_)), Err(error)) => Err(error),
+            };
+            asked.missing = asked.missing.saturating_sub(1);
+            asked.so_far = Some(whole);
+            if asked.missing > 0 {
+                return None;
+            }
+        }
+        let (_, Asked { answer, so_far, .. }) = self.pending.remove(&request.0)?;
+        Some((answer, so_far?))
     }
 
     fn state(self: &Arc<Self>, id: CallId, state: CallState, privilege: Option<Privilege>) {
@@ -178,7 +220,10 @@ impl Session {
     }
 
     pub(crate) fn offers(&self, wanted: bool) {
-        let _ = self.handle.request(EngineRequest::Offers { session: self.id, wanted });
+        for shard in self.shards.iter() {
+            // A shard that is overloaded hears of it with the next change.
+            let _ = shard.handle.request(EngineRequest::Offers { session: self.id, wanted });
+        }
     }
 
     /// The service has ended: nobody will answer any more.

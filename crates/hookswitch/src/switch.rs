@@ -96,7 +96,7 @@ impl Softswitch {
         let reports = MediaReports::<Machine>::new();
         let sink = Arc::clone(&reports);
         let media = Media::start(
-            media_config(&settings, &Tuning::default(), None),
+            media_config(&settings, &Tuning::default(), None, 0, 1),
             clock,
             identifiers.fork(),
             move |event| sink.report(event),
@@ -117,6 +117,7 @@ impl Softswitch {
         let Some(handle) = running.shard(0).cloned() else {
             unreachable!("a driver of one shard has shard 0");
         };
+        reports.wait_for_stock();
         reports.connect(handle.clone());
         Ok(Self { handle, running, media, endpoints, events, dropped, snapshots })
     }

@@ -1,5 +1,6 @@
 //! A call: what the provider keeps of it from its first event to its close.
 
+use crate::referral::Referral;
 use hookswitch_machine::TimerKey;
 use hookswitch_media::control::{Port, Source, Statistics, StreamId};
 use hookswitch_media::negotiate::MediaSession;
@@ -32,6 +33,8 @@ pub(crate) struct Call {
     /// No-answer timers and transfer deadlines.
     pub(crate) timer: Option<TimerKey>,
     pub(crate) transfer: Option<Subscriber>,
+    /// The other side transfers us.
+    pub(crate) referral: Option<Box<Referral>>,
     /// Followed redirections.
     pub(crate) redirections: u8,
     /// Why we are ending it, if not by an application's wish.
@@ -49,6 +52,8 @@ pub(crate) enum Stream {
     Unstarted,
     /// It does.
     Running,
+    /// It was told to stop; its last figures are still to come.
+    Stopping,
     /// Not any more.
     Stopped,
 }

@@ -25,6 +25,8 @@ pub type Action = Output<Infallible, Command>;
 pub(crate) enum Timer {
     /// A line's registration is due.
     Registration(LineId),
+    /// A keep-alive to a line's switch is due.
+    KeepAlive(LineId),
     /// An offered call was not answered in time: its forwarding rule applies.
     NotAnswered(CallId),
     /// A call of ours was not answered in time.
@@ -68,7 +70,6 @@ pub(crate) struct Core {
     pub(crate) calls: Calls,
     pub(crate) by_leg: Map<LegId, CallId>,
     pub(crate) outside: Map<ClientId, Outside>,
-    pub(crate) within: Map<ClientId, CallId>,
     pub(crate) queries: Map<QueryId, Query>,
     pub(crate) stock: VecDeque<Port>,
     pub(crate) events: VecDeque<ProviderEvent>,
@@ -105,7 +106,6 @@ impl Core {
             calls: Calls::new(shard),
             by_leg: Map::with_hasher(keys),
             outside: Map::with_hasher(keys),
-            within: Map::with_hasher(keys),
             queries: Map::with_hasher(keys),
             stock: VecDeque::new(),
             events: VecDeque::new(),
@@ -180,6 +180,7 @@ impl Core {
         while let Some(timer) = self.timers.pop(now) {
             match timer {
                 Timer::Registration(line) => self.registration_due(now, line),
+                Timer::KeepAlive(line) => self.keep_alive(now, line),
                 Timer::NotAnswered(call) => self.not_answered(now, call),
                 Timer::GiveUp(call) => self.give_up(now, call),
                 Timer::Transfer(call) => self.transfer_due(now, call),
@@ -328,6 +329,7 @@ impl Core {
     /// Takes a call out of everything. Nothing is told.
     pub(crate) fn forget(&mut self, now: Time, id: CallId) -> Option<Box<Call>> {
         self.stop_stream(id);
+        self.abandon_referral(now, id);
         let call = self.calls.remove(id)?;
         if let Some(timer) = call.timer {
             self.timers.cancel(timer);
@@ -352,6 +354,9 @@ impl Core {
         message: Option<&Message>,
         flow: Flow,
     ) {
+        if self.of_referral(now, indication.clone(), message) {
+            return;
+        }
         match (indication, message) {
             (Indication::None, _) => {}
             (Indication::Incoming(leg), Some(message)) => self.incoming(now, leg, flow, message),
@@ -374,8 +379,8 @@ impl Core {
             (Indication::Request(leg, server), Some(message)) => {
                 self.request_within(now, leg, server, flow, message)
             }
-            (Indication::Response(leg, client, failure), message) => {
-                self.response_within(now, leg, client, failure, message);
+            (Indication::Response(leg, _, failure), message) => {
+                self.response_within(now, leg, failure, message);
             }
             (Indication::OutOfDialog(server), Some(message)) => {
                 self.ua.respond(now, &mut self.layer, server, flow, message, 405, format_args!(""));

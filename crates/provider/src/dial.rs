@@ -28,7 +28,7 @@ pub(crate) fn request_uri(destination: &str, domain: &str) -> Result<String, Ope
     }
     if let Some((scheme, rest)) = destination.split_once(':') {
         return match scheme.to_ascii_lowercase().as_str() {
-            "sip" | "sips" => sip_uri(destination, scheme, rest).or_else(|why| refuse(why)),
+            "sip" | "sips" => sip_uri(destination, scheme, rest).or_else(&refuse),
             "tel" => number(rest).map_or_else(
                 || refuse("a tel: URI holds digits, '+' and visual separators"),
                 |digits| Ok(format!("sip:{digits}@{domain};user=phone")),
@@ -43,7 +43,7 @@ pub(crate) fn request_uri(destination: &str, domain: &str) -> Result<String, Ope
     if destination.contains('@') {
         return sip_uri(destination, "sip", destination)
             .map(|_| format!("sip:{destination}"))
-            .or_else(|why| refuse(why));
+            .or_else(&refuse);
     }
     if let Some(c) = destination.chars().find(|c| matches!(c, '$' | '@' | '?')).or_else(|| {
         destination.chars().find(|c| matches!(c, 'W' | 'w')).filter(|_| is_number_like(destination))

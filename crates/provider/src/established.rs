@@ -8,7 +8,7 @@ use hookswitch_machine::{Flow, Time};
 use hookswitch_media::control::Direction;
 use hookswitch_media::negotiate::{Capabilities as MediaCapabilities, NegotiateError};
 use hookswitch_sip::message::{Message, Method};
-use hookswitch_sip::transaction::{ClientId, ServerId};
+use hookswitch_sip::transaction::ServerId;
 use hookswitch_sip::ua::{Failure, LegError, LegId};
 use hookswitch_spi::{
     CallId, CallState, Disconnect, DisconnectMode, EndedBy, InfoParts, OperationError, Outcome,
@@ -113,6 +113,7 @@ impl Core {
             let _ = self.ua.refuse_offer(now, &mut self.layer, leg, 481, "");
             return;
         };
+        self.withdraw_offer(id);
         if message.body().is_empty() {
             self.offered_nothing(now, id, leg, message);
             return;
@@ -122,10 +123,29 @@ impl Core {
                 if self.ua.answer_offer(now, &mut self.layer, leg, Some(&sdp)).is_ok() {
                     self.settled(id);
                 }
+                if message.method() == Method::Update {
+                    // No ACK will come.
+                    self.next_turn(now, id);
+                }
             }
             Err(error) => {
                 let (status, fields) = refusal(&error);
                 let _ = self.ua.refuse_offer(now, &mut self.layer, leg, status, &fields);
+                self.next_turn(now, id);
+            }
+        }
+    }
+
+    /// Our offer crossed theirs and waited to be sent again; theirs goes first (RFC 3261 14.1), ours has its turn after it.
+    fn withdraw_offer(&mut self, id: CallId) {
+        let Some(call) = self.calls.get_mut(id) else { return };
+        if !matches!(call.media.state(), hookswitch_media::negotiate::OfferAnswer::LocalOffer) {
+            return;
+        }
+        call.media.abandon();
+        for waiting in &mut call.waiting {
+            if let Wait::OfferAnswer(hold) = waiting.what {
+                waiting.what = Wait::Turn(hold);
             }
         }
     }
@@ -134,6 +154,7 @@ impl Core {
     fn offered_nothing(&mut self, now: Time, id: CallId, leg: LegId, message: &Message) {
         if message.method() == Method::Update {
             let _ = self.ua.answer_offer(now, &mut self.layer, leg, None);
+            self.next_turn(now, id);
             return;
         }
         let capabilities = self.line_media(id);
@@ -147,6 +168,7 @@ impl Core {
             }
             None => {
                 let _ = self.ua.refuse_offer(now, &mut self.layer, leg, 500, "Retry-After: 2\r\n");
+                self.next_turn(now, id);
             }
         }
     }
@@ -255,10 +277,10 @@ impl Core {
             .and_then(|call| call.take_waiting(|wait| matches!(wait, Wait::OfferAnswer(_))));
         match (result, waiting.map(|w| (w.request, w.what))) {
             (Ok(()), Some((request, Wait::OfferAnswer(hold)))) => {
-                self.complete(request, Ok(Outcome::Done));
                 let state =
                     if hold { CallState::OnHold } else { CallState::Connected(self.connected_mode(id)) };
                 self.enter(id, state);
+                self.complete(request, Ok(Outcome::Done));
             }
             (Err(why), waiting) => {
                 if let Some(call) = self.calls.get_mut(id) {
@@ -300,11 +322,13 @@ impl Core {
         flow: Flow,
         message: &Message,
     ) {
+        if let (Some(id), Method::Refer) = (self.call_by_leg(leg), message.method()) {
+            self.referred(now, id, server, flow, message);
+            return;
+        }
         let (status, fields) = match (self.call_by_leg(leg), message.method()) {
             (None, _) => (481, String::new()),
             (Some(id), Method::Notify) => (self.notified(now, id, message), String::new()),
-            // Who may send our calls elsewhere is the owner's decision; nobody has said yes.
-            (Some(_), Method::Refer) => (603, String::new()),
             (Some(id), Method::Info) => self.info(id, message),
             (Some(_), _) => (405, format!("Allow: {}\r\n", self.ua.allow())),
         };
@@ -345,11 +369,9 @@ impl Core {
         &mut self,
         now: Time,
         leg: LegId,
-        client: ClientId,
         failure: Failure,
         message: Option<&Message>,
     ) {
-        self.within.remove(&client);
         if let Some(id) = self.call_by_leg(leg) {
             self.refer_answered(now, id, failure, message);
         }

@@ -75,6 +75,7 @@ impl Core {
             waiting: Vec::new(),
             timer: None,
             transfer: None,
+            referral: None,
             redirections: 0,
             ending: None,
             alerted: false,
@@ -126,10 +127,10 @@ impl Core {
         let Some(call) = self.calls.get(id) else { return };
         let (Some(leg), false) = (call.leg, call.alerted) else { return };
         let contact = self.contact_of(call.line);
-        if self.ua.ring(now, &mut self.layer, leg, 180, &contact, None).is_ok() {
-            if let Some(call) = self.calls.get_mut(id) {
-                call.alerted = true;
-            }
+        if self.ua.ring(now, &mut self.layer, leg, 180, &contact, None).is_ok()
+            && let Some(call) = self.calls.get_mut(id)
+        {
+            call.alerted = true;
         }
     }
 
@@ -156,10 +157,9 @@ impl Core {
         }
         if let Some(user) =
             called.and_then(|address| address.uri().user_unescaped().map(std::borrow::Cow::into_owned))
+            && let Some(found) = lines().find_map(|(id, line)| Some((id, line.address_of(&user)?)))
         {
-            if let Some(found) = lines().find_map(|(id, line)| Some((id, line.address_of(&user)?))) {
-                return Some(found);
-            }
+            return Some(found);
         }
         let mut all = lines();
         match (all.next(), all.next()) {
@@ -274,20 +274,21 @@ impl Core {
     /// The session of a call is over, by somebody else's doing.
     pub(crate) fn over(&mut self, now: Time, id: CallId, leg: LegId, end: hookswitch_spi::Disconnect) {
         self.leg_gone(id, leg);
+        self.abandon_referral(now, id);
         self.stop_stream(id);
         self.transfer_dialog_ended(now, id);
-        // A drop that waits has what it wanted.
-        let dropped = self.complete_waiting(
-            id,
-            |wait| wait == crate::call::Wait::End,
-            Ok(hookswitch_spi::Outcome::Done),
-        );
-        self.fail_waiting_but_transfer(id);
-        if dropped {
+        // A drop that waits has what it wanted; whoever asked finds the call idle.
+        if self.is_dropping(id) {
             self.enter(id, CallState::Idle);
+            self.complete_waiting(
+                id,
+                |wait| wait == crate::call::Wait::End,
+                Ok(hookswitch_spi::Outcome::Done),
+            );
         } else {
             self.enter(id, CallState::Disconnected(end));
         }
+        self.fail_waiting_but_transfer(id);
     }
 
     /// The session of a call is gone at the user agent. Late messages still find the call's timeline.

@@ -22,11 +22,12 @@ mod outbound;
 mod parties;
 mod profile;
 mod provider;
+mod referral;
 mod registering;
 mod streams;
 mod transfer;
 
 pub use account::{Account, AddressRange, Server};
 pub use core::{Action, Counters};
-pub use profile::{Alerting, HoldDirection, Profile, TransportChoice};
-pub use provider::{Alive, ProviderConfig, SipProvider};
+pub use profile::{AcceptReferrals, Alerting, HoldDirection, Profile, TransportChoice};
+pub use provider::{Alive, ProviderConfig, SipProvider, shard_of_token};

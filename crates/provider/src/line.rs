@@ -38,6 +38,7 @@ pub(crate) struct Open {
     pub(crate) route: Route,
     pub(crate) contact: Arc<str>,
     pub(crate) timer: Option<hookswitch_machine::TimerKey>,
+    pub(crate) keep_alive: Option<hookswitch_machine::TimerKey>,
 }
 
 /// Where the switch is.

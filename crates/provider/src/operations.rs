@@ -228,18 +228,13 @@ impl Core {
             return Ok(());
         }
         self.stop_stream(id);
+        self.abandon_referral(now, id);
         self.wait(id, request, Wait::End);
         if self.ua.hang_up(now, &mut self.layer, leg, None).is_err() {
-            self.finish_waiting(id);
+            // The session is gone without more ado.
+            self.hung_up(now, leg);
         }
         Ok(())
-    }
-
-    /// The session was gone before it could be ended.
-    fn finish_waiting(&mut self, id: CallId) {
-        while self.complete_waiting(id, |wait| wait == Wait::End, Ok(Outcome::Done)) {}
-        self.fail_waiting(id, &OperationError::CallEnded);
-        self.enter(id, CallState::Idle);
     }
 
     fn hold(&mut self, now: Time, request: RequestId, id: CallId, hold: bool) -> Result<(), OperationError> {

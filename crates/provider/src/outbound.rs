@@ -72,6 +72,7 @@ impl Core {
             waiting: vec![Waiting { request, what: Wait::Proceeding }],
             timer: None,
             transfer: None,
+            referral: None,
             redirections: 0,
             ending: None,
             alerted: false,
@@ -174,11 +175,11 @@ impl Core {
             // (RFC 3261 13.2.1, RFC 6337 3.1.1).
             let capabilities = self.line_media(id);
             let early = self.calls.get(id).map(|call| call.media.clone());
-            if let (Some(capabilities), Some(mut early)) = (capabilities, early) {
-                if let Ok(parameters) = early.receive_answer(&capabilities, message.body()) {
-                    self.note_media(now, id, "early media");
-                    self.configure(id, parameters);
-                }
+            if let (Some(capabilities), Some(mut early)) = (capabilities, early)
+                && let Ok(parameters) = early.receive_answer(&capabilities, message.body())
+            {
+                self.note_media(now, id, "early media");
+                self.configure(id, parameters);
             }
         }
         let state = self.calls.get(id).map(|call| call.state.kind());
@@ -390,7 +391,9 @@ impl Core {
         call.timer = None;
         call.ending = Some(DisconnectMode::NoAnswer);
         if let Some(leg) = call.leg {
-            let _ = self.ua.hang_up(now, &mut self.layer, leg, None);
+            if self.ua.hang_up(now, &mut self.layer, leg, None).is_err() {
+                self.hung_up(now, leg);
+            }
         }
     }
 }

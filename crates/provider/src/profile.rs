@@ -15,6 +15,9 @@ pub struct Profile {
     pub register_expires: u32,
     /// The first pause after a failed registration in seconds; doubles up to half an hour.
     pub register_retry: u32,
+    /// Seconds between keep-alives to the switch over UDP, so that a NAT on the way keeps its binding (RFC 5626 4.4.1); 0 for
+    /// none, else 10 to 600. Streams are kept alive by the driver.
+    pub keep_alive: u16,
     /// Believe P-Asserted-Identity, Remote-Party-ID, Diversion and History-Info from this switch (RFC 3325 2.3).
     pub trust_identity: bool,
     /// When the caller is told that the call alerts.
@@ -27,6 +30,8 @@ pub struct Profile {
     pub redirect: bool,
     /// Transfer by REFER is understood by the switch.
     pub refer: bool,
+    /// What becomes of a REFER that would send our side of a call elsewhere.
+    pub accept_referrals: AcceptReferrals,
     /// Follow a 3xx of the switch instead of reporting *forwarded*.
     pub follow_redirects: bool,
     /// The direction offered to hold: `sendonly` (music may be sent) or `inactive`.
@@ -46,12 +51,14 @@ impl Default for Profile {
             transport: TransportChoice::Udp,
             register_expires: 3_600,
             register_retry: 5,
+            keep_alive: 25,
             trust_identity: true,
             alerting: Alerting::AtOnce,
             reject_status: 486,
             dnd_status: 480,
             redirect: true,
             refer: true,
+            accept_referrals: AcceptReferrals::OwnDomain,
             follow_redirects: true,
             hold: HoldDirection::SendOnly,
             codecs: vec!["PCMU".into(), "PCMA".into()],
@@ -85,6 +92,9 @@ impl Profile {
     pub fn fault(&self) -> Option<(&'static str, String)> {
         if !(60..=86_400).contains(&self.register_expires) {
             return Some(("register-expires", format!("60 to 86400 seconds, not {}", self.register_expires)));
+        }
+        if self.keep_alive != 0 && !(10..=600).contains(&self.keep_alive) {
+            return Some(("keep-alive", format!("0 or 10 to 600 seconds, not {}", self.keep_alive)));
         }
         if ![486, 480, 603].contains(&self.reject_status) {
             return Some(("reject-status", format!("486, 480 or 603, not {}", self.reject_status)));
@@ -142,6 +152,18 @@ pub enum Alerting {
     AtOnce,
     /// 180 when an application accepts.
     OnAccept,
+}
+
+/// Whether the other side of a call may transfer us (REFER).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AcceptReferrals {
+    /// To targets of the line's own domain.
+    OwnDomain,
+    /// To any target.
+    Any,
+    /// Never (603).
+    Never,
 }
 
 /// How a held party is told.

@@ -21,11 +21,13 @@ use hookswitch_spi::{
 pub struct ProviderConfig {
     /// The shard that this provider serves; part of every identifier.
     pub shard: u16,
+    /// How many shards there are: line `n` lives in shard `n` modulo this number.
+    pub shards: u16,
     /// Local addresses.
     pub endpoints: Vec<Endpoint>,
     /// User-Agent and Server.
     pub product: String,
-    /// The lines, in order.
+    /// All lines in order, those of other shards as well.
     pub accounts: Vec<Account>,
     /// Transactions: timers and limits.
     pub transactions: transaction::Config,
@@ -38,6 +40,7 @@ impl ProviderConfig {
     pub fn new(endpoints: Vec<Endpoint>, accounts: Vec<Account>) -> Self {
         Self {
             shard: 0,
+            shards: 1,
             endpoints,
             product: concat!("Hookswitch/", env!("CARGO_PKG_VERSION")).to_owned(),
             accounts,
@@ -78,7 +81,7 @@ impl std::fmt::Debug for SipProvider {
 impl SipProvider {
     /// A provider with its lines closed.
     pub fn new(config: ProviderConfig, mut entropy: Entropy) -> Self {
-        let ProviderConfig { shard, endpoints, product, accounts, transactions, max_calls } = config;
+        let ProviderConfig { shard, shards, endpoints, product, accounts, transactions, max_calls } = config;
         let layer = Layer::new(transaction::Config { shard, ..transactions }, entropy.fork());
         let settings = ua::Config {
             shard,
@@ -89,8 +92,13 @@ impl SipProvider {
         };
         let ua = UserAgent::new(settings, entropy.fork());
         let mut core = Core::new(layer, ua, shard, product, entropy);
-        for account in accounts {
-            core.add_line(account);
+        for (n, account) in accounts.into_iter().enumerate() {
+            // Lines of other shards keep their numbers, so that a number means the same line everywhere.
+            if n % usize::from(shards.max(1)) == usize::from(shard) {
+                core.add_line(shard, account);
+            } else {
+                core.lines.push(None);
+            }
         }
         Self { core }
     }
@@ -159,8 +167,8 @@ impl SipProvider {
 
 impl Core {
     /// Adds a line, closed.
-    fn add_line(&mut self, account: Account) {
-        let token = format!("hs{:016x}", self.entropy.next_u64()).into_boxed_str();
+    fn add_line(&mut self, shard: u16, account: Account) {
+        let token = format!("hs{shard:04x}{:016x}", self.entropy.next_u64()).into_boxed_str();
         let credentials = self.ua.add_account(Credentials {
             username: account.auth_user.clone(),
             password: account.password.clone(),
@@ -171,6 +179,12 @@ impl Core {
         let rules = forwarding::checked(account.forward.clone(), 16, &account.domain).unwrap_or_default();
         self.lines.push(Some(Line::new(account, token, credentials, vec![rules; addresses])));
     }
+}
+
+/// The shard of a line whose Contact has this user part; `None` if it is no token of ours.
+pub fn shard_of_token(user: &str) -> Option<u16> {
+    let digits = user.strip_prefix("hs").filter(|digits| digits.len() == 20)?;
+    u16::from_str_radix(digits.get(..4)?, 16).ok()
 }
 
 const VERSIONS: VersionRange = VersionRange { low: InterfaceVersion::V1, high: InterfaceVersion::V1 };

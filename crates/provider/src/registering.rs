@@ -3,7 +3,8 @@
 use crate::core::{Core, Outside, Query, Timer};
 use crate::line::{Line, Open, Route};
 use crate::profile::TransportChoice;
-use hookswitch_machine::{Endpoint, Flow, Question, ResolveError, Target, Time, Transport};
+use bytes::Bytes;
+use hookswitch_machine::{Endpoint, Flow, Output, Question, ResolveError, Target, Time, Transport};
 use hookswitch_sip::auth::Credentials;
 use hookswitch_sip::message::{Message, Method, Name, Request, Uri};
 use hookswitch_sip::registration::{self, Answer, Cause, Input, Register, Registration};
@@ -12,6 +13,7 @@ use hookswitch_sip::ua::Failure;
 use hookswitch_spi::{InterfaceVersion, LineId, LineState, MediaTypes, OutOfService, ProviderEvent};
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 impl Core {
     /// Starts what an open line needs: its route, then its registration.
@@ -34,9 +36,12 @@ impl Core {
                 Route::Resolving(self.resolve(now, question, Query::Switch(id)))
             }
         };
+        self.stop_timers(id);
+        // A Call-ID of its own: CSeq numbers start anew (RFC 3261 10.2).
+        let unique = self.entropy.next_u64();
         let registration = self.line(id).filter(|line| line.account.register).map(|line| {
             let account = &line.account;
-            let call_id = format!("{}@{}", line.token, account.user);
+            let call_id = format!("{unique:016x}{}", line.token);
             let mut config = registration::Config::new(format!("sip:{}", account.domain), call_id);
             config.expires = account.profile.register_expires;
             config.retry_base = account.profile.first_retry();
@@ -50,8 +55,15 @@ impl Core {
         });
         let contact = Arc::from(self.contact(id, &route).as_str());
         let Some(line) = self.line_mut(id) else { return };
-        line.open =
-            Some(Open { version, wanted_media: MediaTypes::NONE, registration, route, contact, timer: None });
+        line.open = Some(Open {
+            version,
+            wanted_media: MediaTypes::NONE,
+            registration,
+            route,
+            contact,
+            timer: None,
+            keep_alive: None,
+        });
         line.state = LineState::InService;
         self.serve(id, false, None, "registering with the switch");
         self.route_settled(now, id);
@@ -121,13 +133,43 @@ impl Core {
         self.route_settled(now, id);
     }
 
+    /// Sends a keep-alive over UDP and sets the time of the next one.
+    pub(crate) fn keep_alive(&mut self, now: Time, id: LineId) {
+        let Some(line) = self.line(id) else { return };
+        let pause = line.account.profile.keep_alive;
+        let (Some(flow), true) = (line.flow(), pause > 0) else { return };
+        let datagrams =
+            self.ua.endpoints().iter().any(|e| e.id == flow.endpoint && e.transport == Transport::Udp);
+        if !datagrams {
+            return;
+        }
+        self.actions.push_back(Output::Transmit { flow, bytes: Bytes::from_static(b"\r\n\r\n") });
+        let timer = self.timers.set(now + Duration::from_secs(pause.into()), Timer::KeepAlive(id));
+        let open = self.line_mut(id).and_then(|line| line.open.as_mut());
+        if let Some(old) = open.and_then(|open| open.keep_alive.replace(timer)) {
+            self.timers.cancel(old);
+        }
+    }
+
+    /// The line is closed: its timers end.
+    fn stop_timers(&mut self, id: LineId) {
+        let Some(open) = self.line_mut(id).and_then(|line| line.open.as_mut()) else { return };
+        let timers = [open.timer.take(), open.keep_alive.take()];
+        for timer in timers.into_iter().flatten() {
+            self.timers.cancel(timer);
+        }
+    }
+
     /// The route is known, or known to be missing: register, or be in service without.
     fn route_settled(&mut self, now: Time, id: LineId) {
         let Some(open) = self.line(id).and_then(|line| line.open.as_ref()) else { return };
         match (&open.route, open.registration.is_some()) {
             (Route::Resolving(_), _) => {}
             (Route::Known { .. } | Route::Unknown { .. }, true) => self.register(now, id, Input::Start),
-            (Route::Known { .. }, false) => self.serve(id, true, None, ""),
+            (Route::Known { .. }, false) => {
+                self.serve(id, true, None, "");
+                self.keep_alive(now, id);
+            }
             (Route::Unknown { .. }, false) => {
                 self.serve(id, false, None, "its address cannot be reached from any local socket");
             }
@@ -147,7 +189,10 @@ impl Core {
         for output in outputs {
             match output {
                 registration::Output::SendRegister(register) => self.send_register(now, id, &register),
-                registration::Output::Registered { .. } => self.serve(id, true, None, ""),
+                registration::Output::Registered { .. } => {
+                    self.serve(id, true, None, "");
+                    self.keep_alive(now, id);
+                }
                 registration::Output::Observed(_) => {}
                 registration::Output::Failed { cause, bound_until, .. } => {
                     if bound_until.is_none_or(|until| until <= now) {
@@ -212,10 +257,10 @@ impl Core {
             }
             Route::Known { .. } | Route::Resolving(_) | Route::Unknown { .. } => None,
         });
-        if let (Some((next, path)), Some(line)) = (next, self.line_mut(id)) {
-            if let Some(Route::Known { used, flow, .. }) = line.open.as_mut().map(|open| &mut open.route) {
-                (*used, *flow) = (next, path);
-            }
+        if let (Some((next, path)), Some(line)) = (next, self.line_mut(id))
+            && let Some(Route::Known { used, flow, .. }) = line.open.as_mut().map(|open| &mut open.route)
+        {
+            (*used, *flow) = (next, path);
         }
     }
 
@@ -321,14 +366,17 @@ impl Core {
     /// Takes a line out of the switch when it is closed. The un-registration goes on by itself.
     pub(crate) fn stop_line(&mut self, now: Time, id: LineId) {
         self.register(now, id, Input::Stop);
-        let Some(line) = self.line_mut(id) else { return };
-        if line.open.as_ref().is_some_and(|open| open.registration.is_none()) {
-            line.open = None;
+        if self.line(id).and_then(|line| line.open.as_ref()).is_some_and(|open| open.registration.is_none()) {
+            self.stop_timers(id);
+            if let Some(line) = self.line_mut(id) {
+                line.open = None;
+            }
             self.closing.retain(|closing| *closing != id);
         }
     }
 
     fn unregistered(&mut self, id: LineId) {
+        self.stop_timers(id);
         self.closing.retain(|closing| *closing != id);
         let Some(line) = self.line_mut(id) else { return };
         line.open = None;

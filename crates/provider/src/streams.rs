@@ -40,11 +40,11 @@ impl Core {
         let port = call.port.take();
         match (call.stream, port) {
             (Stream::Running, _) => {
-                call.stream = Stream::Stopped;
+                call.stream = Stream::Stopping;
                 self.media(Command::Stop { stream: Call::stream_id(id) });
             }
             (Stream::Unstarted, Some(port)) => self.media(Command::Return { port: port.id }),
-            (Stream::Unstarted | Stream::Stopped, _) => {}
+            (Stream::Unstarted | Stream::Stopping | Stream::Stopped, _) => {}
         }
     }
 
@@ -85,6 +85,9 @@ impl Core {
             }
             Event::Statistics { stream, statistics } => self.figures(id(stream), statistics),
             Event::Stopped { stream, statistics } => {
+                if let Some(call) = self.calls.get_mut(id(stream)) {
+                    call.stream = Stream::Stopped;
+                }
                 self.figures(id(stream), statistics);
             }
         }

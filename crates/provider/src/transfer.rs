@@ -34,11 +34,9 @@ impl Core {
         }
         let fields = format!("Refer-To: <{target}>\r\nReferred-By: <{}>\r\n", line.uri(call.address));
         let cseq = self.ua.next_cseq(leg).ok_or(OperationError::CallEnded)?;
-        let client = self
-            .ua
+        self.ua
             .send_within(now, &mut self.layer, leg, Method::Refer, &fields, None)
             .map_err(|_| OperationError::ResourceUnavailable("transaction"))?;
-        self.within.insert(client, id);
         let result = deadline.clamp(Duration::from_secs(1), Duration::from_secs(600));
         let deadlines = Deadlines { result, ..Deadlines::default() };
         if let Some(call) = self.calls.get_mut(id) {
@@ -148,10 +146,17 @@ impl Core {
                 call.transfer = None;
             }
         }
-        self.complete_waiting(id, |wait| wait == Wait::Transfer, result);
-        if !succeeded {
-            return;
+        if succeeded {
+            self.transferred(now, id);
         }
+        self.complete_waiting(id, |wait| wait == Wait::Transfer, result);
+        if succeeded {
+            self.fail_waiting(id, &OperationError::CallEnded);
+        }
+    }
+
+    /// The target has answered: for us the call is over.
+    fn transferred(&mut self, now: Time, id: CallId) {
         let Some(call) = self.calls.get_mut(id) else { return };
         call.facts.redirection = Party::known(call.facts.target.clone(), "");
         if let Some(leg) = call.leg {
@@ -161,7 +166,6 @@ impl Core {
             self.leg_gone(id, leg);
         }
         self.stop_stream(id);
-        self.fail_waiting(id, &OperationError::CallEnded);
         self.enter(id, CallState::Idle);
     }
 

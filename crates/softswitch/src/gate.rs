@@ -1,10 +1,12 @@
 //! Who may: digest authentication of users, as registrar (401) and as proxy (407).
 
+use crate::failures::Failures;
 use crate::location::{Locations, UserId};
 use crate::own::Own;
 use hookswitch_machine::{Entropy, Time};
 use hookswitch_sip::auth::{Account, Authorization, Place, Server, ServerConfig, Verdict};
 use hookswitch_sip::message::{Message, Name};
+use std::net::IpAddr;
 
 /// The outcome of a check.
 #[derive(Debug)]
@@ -24,6 +26,7 @@ pub(crate) enum Pass {
 pub(crate) struct Gate {
     registrar: Server,
     proxy: Server,
+    failures: Failures,
 }
 
 impl Gate {
@@ -33,7 +36,8 @@ impl Gate {
             let config = ServerConfig { remembered: nonces, ..ServerConfig::new(realm, place) };
             Server::new(config, entropy)
         };
-        Self { registrar: server(Place::Server), proxy: server(Place::Proxy) }
+        let (registrar, proxy) = (server(Place::Server), server(Place::Proxy));
+        Self { registrar, proxy, failures: Failures::new(entropy) }
     }
 
     /// Checks the credentials of a request. The address `claimed` must be the user's own.
@@ -41,6 +45,7 @@ impl Gate {
         &mut self,
         now: Time,
         place: Place,
+        from: IpAddr,
         request: &Message,
         own: &Own,
         locations: &Locations,
@@ -49,9 +54,15 @@ impl Gate {
             Place::Server => &mut self.registrar,
             Place::Proxy => &mut self.proxy,
         };
-        let values = request.headers(Name::new(place.credentials_header()));
+        let values = || request.headers(Name::new(place.credentials_header()));
+        let named = values().find_map(|value| Some(Authorization::parse(value).ok()?.username()));
+        if let Some(user) = &named
+            && self.failures.is_blocked(now, user, from)
+        {
+            return Pass::Forbidden;
+        }
         let account = |name: &str, _| locations.password(name).map(Account::Password);
-        match server.check(now, request.method().as_str(), values, request.body(), account) {
+        match server.check(now, request.method().as_str(), values(), request.body(), account) {
             Verdict::Ok { user } => {
                 let claimed = match place {
                     // RFC 3261 10.3, 4: who registers, and for whom.
@@ -69,7 +80,10 @@ impl Gate {
                 let values = server.challenges(now, stale).collect();
                 Pass::Challenge(place.status(), place.challenge_header(), values)
             }
-            Verdict::BadCredentials { .. } => Pass::Forbidden,
+            Verdict::BadCredentials { user } => {
+                self.failures.wrong(now, &user, from);
+                Pass::Forbidden
+            }
             Verdict::Malformed(_) => Pass::Malformed,
         }
     }

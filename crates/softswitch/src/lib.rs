@@ -10,6 +10,7 @@
 mod config;
 mod core;
 mod event;
+mod failures;
 mod gate;
 mod location;
 mod loops;

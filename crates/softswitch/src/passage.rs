@@ -179,7 +179,6 @@ fn decode(text: &str) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bytes::Bytes;
     use hookswitch_sip::message::{Limits, Method, Name};
 
     fn request(from: &str, to: &str) -> Message {
@@ -189,7 +188,7 @@ mod tests {
             .header(Name::To, format_args!("<sip:b@x>;tag={to}"))
             .call_id("c1")
             .cseq(1, Method::Bye);
-        Message::parse(Bytes::from(request.finish()), &Limits::default()).unwrap()
+        Message::parse(request.finish(), &Limits::default()).unwrap()
     }
 
     fn passages() -> (Passages, Passage) {

@@ -57,7 +57,8 @@ pub(crate) fn register(core: &mut Core, now: Time, server: ServerId, flow: Flow,
         let unsupported = [(Name::Unsupported, required.join(", "))];
         return core.refuse(now, server, flow, request, 420, &unsupported);
     }
-    let user = match core.gate.check(now, Place::Server, request, &core.own, &core.locations) {
+    let user = match core.gate.check(now, Place::Server, flow.peer.ip(), request, &core.own, &core.locations)
+    {
         Pass::User(user) => user,
         Pass::Challenge(status, name, values) => {
             let fields: Vec<_> = values.into_iter().map(|value| (Name::new(name), value)).collect();

@@ -163,7 +163,7 @@ impl Softswitch {
         if message.method() == Method::Register {
             return registrar::register(core, now, server, flow, message);
         }
-        let Some(user) = uri.user_unescaped() else { return self.to_itself(now, server, flow, message) };
+        let Some(user) = uri.user_unescaped() else { return self.for_itself(now, server, flow, message) };
         if self.services.has_dialog(message, &uri) {
             return self.services.dispatch(core, now, Received::Request(server), flow, message);
         }
@@ -171,8 +171,14 @@ impl Softswitch {
             // Nothing that we saw begin, and nothing to ask credentials for.
             return core.answer(now, server, flow, message, 481, &[]);
         }
-        match core.gate.check(now, Place::Proxy, message, &core.own, &core.locations) {
-            Pass::User(_) => self.to_user(now, server, flow, message, &routing, &user),
+        if self.services.find(&user).is_none()
+            && let Some((status, fields)) = self.obstacle(message)
+        {
+            return self.core.refuse(now, server, flow, message, status, &fields);
+        }
+        let core = &mut self.core;
+        match core.gate.check(now, Place::Proxy, flow.peer.ip(), message, &core.own, &core.locations) {
+            Pass::User(_) => self.for_user(now, server, flow, message, &routing, &user),
             Pass::Challenge(status, name, values) => {
                 let fields: Vec<_> = values.into_iter().map(|value| (Name::new(name), value)).collect();
                 core.answer(now, server, flow, message, status, &fields);
@@ -183,7 +189,7 @@ impl Softswitch {
     }
 
     /// A request to the softswitch itself, not to a user of it.
-    fn to_itself(&mut self, now: Time, server: ServerId, flow: Flow, message: &Message) {
+    fn for_itself(&mut self, now: Time, server: ServerId, flow: Flow, message: &Message) {
         if message.method() == Method::Invite {
             return self.core.refuse(now, server, flow, message, 404, &[]);
         }
@@ -191,7 +197,7 @@ impl Softswitch {
     }
 
     /// An authenticated request to a user or an extension.
-    fn to_user(
+    fn for_user(
         &mut self,
         now: Time,
         server: ServerId,
@@ -206,9 +212,6 @@ impl Softswitch {
         }
         if self.services.find(user).is_some() {
             return self.services.dispatch(&mut self.core, now, Received::Request(server), flow, message);
-        }
-        if let Some((status, fields)) = self.obstacle(message) {
-            return self.core.refuse(now, server, flow, message, status, &fields);
         }
         let core = &mut self.core;
         let Some(id) = core.locations.find(user) else {

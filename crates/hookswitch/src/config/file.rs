@@ -24,6 +24,7 @@ pub(super) struct Sip {
     pub(super) listen: Vec<Spanned<String>>,
     pub(super) advertise: Option<Spanned<String>>,
     pub(super) user_agent: Option<Spanned<String>>,
+    pub(super) shards: Option<Spanned<u16>>,
 }
 
 #[derive(Default, Deserialize)]

@@ -42,6 +42,9 @@ pub struct SipConfig {
     pub advertise: Option<IpAddr>,
     /// The User-Agent and Server header field.
     pub user_agent: String,
+    /// Shards, 1 to 64: threads that share the lines among them. As many as processors unless configured, at most one for
+    /// each line.
+    pub shards: usize,
 }
 
 /// One socket. Written as `udp:0.0.0.0:5060` or `tcp:[::]:5060`.

@@ -39,6 +39,15 @@ pub(super) fn config(file: file::File, origin: &Origin<'_>, directory: &Path) ->
                 Some(text) => header_text(&text, "sip.user-agent", origin)?,
                 None => concat!("Hookswitch/", env!("CARGO_PKG_VERSION")).to_owned(),
             },
+            shards: match file.sip.shards {
+                Some(n) if (1..=64).contains(n.get_ref()) => usize::from(*n.get_ref()),
+                Some(n) => {
+                    let message = format!("1 to 64, not {}", n.get_ref());
+                    return Err(origin.error(&n.span(), "sip.shards", message));
+                }
+                None => std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(64),
+            }
+            .min(lines.len().max(1)),
         },
         media: media(file.media, origin)?,
         unowned: unowned(file.applications.unowned.as_ref()),

@@ -7,7 +7,9 @@ use super::pending::Pending;
 use crate::auth;
 use crate::message::{Message, Method};
 use crate::transaction::{ClientId, Layer, Output, Received, ServerId};
-use hookswitch_machine::{Endpoint, Entropy, Flow, Map, Time, TimerQueue, Transport};
+use hookswitch_machine::{Endpoint, Entropy, Flow, HashKeys, Map, Time, TimerQueue, Transport};
+use std::hash::BuildHasher;
+use std::sync::Arc;
 
 /// What is constant for an agent.
 #[derive(Clone, Debug)]
@@ -39,6 +41,26 @@ impl Default for Config {
     }
 }
 
+/// What sessions understand, for Allow. Those of the configuration come on top.
+pub(super) const SESSION_METHODS: [Method<'static>; 9] = [
+    Method::Invite,
+    Method::Ack,
+    Method::Cancel,
+    Method::Bye,
+    Method::Options,
+    Method::Update,
+    Method::Info,
+    Method::Refer,
+    Method::Notify,
+];
+
+/// The value of Allow.
+fn allowed(methods: &[Method<'static>]) -> String {
+    let extra = methods.iter().filter(|method| !SESSION_METHODS.contains(method));
+    let all: Vec<&str> = SESSION_METHODS.iter().chain(extra).map(|method| method.as_str()).collect();
+    all.join(", ")
+}
+
 /// Timers of sessions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Timer {
@@ -48,6 +70,10 @@ pub(super) enum Timer {
     OfferAccepted(LegId),
     /// A re-INVITE that crossed theirs is to be sent again.
     OfferAgain(LegId),
+    /// Our re-INVITE waits too long for its final response.
+    OfferOverdue(LegId),
+    /// Theirs came while ours waited to be sent again: ours is given up.
+    OfferCrossed(LegId),
 }
 
 /// A user agent core (RFC 3261 6). See the module's documentation.
@@ -62,6 +88,12 @@ pub struct UserAgent {
     pub(super) accounts: Map<AccountId, auth::Client>,
     pub(super) timers: TimerQueue<Timer>,
     pub(super) entropy: Entropy,
+    /// The value of Allow.
+    pub(super) allow: Arc<str>,
+    /// The value of User-Agent.
+    pub(super) product: Arc<str>,
+    /// For what is hashed, and for what proves that a tag is ours.
+    pub(super) keys: HashKeys,
     next_account: u32,
 }
 
@@ -70,6 +102,9 @@ impl UserAgent {
     pub fn new(config: Config, mut entropy: Entropy) -> Self {
         let keys = entropy.hash_keys();
         Self {
+            allow: allowed(&config.methods).into(),
+            product: config.product.as_str().into(),
+            keys: entropy.hash_keys(),
             config,
             legs: Legs::default(),
             invited: Map::with_hasher(keys),
@@ -102,6 +137,12 @@ impl UserAgent {
     /// Requests that wait for a response: for leak checks.
     pub fn live_requests(&self) -> usize {
         self.pending.len()
+    }
+
+    /// INVITEs that wait for our final response.
+    #[cfg(test)]
+    pub(super) fn live_invitations(&self) -> usize {
+        self.invited.len()
     }
 
     /// Timers set: for leak checks.
@@ -188,22 +229,43 @@ impl UserAgent {
             Timer::Accepted(leg) => self.accepted_timer(now, layer, leg),
             Timer::OfferAccepted(leg) => self.offer_accepted_timer(now, layer, leg),
             Timer::OfferAgain(leg) => self.offer_again(now, layer, leg),
+            Timer::OfferOverdue(leg) => self.offer_overdue(now, layer, leg),
+            Timer::OfferCrossed(leg) => match self.legs.get(leg) {
+                Some(_) => Indication::OfferRefused(leg, Failure::Status(491)),
+                None => Indication::None,
+            },
         })
     }
 
     /// The session that a message within a dialog belongs to: our tag says where it lies, the rest must agree (RFC 3261 12.2.2).
     pub(super) fn leg_of(&self, message: &Message) -> Option<LegId> {
-        let tag = Tag::parse(message.to_tag()?)?;
-        let leg = self.legs.get(tag.leg).filter(|leg| leg.secret == tag.secret)?;
+        let tag = Tag::parse(message.to_tag()?).filter(|tag| self.is_own(tag))?;
+        let leg = self.legs.get(tag.leg)?;
         let dialog = leg.dialog.as_ref()?;
         let agrees = dialog.call_id() == message.call_id()
             && dialog.remote_tag() == message.from_tag().unwrap_or_default();
         agrees.then_some(tag.leg)
     }
 
-    /// A place for a new session and the tag that names it.
-    pub(super) fn new_tag(&mut self) -> Tag {
-        Tag { shard: self.config.shard, leg: self.legs.next_id(), secret: self.entropy.next_u64() }
+    /// The tag of the next session.
+    pub(super) fn leg_tag(&self) -> Tag {
+        let leg = self.legs.next_id();
+        Tag { shard: self.config.shard, leg, secret: self.secret(leg) }
+    }
+
+    /// A tag for a response that makes no session: it leads to no place.
+    pub(super) fn loose_tag(&mut self) -> Tag {
+        let leg = LegId { index: u32::MAX, generation: 0 };
+        Tag { shard: self.config.shard, leg, secret: self.entropy.next_u64() }
+    }
+
+    /// Whether we made the tag for a session, at any time.
+    pub(super) fn is_own(&self, tag: &Tag) -> bool {
+        tag.secret == self.secret(tag.leg)
+    }
+
+    fn secret(&self, leg: LegId) -> u64 {
+        self.keys.hash_one((self.config.shard, leg.index, leg.generation))
     }
 
     /// Takes a session out and gives back what it holds.

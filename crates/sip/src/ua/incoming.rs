@@ -1,6 +1,6 @@
 //! Requests from the other side.
 
-use super::agent::{Timer, UserAgent};
+use super::agent::{SESSION_METHODS, Timer, UserAgent};
 use super::ids::LegId;
 use super::indication::Indication;
 use super::leg::{AfterAck, Exchange, Leg, OfferKind, State};
@@ -11,19 +11,6 @@ use crate::transaction::{Layer, Retransmission, ServerId};
 use hookswitch_machine::{Flow, Time};
 use std::fmt;
 use std::sync::Arc;
-
-/// What sessions understand, for Allow. OPTIONS and those of the configuration come on top.
-const SESSION_METHODS: [Method<'static>; 9] = [
-    Method::Invite,
-    Method::Ack,
-    Method::Cancel,
-    Method::Bye,
-    Method::Options,
-    Method::Update,
-    Method::Info,
-    Method::Refer,
-    Method::Notify,
-];
 
 impl UserAgent {
     /// A new request (RFC 3261 8.2): everything that its user need not see is answered here.
@@ -63,7 +50,7 @@ impl UserAgent {
         let known = SESSION_METHODS.contains(&method) || self.config.methods.contains(&method);
         if !known {
             let status = if matches!(method, Method::Other(_)) { 501 } else { 405 };
-            return Some((status, format!("Allow: {}\r\n", self.allow())));
+            return Some((status, format!("Allow: {}\r\n", self.allow)));
         }
         match message.uri() {
             Ok(uri) if uri.is_sip() => {}
@@ -96,29 +83,21 @@ impl UserAgent {
 
     /// The value of Allow.
     pub fn allow(&self) -> impl fmt::Display + use<> {
-        let mut text = String::with_capacity(96);
-        let extra = self.config.methods.iter().filter(|method| !SESSION_METHODS.contains(method));
-        for method in SESSION_METHODS.iter().chain(extra) {
-            if !text.is_empty() {
-                text.push_str(", ");
-            }
-            text.push_str(method.as_str());
-        }
-        text
+        Arc::clone(&self.allow)
     }
 
     /// OPTIONS (RFC 3261 11.2).
     fn describe(&mut self, now: Time, layer: &mut Layer, server: ServerId, flow: Flow, message: &Message) {
-        let allow = self.allow();
-        let tag = self.new_tag().to_string();
+        let tag = self.loose_tag().to_string();
         let fields =
-            format_args!("Allow: {allow}\r\nAccept: application/sdp\r\nServer: {}\r\n", self.config.product);
+            format_args!("Allow: {}\r\nAccept: application/sdp\r\nServer: {}\r\n", self.allow, self.product);
         let bytes = Reply::to(message, &tag, flow.peer).write(200, fields, None);
         // A transaction that is gone wants no answer.
         let _ = layer.respond(now, server, 200, bytes);
     }
 
     /// Answers a request at once with a final response. `fields` are complete header field lines.
+    #[allow(clippy::too_many_arguments)]
     pub fn respond(
         &mut self,
         now: Time,
@@ -134,7 +113,7 @@ impl UserAgent {
             let _ = layer.respond(now, server, status, bytes);
             return;
         }
-        let tag = self.new_tag().to_string();
+        let tag = self.loose_tag().to_string();
         let bytes = Reply::to(message, &tag, flow.peer).write(status, fields, None);
         // A transaction that is gone wants no answer.
         let _ = layer.respond(now, server, status, bytes);
@@ -153,7 +132,7 @@ impl UserAgent {
             self.respond(now, layer, server, flow, message, 503, format_args!("Retry-After: 5\r\n"));
             return Indication::None;
         }
-        let tag = self.new_tag();
+        let tag = self.leg_tag();
         let text = tag.to_string();
         let Ok(dialog) = Dialog::server(message, &text) else {
             // RFC 3261 8.1.1.8: an INVITE has one Contact, a SIP URI.
@@ -162,7 +141,6 @@ impl UserAgent {
         };
         let reply = Reply::to(message, &text, flow.peer);
         let leg = self.legs.insert(Leg {
-            secret: tag.secret,
             state: State::Invited { server, reply: Box::new(reply) },
             exchange: Exchange::Idle,
             dialog: Some(Box::new(dialog)),
@@ -189,12 +167,32 @@ impl UserAgent {
             self.respond(now, layer, cancel, flow, message, 481, format_args!(""));
             return Indication::None;
         };
-        self.respond(now, layer, cancel, flow, message, 200, format_args!(""));
-        let Some(id) = self.invited.get(&invite).copied() else { return Indication::None };
+        let Some(id) = self.invited.get(&invite).copied() else {
+            self.respond(now, layer, cancel, flow, message, 200, format_args!(""));
+            self.offer_cancelled(now, layer, invite, message);
+            return Indication::None;
+        };
+        // RFC 3261 9.2: the same To tag in both responses.
+        let dialog = self.legs.get(id).and_then(|leg| leg.dialog.as_deref());
+        let reply = Reply::to(message, dialog.map_or("", |dialog| dialog.local_tag()), flow.peer);
+        // A transaction that is gone wants no answer.
+        let _ = layer.respond(now, cancel, 200, reply.write(200, format_args!(""), None));
         self.finish_invite(now, layer, id, 487, format_args!(""));
         match self.remove(id) {
             Some(_) => Indication::Cancelled(id),
             None => Indication::None,
+        }
+    }
+
+    /// The re-INVITE that waits for our answer was cancelled: it gets 487, the session goes on.
+    fn offer_cancelled(&mut self, now: Time, layer: &mut Layer, invite: ServerId, message: &Message) {
+        let Some(id) = self.leg_of(message) else { return };
+        let waits = self
+            .legs
+            .get(id)
+            .is_some_and(|leg| matches!(&leg.exchange, Exchange::Theirs { server, .. } if *server == invite));
+        if waits {
+            self.refuse_open_offer(now, layer, id, 487, "");
         }
     }
 
@@ -218,28 +216,35 @@ impl UserAgent {
     pub(super) fn ack(&mut self, now: Time, layer: &mut Layer, message: &Message) -> Indication {
         let Some(id) = self.leg_of(message) else { return Indication::None };
         let Some(leg) = self.legs.get_mut(id) else { return Indication::None };
-        let expected = leg.dialog.as_ref().and_then(|dialog| dialog.remote_cseq());
-        if expected != Some(message.cseq().number) {
-            return Indication::None;
-        }
-        if let State::Accepted { ok, then } = &leg.state {
-            self.timers.cancel(ok.timer);
-            let then = *then;
-            leg.state = State::Confirmed;
-            return match then {
-                AfterAck::Talk => Indication::Confirmed(id),
-                AfterAck::HangUp => {
-                    self.send_bye(now, layer, id, None);
-                    Indication::None
+        let cseq = message.cseq().number;
+        match (&leg.state, &leg.exchange) {
+            (State::Accepted { ok, then }, _) if ok.cseq == cseq => {
+                self.timers.cancel(ok.timer);
+                let then = *then;
+                leg.state = State::Confirmed;
+                match then {
+                    AfterAck::Talk => return Indication::Confirmed(id),
+                    AfterAck::HangUp => return self.send_bye(now, layer, id, None),
+                    AfterAck::Farewell => self.farewell(now, layer, id, None),
                 }
-            };
+                Indication::None
+            }
+            (_, Exchange::TheirsAnswered { ok }) if ok.cseq == cseq => {
+                self.timers.cancel(ok.timer);
+                leg.exchange = Exchange::Idle;
+                Indication::OfferConfirmed(id)
+            }
+            // Of a 2xx that was acknowledged before.
+            (
+                State::Invited { .. }
+                | State::Accepted { .. }
+                | State::Inviting { .. }
+                | State::Redirected { .. }
+                | State::Confirmed
+                | State::HangingUp { .. },
+                _,
+            ) => Indication::None,
         }
-        if let Exchange::TheirsAnswered { ok } = &leg.exchange {
-            self.timers.cancel(ok.timer);
-            leg.exchange = Exchange::Idle;
-            return Indication::OfferConfirmed(id);
-        }
-        Indication::None
     }
 
     /// The 2xx of a session is to be sent again, or nobody acknowledged it.
@@ -261,8 +266,9 @@ impl UserAgent {
                         self.farewell(now, layer, id, Some("SIP;cause=408;text=\"No ACK\""));
                         Indication::NotAcknowledged(id)
                     }
-                    AfterAck::HangUp => {
-                        self.send_bye(now, layer, id, None);
+                    AfterAck::HangUp => self.send_bye(now, layer, id, None),
+                    AfterAck::Farewell => {
+                        self.farewell(now, layer, id, None);
                         Indication::None
                     }
                 };
@@ -303,7 +309,8 @@ impl UserAgent {
         message: &Message,
     ) -> Indication {
         let found = self.leg_of(message).and_then(|id| self.legs.get_mut(id).map(|leg| (id, leg)));
-        let Some((id, leg)) = found else {
+        let bye = message.method() == Method::Bye;
+        let Some((id, leg)) = found.filter(|(_, leg)| bye || !leg.is_abandoned()) else {
             self.respond(now, layer, server, flow, message, 481, format_args!(""));
             return Indication::None;
         };
@@ -328,7 +335,7 @@ impl UserAgent {
                 Indication::Request(id, server)
             }
             _ => {
-                let allow = format!("Allow: {}\r\n", self.allow());
+                let allow = format!("Allow: {}\r\n", self.allow);
                 self.respond(now, layer, server, flow, message, 405, format_args!("{allow}"));
                 Indication::None
             }
@@ -348,15 +355,16 @@ impl UserAgent {
         self.respond(now, layer, server, flow, message, 200, format_args!(""));
         let Some(leg) = self.legs.get_mut(id) else { return Indication::None };
         let hanging_up = matches!(leg.state, State::HangingUp { .. });
+        let abandoned = leg.is_abandoned();
         self.finish_invite(now, layer, id, 487, format_args!(""));
-        self.refuse_open_offer(now, layer, id, 487, "");
+        self.close_exchange(now, layer, id);
         if hanging_up {
             // Both hang up at once: ours counts, its response is on the way.
             return Indication::None;
         }
         match self.remove(id) {
-            Some(_) => Indication::Ended(id),
-            None => Indication::None,
+            Some(_) if !abandoned => Indication::Ended(id),
+            Some(_) | None => Indication::None,
         }
     }
 
@@ -373,27 +381,38 @@ impl UserAgent {
         kind: OfferKind,
     ) -> Indication {
         let Some(leg) = self.legs.get_mut(id) else { return Indication::None };
+        let accepted = matches!(leg.state, State::Confirmed | State::Accepted { .. });
+        if accepted && kind == OfferKind::Update && message.body().is_empty() {
+            // RFC 3311 5.2: an UPDATE without an offer cannot cross one.
+            self.refreshed(now, layer, server, id, flow, message);
+            return Indication::None;
+        }
         let busy = match (&leg.state, &leg.exchange) {
             (State::Confirmed, Exchange::Idle) => None,
-            (State::Confirmed, Exchange::Ours { .. }) => Some((491, "")),
             (State::Confirmed, Exchange::OursAgain { timer, .. }) => {
-                // Theirs goes first; ours comes again when it is settled.
-                let timer = *timer;
-                self.timers.cancel(timer);
+                // Theirs goes first, and what ours said may be wrong when it is settled: the user decides anew.
+                self.timers.cancel(*timer);
+                self.timers.set(now, Timer::OfferCrossed(id));
                 None
             }
-            (State::Confirmed, Exchange::Theirs { .. }) => Some((500, "Retry-After: 2\r\n")),
             // The ACK that is still on its way must not be waited for: the peer has our 2xx, or it could not offer.
-            (State::Confirmed, Exchange::TheirsAnswered { .. }) | (State::Accepted { .. }, _) => {
-                Some((491, ""))
-            }
-            (State::Invited { .. }, _) => Some((500, "Retry-After: 2\r\n")),
-            (State::Inviting { .. } | State::Redirected { .. }, _) => Some((491, "")),
-            (State::HangingUp { .. }, _) => Some((481, "")),
+            (State::Confirmed, Exchange::Ours { .. } | Exchange::TheirsAnswered { .. })
+            | (State::Accepted { .. } | State::Inviting { .. } | State::Redirected { .. }, _) => Some(491),
+            (State::Confirmed, Exchange::Theirs { .. }) | (State::Invited { .. }, _) => Some(500),
+            (State::HangingUp { .. }, _) => Some(481),
         };
-        if let Some((status, fields)) = busy {
-            self.respond(now, layer, server, flow, message, status, format_args!("{fields}"));
-            return Indication::None;
+        match busy {
+            None => {}
+            // RFC 3261 14.2: 0 to 10 s.
+            Some(500) => {
+                let wait = self.entropy.below(11);
+                self.respond(now, layer, server, flow, message, 500, format_args!("Retry-After: {wait}\r\n"));
+                return Indication::None;
+            }
+            Some(status) => {
+                self.respond(now, layer, server, flow, message, status, format_args!(""));
+                return Indication::None;
+            }
         }
         if let Some(dialog) = &mut leg.dialog {
             dialog.refresh_target(message);
@@ -402,6 +421,47 @@ impl UserAgent {
         let reply = Box::new(Reply::to(message, tag, flow.peer));
         leg.exchange = Exchange::Theirs { server, reply, kind };
         Indication::Offered(id)
+    }
+
+    /// An UPDATE that offers nothing: it may move the peer's address (RFC 3311 5.1).
+    fn refreshed(
+        &mut self,
+        now: Time,
+        layer: &mut Layer,
+        server: ServerId,
+        id: LegId,
+        flow: Flow,
+        message: &Message,
+    ) {
+        let Some(leg) = self.legs.get_mut(id) else { return };
+        if let Some(dialog) = &mut leg.dialog {
+            dialog.refresh_target(message);
+        }
+        let (contact, allow) = (Arc::clone(&leg.contact), Arc::clone(&self.allow));
+        let fields = format_args!("Contact: <{contact}>\r\nAllow: {allow}\r\n");
+        self.respond(now, layer, server, flow, message, 200, fields);
+    }
+
+    /// Nothing will be offered any more: theirs is refused, ours taken back.
+    pub(super) fn close_exchange(&mut self, now: Time, layer: &mut Layer, id: LegId) {
+        if self.refuse_open_offer(now, layer, id, 487, "") {
+            return;
+        }
+        let Some(leg) = self.legs.get_mut(id) else { return };
+        match std::mem::replace(&mut leg.exchange, Exchange::Idle) {
+            Exchange::Idle | Exchange::Theirs { .. } => {}
+            Exchange::Ours { client, deadline, .. } => {
+                self.timers.cancel(deadline);
+                // Or it waits for ever, if the peer has sent a 100 and forgets it.
+                let _ = layer.cancel(now, client, None);
+            }
+            Exchange::OursAgain { timer, .. } => {
+                self.timers.cancel(timer);
+            }
+            Exchange::TheirsAnswered { ok } => {
+                self.timers.cancel(ok.timer);
+            }
+        }
     }
 
     /// Refuses an offer of theirs that waits.

@@ -33,7 +33,8 @@ pub enum Indication {
     Lost(LegId, Failure),
     /// The hang-up that we wanted is complete; the leg is gone.
     HungUp(LegId),
-    /// A re-INVITE or UPDATE (message) with an offer, or without: then an offer is wanted in the 2xx. Respond with
+    /// A re-INVITE or UPDATE (message) with an offer, or without: then an offer is wanted in the 2xx. An offer of ours that
+    /// waited to be sent again after a crossing is withdrawn: make it anew once this one is settled. Respond with
     /// [`answer_offer`](super::UserAgent::answer_offer) or [`refuse_offer`](super::UserAgent::refuse_offer).
     Offered(LegId),
     /// The ACK to our 2xx to a re-INVITE (message, which holds the answer if our 2xx held the offer).

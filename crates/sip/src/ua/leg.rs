@@ -36,6 +36,8 @@ pub(super) enum State {
 pub(super) struct Unacknowledged {
     pub(super) bytes: Bytes,
     pub(super) server: ServerId,
+    /// The number of the INVITE, which its ACK repeats.
+    pub(super) cseq: u32,
     pub(super) schedule: Retransmit2xx,
     pub(super) timer: TimerKey,
 }
@@ -47,6 +49,8 @@ pub(super) enum AfterAck {
     Talk,
     /// A BYE, wanted meanwhile: not to be sent before the ACK or 64·T1 (RFC 3261 15).
     HangUp,
+    /// The same for a session that the user has let go of.
+    Farewell,
 }
 
 /// What the caller wants of an INVITE on its way.
@@ -64,9 +68,15 @@ pub(super) enum Exchange {
     /// None is.
     Idle,
     /// We sent a re-INVITE.
-    Ours { client: ClientId },
+    Ours {
+        client: ClientId,
+        /// When it is cancelled, if there is no answer until then.
+        deadline: TimerKey,
+        /// How often it crossed theirs before.
+        crossed: u8,
+    },
     /// Our re-INVITE crossed theirs (491): it is sent again when the timer fires (RFC 3261 14.1).
-    OursAgain { body: Bytes, timer: TimerKey },
+    OursAgain { body: Bytes, timer: TimerKey, crossed: u8 },
     /// Their re-INVITE or UPDATE waits for our answer.
     Theirs { server: ServerId, reply: Box<Reply>, kind: OfferKind },
     /// We answered their re-INVITE and wait for the ACK.
@@ -85,8 +95,6 @@ pub(super) enum OfferKind {
 /// An INVITE session.
 #[derive(Debug)]
 pub(super) struct Leg {
-    /// Random part of our tag.
-    pub(super) secret: u64,
     pub(super) state: State,
     pub(super) exchange: Exchange,
     /// Set with the INVITE that came, or with the first 2xx that answered ours.
@@ -99,15 +107,32 @@ pub(super) struct Leg {
     pub(super) ack: Option<Box<Acknowledgement>>,
 }
 
-/// The ACK of a 2xx.
-#[derive(Debug)]
-pub(super) struct Acknowledgement {
-    pub(super) client: ClientId,
-    pub(super) flow: Flow,
-    pub(super) bytes: Bytes,
+impl Leg {
+    /// Whether the user has let go of it: nothing is indicated any more.
+    pub(super) const fn is_abandoned(&self) -> bool {
+        matches!(self.state, State::Accepted { then: AfterAck::Farewell, .. })
+    }
 }
 
-/// Our tag: where the session lies, and 64 bits that nobody can guess. One look steers a message to its shard and session.
+/// The ACK of a 2xx to our INVITE.
+#[derive(Debug)]
+pub(super) enum Acknowledgement {
+    /// To be sent: the number of the INVITE, and the lines of its credentials (RFC 3261 13.2.2.4).
+    Due { client: ClientId, cseq: u32, credentials: Box<str> },
+    /// Sent.
+    Sent { client: ClientId, flow: Flow, bytes: Bytes },
+}
+
+impl Acknowledgement {
+    pub(super) const fn client(&self) -> ClientId {
+        match self {
+            Self::Due { client, .. } | Self::Sent { client, .. } => *client,
+        }
+    }
+}
+
+/// Our tag: where the session lies, and 64 bits that nobody can guess, computed from the place by a key: a tag proves that we made
+/// it even when its session is gone. One look steers a message to its shard and session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Tag {
     pub(super) shard: u16,

@@ -26,3 +26,6 @@ pub use ids::{AccountId, LegError, LegId};
 pub use indication::{Failure, Indication};
 pub use outgoing::Invitation;
 pub use reply::Reply;
+
+#[cfg(test)]
+mod tests;

@@ -6,12 +6,15 @@ use super::ids::{AccountId, LegError, LegId};
 use super::indication::Indication;
 use super::leg::{Acknowledgement, AfterAck, Exchange, Leg, OfferKind, State, Unacknowledged, Wish};
 use super::pending::Purpose;
+use super::sending::Draft;
+use crate::auth::Attempt;
 use crate::dialog::{Dialog, SentBy};
 use crate::message::{Method, Name, Request};
-use crate::transaction::{ClientId, Layer, Retransmit2xx};
+use crate::transaction::{Branch, ClientId, Layer, Retransmit2xx};
 use bytes::Bytes;
-use hookswitch_machine::{Flow, Time};
+use hookswitch_machine::{Flow, Time, Transport};
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 const SDP: &str = "application/sdp";
@@ -48,40 +51,38 @@ impl UserAgent {
         if self.legs.len() >= self.config.max_legs {
             return Err(LegError::Full);
         }
-        let tag = self.new_tag();
+        let tag = self.leg_tag();
         let call_id = format!("{:016x}{:016x}", self.entropy.next_u64(), self.entropy.next_u64());
         // RFC 3261 8.1.1.5: any start below 2³¹.
         let cseq = self.entropy.next_u32() >> 8;
-        let allow = self.allow();
-        let product = self.config.product.clone();
-        let purpose = Purpose::Invite(tag.leg);
-        let client = self.send(
-            now,
-            layer,
-            purpose,
-            invitation.account,
-            invitation.flow,
-            Method::Invite,
-            |transport, sent_by, branch| {
-                let request = Request::new(Method::Invite, invitation.uri)
-                    .via(transport.via_name(), sent_by, branch)
-                    .max_forwards(70)
-                    .header(Name::From, format_args!("{};tag={tag}", invitation.from))
-                    .header(Name::To, invitation.to)
-                    .call_id(&call_id)
-                    .cseq(cseq, Method::Invite)
-                    .header(Name::Contact, format_args!("<{}>", invitation.contact))
-                    .header(Name::Allow, &allow)
-                    .header(Name::UserAgent, &product)
-                    .lines(invitation.fields);
-                match invitation.offer {
-                    Some(sdp) => request.body(SDP, sdp).finish(),
-                    None => request.finish(),
-                }
-            },
-        )?;
+        let (allow, product) = (Arc::clone(&self.allow), Arc::clone(&self.product));
+        let draft = Draft {
+            purpose: Purpose::Invite(tag.leg),
+            account: invitation.account,
+            flow: invitation.flow,
+            method: Method::Invite,
+            uri: Some(invitation.uri),
+            body: invitation.offer.unwrap_or_default(),
+        };
+        let client = self.send(now, layer, &draft, |via, credentials| {
+            let request = Request::new(Method::Invite, invitation.uri)
+                .via(via.transport, via.address, via.branch)
+                .max_forwards(70)
+                .header(Name::From, format_args!("{};tag={tag}", invitation.from))
+                .header(Name::To, invitation.to)
+                .call_id(&call_id)
+                .cseq(cseq, Method::Invite)
+                .header(Name::Contact, format_args!("<{}>", invitation.contact))
+                .header(Name::Allow, &allow)
+                .header(Name::UserAgent, &product)
+                .lines(credentials)
+                .lines(invitation.fields);
+            match invitation.offer {
+                Some(sdp) => request.body(SDP, sdp).finish(),
+                None => request.finish(),
+            }
+        })?;
         Ok(self.legs.insert(Leg {
-            secret: tag.secret,
             state: State::Inviting { client, wish: Wish::Answer },
             exchange: Exchange::Idle,
             dialog: None,
@@ -110,7 +111,7 @@ impl UserAgent {
         let State::Redirected { invite } = std::mem::replace(&mut leg.state, State::Confirmed) else {
             return Err(LegError::State);
         };
-        match self.to_contact(now, layer, &invite, uri, flow) {
+        match self.resend_to(now, layer, &invite, uri, flow) {
             Some(client) => {
                 if let Some(leg) = self.legs.get_mut(id) {
                     leg.state = State::Inviting { client, wish: Wish::Answer };
@@ -151,18 +152,20 @@ impl UserAgent {
         account: Option<AccountId>,
         sdp: &[u8],
     ) -> Result<(), LegError> {
-        let allow = self.allow();
         let leg = self.legs.get_mut(id).ok_or(LegError::Gone)?;
         let State::Invited { server, reply } = &leg.state else { return Err(LegError::State) };
-        let server = *server;
+        let (server, cseq) = (*server, reply.cseq());
         let fields =
-            format_args!("Contact: <{contact}>\r\nAllow: {allow}\r\nServer: {}\r\n", self.config.product);
+            format_args!("Contact: <{contact}>\r\nAllow: {}\r\nServer: {}\r\n", self.allow, self.product);
         let bytes = reply.write(200, fields, Some((SDP, sdp)));
-        layer.respond(now, server, 200, bytes.clone()).map_err(|_| LegError::Gone)?;
+        if layer.respond(now, server, 200, bytes.clone()).is_err() {
+            self.remove(id);
+            return Err(LegError::Gone);
+        }
         let schedule = Retransmit2xx::new(now, &layer.timers());
         let timer = self.timers.set(schedule.next_timeout(), Timer::Accepted(id));
         leg.state = State::Accepted {
-            ok: Box::new(Unacknowledged { bytes, server, schedule, timer }),
+            ok: Box::new(Unacknowledged { bytes, server, cseq, schedule, timer }),
             then: AfterAck::Talk,
         };
         leg.contact = contact;
@@ -199,31 +202,33 @@ impl UserAgent {
         sdp: Option<&[u8]>,
     ) -> Result<(), LegError> {
         let leg = self.legs.get(id).ok_or(LegError::Gone)?;
-        let client = leg.ack.as_ref().map(|ack| ack.client).ok_or(LegError::State)?;
+        let Some(Acknowledgement::Due { client, cseq, credentials }) = leg.ack.as_deref() else {
+            return Err(LegError::State);
+        };
         let dialog = leg.dialog.as_deref().ok_or(LegError::State)?;
-        let (flow, bytes) = self.write_ack(layer, dialog, leg.flow, dialog.local_cseq(), sdp);
+        let client = *client;
+        let (flow, bytes) = self.write_ack(layer, dialog, leg.flow, *cseq, credentials, sdp);
         layer.transmit(flow, bytes.clone());
         if let Some(leg) = self.legs.get_mut(id) {
-            leg.ack = Some(Box::new(Acknowledgement { client, flow, bytes }));
+            leg.ack = Some(Box::new(Acknowledgement::Sent { client, flow, bytes }));
         }
         Ok(())
     }
 
-    /// An ACK to a 2xx (RFC 3261 13.2.2.4): a transaction of its own, without credentials here.
+    /// An ACK to a 2xx (RFC 3261 13.2.2.4): a transaction of its own, with the credentials of the INVITE.
     pub(super) fn write_ack(
         &self,
         layer: &mut Layer,
         dialog: &Dialog,
         known: Flow,
         cseq: u32,
+        credentials: &str,
         sdp: Option<&[u8]>,
     ) -> (Flow, Bytes) {
         let flow = next_hop(dialog.next_hop(), known, &self.config.endpoints);
         let (transport, sent_by) = self.local(flow);
-        let request = dialog.ack(
-            cseq,
-            SentBy { transport: transport.via_name(), address: sent_by, branch: layer.next_branch() },
-        );
+        let via = SentBy { transport: transport.via_name(), address: sent_by, branch: layer.next_branch() };
+        let request = dialog.ack(cseq, via).lines(credentials);
         let bytes = match sdp {
             Some(sdp) => request.body(SDP, sdp).finish(),
             None => request.finish(),
@@ -232,7 +237,8 @@ impl UserAgent {
     }
 
     /// Ends a session in whatever state it is: CANCEL, BYE, or 486. Ends with [`Indication::HungUp`] or
-    /// [`Indication::Failed`]; refused calls are gone at once. `reason` is the value of a Reason header field.
+    /// [`Indication::Failed`]; refused calls are gone at once, and so is the session if an error
+    /// says that there is nothing to wait for. `reason` is the value of a Reason header field.
     pub fn hang_up(
         &mut self,
         now: Time,
@@ -246,22 +252,28 @@ impl UserAgent {
                 self.finish_invite(now, layer, id, 486, format_args!(""));
                 self.remove(id);
             }
-            State::Accepted { then, .. } => *then = AfterAck::HangUp,
+            State::Accepted { then: then @ AfterAck::Talk, .. } => *then = AfterAck::HangUp,
+            State::Accepted { then: AfterAck::HangUp | AfterAck::Farewell, .. } => {}
             State::Inviting { client, wish } => {
                 *wish = Wish::Cancel;
                 let _ = layer.cancel(now, *client, reason);
             }
-            State::Confirmed => self.send_bye(now, layer, id, reason),
+            State::Confirmed => {
+                if self.send_bye(now, layer, id, reason) != Indication::None {
+                    return Err(LegError::Full);
+                }
+            }
+            // The 3xx has ended the INVITE, and nothing followed it.
             State::Redirected { .. } => {
                 self.remove(id);
+                return Err(LegError::Gone);
             }
             State::HangingUp { .. } => {}
         }
         Ok(())
     }
 
-    /// Lets go of a session without waiting for anything: what must be said to the other side is said, nothing more is
-    /// indicated.
+    /// Lets go of a session: what must be said to the other side is said, as soon as it may be, and nothing more is indicated.
     pub fn abandon(&mut self, now: Time, layer: &mut Layer, id: LegId) {
         let Some(leg) = self.legs.get(id) else { return };
         match &leg.state {
@@ -274,14 +286,20 @@ impl UserAgent {
                 let client = *client;
                 let _ = layer.cancel(now, client, None);
                 if let Some(pending) = self.pending.get_mut(&client) {
-                    pending.purpose = Purpose::Farewell;
+                    pending.purpose = Purpose::Abandoned;
                 }
                 self.remove(id);
             }
             State::Redirected { .. } => {
                 self.remove(id);
             }
-            State::Accepted { .. } | State::Confirmed => self.farewell(now, layer, id, None),
+            State::Accepted { .. } => {
+                // RFC 3261 15: no BYE before the ACK or 64·T1. The place stays taken until then.
+                if let Some(State::Accepted { then, .. }) = self.legs.get_mut(id).map(|leg| &mut leg.state) {
+                    *then = AfterAck::Farewell;
+                }
+            }
+            State::Confirmed => self.farewell(now, layer, id, None),
             State::HangingUp { client } => {
                 if let Some(pending) = self.pending.get_mut(client) {
                     pending.purpose = Purpose::Farewell;
@@ -292,24 +310,36 @@ impl UserAgent {
     }
 
     /// BYE of a session that the user still knows.
-    pub(super) fn send_bye(&mut self, now: Time, layer: &mut Layer, id: LegId, reason: Option<&str>) {
-        self.refuse_open_offer(now, layer, id, 487, "");
+    /// [`Indication::HungUp`] if none could be sent.
+    pub(super) fn send_bye(
+        &mut self,
+        now: Time,
+        layer: &mut Layer,
+        id: LegId,
+        reason: Option<&str>,
+    ) -> Indication {
+        self.close_exchange(now, layer, id);
+        // A 2xx is acknowledged first, even if the user forgot.
+        let _ = self.acknowledge(now, layer, id, None);
         match self.request_within(now, layer, id, Purpose::Bye(id), Method::Bye, reason_field(reason), None) {
             Ok(client) => {
                 if let Some(leg) = self.legs.get_mut(id) {
                     leg.state = State::HangingUp { client };
                 }
+                Indication::None
             }
             // No room for a transaction: the dialog ends on our side only, RTP silence tells the other.
             Err(_) => {
                 self.remove(id);
+                Indication::HungUp(id)
             }
         }
     }
 
     /// BYE of a session that is gone for the user.
     pub(super) fn farewell(&mut self, now: Time, layer: &mut Layer, id: LegId, reason: Option<&str>) {
-        self.refuse_open_offer(now, layer, id, 487, "");
+        self.close_exchange(now, layer, id);
+        let _ = self.acknowledge(now, layer, id, None);
         let _ =
             self.request_within(now, layer, id, Purpose::Farewell, Method::Bye, reason_field(reason), None);
         self.remove(id);
@@ -356,28 +386,29 @@ impl UserAgent {
         body: Option<(&str, &[u8])>,
     ) -> Result<ClientId, LegError> {
         let leg = self.legs.get_mut(id).ok_or(LegError::Gone)?;
-        let dialog = leg.dialog.as_deref_mut().ok_or(LegError::State)?;
+        // Put back below: nothing between looks for it.
+        let mut dialog = leg.dialog.take().ok_or(LegError::State)?;
         let cseq = dialog.next_cseq();
         let flow = next_hop(dialog.next_hop(), leg.flow, &self.config.endpoints);
-        let account = leg.account;
-        let contact = Arc::clone(&leg.contact);
-        let dialog = dialog.clone();
-        let product = self.config.product.clone();
-        self.send(now, layer, purpose, account, flow, method, |transport, sent_by, branch| {
-            let mut request = dialog.numbered(
-                method,
-                cseq,
-                SentBy { transport: transport.via_name(), address: sent_by, branch },
-            );
+        let (account, contact) = (leg.account, Arc::clone(&leg.contact));
+        let product = Arc::clone(&self.product);
+        let octets = body.map_or(&[] as &[u8], |(_, body)| body);
+        let draft = Draft { purpose, account, flow, method, uri: Some(dialog.request_uri()), body: octets };
+        let sent = self.send(now, layer, &draft, |via, credentials| {
+            let mut request = dialog.numbered(method, cseq, via);
             if matches!(method, Method::Invite | Method::Update | Method::Refer | Method::Notify) {
                 request = request.header(Name::Contact, format_args!("<{contact}>"));
             }
-            let request = request.header(Name::UserAgent, &product).lines(&fields);
+            let request = request.header(Name::UserAgent, &product).lines(credentials).lines(&fields);
             match body {
                 Some((kind, body)) => request.body(kind, body).finish(),
                 None => request.finish(),
             }
-        })
+        });
+        if let Some(leg) = self.legs.get_mut(id) {
+            leg.dialog = Some(dialog);
+        }
+        sent
     }
 
     /// Sends a request outside any session, written by the caller but for its Via. Ends with
@@ -389,9 +420,12 @@ impl UserAgent {
         flow: Flow,
         account: Option<AccountId>,
         method: Method<'_>,
-        write: impl Fn(hookswitch_machine::Transport, std::net::SocketAddr, crate::transaction::Branch) -> Bytes,
+        write: impl Fn(Transport, SocketAddr, Branch) -> Bytes,
     ) -> Result<ClientId, LegError> {
-        self.send(now, layer, Purpose::Outside, account, flow, method, write)
+        let draft = Draft { purpose: Purpose::Outside, account, flow, method, uri: None, body: &[] };
+        self.launch(now, layer, &draft, Attempt::default(), None, |transport, address, branch| {
+            write(transport, address, branch)
+        })
     }
 
     /// Sends a re-INVITE with an offer. Ends with [`Indication::OfferAnswered`] or [`Indication::OfferRefused`].
@@ -412,25 +446,43 @@ impl UserAgent {
                 return Err(LegError::State);
             }
         }
-        let allow = format!("Allow: {}\r\n", self.allow());
+        self.send_offer(now, layer, id, sdp, 0)
+    }
+
+    /// The re-INVITE, which crossed theirs so many times before.
+    fn send_offer(
+        &mut self,
+        now: Time,
+        layer: &mut Layer,
+        id: LegId,
+        sdp: &[u8],
+        crossed: u8,
+    ) -> Result<(), LegError> {
+        let allow = format!("Allow: {}\r\n", self.allow);
         let client =
             self.request_within(now, layer, id, Purpose::Offer(id), Method::Invite, allow, Some((SDP, sdp)))?;
+        let deadline = self.timers.set(now + layer.timers().lifetime(), Timer::OfferOverdue(id));
         if let Some(leg) = self.legs.get_mut(id) {
-            leg.exchange = Exchange::Ours { client };
+            leg.exchange = Exchange::Ours { client, deadline, crossed };
         }
         Ok(())
+    }
+
+    /// Our re-INVITE got provisional responses at the most: it is cancelled, which gives it an end (RFC 3261 9.1).
+    pub(super) fn offer_overdue(&mut self, now: Time, layer: &mut Layer, id: LegId) -> Indication {
+        if let Some(Exchange::Ours { client, .. }) = self.legs.get(id).map(|leg| &leg.exchange) {
+            let _ = layer.cancel(now, *client, None);
+        }
+        Indication::None
     }
 
     /// The pause after a crossing of offers is over: ours goes out again.
     pub(super) fn offer_again(&mut self, now: Time, layer: &mut Layer, id: LegId) -> Indication {
         let Some(leg) = self.legs.get_mut(id) else { return Indication::None };
-        if !matches!(leg.exchange, Exchange::OursAgain { .. }) {
-            return Indication::None;
-        }
-        let Exchange::OursAgain { body, .. } = std::mem::replace(&mut leg.exchange, Exchange::Idle) else {
-            return Indication::None;
-        };
-        match self.offer(now, layer, id, &body) {
+        let Exchange::OursAgain { body, crossed, .. } = &leg.exchange else { return Indication::None };
+        let (body, crossed) = (body.clone(), *crossed);
+        leg.exchange = Exchange::Idle;
+        match self.send_offer(now, layer, id, &body, crossed) {
             Ok(()) => Indication::None,
             Err(_) => Indication::OfferRefused(id, super::Failure::Status(491)),
         }
@@ -445,11 +497,10 @@ impl UserAgent {
         id: LegId,
         sdp: Option<&[u8]>,
     ) -> Result<(), LegError> {
-        let allow = self.allow();
         let leg = self.legs.get_mut(id).ok_or(LegError::Gone)?;
         let Exchange::Theirs { server, reply, kind } = &leg.exchange else { return Err(LegError::State) };
-        let (server, kind) = (*server, *kind);
-        let fields = format_args!("Contact: <{}>\r\nAllow: {allow}\r\n", leg.contact);
+        let (server, kind, cseq) = (*server, *kind, reply.cseq());
+        let fields = format_args!("Contact: <{}>\r\nAllow: {}\r\n", leg.contact, self.allow);
         let bytes = reply.write(200, fields, sdp.map(|sdp| (SDP, sdp)));
         leg.exchange = Exchange::Idle;
         layer.respond(now, server, 200, bytes.clone()).map_err(|_| LegError::Gone)?;
@@ -459,7 +510,7 @@ impl UserAgent {
                 let schedule = Retransmit2xx::new(now, &layer.timers());
                 let timer = self.timers.set(schedule.next_timeout(), Timer::OfferAccepted(id));
                 leg.exchange = Exchange::TheirsAnswered {
-                    ok: Box::new(Unacknowledged { bytes, server, schedule, timer }),
+                    ok: Box::new(Unacknowledged { bytes, server, cseq, schedule, timer }),
                 };
             }
         }

@@ -17,6 +17,22 @@ pub(super) struct Pending {
     pub(super) bytes: Bytes,
     /// Which challenges were answered already.
     pub(super) attempt: auth::Attempt,
+    /// Hashes of the To tags in 2xx that were dealt with: each gets its ACK every time, but only one BYE.
+    pub(super) settled: Vec<u64>,
+}
+
+impl Pending {
+    /// Forks of one INVITE that are remembered.
+    const MAX_SETTLED: usize = 16;
+
+    /// Notes a 2xx by the hash of its To tag; false if it was noted before.
+    pub(super) fn settle(&mut self, tag: u64) -> bool {
+        let new = !self.settled.contains(&tag);
+        if new && self.settled.len() < Self::MAX_SETTLED {
+            self.settled.push(tag);
+        }
+        new
+    }
 }
 
 /// What a request is for.
@@ -24,6 +40,8 @@ pub(super) struct Pending {
 pub(super) enum Purpose {
     /// Sets up a session.
     Invite(LegId),
+    /// Would have set up a session that the user has let go of: it is cancelled, and a 2xx is not wanted.
+    Abandoned,
     /// Offers within a session.
     Offer(LegId),
     /// Ends a session that the user still knows.
@@ -40,7 +58,7 @@ impl Purpose {
     pub(super) const fn leg(self) -> Option<LegId> {
         match self {
             Self::Invite(leg) | Self::Offer(leg) | Self::Bye(leg) | Self::Within(leg) => Some(leg),
-            Self::Farewell | Self::Outside => None,
+            Self::Abandoned | Self::Farewell | Self::Outside => None,
         }
     }
 }

@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 pub struct Reply {
     head: Bytes,
     record_route: Bytes,
+    cseq: u32,
 }
 
 impl Reply {
@@ -28,7 +29,13 @@ impl Reply {
         Self {
             head: Bytes::copy_from_slice(whole.get(start..end).unwrap_or_default()),
             record_route: routes.freeze(),
+            cseq: request.cseq().number,
         }
+    }
+
+    /// The number of the request.
+    pub(super) const fn cseq(&self) -> u32 {
+        self.cseq
     }
 
     /// Writes a response. `fields` are complete header field lines; `body` is its type and octets.

@@ -1,17 +1,22 @@
 //! Responses to our requests.
 
 use super::agent::{Timer, UserAgent};
-use super::ids::LegId;
+use super::ids::{AccountId, LegId};
 use super::indication::{Failure, Indication};
-use super::leg::{Acknowledgement, Exchange, State, Wish};
+use super::leg::{Acknowledgement, Exchange, State, Tag, Wish};
 use super::pending::Purpose;
-use super::sending::is_challenge;
-use crate::dialog::{Dialog, Role, SentBy};
-use crate::message::{Limits, Message, Method};
+use super::sending::{Draft, is_challenge};
+use crate::dialog::{Dialog, Role};
+use crate::message::{Limits, Message, Method, Name};
 use crate::transaction::{ClientId, Layer};
 use bytes::Bytes;
 use hookswitch_machine::{Flow, Time};
+use std::fmt::Write;
+use std::hash::BuildHasher;
 use std::time::Duration;
+
+/// How often a re-INVITE that crosses theirs is sent again.
+const MAX_CROSSED: u8 = 5;
 
 impl UserAgent {
     /// A response to a request of ours.
@@ -29,6 +34,7 @@ impl UserAgent {
             return match purpose {
                 Purpose::Invite(id) if status > 100 => Indication::Progress(id),
                 Purpose::Invite(_)
+                | Purpose::Abandoned
                 | Purpose::Offer(_)
                 | Purpose::Bye(_)
                 | Purpose::Farewell
@@ -41,27 +47,26 @@ impl UserAgent {
                 Purpose::Invite(id) => self.answered(now, layer, client, id, message),
                 Purpose::Offer(id) => self.offer_answered(layer, client, id, message),
                 // The session was let go of while its INVITE was on the way.
-                Purpose::Bye(_) | Purpose::Farewell | Purpose::Within(_) | Purpose::Outside => {
-                    self.refuse_answer(now, layer, client, message)
-                }
+                Purpose::Abandoned
+                | Purpose::Bye(_)
+                | Purpose::Farewell
+                | Purpose::Within(_)
+                | Purpose::Outside => self.refuse_answer(now, layer, client, message),
             };
         }
         let Some(pending) = self.pending.remove(&client) else { return Indication::None };
-        let cancelled = matches!(
-            purpose.leg().and_then(|id| self.legs.get(id)).map(|leg| &leg.state),
-            Some(State::Inviting { wish: Wish::Cancel, .. })
-        ) && matches!(purpose, Purpose::Invite(_));
+        let cancelled = self.is_cancelled(purpose);
         if is_challenge(message)
             && !cancelled
             && self.with_credentials(now, layer, &pending, message).is_some()
         {
             return Indication::None;
         }
-        if let (Purpose::Invite(id), 300..=399, false) = (purpose, status, cancelled) {
-            if let Some(leg) = self.legs.get_mut(id) {
-                leg.state = State::Redirected { invite: Box::new(pending) };
-                return Indication::Redirected(id);
-            }
+        if let (Purpose::Invite(id), 300..=399, false) = (purpose, status, cancelled)
+            && let Some(leg) = self.legs.get_mut(id)
+        {
+            leg.state = State::Redirected { invite: Box::new(pending) };
+            return Indication::Redirected(id);
         }
         let failure = Self::failure(&pending, status);
         self.finished(now, layer, client, &pending.purpose, &pending.bytes, failure)
@@ -76,10 +81,28 @@ impl UserAgent {
         failure: Failure,
     ) -> Indication {
         let Some(pending) = self.pending.remove(&client) else { return Indication::None };
-        if failure == Failure::Unreachable && self.by_datagram(now, layer, &pending).is_some() {
+        if failure == Failure::Unreachable
+            && !self.is_cancelled(pending.purpose)
+            && self.by_datagram(now, layer, &pending).is_some()
+        {
             return Indication::None;
         }
         self.finished(now, layer, client, &pending.purpose, &pending.bytes, failure)
+    }
+
+    /// Whether a request is not wanted any more: then it is not sent again.
+    fn is_cancelled(&self, purpose: Purpose) -> bool {
+        match purpose {
+            Purpose::Abandoned => true,
+            Purpose::Invite(id) => !matches!(
+                self.legs.get(id).map(|leg| &leg.state),
+                Some(State::Inviting { wish: Wish::Answer, .. })
+            ),
+            Purpose::Offer(id) => {
+                !matches!(self.legs.get(id).map(|leg| &leg.exchange), Some(Exchange::Ours { .. }))
+            }
+            Purpose::Bye(_) | Purpose::Farewell | Purpose::Within(_) | Purpose::Outside => false,
+        }
     }
 
     /// A request is over: by a final response that is no 2xx to INVITE, or without one.
@@ -102,14 +125,15 @@ impl UserAgent {
                 Some(_) => Indication::HungUp(id),
                 None => Indication::None,
             },
-            Purpose::Farewell => Indication::None,
+            Purpose::Abandoned | Purpose::Farewell => Indication::None,
             Purpose::Outside => Indication::OutOfDialogResponse(client, failure),
             Purpose::Offer(id) => self.offer_finished(now, layer, id, request, failure),
             Purpose::Within(id) => {
                 if self.legs.get(id).is_none() {
                     return Indication::None;
                 }
-                if is_dialog_lost(failure) {
+                // RFC 5057 5.1: a NOTIFY that is refused ends its subscription, not the session.
+                if is_dialog_lost(failure) && !request.starts_with(b"NOTIFY ") {
                     self.farewell(now, layer, id, None);
                     return Indication::Lost(id, failure);
                 }
@@ -127,38 +151,37 @@ impl UserAgent {
         id: LegId,
         message: &Message,
     ) -> Indication {
+        let tag = self.keys.hash_one(message.to_tag().unwrap_or_default());
         let Some(leg) = self.legs.get_mut(id) else {
             return self.refuse_answer(now, layer, client, message);
         };
         match &leg.state {
             State::Inviting { wish, .. } => {
                 let wish = *wish;
-                let Some(request) = self
-                    .pending
-                    .get(&client)
-                    .and_then(|p| Message::parse(p.bytes.clone(), &Limits::default()).ok())
-                else {
-                    return Indication::None;
-                };
-                let Ok(dialog) = Dialog::client(&request, message) else {
-                    // No Contact to send the ACK to: nothing can be said in this dialog.
+                let Some(pending) = self.pending.get_mut(&client) else { return Indication::None };
+                // The INVITE is not needed any more; the transaction stays to see 2xx retransmitted.
+                let request = Message::parse(std::mem::take(&mut pending.bytes), &Limits::default());
+                let Ok((request, dialog)) = request.map_err(drop).and_then(|request| {
+                    let dialog = Dialog::client(&request, message).map_err(drop)?;
+                    Ok((request, dialog))
+                }) else {
+                    // A Record-Route that cannot be read: nothing can be said in this dialog.
                     self.remove(id);
                     return Indication::Failed(id, Failure::Status(500));
                 };
+                pending.settle(tag);
                 leg.dialog = Some(Box::new(dialog));
                 leg.state = State::Confirmed;
-                leg.ack = Some(Box::new(Acknowledgement { client, flow: leg.flow, bytes: Bytes::new() }));
-                if let Some(pending) = self.pending.get_mut(&client) {
-                    // The INVITE is not needed any more; the transaction stays to see 2xx retransmitted.
-                    pending.bytes = Bytes::new();
-                }
+                leg.ack = Some(Box::new(Acknowledgement::Due {
+                    client,
+                    cseq: request.cseq().number,
+                    credentials: credentials_of(&request),
+                }));
                 match wish {
                     Wish::Answer => Indication::Answered(id),
                     Wish::Cancel => {
                         // CANCEL and 200 crossed: ACK, then BYE (RFC 3261 9.1, 15).
-                        let _ = self.acknowledge(now, layer, id, None);
-                        self.send_bye(now, layer, id, None);
-                        Indication::None
+                        self.send_bye(now, layer, id, None)
                     }
                 }
             }
@@ -167,11 +190,13 @@ impl UserAgent {
                     .dialog
                     .as_ref()
                     .is_some_and(|dialog| dialog.remote_tag() == message.to_tag().unwrap_or_default());
-                match (&leg.ack, same) {
-                    (Some(ack), true) if !ack.bytes.is_empty() => layer.transmit(ack.flow, ack.bytes.clone()),
-                    (_, true) => {}
+                if !same {
                     // Another branch of a fork answered too: one session is enough (RFC 3261 13.2.2.4).
-                    (_, false) => return self.refuse_answer(now, layer, client, message),
+                    return self.refuse_answer(now, layer, client, message);
+                }
+                match leg.ack.as_deref() {
+                    Some(Acknowledgement::Sent { flow, bytes, .. }) => layer.transmit(*flow, bytes.clone()),
+                    Some(Acknowledgement::Due { .. }) | None => {}
                 }
                 Indication::None
             }
@@ -187,10 +212,10 @@ impl UserAgent {
         client: ClientId,
         message: &Message,
     ) -> Indication {
-        let flow = self.pending.get(&client).map(|pending| pending.flow);
-        if let Some(flow) = flow {
-            let account = self.pending.get(&client).and_then(|pending| pending.account);
-            self.ack_and_bye(now, layer, flow, account, message);
+        let tag = self.keys.hash_one(message.to_tag().unwrap_or_default());
+        if let Some(pending) = self.pending.get_mut(&client) {
+            let (flow, account, first) = (pending.flow, pending.account, pending.settle(tag));
+            self.ack_and_bye(now, layer, flow, account, message, first);
         }
         Indication::None
     }
@@ -203,50 +228,49 @@ impl UserAgent {
         flow: Flow,
         message: &Message,
     ) -> Indication {
-        let ours = message.from_tag().and_then(super::leg::Tag::parse);
+        // Only what answers a tag of ours: else a forged 2xx would make us send to whomever its Contact names.
+        let ours = message.from_tag().and_then(Tag::parse).filter(|tag| self.is_own(tag));
         let is_invite = message.method() == Method::Invite;
         if let (Some(tag), true, Some(200..=299)) = (ours, is_invite, message.status()) {
-            let known = self.legs.get(tag.leg).filter(|leg| leg.secret == tag.secret);
-            let same = known
-                .and_then(|leg| leg.dialog.as_ref())
-                .is_some_and(|dialog| dialog.remote_tag() == message.to_tag().unwrap_or_default());
+            let dialog = self.legs.get(tag.leg).and_then(|leg| leg.dialog.as_ref());
+            let same =
+                dialog.is_some_and(|dialog| dialog.remote_tag() == message.to_tag().unwrap_or_default());
             if !same {
-                self.ack_and_bye(now, layer, flow, None, message);
+                self.ack_and_bye(now, layer, flow, None, message, true);
             }
         }
         Indication::None
     }
 
+    /// The ACK for a 2xx that nobody wants; and, if it is the `first` of its kind, a BYE, which repeats itself.
     fn ack_and_bye(
         &mut self,
         now: Time,
         layer: &mut Layer,
         flow: Flow,
-        account: Option<super::AccountId>,
+        account: Option<AccountId>,
         message: &Message,
+        first: bool,
     ) {
         let Some(mut dialog) = Dialog::of_stray(message) else { return };
-        let (ack_flow, bytes) = self.write_ack(layer, &dialog, flow, message.cseq().number, None);
-        layer.transmit(ack_flow, bytes);
+        let (flow, bytes) = self.write_ack(layer, &dialog, flow, message.cseq().number, "", None);
+        layer.transmit(flow, bytes);
+        if !first {
+            return;
+        }
         let cseq = dialog.next_cseq();
-        // Once only: a 2xx that is sent again is acknowledged again, but the BYE retransmits by itself.
-        let _ = self.send(
-            now,
-            layer,
-            Purpose::Farewell,
+        let draft = Draft {
+            purpose: Purpose::Farewell,
             account,
-            ack_flow,
-            Method::Bye,
-            |transport, sent_by, branch| {
-                dialog
-                    .numbered(
-                        Method::Bye,
-                        cseq,
-                        SentBy { transport: transport.via_name(), address: sent_by, branch },
-                    )
-                    .finish()
-            },
-        );
+            flow,
+            method: Method::Bye,
+            uri: Some(dialog.request_uri()),
+            body: &[],
+        };
+        // Without room for a transaction the other side finds out by silence.
+        let _ = self.send(now, layer, &draft, |via, credentials| {
+            dialog.numbered(Method::Bye, cseq, via).lines(credentials).finish()
+        });
     }
 
     /// A 2xx to our re-INVITE: acknowledged at once, every time it comes.
@@ -257,15 +281,36 @@ impl UserAgent {
         id: LegId,
         message: &Message,
     ) -> Indication {
-        let Some(leg) = self.legs.get_mut(id) else { return Indication::None };
+        let Some(pending) = self.pending.get(&client) else { return Indication::None };
+        let credentials = Message::parse(pending.bytes.clone(), &Limits::default())
+            .map(|request| credentials_of(&request))
+            .unwrap_or_default();
+        let (known, cseq) = (pending.flow, message.cseq().number);
+        let Some(leg) = self.legs.get_mut(id) else {
+            // The session has ended meanwhile; the ACK still ends their retransmissions.
+            if let Some(dialog) = Dialog::of_stray(message) {
+                let (flow, bytes) = self.write_ack(layer, &dialog, known, cseq, &credentials, None);
+                layer.transmit(flow, bytes);
+            }
+            return Indication::None;
+        };
+        let mut ours = false;
+        if let Exchange::Ours { client: open, deadline, .. } = leg.exchange
+            && open == client
+        {
+            self.timers.cancel(deadline);
+            leg.exchange = Exchange::Idle;
+            ours = true;
+        }
+        let known = leg.flow;
         let Some(dialog) = leg.dialog.as_deref_mut() else { return Indication::None };
-        let ours = matches!(leg.exchange, Exchange::Ours { client: open } if open == client);
         if ours {
             dialog.refresh_target(message);
-            leg.exchange = Exchange::Idle;
         }
-        let (dialog, known) = (dialog.clone(), leg.flow);
-        let (flow, bytes) = self.write_ack(layer, &dialog, known, message.cseq().number, None);
+        let Some(dialog) = self.legs.get(id).and_then(|leg| leg.dialog.as_deref()) else {
+            return Indication::None;
+        };
+        let (flow, bytes) = self.write_ack(layer, dialog, known, cseq, &credentials, None);
         layer.transmit(flow, bytes);
         if ours { Indication::OfferAnswered(id) } else { Indication::None }
     }
@@ -280,16 +325,15 @@ impl UserAgent {
         failure: Failure,
     ) -> Indication {
         let Some(leg) = self.legs.get_mut(id) else { return Indication::None };
-        if !matches!(leg.exchange, Exchange::Ours { .. }) {
-            return Indication::None;
-        }
+        let Exchange::Ours { deadline, crossed, .. } = leg.exchange else { return Indication::None };
+        self.timers.cancel(deadline);
         leg.exchange = Exchange::Idle;
         if is_dialog_lost(failure) {
             // RFC 3261 14.1: 481, 408 or silence end the dialog.
             self.farewell(now, layer, id, None);
             return Indication::Lost(id, failure);
         }
-        if failure == Failure::Status(491) {
+        if failure == Failure::Status(491) && crossed < MAX_CROSSED {
             // RFC 3261 14.1: the owner of the Call-ID waits 2.1 to 4 s, the other side up to 2 s, in steps of 10 ms.
             let owner = leg.dialog.as_ref().is_some_and(|dialog| dialog.role() == Role::Client);
             let steps = if owner { 210 + self.entropy.below(191) } else { self.entropy.below(201) };
@@ -297,11 +341,23 @@ impl UserAgent {
             let body = Message::parse(request.clone(), &Limits::default())
                 .map(|request| Bytes::copy_from_slice(request.body()))
                 .unwrap_or_default();
-            leg.exchange = Exchange::OursAgain { body, timer };
+            leg.exchange = Exchange::OursAgain { body, timer, crossed: crossed + 1 };
             return Indication::None;
         }
         Indication::OfferRefused(id, failure)
     }
+}
+
+/// The lines of the credentials in an INVITE, which its ACK repeats (RFC 3261 13.2.2.4).
+fn credentials_of(invite: &Message) -> Box<str> {
+    let mut lines = String::new();
+    for name in [Name::Authorization, Name::ProxyAuthorization] {
+        for field in invite.fields(name) {
+            // Writing to a String cannot fail.
+            let _ = write!(lines, "{name}: {}\r\n", invite.text(field.value));
+        }
+    }
+    lines.into_boxed_str()
 }
 
 /// RFC 3261 12.2.1.2: these say that the other side does not know the dialog any more.

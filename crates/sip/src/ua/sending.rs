@@ -6,39 +6,87 @@ use super::indication::Failure;
 use super::leg::{Exchange, Leg, State};
 use super::pending::{Pending, Purpose};
 use crate::auth::{self, Place};
+use crate::dialog::SentBy;
 use crate::message::{Forward, Limits, Message, Method, Name};
 use crate::transaction::{Branch, ClientId, Layer};
 use bytes::Bytes;
 use hookswitch_machine::{Flow, Time, Transport};
+use std::net::SocketAddr;
+
+/// What a request is, beside what is written.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Draft<'a> {
+    pub(super) purpose: Purpose,
+    pub(super) account: Option<AccountId>,
+    pub(super) flow: Flow,
+    pub(super) method: Method<'a>,
+    /// The Request-URI; `None` for no credentials before they are asked for.
+    pub(super) uri: Option<&'a str>,
+    pub(super) body: &'a [u8],
+}
+
+/// A Via that can be written.
+pub(super) type OwnVia = SentBy<'static, SocketAddr, Branch>;
 
 impl UserAgent {
-    /// Sends a request that is written but for its Via.
-    #[allow(clippy::too_many_arguments)]
+    /// Sends a request that is written but for its Via and the credentials that its servers have asked for before (RFC 3261 22.3).
     pub(super) fn send(
         &mut self,
         now: Time,
         layer: &mut Layer,
-        purpose: Purpose,
-        account: Option<AccountId>,
-        flow: Flow,
-        method: Method<'_>,
-        write: impl Fn(Transport, std::net::SocketAddr, Branch) -> Bytes,
+        draft: &Draft<'_>,
+        write: impl Fn(OwnVia, &str) -> Bytes,
     ) -> Result<ClientId, LegError> {
-        let (transport, sent_by) = self.local(flow);
-        let mut branch = layer.next_branch();
-        let mut bytes = write(transport, sent_by, branch);
-        let (mut used, mut instead) = (flow, None);
-        if transport == Transport::Udp && bytes.len() > self.config.largest_datagram {
-            if let Some(stream) = self.stream_for(flow) {
-                let (transport, sent_by) = self.local(stream);
-                branch = layer.next_branch();
-                bytes = write(transport, sent_by, branch);
-                (used, instead) = (stream, Some(flow));
+        let mut attempt = auth::Attempt::default();
+        let account = draft.account.and_then(|id| self.accounts.get_mut(&id));
+        let mut credentials = String::new();
+        if let (Some(account), Some(uri)) = (account, draft.uri) {
+            for (place, value) in account.authorize(&mut attempt, draft.method.as_str(), uri, draft.body) {
+                credentials.push_str(place.credentials_header());
+                credentials.push_str(": ");
+                credentials.push_str(&value);
+                credentials.push_str("\r\n");
             }
         }
-        let pending =
-            Pending { purpose, account, flow: used, instead, bytes, attempt: auth::Attempt::default() };
-        self.start(now, layer, method, branch, pending)
+        self.launch(now, layer, draft, attempt, None, |transport, address, branch| {
+            write(SentBy { transport: transport.via_name(), address, branch }, &credentials)
+        })
+    }
+
+    /// Chooses the transport by the size of what is written (RFC 3261 18.1.1) and starts the transaction. `instead`: the stream of
+    /// `draft.flow` was chosen before, in the place of this one.
+    pub(super) fn launch(
+        &mut self,
+        now: Time,
+        layer: &mut Layer,
+        draft: &Draft<'_>,
+        attempt: auth::Attempt,
+        instead: Option<Flow>,
+        write: impl Fn(Transport, SocketAddr, Branch) -> Bytes,
+    ) -> Result<ClientId, LegError> {
+        let (transport, sent_by) = self.local(draft.flow);
+        let branch = layer.next_branch();
+        let bytes = write(transport, sent_by, branch);
+        let pending = Pending {
+            purpose: draft.purpose,
+            account: draft.account,
+            flow: draft.flow,
+            instead,
+            bytes,
+            attempt,
+            settled: Vec::new(),
+        };
+        if transport == Transport::Udp
+            && pending.bytes.len() > self.config.largest_datagram
+            && let Some(stream) = self.stream_for(draft.flow)
+        {
+            let (transport, sent_by) = self.local(stream);
+            let branch = layer.next_branch();
+            let bytes = write(transport, sent_by, branch);
+            let pending = Pending { flow: stream, instead: Some(draft.flow), bytes, ..pending };
+            return self.start(now, layer, draft.method, branch, pending);
+        }
+        self.start(now, layer, draft.method, branch, pending)
     }
 
     fn start(
@@ -82,25 +130,27 @@ impl UserAgent {
         account.challenged(&mut attempt, challenges, &mut self.entropy).ok()?;
         let uri = request.request_uri().unwrap_or_default();
         let answers = account.authorize(&mut attempt, request.method().as_str(), uri, request.body());
-        let branch = layer.next_branch();
-        let (transport, sent_by) = self.local(pending.flow);
         let cseq = request.cseq().number.wrapping_add(1);
-        let mut again = Forward::new(&request)
-            .remove(Name::Via)
-            .push_via(transport.via_name(), sent_by, branch)
-            .replace(Name::CSeq, format_args!("{cseq} {}", request.method()))
-            .remove(Name::Authorization)
-            .remove(Name::ProxyAuthorization);
-        for (place, value) in &answers {
-            again = again.header(Name::new(place.credentials_header()), value);
+        if let Some(leg) = pending.purpose.leg().and_then(|id| self.legs.get_mut(id))
+            && let Some(dialog) = &mut leg.dialog
+        {
+            dialog.raise_cseq(cseq);
         }
-        let bytes = again.finish();
-        if let Some(leg) = pending.purpose.leg().and_then(|id| self.legs.get_mut(id)) {
-            if let Some(dialog) = &mut leg.dialog {
-                dialog.raise_cseq(cseq);
+        let Pending { purpose, account, flow, instead, .. } = *pending;
+        let draft = Draft { purpose, account, flow, method: request.method(), uri: Some(uri), body: &[] };
+        let client = self.launch(now, layer, &draft, attempt, instead, |transport, sent_by, branch| {
+            let mut again = Forward::new(&request)
+                .remove(Name::Via)
+                .push_via(transport.via_name(), sent_by, branch)
+                .replace(Name::CSeq, format_args!("{cseq} {}", request.method()))
+                .remove(Name::Authorization)
+                .remove(Name::ProxyAuthorization);
+            for (place, value) in &answers {
+                again = again.header(Name::new(place.credentials_header()), value);
             }
-        }
-        self.again(now, layer, pending, pending.flow, branch, attempt, bytes)
+            again.finish()
+        });
+        self.continued(purpose, client.ok()?)
     }
 
     /// Sends a request again by datagram after its stream could not be had (RFC 3261 18.1.1).
@@ -116,11 +166,14 @@ impl UserAgent {
         let branch = layer.next_branch();
         let bytes =
             Forward::new(&request).remove(Name::Via).push_via(transport.via_name(), sent_by, branch).finish();
-        self.again(now, layer, pending, flow, branch, pending.attempt, bytes)
+        let Pending { purpose, account, attempt, .. } = *pending;
+        let next = Pending { purpose, account, flow, instead: None, bytes, attempt, settled: Vec::new() };
+        let client = self.start(now, layer, request.method(), branch, next).ok()?;
+        self.continued(purpose, client)
     }
 
-    /// Sends an INVITE again to where a 3xx points (RFC 3261 8.1.3.4).
-    pub(super) fn to_contact(
+    /// Sends an INVITE again to where a 3xx points (RFC 3261 8.1.3.4), without the credentials meant for others.
+    pub(super) fn resend_to(
         &mut self,
         now: Time,
         layer: &mut Layer,
@@ -129,41 +182,32 @@ impl UserAgent {
         flow: Flow,
     ) -> Option<ClientId> {
         let request = Message::parse(pending.bytes.clone(), &Limits::default()).ok()?;
-        let (transport, sent_by) = self.local(flow);
-        let branch = layer.next_branch();
         let cseq = request.cseq().number.wrapping_add(1);
-        let bytes = Forward::new(&request)
-            .request_uri(uri)
-            .remove(Name::Via)
-            .push_via(transport.via_name(), sent_by, branch)
-            .replace(Name::CSeq, format_args!("{cseq} {}", request.method()))
-            .finish();
-        self.again(now, layer, pending, flow, branch, pending.attempt, bytes)
+        let Pending { purpose, account, attempt, .. } = *pending;
+        let draft = Draft { purpose, account, flow, method: request.method(), uri: Some(uri), body: &[] };
+        let client = self.launch(now, layer, &draft, attempt, None, |transport, sent_by, branch| {
+            Forward::new(&request)
+                .request_uri(uri)
+                .remove(Name::Via)
+                .push_via(transport.via_name(), sent_by, branch)
+                .replace(Name::CSeq, format_args!("{cseq} {}", request.method()))
+                .remove(Name::Authorization)
+                .remove(Name::ProxyAuthorization)
+                .finish()
+        });
+        client.ok()
     }
 
-    #[allow(clippy::too_many_arguments)]
-    fn again(
-        &mut self,
-        now: Time,
-        layer: &mut Layer,
-        pending: &Pending,
-        flow: Flow,
-        branch: Branch,
-        attempt: auth::Attempt,
-        bytes: Bytes,
-    ) -> Option<ClientId> {
-        let Pending { purpose, account, .. } = *pending;
-        let next = Pending { purpose, account, flow, instead: None, bytes, attempt };
-        let method = Message::parse(next.bytes.clone(), &Limits::default()).ok()?;
-        let client = self.start(now, layer, method.method(), branch, next).ok()?;
-        let leg = pending.purpose.leg().and_then(|id| self.legs.get_mut(id));
+    /// A request goes on as another transaction.
+    fn continued(&mut self, purpose: Purpose, client: ClientId) -> Option<ClientId> {
+        let leg = purpose.leg().and_then(|id| self.legs.get_mut(id));
         match leg.map(|leg| (&mut leg.state, &mut leg.exchange)) {
             Some((State::Inviting { client: old, .. } | State::HangingUp { client: old }, _))
-                if matches!(pending.purpose, Purpose::Invite(_) | Purpose::Bye(_)) =>
+                if matches!(purpose, Purpose::Invite(_) | Purpose::Bye(_)) =>
             {
                 *old = client;
             }
-            Some((_, Exchange::Ours { client: old })) if matches!(pending.purpose, Purpose::Offer(_)) => {
+            Some((_, Exchange::Ours { client: old, .. })) if matches!(purpose, Purpose::Offer(_)) => {
                 *old = client;
             }
             Some(_) | None => {}
@@ -173,10 +217,10 @@ impl UserAgent {
 
     /// The transaction is over; nothing more will come of it.
     pub(super) fn forget(&mut self, client: ClientId) {
-        if let Some(pending) = self.pending.remove(&client) {
-            if let Some(leg) = pending.purpose.leg().and_then(|id| self.legs.get_mut(id)) {
-                leg.ack = leg.ack.take().filter(|ack| ack.client != client);
-            }
+        if let Some(pending) = self.pending.remove(&client)
+            && let Some(leg) = pending.purpose.leg().and_then(|id| self.legs.get_mut(id))
+        {
+            leg.ack = leg.ack.take().filter(|ack| ack.client() != client);
         }
     }
 
@@ -195,13 +239,13 @@ impl UserAgent {
             | State::HangingUp { .. } => {}
         }
         match &leg.exchange {
-            Exchange::OursAgain { timer, .. } => {
+            Exchange::Ours { deadline: timer, .. } | Exchange::OursAgain { timer, .. } => {
                 self.timers.cancel(*timer);
             }
             Exchange::TheirsAnswered { ok } => {
                 self.timers.cancel(ok.timer);
             }
-            Exchange::Idle | Exchange::Ours { .. } | Exchange::Theirs { .. } => {}
+            Exchange::Idle | Exchange::Theirs { .. } => {}
         }
     }
 

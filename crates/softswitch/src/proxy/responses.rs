@@ -22,7 +22,7 @@ pub(crate) enum Onward {
         /// The path it came on.
         flow: Flow,
         /// The request.
-        request: Message,
+        request: Box<Message>,
         /// The extension.
         user: String,
     },
@@ -163,7 +163,7 @@ impl Proxy {
             }
             let Some(user) = core.locations.find(&user) else { continue };
             for binding in core.locations.bindings(user) {
-                let known = context.visited.iter().any(|uri| *uri == binding.contact);
+                let known = context.visited.contains(&binding.contact);
                 if !known && !targets.iter().any(|target: &Target| *target.uri == *binding.contact) {
                     let mut target = Target::new(&*binding.contact, binding.flow);
                     let diversions = response.headers(Name::Diversion).take(MOST_DIVERSIONS);
@@ -202,7 +202,7 @@ impl Proxy {
         self.by_server.remove(&server);
         self.cancel_branches(core, now, id, Some(super::forward::COMPLETED_ELSEWHERE));
         match origin.and_then(|origin| Message::parse(origin.request, &Limits::default()).ok()) {
-            Some(request) => Onward::Extension { server, flow, request, user },
+            Some(request) => Onward::Extension { server, flow, request: Box::new(request), user },
             None => Onward::Nothing,
         }
     }

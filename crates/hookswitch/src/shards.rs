@@ -1,0 +1,163 @@
+//! The shards of a service: which of them a request concerns, which of them a message belongs to, and answers put together.
+//!
+//! A line lives in one shard with all its calls; a call's number names its shard. What concerns no line or call in
+//! particular concerns all of them.
+
+use hookswitch_engine::Engine;
+use hookswitch_machine::Map;
+use hookswitch_provider::{Account, shard_of_token};
+use hookswitch_runtime::DriverHandle;
+use hookswitch_runtime::media::Media;
+use hookswitch_sip::transaction::Branch;
+use hookswitch_sip::ua::UserAgent;
+use hookswitch_spi::{CallId, LineId, Operation};
+use hookswitch_telephony::{Reply, Request};
+use std::sync::Arc;
+
+/// One shard: its engine's thread and its media threads.
+#[derive(Clone)]
+pub(crate) struct Shard {
+    pub(crate) handle: DriverHandle<Engine>,
+    pub(crate) media: Arc<Media>,
+}
+
+/// The shard of a line. The configuration's order numbers the lines.
+pub(crate) const fn of_line(line: LineId, shards: usize) -> usize {
+    line.0 as usize % shards
+}
+
+/// The shard that a request concerns; `None`: all of them.
+pub(crate) fn concerned(request: &Request, shards: usize) -> Option<usize> {
+    let of_call = |call: &CallId| Some(usize::from(call.shard()) % shards);
+    match request {
+        Request::Attach { .. }
+        | Request::Detach
+        | Request::Lost
+        | Request::SetPriority { .. }
+        | Request::Lines
+        | Request::Snapshot => None,
+        Request::OpenLine { line, .. }
+        | Request::CloseLine { line }
+        | Request::ExistingCalls { line }
+        | Request::Capabilities { line }
+        | Request::Forwarding { line, .. }
+        | Request::Operate(Operation::MakeCall { line, .. } | Operation::Forward { line, .. }) => {
+            Some(of_line(*line, shards))
+        }
+        Request::Operate(operation) => operation.call().as_ref().and_then(of_call).or(Some(0)),
+        Request::HandOff { call, .. }
+        | Request::TakeOwnership { call }
+        | Request::Monitor { call }
+        | Request::Release { call }
+        | Request::CallInfo { call }
+        | Request::Timeline { call } => of_call(call),
+    }
+}
+
+/// The answers of two shards as one.
+pub(crate) fn merged(first: Reply, second: Reply) -> Reply {
+    match (first, second) {
+        (Reply::Attached { mut lines, mut calls }, Reply::Attached { lines: more, calls: others }) => {
+            lines.extend(more);
+            calls.extend(others);
+            Reply::Attached { lines, calls }
+        }
+        (Reply::Calls(mut calls), Reply::Calls(others)) => {
+            calls.extend(others);
+            Reply::Calls(calls)
+        }
+        (Reply::Lines(mut lines), Reply::Lines(others)) => {
+            lines.extend(others);
+            lines.sort_by_key(|line| line.line);
+            Reply::Lines(lines)
+        }
+        (first, _) => first,
+    }
+}
+
+/// Steers messages to their shards by what we minted: the branch of our request, our tag, our Contact's token; and the first
+/// INVITE of somebody who has none of these by the user it names.
+#[derive(Clone, Debug)]
+pub(crate) struct Steering {
+    users: Map<Box<str>, usize>,
+    /// Where a message goes that names nobody we know.
+    other: Option<usize>,
+}
+
+impl Steering {
+    pub(crate) fn new(accounts: &[Account], shards: usize, keys: hookswitch_machine::HashKeys) -> Self {
+        let mut users = Map::with_hasher(keys);
+        for (n, account) in accounts.iter().enumerate() {
+            let shard = of_line(LineId(n as u32), shards);
+            for user in std::iter::once(&account.user).chain(&account.numbers) {
+                users.entry(user.as_str().into()).or_insert(shard);
+            }
+        }
+        Self { users, other: (accounts.len() == 1).then_some(0) }
+    }
+
+    /// The shard of a message; `None` if it names none.
+    pub(crate) fn shard(&self, bytes: &[u8]) -> Option<usize> {
+        let head = bytes.get(..bytes.len().min(4_096))?;
+        let head = match std::str::from_utf8(head) {
+            Ok(head) => head,
+            Err(error) => std::str::from_utf8(head.get(..error.valid_up_to())?).ok()?,
+        };
+        if head.starts_with("SIP/2.0") {
+            let via = field(head, "via", "v")?;
+            let branch = via.split(';').find_map(|param| param.trim().strip_prefix("branch="))?;
+            return Branch::parse(branch.split([',', ' ']).next()?).map(|branch| usize::from(branch.shard()));
+        }
+        let tag = field(head, "to", "t")
+            .and_then(|to| to.rsplit_once(";tag="))
+            .and_then(|(_, tag)| tag.split([';', ' ']).next())
+            .and_then(UserAgent::shard_of_tag);
+        if let Some(shard) = tag {
+            return Some(usize::from(shard));
+        }
+        let uri = head.split(' ').nth(1)?;
+        let user = uri.split_once(':').map_or(uri, |(_, rest)| rest).split(['@', ';']).next()?;
+        shard_of_token(user).map(usize::from).or_else(|| self.users.get(user).copied()).or(self.other)
+    }
+}
+
+/// The value of the first header field of this name.
+fn field<'a>(head: &'a str, long: &str, short: &str) -> Option<&'a str> {
+    head.split("\r\n").skip(1).take_while(|line| !line.is_empty()).find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        let name = name.trim();
+        (name.eq_ignore_ascii_case(long) || name.eq_ignore_ascii_case(short)).then_some(value)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use hookswitch_machine::HashKeys;
+
+    #[test]
+    fn messages_find_their_shard_by_what_was_minted() {
+        let text = "[[line]]\nname='a'\nregistrar='h'\nuser='alice'\n[[line]]\nname='b'\nregistrar='h'\nuser='bob'\n";
+        let config = Config::parse(text, "t".as_ref()).unwrap_or_else(|error| panic!("{error}"));
+        let steering = Steering::new(&config.lines, 2, HashKeys::default());
+        let branch = Branch::new(1, 77);
+        for (message, shard) in [
+            (format!("SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP h;branch={branch};rport\r\n\r\n"), Some(1)),
+            ("SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP h;branch=z9hG4bKother\r\n\r\n".into(), None),
+            (
+                "BYE sip:x@h SIP/2.0\r\nFrom: <sip:p@h>;tag=h0-1-2-3\r\nTo: <sip:u@h>;tag=h1-0-0-ff\r\n\r\n"
+                    .into(),
+                Some(1),
+            ),
+            ("BYE sip:x@h SIP/2.0\r\nt: <sip:u@h>;tag=h0-0-0-ff;x=y\r\n\r\n".into(), Some(0)),
+            ("INVITE sip:hs0001000000000000aaaa@h SIP/2.0\r\nTo: <sip:u@h>\r\n\r\n".into(), Some(1)),
+            ("INVITE sip:bob@h:5060;transport=tcp SIP/2.0\r\nTo: <sip:u@h>\r\n\r\n".into(), Some(1)),
+            ("INVITE sip:alice@h SIP/2.0\r\nTo: <sip:u@h>\r\n\r\n".into(), Some(0)),
+            ("INVITE sip:carol@h SIP/2.0\r\nTo: <sip:u@h>\r\n\r\n".into(), None),
+            ("\r\n\r\n".into(), None),
+        ] {
+            assert_eq!(steering.shard(message.as_bytes()), shard, "{message}");
+        }
+    }
+}

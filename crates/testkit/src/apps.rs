@@ -1,0 +1,198 @@
+//! Scripted applications: what a session does with the calls that it is given or makes.
+
+use hookswitch_spi::{AudioSource, CallId, CallState, DigitOptions, Operation, RejectReason, StateKind};
+use hookswitch_telephony::{Event, HandOffTarget, Privilege, Reply, Request, SessionId};
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+/// Something an application does with a call.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Act {
+    /// Claims it.
+    Accept,
+    /// Connects it.
+    Answer,
+    /// Sends it elsewhere unanswered.
+    Redirect(String),
+    /// Ends or refuses it.
+    Drop(RejectReason),
+    /// Gives it to somebody else.
+    HandOff(HandOffTarget),
+    /// Holds it.
+    Hold,
+    /// Takes it back.
+    Retrieve,
+    /// Transfers it, and waits so long for the outcome.
+    Transfer(String, Duration),
+    /// Sends digits.
+    Digits(String),
+    /// Reads its figures.
+    Statistics,
+    /// Gives its handle back.
+    Release,
+}
+
+impl Act {
+    /// The request that it is.
+    pub fn request(&self, call: CallId) -> Request {
+        let operation = match self.clone() {
+            Self::Accept => Operation::Accept { call },
+            Self::Answer => Operation::Answer { call, source: AudioSource::Silence },
+            Self::Redirect(destination) => Operation::Redirect { call, destination },
+            Self::Drop(reason) => Operation::Drop { call, reason },
+            Self::HandOff(to) => return Request::HandOff { call, to },
+            Self::Hold => Operation::Hold { call },
+            Self::Retrieve => Operation::Retrieve { call },
+            Self::Transfer(destination, deadline) => Operation::BlindTransfer { call, destination, deadline },
+            Self::Digits(digits) => Operation::SendDigits { call, digits: DigitOptions::new(digits) },
+            Self::Statistics => Operation::Statistics { call },
+            Self::Release => return Request::Release { call },
+        };
+        Request::Operate(operation)
+    }
+}
+
+/// What an application does with one call.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Plan {
+    /// After it was offered, or after it was made.
+    pub at_first: Vec<(Duration, Act)>,
+    /// After it was connected for the first time.
+    pub connected: Vec<(Duration, Act)>,
+}
+
+impl Plan {
+    /// Answers after a time and stays in the call.
+    pub fn answer(after: Duration) -> Self {
+        Self { at_first: vec![(after, Act::Answer)], connected: Vec::new() }
+    }
+
+    /// Does one thing after a time.
+    pub fn then(after: Duration, act: Act) -> Self {
+        Self { at_first: vec![(after, act)], connected: Vec::new() }
+    }
+
+    /// Does this once connected.
+    #[must_use]
+    pub fn and(mut self, after: Duration, act: Act) -> Self {
+        self.connected.push((after, act));
+        self
+    }
+}
+
+/// A scripted application.
+#[derive(Debug)]
+pub struct App {
+    /// Its session.
+    pub session: SessionId,
+    /// Its name.
+    pub name: String,
+    /// What it does with the next calls that it is offered.
+    pub plans: VecDeque<Plan>,
+    /// What it does with calls that no plan is left for.
+    pub otherwise: Plan,
+    /// Drops calls that have disconnected, and releases idle ones.
+    pub tidy: bool,
+    calls: BTreeMap<CallId, Held>,
+    /// Plans of the calls that it is making, in the order of its requests.
+    making: BTreeMap<u64, Plan>,
+}
+
+#[derive(Debug)]
+struct Held {
+    plan: Plan,
+    state: Option<StateKind>,
+    connected: bool,
+    owner: bool,
+}
+
+impl App {
+    /// An application that does nothing with its calls but let go of those that have ended.
+    pub fn new(session: SessionId, name: impl Into<String>) -> Self {
+        Self {
+            session,
+            name: name.into(),
+            plans: VecDeque::new(),
+            otherwise: Plan::default(),
+            tidy: true,
+            calls: BTreeMap::new(),
+            making: BTreeMap::new(),
+        }
+    }
+
+    /// The calls that it knows, with their states.
+    pub fn calls(&self) -> impl Iterator<Item = (CallId, Option<StateKind>)> {
+        self.calls.iter().map(|(call, held)| (*call, held.state))
+    }
+
+    /// It makes a call with this request, and has this plan for it.
+    pub fn makes(&mut self, request: u64, plan: Plan) {
+        self.making.insert(request, plan);
+    }
+
+    /// What it does about something that it hears: acts on a call, after a time.
+    pub fn hears(&mut self, event: &Event) -> Vec<(Duration, CallId, Act)> {
+        match event {
+            Event::Completed { request, result: Ok(Reply::Created(call)) } => {
+                let plan = self.making.remove(&request.0).unwrap_or_default();
+                let acts = plan.at_first.iter().map(|(after, act)| (*after, *call, act.clone())).collect();
+                self.calls.insert(*call, Held { plan, state: None, connected: false, owner: true });
+                acts
+            }
+            Event::NewCall { call, privilege, .. } => {
+                let owner = *privilege == Privilege::Owner;
+                let plan = if owner {
+                    self.plans.pop_front().unwrap_or_else(|| self.otherwise.clone())
+                } else {
+                    Plan::default()
+                };
+                self.calls.insert(*call, Held { plan, state: None, connected: false, owner });
+                Vec::new()
+            }
+            Event::CallState { call, state, privilege } => self.entered(*call, state, *privilege),
+            Event::CallForgotten { call } => {
+                self.calls.remove(call);
+                Vec::new()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn entered(
+        &mut self,
+        call: CallId,
+        state: &CallState,
+        privilege: Option<Privilege>,
+    ) -> Vec<(Duration, CallId, Act)> {
+        let Some(held) = self.calls.get_mut(&call) else { return Vec::new() };
+        let first = held.state.is_none();
+        held.state = Some(state.kind());
+        held.owner |= privilege == Some(Privilege::Owner);
+        let mut acts = Vec::new();
+        let mut plan = |list: &[(Duration, Act)]| {
+            acts.extend(list.iter().map(|(after, act)| (*after, call, act.clone())));
+        };
+        if first && state.kind() == StateKind::Offering && held.owner {
+            plan(&held.plan.at_first);
+        }
+        if state.kind() == StateKind::Connected && !held.connected && held.owner {
+            held.connected = true;
+            plan(&held.plan.connected);
+        }
+        if self.tidy {
+            match state {
+                CallState::Disconnected(_) if held.owner => {
+                    plan(&[(Duration::from_millis(50), Act::Drop(RejectReason::Default))]);
+                }
+                CallState::Idle => plan(&[(Duration::from_millis(10), Act::Release)]),
+                _ => {}
+            }
+        }
+        acts
+    }
+
+    /// It has let go of a call.
+    pub fn released(&mut self, call: CallId) {
+        self.calls.remove(&call);
+    }
+}

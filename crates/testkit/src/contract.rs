@@ -1,0 +1,353 @@
+//! What applications may expect, checked event by event.
+//!
+//! An [`Observer`] sees everything that sessions ask and hear, and notes every breach of the contract between applications
+//! and telephony: requests refused at once or completed exactly once, no event of a call before the session knows it, states
+//! that follow the tables, ends that say how and by whom, operations possible exactly where they are advertised.
+
+use hookswitch_machine::Time;
+use hookswitch_spi::{CallId, CallState, Feature, Operation, OperationError, StateKind};
+use hookswitch_telephony::{
+    AppRequestId, Event, HandOffTarget, Privilege, Reply, Request, RequestError, SessionId,
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The states that may follow a state (spec 2.4 and 2.5), as far as this release reaches them.
+pub const fn successors(state: StateKind) -> &'static [StateKind] {
+    use StateKind as S;
+    match state {
+        S::Offering => &[S::Accepted, S::Connected, S::Disconnected, S::Idle],
+        S::Accepted => &[S::Connected, S::Disconnected, S::Idle],
+        S::Dialtone => &[S::Dialing, S::Proceeding, S::Disconnected, S::Idle],
+        S::Dialing => &[S::Proceeding, S::Ringback, S::Connected, S::Busy, S::Disconnected, S::Idle],
+        S::Proceeding => &[S::Ringback, S::Connected, S::Busy, S::Disconnected, S::Idle],
+        S::Ringback => &[S::Connected, S::Busy, S::Disconnected, S::Idle],
+        S::Busy => &[S::Disconnected, S::Idle],
+        // Connected follows itself when the other side holds or retrieves.
+        S::Connected => &[S::Connected, S::OnHold, S::Disconnected, S::Idle],
+        S::OnHold => &[S::Connected, S::Disconnected, S::Idle],
+        S::OnHoldPendingTransfer | S::OnHoldPendingConference | S::Conferenced => {
+            &[S::Connected, S::OnHold, S::Disconnected, S::Idle]
+        }
+        S::Disconnected => &[S::Idle],
+        S::Idle => &[],
+        // A monitor sees a call that another application makes as unknown first.
+        S::Unknown => &[
+            S::Offering,
+            S::Dialing,
+            S::Proceeding,
+            S::Ringback,
+            S::Connected,
+            S::Busy,
+            S::Disconnected,
+            S::Idle,
+        ],
+    }
+}
+
+/// What became of a request.
+#[derive(Debug)]
+enum Asked {
+    Open(Request, Option<StateKind>),
+    Answered,
+}
+
+/// A call as one session has heard of it.
+#[derive(Debug)]
+struct Seen {
+    state: Option<CallState>,
+    /// NewCall came; its state has to follow.
+    fresh: bool,
+}
+
+/// Watches one shard's sessions.
+#[derive(Debug, Default)]
+pub struct Observer {
+    requests: BTreeMap<(SessionId, AppRequestId), Asked>,
+    seen: BTreeMap<(SessionId, CallId), Seen>,
+    owners: BTreeMap<CallId, BTreeSet<SessionId>>,
+    /// Ownership was moved on purpose.
+    moved: BTreeSet<CallId>,
+    /// Somebody asked for the end, so that idle may come without disconnected.
+    ended_on_purpose: BTreeSet<CallId>,
+    calls: BTreeSet<CallId>,
+    violations: Vec<String>,
+}
+
+impl Observer {
+    /// An observer that has seen nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Breaches seen so far.
+    pub fn violations(&self) -> &[String] {
+        &self.violations
+    }
+
+    /// How many calls any session has heard of.
+    pub fn calls(&self) -> usize {
+        self.calls.len()
+    }
+
+    /// Their names.
+    pub fn call_ids(&self) -> impl Iterator<Item = CallId> {
+        self.calls.iter().copied()
+    }
+
+    fn breach(&mut self, now: Time, text: String) {
+        self.violations.push(format!("at {now:?}: {text}"));
+    }
+
+    /// A session asks for something; call before the machine is given it.
+    pub fn asked(&mut self, now: Time, session: SessionId, id: AppRequestId, request: &Request) {
+        let state = call_of(request)
+            .and_then(|call| self.seen.get(&(session, call)))
+            .and_then(|seen| Some(seen.state.as_ref()?.kind()));
+        match request {
+            Request::HandOff { call, to } => match to {
+                HandOffTarget::Address(_) => {
+                    self.ended_on_purpose.insert(*call);
+                }
+                HandOffTarget::Application(_) | HandOffTarget::Media(_) => {
+                    self.moved.insert(*call);
+                }
+            },
+            Request::TakeOwnership { call } => {
+                self.moved.insert(*call);
+            }
+            Request::Operate(
+                Operation::Drop { call, .. }
+                | Operation::Redirect { call, .. }
+                | Operation::BlindTransfer { call, .. },
+            ) => {
+                self.ended_on_purpose.insert(*call);
+            }
+            Request::Detach | Request::Lost | Request::CloseLine { .. } => {
+                let calls: Vec<CallId> =
+                    self.seen.keys().filter(|(of, _)| *of == session).map(|(_, call)| *call).collect();
+                self.moved.extend(&calls);
+                self.ended_on_purpose.extend(calls);
+            }
+            Request::Attach { .. }
+            | Request::OpenLine { .. }
+            | Request::Operate(_)
+            | Request::Monitor { .. }
+            | Request::Release { .. }
+            | Request::ExistingCalls { .. }
+            | Request::SetPriority { .. }
+            | Request::Lines
+            | Request::Capabilities { .. }
+            | Request::Forwarding { .. }
+            | Request::CallInfo { .. }
+            | Request::Timeline { .. }
+            | Request::Snapshot => {}
+        }
+        if let Request::Release { call } = request {
+            self.moved.insert(*call);
+        }
+        if matches!(request, Request::Lost) {
+            return;
+        }
+        let before = self.requests.insert((session, id), Asked::Open(request.clone(), state));
+        if before.is_some() {
+            self.breach(now, format!("{session} used request number {} twice", id.0));
+        }
+    }
+
+    /// A session hears something.
+    pub fn heard(&mut self, now: Time, session: SessionId, event: &Event) {
+        match event {
+            Event::Completed { request, result } => self.answered(now, session, *request, Ok(result)),
+            Event::Refused { request, error } => self.answered(now, session, *request, Err(error)),
+            Event::NewCall { call, privilege, .. } => self.new_call(now, session, *call, *privilege),
+            Event::CallState { call, state, privilege } => {
+                self.entered(now, session, *call, state, *privilege);
+            }
+            Event::CallInfo { call, .. }
+            | Event::Digit { call, .. }
+            | Event::Played { call }
+            | Event::MediaFailed { call, .. } => self.about(now, session, *call, event),
+            Event::Owners { call, owners, .. } => {
+                if !self.seen.contains_key(&(session, *call)) {
+                    self.breach(now, format!("{session} hears who owns {call}, which it does not know"));
+                }
+                let _ = owners;
+            }
+            Event::CallForgotten { call } => {
+                self.seen.remove(&(session, *call));
+            }
+            Event::LineState { .. }
+            | Event::Forwarding { .. }
+            | Event::LineCreated { .. }
+            | Event::LineRemoved { .. } => {}
+            Event::LineClosed { .. } => {}
+        }
+    }
+
+    fn answered(
+        &mut self,
+        now: Time,
+        session: SessionId,
+        id: AppRequestId,
+        how: Result<&Result<Reply, RequestError>, &RequestError>,
+    ) {
+        let (request, state) = match self.requests.insert((session, id), Asked::Answered) {
+            Some(Asked::Open(request, state)) => (request, state),
+            Some(Asked::Answered) => {
+                return self.breach(now, format!("request {} of {session} was answered twice", id.0));
+            }
+            None => return self.breach(now, format!("{session} never asked request {}", id.0)),
+        };
+        self.advertised(now, session, &request, state, how);
+        match how {
+            Ok(Ok(Reply::Created(call))) => {
+                if self.seen.contains_key(&(session, *call)) {
+                    self.breach(now, format!("{call} was heard of before its creation completed"));
+                }
+                self.calls.insert(*call);
+                self.seen.insert((session, *call), Seen { state: None, fresh: false });
+            }
+            Ok(Ok(Reply::Calls(calls) | Reply::Attached { calls, .. })) => {
+                for snapshot in calls {
+                    let seen = Seen { state: Some(snapshot.state.clone()), fresh: false };
+                    self.calls.insert(snapshot.call);
+                    self.seen.insert((session, snapshot.call), seen);
+                }
+            }
+            Ok(Ok(_)) => match request {
+                Request::Release { call } => {
+                    self.seen.remove(&(session, call));
+                }
+                Request::Detach => self.seen.retain(|(of, _), _| *of != session),
+                _ => {}
+            },
+            Ok(Err(_)) | Err(_) => {}
+        }
+    }
+
+    /// What is used was advertised, and what is advertised can be used.
+    fn advertised(
+        &mut self,
+        now: Time,
+        session: SessionId,
+        request: &Request,
+        state: Option<StateKind>,
+        how: Result<&Result<Reply, RequestError>, &RequestError>,
+    ) {
+        let (Request::Operate(operation), Some(state)) = (request, state) else { return };
+        let states = Feature::of(operation).states();
+        if states.is_empty() {
+            return;
+        }
+        let possible = states.contains(&state);
+        let text = match how {
+            Ok(_) if !possible => format!("{session}: {} was accepted while {state}", operation.name()),
+            Err(RequestError::Operation(OperationError::InvalidCallState { .. })) if possible => {
+                format!("{session}: {} was refused as impossible while {state}", operation.name())
+            }
+            Ok(_) | Err(_) => return,
+        };
+        self.breach(now, text);
+    }
+
+    fn new_call(&mut self, now: Time, session: SessionId, call: CallId, privilege: Privilege) {
+        self.calls.insert(call);
+        if self.seen.insert((session, call), Seen { state: None, fresh: true }).is_some() {
+            self.breach(now, format!("{session} was told of {call} twice"));
+        }
+        self.owned(now, session, call, Some(privilege));
+    }
+
+    fn owned(&mut self, now: Time, session: SessionId, call: CallId, privilege: Option<Privilege>) {
+        if privilege != Some(Privilege::Owner) {
+            return;
+        }
+        let owners = self.owners.entry(call).or_default();
+        owners.insert(session);
+        if owners.len() > 1 && !self.moved.contains(&call) {
+            self.breach(now, format!("{call} was offered to more than one owner"));
+        }
+    }
+
+    fn entered(
+        &mut self,
+        now: Time,
+        session: SessionId,
+        call: CallId,
+        state: &CallState,
+        privilege: Option<Privilege>,
+    ) {
+        self.owned(now, session, call, privilege);
+        let Some(seen) = self.seen.get_mut(&(session, call)) else {
+            return self.breach(now, format!("{session} hears that {call} is {state}, but does not know it"));
+        };
+        let fresh = std::mem::take(&mut seen.fresh);
+        let before = seen.state.replace(state.clone());
+        match before {
+            None if fresh && privilege.is_none() => {
+                self.breach(now, format!("the first state of {call} names no privilege"));
+            }
+            None => {
+                // A call of the session's own begins with proceeding, one that was handed over anywhere.
+                let first = [StateKind::Dialing, StateKind::Proceeding];
+                if !fresh && !first.contains(&state.kind()) {
+                    self.breach(now, format!("{call}, made by {session}, begins as {state}"));
+                }
+            }
+            Some(before) if privilege.is_some() && before == *state => {}
+            Some(before) => {
+                if before == *state {
+                    self.breach(now, format!("{call} is {state} again"));
+                } else if !successors(before.kind()).contains(&state.kind()) {
+                    self.breach(now, format!("{call} went from {before} to {state}"));
+                }
+                let said = matches!(before, CallState::Disconnected(_));
+                if *state == CallState::Idle && !said && !self.ended_on_purpose.contains(&call) {
+                    self.breach(now, format!("{call} is idle, and nobody said why"));
+                }
+            }
+        }
+    }
+
+    fn about(&mut self, now: Time, session: SessionId, call: CallId, event: &Event) {
+        match self.seen.get(&(session, call)) {
+            None => self.breach(now, format!("{session} hears of {call}, which it does not know: {event:?}")),
+            Some(Seen { fresh: true, .. }) => {
+                self.breach(now, format!("{event:?} came between the arrival of {call} and its state"));
+            }
+            Some(Seen { state: Some(CallState::Idle), .. }) => {
+                self.breach(now, format!("{call} is idle, and still {event:?}"));
+            }
+            Some(_) => {}
+        }
+    }
+
+    /// Everything is over: nothing may be outstanding.
+    pub fn finish(&mut self, now: Time) {
+        let open: Vec<String> = self
+            .requests
+            .iter()
+            .filter_map(|((session, id), asked)| match asked {
+                Asked::Open(request, _) => {
+                    Some(format!("request {} of {session} never completed: {request:?}", id.0))
+                }
+                Asked::Answered => None,
+            })
+            .collect();
+        for text in open {
+            self.breach(now, text);
+        }
+        let fresh: Vec<CallId> =
+            self.seen.iter().filter(|(_, seen)| seen.fresh).map(|((_, call), _)| *call).collect();
+        for call in fresh {
+            self.breach(now, format!("{call} arrived and has no state"));
+        }
+    }
+}
+
+fn call_of(request: &Request) -> Option<CallId> {
+    match request {
+        Request::Operate(operation) => operation.call(),
+        _ => None,
+    }
+}

@@ -1,0 +1,447 @@
+//! A whole engine with scripted applications in a world, held to its contract.
+
+use crate::apps::{Act, App, Plan};
+use crate::contract::Observer;
+use crate::device::VirtualMedia;
+use crate::net::Conditions;
+use crate::phone::{Phone, PhoneConfig};
+use crate::world::{ENDPOINT, NodeId, Passage, World};
+use hookswitch_engine::{Engine, EngineConfig, Notice, Request as EngineRequest};
+use hookswitch_machine::{Endpoint, Entropy, Time, TimerQueue, Transport};
+use hookswitch_provider::{Account, Profile, ProviderConfig, Server};
+use hookswitch_sip::auth::Secret;
+use hookswitch_sip::message::{Limits, Message};
+use hookswitch_spi::{
+    AddressId, CallId, CallOptions, CallState, ForwardingRules, LineId, MediaTypes, Operation, RejectReason,
+};
+use hookswitch_telephony::{
+    AppRequestId, Config, Event, Interest, LadderNames, Reply, Request, RequestError, SessionId, ladder,
+};
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Where the engine of a stage is.
+pub const HOOKSWITCH: ([u8; 4], u16) = ([10, 0, 0, 1], 5060);
+
+/// What a stage's agenda holds.
+#[derive(Clone, Debug)]
+enum Item {
+    Act(SessionId, CallId, Act),
+    Ask(SessionId, Request),
+    Make { session: SessionId, line: LineId, destination: String, options: CallOptions, plan: Plan },
+    Phone(NodeId, usize),
+}
+
+/// An engine, phones, applications, and an observer.
+pub struct Stage {
+    /// The machines and their network.
+    pub world: World,
+    engine: NodeId,
+    apps: BTreeMap<SessionId, App>,
+    observer: Observer,
+    agenda: TimerQueue<Item>,
+    phone_requests: Vec<Option<crate::phone::PhoneRequest>>,
+    answers: BTreeMap<(SessionId, AppRequestId), Result<Reply, RequestError>>,
+    heard: Vec<(Time, SessionId, Event)>,
+    next_request: u64,
+    quiet: bool,
+    ports: usize,
+}
+
+/// A line that is not registered, whose calls go to `switch`.
+pub fn trunk(name: &str, switch: SocketAddr) -> Account {
+    Account {
+        name: name.into(),
+        profile: Arc::new(Profile::default()),
+        registrar: Server { host: switch.ip().to_string(), port: Some(switch.port()) },
+        domain: switch.ip().to_string(),
+        user: name.into(),
+        auth_user: name.into(),
+        password: Secret::new("secret"),
+        realm: None,
+        display_name: String::new(),
+        register: false,
+        numbers: Vec::new(),
+        accept_from: Vec::new(),
+        max_calls: 20,
+        media: MediaTypes::VOICE,
+        forward: ForwardingRules::default(),
+    }
+}
+
+/// A line that registers with `switch`, with the password `secret`.
+pub fn registered(name: &str, switch: SocketAddr) -> Account {
+    Account { register: true, ..trunk(name, switch) }
+}
+
+impl Stage {
+    /// A stage with an engine that has these lines, closed.
+    pub fn new(seed: u64, conditions: Conditions, accounts: Vec<Account>) -> Self {
+        Self::with(seed, conditions, accounts, Config::default(), 64)
+    }
+
+    /// A stage with an engine of this configuration and that many audio ports.
+    pub fn with(
+        seed: u64,
+        conditions: Conditions,
+        accounts: Vec<Account>,
+        telephony: Config,
+        ports: u16,
+    ) -> Self {
+        let mut entropy = Entropy::from_number(seed);
+        let mut world = World::new(conditions, entropy.fork());
+        let address = SocketAddr::from(HOOKSWITCH);
+        let endpoint = Endpoint { id: ENDPOINT, transport: Transport::Udp, advertised: address };
+        let provider = ProviderConfig::new(vec![endpoint], accounts);
+        let engine = Engine::new(EngineConfig { provider, telephony }, entropy.fork());
+        let media = VirtualMedia::new(address.ip(), ports);
+        let engine = world.add("hookswitch", address, engine, Some(media));
+        let mut stage = Self {
+            world,
+            engine,
+            apps: BTreeMap::new(),
+            observer: Observer::new(),
+            agenda: TimerQueue::new(),
+            phone_requests: Vec::new(),
+            answers: BTreeMap::new(),
+            heard: Vec::new(),
+            next_request: 0,
+            quiet: false,
+            ports: usize::from(ports),
+        };
+        // The stock arrives before anything else.
+        stage.run_for(Duration::ZERO);
+        stage
+    }
+
+    /// Adds a phone.
+    pub fn phone(&mut self, name: &str, config: PhoneConfig, seed: u64) -> NodeId {
+        let address = config.address;
+        self.world.add(name, address, Phone::new(config, Entropy::from_number(seed)), None)
+    }
+
+    /// The engine.
+    pub fn engine(&self) -> &Engine {
+        self.world.machine(self.engine)
+    }
+
+    /// A phone.
+    pub fn phone_of(&self, node: NodeId) -> &Phone {
+        self.world.machine(node)
+    }
+
+    /// Attaches an application.
+    pub fn attach(&mut self, name: &str) -> SessionId {
+        let session = SessionId(self.apps.len() as u64 + 1);
+        self.apps.insert(session, App::new(session, name));
+        self.ask(session, Request::Attach { name: name.into(), grace: Duration::ZERO, resume: None });
+        session
+    }
+
+    /// An application.
+    ///
+    /// # Panics
+    /// If there is none of that session.
+    pub fn app(&mut self, session: SessionId) -> &mut App {
+        self.apps.get_mut(&session).expect("the session was attached here")
+    }
+
+    /// Opens a line for an application.
+    pub fn open(&mut self, session: SessionId, line: LineId, interest: Interest) {
+        self.ask(session, Request::OpenLine { line, interest });
+    }
+
+    /// Has an application ask for something now.
+    pub fn ask(&mut self, session: SessionId, request: Request) -> AppRequestId {
+        self.next_request += 1;
+        let id = AppRequestId(self.next_request);
+        self.observer.asked(self.world.now(), session, id, &request);
+        let what = EngineRequest::Session { session, request: id, what: request };
+        self.world.request::<Engine>(self.engine, what);
+        self.listen();
+        id
+    }
+
+    /// Has an application ask for something later.
+    pub fn ask_after(&mut self, after: Duration, session: SessionId, request: Request) {
+        self.agenda.set(self.world.now() + after, Item::Ask(session, request));
+    }
+
+    /// Has an application act on a call now.
+    pub fn act(&mut self, session: SessionId, call: CallId, act: &Act) -> AppRequestId {
+        self.ask(session, act.request(call))
+    }
+
+    /// Has an application make a call now.
+    pub fn make_call(
+        &mut self,
+        session: SessionId,
+        line: LineId,
+        destination: &str,
+        options: CallOptions,
+        plan: Plan,
+    ) -> AppRequestId {
+        let address = AddressId(0);
+        let destination = destination.to_owned();
+        let operation = Operation::MakeCall { line, address, destination, options };
+        let number = self.next_request + 1;
+        self.app(session).makes(number, plan);
+        self.ask(session, Request::Operate(operation))
+    }
+
+    /// Has an application make a call later.
+    pub fn make_call_after(
+        &mut self,
+        after: Duration,
+        session: SessionId,
+        line: LineId,
+        destination: &str,
+        options: CallOptions,
+        plan: Plan,
+    ) {
+        let destination = destination.to_owned();
+        self.agenda.set(self.world.now() + after, Item::Make { session, line, destination, options, plan });
+    }
+
+    /// Has a phone do something later.
+    pub fn phone_after(&mut self, after: Duration, phone: NodeId, request: crate::phone::PhoneRequest) {
+        self.phone_requests.push(Some(request));
+        self.agenda.set(self.world.now() + after, Item::Phone(phone, self.phone_requests.len() - 1));
+    }
+
+    /// How a request was answered, if it was: refused or completed.
+    pub fn answer_to(
+        &self,
+        session: SessionId,
+        request: AppRequestId,
+    ) -> Option<&Result<Reply, RequestError>> {
+        self.answers.get(&(session, request))
+    }
+
+    /// Everything that sessions heard.
+    pub fn heard(&self) -> &[(Time, SessionId, Event)] {
+        &self.heard
+    }
+
+    /// The states of a call as a session heard them.
+    pub fn states(&self, session: SessionId, call: CallId) -> Vec<CallState> {
+        let states = self.heard.iter().filter_map(|(_, to, event)| match event {
+            Event::CallState { call: of, state, .. } if *to == session && *of == call => Some(state.clone()),
+            _ => None,
+        });
+        states.collect()
+    }
+
+    /// The call that a session heard of last.
+    pub fn last_call(&self, session: SessionId) -> Option<CallId> {
+        self.heard.iter().rev().find_map(|(_, to, event)| match event {
+            Event::NewCall { call, .. } if *to == session => Some(*call),
+            Event::Completed { result: Ok(Reply::Created(call)), .. } if *to == session => Some(*call),
+            _ => None,
+        })
+    }
+
+    /// What was breached so far.
+    pub fn violations(&self) -> Vec<String> {
+        let faults = self.world.media(self.engine).map(VirtualMedia::faults).unwrap_or_default();
+        self.observer.violations().iter().chain(faults).cloned().collect()
+    }
+
+    /// How many calls applications heard of.
+    pub fn calls(&self) -> usize {
+        self.observer.calls()
+    }
+
+    /// Lets everything happen that is to happen by `limit`.
+    pub fn run_until(&mut self, limit: Time) {
+        loop {
+            let planned = self.agenda.next().filter(|at| *at <= limit);
+            let happens = self.world.next().filter(|at| *at <= limit);
+            match (planned, happens) {
+                (Some(planned), happens) if happens.is_none_or(|at| planned <= at) => {
+                    // Nothing else happens before.
+                    self.world.step(planned.min(happens.unwrap_or(planned)).max(self.world.now()));
+                    self.listen();
+                    while let Some(item) = self.agenda.pop(self.world.now()) {
+                        self.perform(item);
+                    }
+                }
+                (_, Some(at)) => {
+                    self.world.step(at);
+                    self.listen();
+                }
+                (_, None) => {
+                    self.world.step(limit);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Lets everything happen that is to happen within `span`.
+    pub fn run_for(&mut self, span: Duration) {
+        self.run_until(self.world.now() + span);
+    }
+
+    fn perform(&mut self, item: Item) {
+        match item {
+            Item::Act(session, call, act) => {
+                let known = self.apps.get(&session).is_some_and(|app| app.calls().any(|(of, _)| of == call));
+                if known {
+                    self.act(session, call, &act);
+                    if act == Act::Release {
+                        self.app(session).released(call);
+                    }
+                }
+            }
+            Item::Ask(session, request) => {
+                self.ask(session, request);
+            }
+            Item::Make { session, line, destination, options, plan } => {
+                self.make_call(session, line, &destination, options, plan);
+            }
+            Item::Phone(node, number) => {
+                if let Some(request) = self.phone_requests.get_mut(number).and_then(Option::take) {
+                    self.world.request::<Phone>(node, request);
+                }
+            }
+        }
+    }
+
+    /// Takes what the engine told, and lets applications react.
+    fn listen(&mut self) {
+        while let Some((at, notice)) = self.world.told::<Engine>(self.engine) {
+            match notice {
+                Notice::Session(session, event) => {
+                    self.observer.heard(at, session, &event);
+                    match &event {
+                        Event::Completed { request, result } => {
+                            self.answers.insert((session, *request), result.clone());
+                        }
+                        Event::Refused { request, error } => {
+                            self.answers.insert((session, *request), Err(error.clone()));
+                        }
+                        _ => {}
+                    }
+                    let acts = self.apps.get_mut(&session).map(|app| app.hears(&event)).unwrap_or_default();
+                    for (after, call, act) in acts {
+                        self.agenda.set(at + after, Item::Act(session, call, act));
+                    }
+                    self.heard.push((at, session, event));
+                }
+                Notice::Quiet => self.quiet = true,
+                Notice::Figures { .. } => {}
+            }
+        }
+    }
+
+    /// Ends everything and checks that nothing is left: applications drop their calls and go, phones hang up, the engine
+    /// shuts down, and what lingers has its time.
+    pub fn finish(&mut self, phones: &[NodeId]) -> Vec<String> {
+        for phone in phones {
+            self.world.request::<Phone>(*phone, crate::phone::PhoneRequest::HangUpAll);
+        }
+        let sessions: Vec<SessionId> = self.apps.keys().copied().collect();
+        for session in &sessions {
+            let calls: Vec<CallId> = self.app(*session).calls().map(|(call, _)| call).collect();
+            for call in calls {
+                self.act(*session, call, &Act::Drop(RejectReason::Default));
+            }
+        }
+        self.run_for(Duration::from_secs(80));
+        for session in &sessions {
+            self.ask(*session, Request::Detach);
+        }
+        self.world.request::<Engine>(self.engine, EngineRequest::Shutdown);
+        self.listen();
+        self.run_for(Duration::from_secs(120));
+        for phone in phones {
+            self.world.request::<Phone>(*phone, crate::phone::PhoneRequest::HangUpAll);
+        }
+        self.run_for(Duration::from_secs(300));
+        self.observer.finish(self.world.now());
+        let mut found = self.violations();
+        self.leaks(phones, &mut found);
+        found
+    }
+
+    fn leaks(&self, phones: &[NodeId], found: &mut Vec<String>) {
+        if !self.quiet {
+            found.push("the engine did not come to rest within its time".into());
+        }
+        let engine = self.engine();
+        let alive = engine.alive();
+        let expected = hookswitch_provider::Alive { stock: self.ports, ..Default::default() };
+        if alive != expected {
+            found.push(format!("something is left in the provider: {alive:?}, not {expected:?}"));
+        }
+        let telephony = engine.telephony();
+        let left = (telephony.calls(), telephony.sessions(), telephony.outstanding());
+        if left != (0, 0, 0) {
+            found.push(format!("calls, sessions, requests are left in telephony: {left:?}"));
+        }
+        if let Some(media) = self.world.media(self.engine).filter(|media| media.running() > 0) {
+            found.push(format!("{} audio streams are left", media.running()));
+        }
+        for phone in phones {
+            let alive = self.phone_of(*phone).alive();
+            if alive != (0, 0, 0) {
+                found.push(format!("sessions, transactions, requests are left in a phone: {alive:?}"));
+            }
+        }
+    }
+
+    /// The ladders of all calls, and the wire.
+    pub fn explain(&self) -> String {
+        let mut text = String::new();
+        for call in self.observer.call_ids() {
+            // Writing to a String cannot fail.
+            let _ =
+                writeln!(text, "{call}\n{}", ladder(self.engine().timeline(call), LadderNames::default()));
+        }
+        let _ = writeln!(text, "{}", self.wire());
+        text
+    }
+
+    /// The ladder of one call.
+    pub fn ladder(&self, call: CallId) -> String {
+        ladder(self.engine().timeline(call), LadderNames::default())
+    }
+
+    /// Everything that was sent, a line each: when, from, to, what, and what became of it.
+    pub fn wire(&self) -> String {
+        let mut text = String::new();
+        for crossing in self.world.wire() {
+            let Passage::Sent(fate) = crossing.what else { continue };
+            let first = first_line(&crossing.bytes);
+            let (from, to) = (self.world.name_of(crossing.from), self.world.name_of(crossing.to));
+            let at = crossing.at;
+            let _ = writeln!(text, "{at:?} {from:>12} > {to:<12} {first}  {fate:?}");
+        }
+        text
+    }
+}
+
+/// The start line of a message, its CSeq and the start of its Call-ID.
+pub fn first_line(bytes: &bytes::Bytes) -> String {
+    match Message::parse(bytes.clone(), &Limits::default()) {
+        Ok(message) => {
+            let cseq = message.cseq();
+            let call: String = message.call_id().chars().take(6).collect();
+            let sdp = if message.body().is_empty() { "" } else { " +body" };
+            match message.status() {
+                Some(status) => format!("{status} ({} {}){sdp} [{call}]", cseq.method, cseq.number),
+                None => format!(
+                    "{} {} {}{sdp} [{call}]",
+                    message.method(),
+                    cseq.number,
+                    message.request_uri().unwrap_or_default()
+                ),
+            }
+        }
+        Err(_) => format!("{} octets that are no SIP", bytes.len()),
+    }
+}
