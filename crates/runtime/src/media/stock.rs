@@ -73,13 +73,12 @@ impl Stock {
         self.changed.notify_all();
     }
 
-    /// Binds one port right away, so that a wrong address is known at the start.
+    /// Binds one port right away, so that a wrong address is known at the start. Others of this host may have many of the range.
     pub(super) fn probe(&self) -> io::Result<()> {
         let mut last = io::Error::new(
             io::ErrorKind::AddrInUse,
             "the port range holds no even port with its odd neighbour",
         );
-        // Other services of this host may have taken as many of the first ones as they keep in stock.
         for number in self.config.pairs() {
             match self.bind(number) {
                 Ok(_) => return Ok(()),
