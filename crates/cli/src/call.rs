@@ -42,7 +42,7 @@ async fn place(
     options: &Options,
     service: &Service,
 ) -> Result<(), Failure> {
-    let mut app = service.attach("hookswitch call").await?;
+    let mut app = service.attach("hookswitch").await?;
     let line = app.open(&options.line, Interest::NONE).await?;
     terminal.wait_for(format!("registering {}", line.name()));
     tokio::select! {
@@ -217,7 +217,7 @@ impl<'a> Conversation<'a> {
         }
         if self.options.ladder {
             let names = LadderNames {
-                applications: "hookswitch call",
+                applications: "hookswitch",
                 line: &self.options.line,
                 peer: &self.options.address,
             };
