@@ -1,4 +1,5 @@
 //! The command as a person or a script meets it: output, exit codes, the demonstration.
+#![allow(clippy::disallowed_methods)] // one test occupies a port
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
