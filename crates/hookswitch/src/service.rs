@@ -3,7 +3,7 @@
 use crate::address;
 use crate::application::Application;
 use crate::config::{Config, MediaSettings};
-use crate::session::Session;
+use crate::session::{Session, Wakes};
 use crate::shards::{Shard, Steering};
 use crate::{Error, StartError};
 use dashmap::DashMap;
@@ -14,6 +14,7 @@ use hookswitch_provider::{Alive, Counters, ProviderConfig};
 use hookswitch_runtime::media::{Media, MediaConfig};
 use hookswitch_runtime::{Bound, Clock, Driver, DriverHandle, Listen, Options, Running, Sink, entropy};
 use hookswitch_telephony::{Request as TelephonyRequest, SessionId};
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -97,6 +98,7 @@ struct EngineSink {
     sessions: Arc<DashMap<SessionId, Arc<Session>>>,
     media: Arc<Media>,
     notices: Arc<Notices>,
+    wakes: RefCell<Wakes>,
 }
 
 impl Sink<Engine> for EngineSink {
@@ -105,7 +107,7 @@ impl Sink<Engine> for EngineSink {
             Notice::Session(id, event) => {
                 let session = self.sessions.get(&id).map(|session| Arc::clone(&session));
                 if let Some(session) = session {
-                    session.deliver(event);
+                    session.deliver(event, &mut self.wakes.borrow_mut());
                 }
             }
             Notice::Quiet => {
@@ -123,6 +125,10 @@ impl Sink<Engine> for EngineSink {
     fn media(&self, command: Command) {
         self.media.command(command);
     }
+
+    fn turn_ended(&self) {
+        self.wakes.borrow_mut().wake();
+    }
 }
 
 /// Carries reports of the media threads to a shard, from before it runs, and over moments when its mailbox is full.
@@ -131,6 +137,9 @@ pub(crate) struct MediaReports<M: hookswitch_machine::Machine<MediaEvent = Media
     waiting: Mutex<VecDeque<MediaEvent>>,
     reported: Condvar,
 }
+
+/// How long the first audio ports may take: binding them needs a few milliseconds.
+const FIRST_PORTS: Duration = Duration::from_secs(2);
 
 impl<M: hookswitch_machine::Machine<MediaEvent = MediaEvent>> MediaReports<M> {
     pub(crate) fn new() -> Arc<Self> {
@@ -148,17 +157,14 @@ impl<M: hookswitch_machine::Machine<MediaEvent = MediaEvent>> MediaReports<M> {
         self.pass_on(&mut waiting);
     }
 
-    /// Waits until the media threads have said anything: their first word is the stock of ports, without which no call can be
-    /// taken. Bounded; without a word the first calls are refused with 503.
-    pub(crate) fn wait_for_stock(&self) {
-        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let unheard = |waiting: &mut VecDeque<MediaEvent>| waiting.is_empty();
-        drop(self.reported.wait_timeout_while(waiting, Duration::from_secs(2), unheard));
-    }
-
+    /// Reports go to `shard` from now on. Waits for the first one, which brings audio ports, so that a call made at once finds
+    /// some. Bounded; without a word the first calls are refused with 503.
     pub(crate) fn connect(&self, shard: DriverHandle<M>) {
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = self.reported.wait_timeout_while(waiting, FIRST_PORTS, |waiting| waiting.is_empty());
+        let (mut waiting, _) = first.unwrap_or_else(PoisonError::into_inner);
         let _ = self.shard.set(shard);
-        self.pass_on(&mut self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+        self.pass_on(&mut waiting);
     }
 
     fn pass_on(&self, waiting: &mut VecDeque<MediaEvent>) {
@@ -230,6 +236,7 @@ impl Service {
                 sessions: Arc::clone(&sessions),
                 media: Arc::clone(&media),
                 notices: Arc::clone(&notices),
+                wakes: RefCell::default(),
             };
             machines.push((engine, sink));
             outlets.push((media, reports));
@@ -244,7 +251,6 @@ impl Service {
             .iter()
             .zip(outlets)
             .map(|(handle, (media, reports))| {
-                reports.wait_for_stock();
                 reports.connect(handle.clone());
                 Shard { handle: handle.clone(), media }
             })

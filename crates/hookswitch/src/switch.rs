@@ -117,7 +117,6 @@ impl Softswitch {
         let Some(handle) = running.shard(0).cloned() else {
             unreachable!("a driver of one shard has shard 0");
         };
-        reports.wait_for_stock();
         reports.connect(handle.clone());
         Ok(Self { handle, running, media, endpoints, events, dropped, snapshots })
     }

@@ -49,6 +49,17 @@ impl Account {
     pub fn checked_rules(rules: ForwardingRules, domain: &str) -> Result<ForwardingRules, OperationError> {
         crate::forwarding::checked(rules, MOST_FORWARD_RULES, domain)
     }
+
+    /// Whether an address with this host and port is one of the line's own switch: its domain, or its registrar. A port is of
+    /// a server, not of a domain: another server on the same host is a stranger.
+    pub(crate) fn is_own_domain(&self, host: &str, port: Option<u16>) -> bool {
+        let is = |server: &Server| {
+            host.eq_ignore_ascii_case(&server.host) && port.unwrap_or(5_060) == server.port.unwrap_or(5_060)
+        };
+        is(&self.registrar)
+            || port.is_none() && host.eq_ignore_ascii_case(&self.registrar.host)
+            || self.domain.parse().is_ok_and(|domain: Server| is(&domain))
+    }
 }
 
 /// Rules in one forwarding list.

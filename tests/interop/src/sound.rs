@@ -40,7 +40,11 @@ pub fn carries(path: &Path, channel: Option<u16>, hertz: u16, seconds: f32) {
         report.longest_gap,
         report.level_dbm0
     );
-    assert!(report.is_continuous() && long >= seconds, "{}: {hertz} Hz, {seconds} s: {report:?}", path.display());
+    assert!(
+        report.is_continuous() && long >= seconds,
+        "{}: {hertz} Hz, {seconds} s: {report:?}",
+        path.display()
+    );
 }
 
 /// Whether a recording has `seconds` of a tone in it, gaps and all.

@@ -139,7 +139,11 @@ fn line(table: file::Line, origin: &Origin<'_>, directory: &Path) -> Result<Acco
         None => 100,
         Some(n) if (1..=100_000).contains(n.get_ref()) => *n.get_ref(),
         Some(n) => {
-            return Err(origin.error(&n.span(), "max-calls", format!("expected 1 to 100000, not {}", n.get_ref())));
+            return Err(origin.error(
+                &n.span(),
+                "max-calls",
+                format!("expected 1 to 100000, not {}", n.get_ref()),
+            ));
         }
     };
     let mut accept_from: Vec<AddressRange> = Vec::new();

@@ -125,6 +125,19 @@ fn nothing_more_is_indicated_of_an_abandoned_session() {
 }
 
 #[test]
+fn a_request_within_an_abandoned_session_ends_silently() {
+    let mut net = Net::new();
+    net.inject(A, &request("INVITE", "1", None, 10, "", OFFER));
+    let leg = net.incoming(A);
+    net.accept(A, leg).unwrap();
+    net.act(A, |ua, layer, now| ua.send_within(now, layer, leg, Method::Info, "", None)).unwrap();
+    net.run(1_000);
+    net.act(A, |ua, layer, now| ua.abandon(now, layer, leg));
+    net.drain();
+    assert_eq!(net.told(A), [Indication::Incoming(leg)]);
+}
+
+#[test]
 fn sessions_can_be_abandoned_in_every_state() {
     // Ringing in: 480; ringing out: CANCEL; up: BYE; hanging up: nothing more.
     let mut net = Net::new();
