@@ -30,6 +30,8 @@ pub(crate) struct Call {
     /// What the other party hears once the stream starts.
     pub(crate) source: AudioSource,
     pub(crate) waiting: Vec<Waiting>,
+    /// When the caller is told again that the call alerts.
+    pub(crate) alerting: Option<TimerKey>,
     /// No-answer timers and transfer deadlines.
     pub(crate) timer: Option<TimerKey>,
     pub(crate) transfer: Option<Subscriber>,

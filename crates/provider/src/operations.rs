@@ -133,6 +133,7 @@ impl Core {
         if let Some(timer) = self.calls.get_mut(id).and_then(|call| call.timer.take()) {
             self.timers.cancel(timer);
         }
+        self.stop_alerting(id);
         let contact = self.contact_of(line_id);
         let credentials = self.line(line_id).map(|line| line.credentials);
         self.ua
