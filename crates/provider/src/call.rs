@@ -95,8 +95,6 @@ pub(crate) enum Wait {
     Turn(bool),
     /// The answer to our offer to hold (`true`) or retrieve.
     OfferAnswer(bool),
-    /// Word that our offer to hold (`true`) or retrieve is withdrawn, because theirs crossed it; then it has its turn again.
-    Withdrawal(bool),
     /// The ACK of our 200, before which the other side may not know the session that REFER is to be sent in; then a transfer
     /// with this deadline.
     TransferTurn(std::time::Duration),

@@ -240,8 +240,7 @@ impl Core {
     }
 
     fn hold(&mut self, now: Time, request: RequestId, id: CallId, hold: bool) -> Result<(), OperationError> {
-        let pending =
-            |wait: &Waiting| matches!(wait.what, Wait::Turn(_) | Wait::OfferAnswer(_) | Wait::Withdrawal(_));
+        let pending = |wait: &Waiting| matches!(wait.what, Wait::Turn(_) | Wait::OfferAnswer(_));
         if self.calls.get(id).is_some_and(|call| call.waiting.iter().any(pending)) {
             return Err(OperationError::Failed(
                 "a hold or retrieve of this call is already on its way".into(),

@@ -191,7 +191,11 @@ impl Core {
     ) {
         match indication {
             Indication::Progress(_) => {
-                self.tell_referrer(now, id, message.and_then(Message::status).unwrap_or(180));
+                // That it is tried was told with the 202.
+                let status = message.and_then(Message::status).unwrap_or(180);
+                if status > 100 {
+                    self.tell_referrer(now, id, status);
+                }
             }
             Indication::Answered(_) => self.new_party_answered(now, id, leg, message),
             Indication::Redirected(_) => {
