@@ -201,7 +201,6 @@ impl Phone {
             calling: None,
             refer: None,
             retries: 0,
-            crossed: false,
         });
         self.by_leg.insert(leg, number);
         number
@@ -506,9 +505,7 @@ impl Phone {
                 }
             }
             (Indication::OfferRefused(leg, _), _) => {
-                if let Some(n) = number(self, leg)
-                    && !std::mem::take(&mut self.calls[n].crossed)
-                {
+                if let Some(n) = number(self, leg) {
                     self.calls[n].media.abandon();
                 }
             }
@@ -622,7 +619,6 @@ impl Phone {
         if call.media.state() == OfferAnswer::LocalOffer {
             // Ours crossed theirs and waits; theirs goes first, ours is not sent again.
             call.media.abandon();
-            call.crossed = true;
         }
         let wanted = call.media.wanted();
         let sdp = if message.body().is_empty() {
