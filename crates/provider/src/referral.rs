@@ -3,6 +3,7 @@
 //! For applications it stays the same call: a second INVITE session is set up beside the first, and takes its place with the
 //! answer. Who referred us hears of every step (NOTIFY), and the call is as it was if nothing comes of it.
 
+use crate::call::Wait;
 use crate::core::Core;
 use crate::inbound::given;
 use crate::profile::AcceptReferrals;
@@ -13,7 +14,7 @@ use hookswitch_sip::message::{Message, Method, Name, Uri};
 use hookswitch_sip::refer::{Notifier, NotifierInput, NotifierOutput, ReferTo, ReferredBy, SIPFRAG};
 use hookswitch_sip::transaction::{ClientId, ServerId};
 use hookswitch_sip::ua::{Failure, Indication, Invitation, LegId};
-use hookswitch_spi::{CallId, CallState, InfoParts, Party, ProviderEvent, StateKind};
+use hookswitch_spi::{CallId, CallState, InfoParts, Outcome, Party, ProviderEvent, StateKind};
 use std::time::Duration;
 
 /// How long who referred us is told of the outcome.
@@ -175,6 +176,9 @@ impl Core {
                 call.last_leg = next;
             }
             self.by_leg.remove(&leg);
+            if own {
+                self.transfer_dialog_ended(now, id);
+            }
             self.end_referral_if_done(now, id);
             return true;
         }
@@ -232,11 +236,23 @@ impl Core {
         call.leg = Some(leg);
         call.last_leg = Some(leg);
         call.facts.connected = party;
+        // What was offered to the old party is asked of the new one.
+        for waiting in &mut call.waiting {
+            if let Wait::OfferAnswer(hold) = waiting.what {
+                waiting.what = Wait::Turn(hold);
+            }
+        }
         self.configure(id, parameters);
         self.events.push_back(ProviderEvent::CallInfo { call: id, changed: InfoParts::CONNECTED });
+        // Who refers us has had our 200, whatever became of its ACK.
+        self.complete_waiting(id, |wait| wait == Wait::Acknowledgement, Ok(Outcome::Done));
         let mode = self.connected_mode(id);
         self.enter(id, CallState::Connected(mode));
         self.tell_referrer(now, id, message.and_then(Message::status).unwrap_or(200));
+        // A REFER of ours to the old party will not be reported on any more.
+        self.transfer_dialog_ended(now, id);
+        self.next_turn(now, id);
+        self.transfer_turn(now, id);
     }
 
     fn new_party_failed(
