@@ -169,7 +169,9 @@ struct Running {
     port: u16,
     /// Of our own server: its input and output.
     talk: Option<(ChildStdin, BufReader<ChildStdout>)>,
+    /// What it had before the first call.
     descriptors: usize,
+    alive: HashMap<String, u64>,
 }
 
 impl Running {
@@ -179,7 +181,7 @@ impl Running {
             Server::Sipp => {
                 let process = desk.answer(port)?;
                 wait_for_port(port)?;
-                Ok(Self { process, port, talk: None, descriptors: 0 })
+                Ok(Self { process, port, talk: None, descriptors: 0, alive: HashMap::new() })
             }
             Server::Ours => {
                 let program = std::env::current_exe().map_err(Fault::io("finding this program"))?;
@@ -190,12 +192,13 @@ impl Running {
                     .stdout(Stdio::piped());
                 let mut child = command.spawn().map_err(Fault::io("starting the server"))?;
                 let talk = child.stdin.take().zip(child.stdout.take().map(BufReader::new));
-                let mut running = Self { process: Owned(child), port, talk, descriptors: 0 };
+                let mut running = Self { process: Owned(child), port, talk, descriptors: 0, alive: HashMap::new() };
                 let said = running.line()?;
                 if said != "ready" {
                     return Err(Fault::Measurement(format!("the server is not ready, it says {said:?}")));
                 }
                 running.descriptors = running.process.descriptors()?;
+                running.alive = running.ask()?;
                 Ok(running)
             }
         }
@@ -233,13 +236,13 @@ impl Running {
         let deadline = Instant::now() + DRAIN;
         loop {
             let alive = self.ask()?;
-            let count = |name: &str| alive.get(name).copied().unwrap_or(u64::MAX);
+            let count = |name: &str| {
+                let now = alive.get(name).copied().unwrap_or(u64::MAX);
+                now.saturating_sub(self.alive.get(name).copied().unwrap_or_default())
+            };
             let left = ["calls", "sessions", "transactions", "timers", "known", "failed", "refused"];
-            let mut left: Vec<String> = left
-                .into_iter()
-                .filter(|name| count(name) > 0)
-                .map(|name| format!("{name} {}", count(name)))
-                .collect();
+            let left = left.into_iter().filter(|name| count(name) > 0);
+            let mut left: Vec<String> = left.map(|name| format!("{name} {}", count(name))).collect();
             let descriptors = self.process.descriptors()?;
             if descriptors != self.descriptors {
                 left.push(format!("descriptors {descriptors} instead of {}", self.descriptors));

@@ -14,7 +14,7 @@ use hookswitch_machine::{
     Endpoint, EndpointId, Entropy, Flow, Input, Machine, Output, Target, Time, Transport,
 };
 use hookswitch_media::control::{Command, Event as MediaEvent, Port, PortId, Statistics, StreamId};
-use hookswitch_provider::{Account, Profile, ProviderConfig, Server};
+use hookswitch_provider::{Account, Alive, Profile, ProviderConfig, Server};
 use hookswitch_spi::{AudioSource, CallId, CallState, ForwardingRules, LineId, MediaTypes, Operation};
 use hookswitch_telephony::{AppRequestId, Event, Interest, Request as Asked, SessionId};
 use std::fmt::Write as _;
@@ -120,6 +120,8 @@ struct Bench {
     completed: u32,
     refused: Option<String>,
     last: Option<Bytes>,
+    /// With the line open and no call.
+    alive: Alive,
 }
 
 impl Bench {
@@ -165,6 +167,7 @@ impl Bench {
             completed: 0,
             refused: None,
             last: None,
+            alive: Alive::default(),
         };
         bench.stock(64);
         bench.ask(Asked::Attach { name: "bench".into(), grace: Duration::ZERO, resume: None });
@@ -172,6 +175,7 @@ impl Bench {
         if bench.completed != 2 {
             return Err(Fault::Measurement(format!("the line cannot be opened: {:?}", bench.refused)));
         }
+        bench.alive = bench.engine.alive();
         Ok(bench)
     }
 
@@ -210,8 +214,8 @@ impl Bench {
         memory.steps = spent.map(|spent| spent / wanted);
         memory.peaks[0] = after.peak - start;
         memory.left[0] = after.live - start;
-        let alive = self.engine.alive();
-        if alive.calls + alive.sessions + alive.transactions + alive.timers > 0 {
+        let (alive, line) = (self.engine.alive(), self.alive);
+        if alive.calls + alive.sessions + alive.transactions > 0 || alive.timers != line.timers {
             return Err(Fault::Measurement(format!("still alive after the calls: {alive:?}")));
         }
         Ok(memory)

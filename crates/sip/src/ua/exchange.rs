@@ -67,6 +67,14 @@ impl UserAgent {
         Indication::None
     }
 
+    /// Ours gave way to theirs, and theirs was refused: the user learns that nothing came of ours, unless it has offered anew.
+    pub(super) fn offer_crossed(&mut self, id: LegId) -> Indication {
+        match self.legs.get(id).map(|leg| (&leg.state, &leg.exchange)) {
+            Some((State::Confirmed, Exchange::Idle)) => Indication::OfferRefused(id, Failure::Status(491)),
+            Some(_) | None => Indication::None,
+        }
+    }
+
     /// The pause after a crossing of offers is over: ours goes out again.
     pub(super) fn offer_again(&mut self, now: Time, layer: &mut Layer, id: LegId) -> Indication {
         let Some(leg) = self.legs.get_mut(id) else { return Indication::None };
@@ -172,12 +180,13 @@ impl UserAgent {
             self.refreshed(now, layer, server, id, flow, message);
             return Indication::None;
         }
+        let mut withdrawn = false;
         let busy = match (&leg.state, &leg.exchange) {
             (State::Confirmed, Exchange::Idle) => None,
             (State::Confirmed, Exchange::OursAgain { timer, .. }) => {
                 // Theirs goes first, and what ours said may be wrong when it is settled: the user decides anew.
                 self.timers.cancel(*timer);
-                self.timers.set(now, Timer::OfferCrossed(id));
+                withdrawn = true;
                 None
             }
             // The ACK that is still on its way must not be waited for: the peer has our 2xx, or it could not offer.
@@ -204,7 +213,7 @@ impl UserAgent {
         }
         let tag = message.to_tag().unwrap_or_default();
         let reply = Box::new(Reply::to(message, tag, flow.peer));
-        leg.exchange = Exchange::Theirs { server, reply, kind };
+        leg.exchange = Exchange::Theirs { server, reply, kind, withdrawn };
         Indication::Offered(id)
     }
 
@@ -237,7 +246,7 @@ impl UserAgent {
         sdp: Option<&[u8]>,
     ) -> Result<(), LegError> {
         let leg = self.legs.get_mut(id).ok_or(LegError::Gone)?;
-        let Exchange::Theirs { server, reply, kind } = &leg.exchange else { return Err(LegError::State) };
+        let Exchange::Theirs { server, reply, kind, .. } = &leg.exchange else { return Err(LegError::State) };
         let (server, kind, cseq) = (*server, *kind, reply.cseq());
         let fields = format_args!("Contact: <{}>\r\nAllow: {}\r\n", leg.contact, self.allow);
         let bytes = reply.write(200, fields, sdp.map(|sdp| (SDP, sdp)));
@@ -343,7 +352,12 @@ impl UserAgent {
         if !matches!(leg.exchange, Exchange::Theirs { .. }) {
             return false;
         }
-        if let Exchange::Theirs { server, reply, .. } = std::mem::replace(&mut leg.exchange, Exchange::Idle) {
+        if let Exchange::Theirs { server, reply, withdrawn, .. } =
+            std::mem::replace(&mut leg.exchange, Exchange::Idle)
+        {
+            if withdrawn {
+                self.timers.set(now, Timer::OfferCrossed(id));
+            }
             // A transaction that is gone wants no answer.
             let _ = layer.respond(now, server, status, reply.write(status, format_args!("{fields}"), None));
         }

@@ -36,8 +36,10 @@ pub enum Indication {
     /// A re-INVITE or UPDATE (message) with an offer, or without: then an offer is wanted in the 2xx. An offer of ours that
     /// waited to be sent again after a crossing is withdrawn: make it anew once this one is settled. Respond with
     /// [`answer_offer`](super::UserAgent::answer_offer) or [`refuse_offer`](super::UserAgent::refuse_offer); they say
-    /// [`LegError::State`](super::LegError::State) if it was cancelled meanwhile. An offer of the user that waits to be sent again
-    /// after a 491 gives way: it counts no more, and [`OfferRefused`](Self::OfferRefused) follows.
+    /// [`LegError::State`](super::LegError::State) if it was cancelled meanwhile.
+    ///
+    /// An offer of the user that waits to be sent again after a 491 gives way: who answers theirs has withdrawn it, and may offer
+    /// anew; if theirs is refused instead, [`OfferRefused`](Self::OfferRefused) follows.
     Offered(LegId),
     /// The ACK to our 2xx to a re-INVITE (message, which holds the answer if our 2xx held the offer).
     OfferConfirmed(LegId),

@@ -311,8 +311,7 @@ impl UserAgent {
         }
     }
 
-    /// BYE of a session that the user still knows.
-    /// [`Indication::HungUp`] if none could be sent.
+    /// BYE of a session that the user still knows; [`Indication::HungUp`] if none could be sent: then it is gone.
     pub(super) fn send_bye(
         &mut self,
         now: Time,

@@ -129,7 +129,8 @@ impl UserAgent {
                 }
                 // RFC 5057 5.1: a NOTIFY that is refused ends its subscription, not the session.
                 if failure.ends_dialog() && !request.starts_with(b"NOTIFY ") {
-                    self.farewell(now, layer, id, None);
+                    // Not before the ACK, if that is still to come.
+                    self.abandon(now, layer, id);
                     return Indication::Lost(id, failure);
                 }
                 Indication::Response(id, client, failure)
