@@ -5,7 +5,8 @@ use crate::service::ServiceShared;
 use crate::session::Session;
 use crate::{Audio, Call, Error, Event};
 use hookswitch_spi::{
-    AddressId, CallOptions, Capabilities, ForwardingRules, LineDescription, LineId, MediaType, Operation,
+    AddressId, CallOptions, Capabilities, ForwardingRules, LineDescription, LineId, LineState, MediaType,
+    Operation,
 };
 use hookswitch_telephony::{HandOffTarget, Interest, Reply, Request};
 use std::fmt;
@@ -138,6 +139,41 @@ impl Line {
         match self.session.request(Request::Capabilities { line: self.id }).await? {
             Reply::Capabilities(capabilities) => Ok(*capabilities),
             _ => Err(Error::Stopped),
+        }
+    }
+
+    /// Whether it can be used now.
+    pub async fn state(&self) -> Result<LineState, Error> {
+        let lines = match self.session.request(Request::Lines).await? {
+            Reply::Lines(lines) => lines,
+            _ => Vec::new(),
+        };
+        let own = lines.into_iter().find(|line| line.line == self.id);
+        own.map(|line| line.state).ok_or(Error::Stopped)
+    }
+
+    /// Waits until the line is in service: registered, unless it is a trunk. A refusal by the switch (a wrong password) ends
+    /// the wait at once; a switch that does not answer is waited for, `within` at most.
+    pub async fn in_service(&self, within: Duration) -> Result<(), Error> {
+        let mut news = self.session.line_news.subscribe();
+        let out = |reason| Error::OutOfService { line: self.name.clone(), reason };
+        let wait = async {
+            loop {
+                news.borrow_and_update();
+                match self.state().await? {
+                    LineState::InService => return Ok(()),
+                    LineState::OutOfService(why) if why.status.is_some() => return Err(out(why.reason)),
+                    LineState::OutOfService(_) => {}
+                }
+                news.changed().await.map_err(|_| Error::Stopped)?;
+            }
+        };
+        match tokio::time::timeout(within, wait).await {
+            Ok(done) => done,
+            Err(_) => match self.state().await? {
+                LineState::InService => Ok(()),
+                LineState::OutOfService(why) => Err(out(why.reason)),
+            },
         }
     }
 

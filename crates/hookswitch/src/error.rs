@@ -26,6 +26,14 @@ pub enum Error {
         /// What there is.
         known: String,
     },
+    /// The line cannot be used now.
+    #[error("line {line:?} is out of service: {reason}")]
+    OutOfService {
+        /// Its name.
+        line: String,
+        /// What happened and what to do.
+        reason: String,
+    },
     /// Live audio at a rate that is not spoken.
     #[error("live audio has 8000 or 16000 samples a second, not {0}")]
     Rate(u32),

@@ -44,14 +44,20 @@ pub use audio::{Audio, LiveAudio};
 pub use call::Call;
 pub use error::{Error, StartError};
 pub use event::Event;
-pub use hookswitch_spi::{
-    AddressId, CallId, CallInfo, CallState, CallStatistics, Capabilities, ConnectedMode, DigitOptions,
-    Disconnect, DisconnectMode, EndedBy, Feature, ForwardCondition, ForwardRule, ForwardTarget,
-    ForwardingRules, InfoParts, LineDescription, LineId, LineState, MediaType, MediaTypes, Party,
-    Presentation, Reason, RejectReason, StateKind, TimelineEntry, TimelineFact, TransferOutcome,
+pub use hookswitch_machine::Endpoint;
+pub use hookswitch_softswitch::{
+    Event as SoftswitchEvent, Registration as SoftswitchRegistration, Snapshot as SoftswitchSnapshot,
+    Unregistered,
 };
-pub use hookswitch_telephony::{HandOffTarget, Interest, Privilege, RequestError};
+pub use hookswitch_spi::{
+    AddressDescription, AddressId, CallId, CallInfo, CallState, CallStatistics, Capabilities, ConnectedMode,
+    DigitOptions, Disconnect, DisconnectMode, EndedBy, Feature, ForwardCondition, ForwardRule, ForwardTarget,
+    ForwardingRules, InfoParts, LineDescription, LineId, LineState, MediaType, MediaTypes, Origin,
+    OutOfService, Party, Presentation, Reason, RejectReason, StateKind, TimelineEntry, TimelineFact,
+    TransferOutcome, Way,
+};
+pub use hookswitch_telephony::{HandOffTarget, Interest, LadderNames, Privilege, RequestError, Unowned};
 #[doc(hidden)]
 pub use service::Tuning;
 pub use service::{Figures, Service};
-pub use switch::{Softswitch, SoftswitchEvent};
+pub use switch::Softswitch;

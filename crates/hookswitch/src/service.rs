@@ -2,7 +2,7 @@
 
 use crate::address;
 use crate::application::Application;
-use crate::config::Config;
+use crate::config::{Config, MediaSettings};
 use crate::session::{Session, Wakes};
 use crate::shards::{Shard, Steering};
 use crate::{Error, StartError};
@@ -138,6 +138,9 @@ pub(crate) struct MediaReports<M: hookswitch_machine::Machine<MediaEvent = Media
     reported: Condvar,
 }
 
+/// How long the first audio ports may take: binding them needs a few milliseconds.
+const FIRST_PORTS: Duration = Duration::from_secs(2);
+
 impl<M: hookswitch_machine::Machine<MediaEvent = MediaEvent>> MediaReports<M> {
     pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self {
@@ -154,17 +157,14 @@ impl<M: hookswitch_machine::Machine<MediaEvent = MediaEvent>> MediaReports<M> {
         self.pass_on(&mut waiting);
     }
 
-    /// Waits until the media threads have said anything: their first word is the stock of ports, without which no call can be
-    /// taken. Bounded; without a word the first calls are refused with 503.
-    pub(crate) fn wait_for_stock(&self) {
-        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let unheard = |waiting: &mut VecDeque<MediaEvent>| waiting.is_empty();
-        drop(self.reported.wait_timeout_while(waiting, Duration::from_secs(2), unheard));
-    }
-
+    /// Reports go to `shard` from now on. Waits for the first one, which brings audio ports, so that a call made at once finds
+    /// some. Bounded; without a word the first calls are refused with 503.
     pub(crate) fn connect(&self, shard: DriverHandle<M>) {
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = self.reported.wait_timeout_while(waiting, FIRST_PORTS, |waiting| waiting.is_empty());
+        let (mut waiting, _) = first.unwrap_or_else(PoisonError::into_inner);
         let _ = self.shard.set(shard);
-        self.pass_on(&mut self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+        self.pass_on(&mut waiting);
     }
 
     fn pass_on(&self, waiting: &mut VecDeque<MediaEvent>) {
@@ -221,7 +221,7 @@ impl Service {
         for shard in 0..count {
             let reports = MediaReports::<Engine>::new();
             let sink = Arc::clone(&reports);
-            let settings = media_config(&config, tuning, peer, shard, count);
+            let settings = media_config(&config.media, tuning, peer, shard, count);
             let media = Media::start(settings, clock, identifiers.fork(), move |event| sink.report(event))?;
             let media = Arc::new(media);
             let mut provider = ProviderConfig::new(endpoints.clone(), config.lines.clone());
@@ -251,7 +251,6 @@ impl Service {
             .iter()
             .zip(outlets)
             .map(|(handle, (media, reports))| {
-                reports.wait_for_stock();
                 reports.connect(handle.clone());
                 Shard { handle: handle.clone(), media }
             })
@@ -327,15 +326,14 @@ impl Service {
 /// The media threads' settings from the configuration's.
 ///
 /// Each shard has a share of the ports of its own.
-fn media_config(
-    config: &Config,
+pub(crate) fn media_config(
+    settings: &MediaSettings,
     tuning: &Tuning,
     peer: Option<IpAddr>,
     shard: usize,
     shards: usize,
 ) -> MediaConfig {
     let mut media = MediaConfig::default();
-    let settings = &config.media;
     media.threads = settings.threads;
     media.address = settings.address;
     media.advertised = settings.advertise.or_else(|| {

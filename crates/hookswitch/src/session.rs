@@ -12,7 +12,7 @@ use hookswitch_spi::{CallId, CallInfo, CallState};
 use hookswitch_telephony::{AppRequestId, Event as TelephonyEvent, Privilege, Reply, Request, SessionId};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 /// The reply, and the handle of the call that it made.
 type Answered = Result<(Reply, Option<Call>), Error>;
@@ -32,6 +32,7 @@ struct Asked {
 #[derive(Default)]
 pub(crate) struct Wakes {
     sessions: Vec<Arc<Session>>,
+    calls: Vec<Arc<CallShared>>,
     answers: Vec<(Answer, Answered)>,
 }
 
@@ -48,6 +49,9 @@ impl Wakes {
             // Nobody may wait any more.
             let _ = answer.send(answered);
         }
+        for call in self.calls.drain(..) {
+            call.wake();
+        }
         for session in self.sessions.drain(..) {
             session.queue.wake();
         }
@@ -59,6 +63,8 @@ pub(crate) struct Session {
     pub(crate) id: SessionId,
     shards: Arc<[Shard]>,
     pub(crate) queue: Queue,
+    /// Changes whenever the service of a line does.
+    pub(crate) line_news: watch::Sender<()>,
     pending: DashMap<u64, Asked>,
     calls: DashMap<CallId, Weak<CallShared>>,
     /// Calls that were announced and whose first state has not come yet.
@@ -72,6 +78,7 @@ impl Session {
             id,
             shards,
             queue: Queue::default(),
+            line_news: watch::Sender::new(()),
             pending: DashMap::new(),
             calls: DashMap::new(),
             announced: Mutex::new(Vec::new()),
@@ -164,6 +171,7 @@ impl Session {
             TelephonyEvent::Digit { call, digit, duration } => {
                 if let Some(call) = self.known(call) {
                     call.pressed(digit);
+                    wakes.calls.push(call);
                 }
                 self.push(Event::Digit { call, digit, duration }, true, wakes);
             }
@@ -172,7 +180,10 @@ impl Session {
                 self.push(Event::MediaFailed { call, message }, true, wakes)
             }
             TelephonyEvent::CallForgotten { call } => self.forget(call),
-            TelephonyEvent::LineState { line, state } => self.push(Event::Line { line, state }, false, wakes),
+            TelephonyEvent::LineState { line, state } => {
+                self.line_news.send_replace(());
+                self.push(Event::Line { line, state }, false, wakes);
+            }
             TelephonyEvent::Forwarding { line, address } => {
                 self.push(Event::Forwarding { line, address }, true, wakes)
             }
@@ -240,6 +251,7 @@ impl Session {
         }
         if let Some(call) = self.known(id) {
             call.entered(state.clone());
+            wakes.calls.push(call);
             self.push(Event::State { call: id, state, privilege }, false, wakes);
         }
     }

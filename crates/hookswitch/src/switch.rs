@@ -1,8 +1,190 @@
-//! The embedded softswitch as a running thing.
+//! The embedded softswitch as a running thing: its thread, its sockets, its media threads, and what it tells an operator.
 
-/// Placeholder.
-#[derive(Debug)]
-pub struct Softswitch;
-/// Placeholder.
-#[derive(Debug)]
-pub struct SoftswitchEvent;
+use crate::address;
+use crate::config::{MediaSettings, SoftswitchConfig};
+use crate::service::{MediaReports, Tuning, media_config};
+use crate::{Error, StartError};
+use hookswitch_machine::Endpoint;
+use hookswitch_media::control::Command;
+use hookswitch_runtime::media::Media;
+use hookswitch_runtime::{Bound, Clock, Driver, DriverHandle, Listen, Running, Sink, entropy};
+use hookswitch_softswitch::{Event, Limits, Request, Snapshot};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+
+type Machine = hookswitch_softswitch::Softswitch;
+
+/// Events that nobody has read; more than that many are dropped and counted.
+const EVENTS: usize = 4_096;
+/// How often the end of the last calls is looked for while shutting down.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// A running softswitch: registrar, router, and extensions for echo, tone and music. Dropping it ends it without ceremony.
+pub struct Softswitch {
+    handle: DriverHandle<Machine>,
+    running: Running<Machine>,
+    media: Arc<Media>,
+    endpoints: Vec<Endpoint>,
+    events: mpsc::Receiver<Event>,
+    dropped: Arc<AtomicU64>,
+    snapshots: watch::Receiver<(u64, Snapshot)>,
+}
+
+impl std::fmt::Debug for Softswitch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Softswitch").field("endpoints", &self.endpoints).finish_non_exhaustive()
+    }
+}
+
+/// Takes what the machine hands out, on its thread.
+struct SwitchSink {
+    media: Arc<Media>,
+    events: mpsc::Sender<Event>,
+    dropped: Arc<AtomicU64>,
+    snapshots: watch::Sender<(u64, Snapshot)>,
+}
+
+impl Sink<Machine> for SwitchSink {
+    fn event(&self, event: Event) {
+        match event {
+            Event::Snapshot(snapshot) => self.snapshots.send_modify(|(turn, last)| {
+                *turn += 1;
+                *last = snapshot;
+            }),
+            event => {
+                if self.events.try_send(event).is_err() {
+                    self.dropped.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        }
+    }
+
+    fn media(&self, command: Command) {
+        self.media.command(command);
+    }
+}
+
+impl Softswitch {
+    /// Opens the sockets and starts the threads. The audio of the extensions uses the default media settings.
+    ///
+    /// # Errors
+    /// [`StartError`] if a socket cannot be opened or a thread not started.
+    pub fn start(config: SoftswitchConfig) -> Result<Self, StartError> {
+        Self::start_with(config, &MediaSettings::default())
+    }
+
+    /// As [`start`](Self::start), with these settings for the audio of the extensions.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_with(config: SoftswitchConfig, media: &MediaSettings) -> Result<Self, StartError> {
+        let listens: Vec<Listen> =
+            config.listen.iter().map(|(transport, address)| Listen::on(*transport, *address)).collect();
+        let bound = Bound::open(&listens, 1)?;
+        let endpoints = address::advertised(bound.endpoints(), None, None);
+        let clock = Clock::start();
+        let mut identifiers = entropy::from_system()?.identifiers;
+
+        let mut settings = media.clone();
+        if let Some(ip) = listens_on(&config).filter(|_| settings.address.is_unspecified()) {
+            // Who can reach the softswitch at one address only will hear its extensions there.
+            settings.address = ip;
+        }
+        let reports = MediaReports::<Machine>::new();
+        let sink = Arc::clone(&reports);
+        let media = Media::start(
+            media_config(&settings, &Tuning::default(), None, 0, 1),
+            clock,
+            identifiers.fork(),
+            move |event| sink.report(event),
+        )?;
+        let media = Arc::new(media);
+
+        let machine = Machine::new(&config, Limits::default(), 0, endpoints.clone(), identifiers);
+        let (tell, events) = mpsc::channel(EVENTS);
+        let (snapshot, snapshots) = watch::channel((0, Snapshot::default()));
+        let dropped = Arc::new(AtomicU64::new(0));
+        let sink = SwitchSink {
+            media: Arc::clone(&media),
+            events: tell,
+            dropped: Arc::clone(&dropped),
+            snapshots: snapshot,
+        };
+        let running = Driver::new(bound, clock).start(vec![(machine, sink)])?;
+        let Some(handle) = running.shard(0).cloned() else {
+            unreachable!("a driver of one shard has shard 0");
+        };
+        reports.connect(handle.clone());
+        Ok(Self { handle, running, media, endpoints, events, dropped, snapshots })
+    }
+
+    /// Where it can be reached.
+    pub fn endpoints(&self) -> &[Endpoint] {
+        &self.endpoints
+    }
+
+    /// The next event; `None` when it has stopped.
+    pub async fn next(&mut self) -> Option<Event> {
+        self.events.recv().await
+    }
+
+    /// How many events were dropped because nobody read them.
+    pub fn dropped_events(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Who is registered, and what is alive.
+    ///
+    /// # Errors
+    /// [`Error::Stopped`] if it has stopped, [`Error::Overloaded`] if it cannot take the question.
+    pub async fn snapshot(&self) -> Result<Snapshot, Error> {
+        let mut watch = self.snapshots.clone();
+        let turn = watch.borrow_and_update().0;
+        self.ask(Request::Snapshot)?;
+        let news = watch.wait_for(|(now, _)| *now > turn).await.map_err(|_| Error::Stopped)?;
+        Ok(news.1.clone())
+    }
+
+    fn ask(&self, request: Request) -> Result<(), Error> {
+        self.handle.request(request).map_err(|error| match error {
+            hookswitch_runtime::RequestError::Full(_) => Error::Overloaded,
+            _ => Error::Stopped,
+        })
+    }
+
+    /// Takes no new calls, hangs up the calls of the extensions and ends the threads, in `within` at most.
+    pub async fn shutdown(self, within: Duration) {
+        let drained = async {
+            self.ask(Request::Drain)?;
+            loop {
+                let counts = self.snapshot().await?.counts;
+                if counts.service_calls == 0 && counts.service_requests == 0 {
+                    return Ok::<(), Error>(());
+                }
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        // In vain if a peer does not answer: then the threads end all the same.
+        let _ = tokio::time::timeout(within / 2, drained).await;
+        let Self { running, media, .. } = self;
+        let ended = tokio::task::spawn_blocking(move || {
+            let driver = running.shutdown(within / 4).is_ok();
+            let media = Arc::into_inner(media).is_none_or(|media| media.shutdown(within / 4).is_ok());
+            driver && media
+        })
+        .await;
+        if !matches!(ended, Ok(true)) {
+            tracing::warn!(target: "hookswitch::softswitch", "some threads did not end in time");
+        }
+    }
+}
+
+/// The one address that all its sockets are bound to, if there is one.
+fn listens_on(config: &SoftswitchConfig) -> Option<IpAddr> {
+    let mut addresses = config.listen.iter().map(|(_, address)| address.ip());
+    let first = addresses.next().filter(|ip| !ip.is_unspecified())?;
+    addresses.all(|ip| ip == first).then_some(first)
+}

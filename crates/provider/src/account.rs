@@ -2,7 +2,7 @@
 
 use crate::Profile;
 use hookswitch_sip::auth::Secret;
-use hookswitch_spi::{ForwardingRules, MediaTypes};
+use hookswitch_spi::{ForwardingRules, MediaTypes, OperationError};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -40,6 +40,19 @@ pub struct Account {
     /// Forwarding rules in force from the start.
     pub forward: ForwardingRules,
 }
+
+impl Account {
+    /// Forwarding rules as they are in force on a line of this domain: addresses completed, times clamped.
+    ///
+    /// # Errors
+    /// The rule that cannot be, with the reason.
+    pub fn checked_rules(rules: ForwardingRules, domain: &str) -> Result<ForwardingRules, OperationError> {
+        crate::forwarding::checked(rules, MOST_FORWARD_RULES, domain)
+    }
+}
+
+/// Rules in one forwarding list.
+pub(crate) const MOST_FORWARD_RULES: u16 = 16;
 
 /// A SIP server as configured.
 #[derive(Clone, Debug, PartialEq, Eq)]

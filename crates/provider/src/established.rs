@@ -326,13 +326,21 @@ impl Core {
             self.referred(now, id, server, flow, message);
             return;
         }
+        let mut transferred = None;
         let (status, fields) = match (self.call_by_leg(leg), message.method()) {
             (None, _) => (481, String::new()),
-            (Some(id), Method::Notify) => (self.notified(now, id, message), String::new()),
+            (Some(id), Method::Notify) => {
+                let (status, ended) = self.notified(now, id, message);
+                transferred = ended.map(|ended| (id, ended));
+                (status, String::new())
+            }
             (Some(id), Method::Info) => self.info(id, message),
             (Some(_), _) => (405, format!("Allow: {}\r\n", self.ua.allow())),
         };
         self.ua.respond(now, &mut self.layer, server, flow, message, status, format_args!("{fields}"));
+        if let Some((id, ended)) = transferred {
+            self.transfer_over(now, id, ended);
+        }
     }
 
     /// INFO: digits the way some switches still send them.

@@ -20,18 +20,20 @@ impl<'a> Glance<'a> {
             Some(rest) => Some(rest.get(..3)?.parse().ok()?),
             None => None,
         };
-        let (mut cseq, mut method, mut our_tag) = (0, "", None);
+        let (mut cseq, mut method, mut our_tag, mut sdp) = (0, "", None, false);
         for line in head.split("\r\n").skip(1) {
             // From holds our tag in requests, To in responses.
             let ours = if status.is_some() { "To: " } else { "From: " };
             if let Some(rest) = line.strip_prefix("CSeq: ") {
                 let (number, name) = rest.split_once(' ')?;
                 (cseq, method) = (number.parse().ok()?, name);
+            } else if let Some(kind) = line.strip_prefix("Content-Type: ") {
+                sdp = kind == "application/sdp";
             } else if let Some(rest) = line.strip_prefix(ours).or_else(|| line.strip_prefix("t: ")) {
                 our_tag = rest.rsplit_once(";tag=").map(|(_, tag)| tag.split(';').next().unwrap_or(tag));
             }
         }
-        Some(Self { method, status, cseq, our_tag: our_tag?, sdp: bytes.len() > head_end + 4 })
+        Some(Self { method, status, cseq, our_tag: our_tag?, sdp })
     }
 }
 

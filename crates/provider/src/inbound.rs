@@ -23,8 +23,8 @@ impl Core {
     /// An INVITE opened a session.
     pub(crate) fn incoming(&mut self, now: Time, leg: LegId, flow: Flow, message: &Message) {
         let Some((id, address)) = self.called_line(flow.peer.ip(), message) else {
-            self.counters.forbidden += 1;
-            self.refuse(now, leg, 403, "");
+            let status = self.status_for_nobody(flow.peer.ip(), message);
+            self.refuse(now, leg, status, "");
             return;
         };
         let Some(line) = self.line(id).filter(|line| line.open.is_some() && !self.closing.contains(&id))
@@ -166,6 +166,22 @@ impl Core {
             (Some((id, _)), None) => Some((id, AddressId(0))),
             (Some(_), Some(_)) | (None, _) => None,
         }
+    }
+
+    /// How an INVITE is refused that is for none of the lines its sender may call.
+    fn status_for_nobody(&mut self, peer: IpAddr, message: &Message) -> u16 {
+        let lines = || self.lines.iter().flatten().filter(|line| line.accepts(peer));
+        let user = message.uri().ok().and_then(|uri| uri.user_unescaped().map(|user| user.into_owned()));
+        let user = user.unwrap_or_default();
+        if lines().any(|line| *line.token == *user || line.address_of(&user).is_some()) {
+            // It exists; nobody has it open.
+            return 480;
+        }
+        if lines().next().is_some() {
+            return 404;
+        }
+        self.counters.forbidden += 1;
+        403
     }
 
     /// What an offer contains, or how it is to be refused.

@@ -74,7 +74,7 @@ impl Line {
             features,
             media: account.media,
             max_calls: account.max_calls,
-            max_forward_rules: 16,
+            max_forward_rules: crate::account::MOST_FORWARD_RULES,
             close_drops: true,
         };
         let media = Arc::new(MediaCapabilities {

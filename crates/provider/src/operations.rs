@@ -97,8 +97,8 @@ impl Core {
 
     fn accept(&mut self, now: Time, request: RequestId, id: CallId) -> Result<(), OperationError> {
         self.alert(now, id);
-        self.complete(request, Ok(Outcome::Done));
         self.enter(id, CallState::Accepted);
+        self.complete(request, Ok(Outcome::Done));
         Ok(())
     }
 
@@ -198,8 +198,8 @@ impl Core {
         }
         self.stop_stream(id);
         self.fail_waiting(id, &OperationError::CallEnded);
-        self.complete(request, Ok(Outcome::Done));
         self.enter(id, CallState::Idle);
+        self.complete(request, Ok(Outcome::Done));
     }
 
     fn drop_call(
@@ -268,6 +268,10 @@ impl Core {
             let message = "expected a duration and a gap between 40 ms and 5 s".to_owned();
             return Err(OperationError::InvalidParameter(message));
         }
+        if self.calls.get(id).is_none_or(|call| call.stream != Stream::Running) {
+            // It is being dropped: its audio has ended already.
+            return Err(OperationError::CallEnded);
+        }
         // A newer request takes the place of one that still sends (lineGenerateDigits).
         self.complete_waiting(id, |wait| matches!(wait, Wait::Digits(_)), Err(OperationError::Replaced));
         let tag = self.next_tag();
@@ -312,6 +316,8 @@ impl Core {
                 self.wait(id, request, Wait::Figures);
                 self.media(Command::Report { stream: Call::stream_id(id) });
             }
+            // They come by themselves.
+            Stream::Stopping => self.wait(id, request, Wait::Figures),
             Stream::Unstarted | Stream::Stopped => {
                 let figures = figures_of(call);
                 self.complete(request, Ok(Outcome::Statistics(figures)));

@@ -162,9 +162,17 @@ impl Core {
         }
     }
 
+    /// The Call-ID is the agent's choice: learnt from the first response.
+    fn note_call_id(&mut self, id: CallId, message: &Message) {
+        if let Some(call) = self.calls.get_mut(id).filter(|call| call.facts.call_id.is_empty()) {
+            call.facts.call_id = message.call_id().into();
+        }
+    }
+
     /// A provisional response.
     pub(crate) fn progress(&mut self, now: Time, leg: LegId, message: &Message) {
         let Some(id) = self.call_by_leg(leg) else { return };
+        self.note_call_id(id, message);
         self.proceeding(id);
         let status = message.status().unwrap_or_default();
         let Some(call) = self.calls.get_mut(id) else { return };
@@ -194,6 +202,7 @@ impl Core {
             self.ua.abandon(now, &mut self.layer, leg);
             return;
         };
+        self.note_call_id(id, message);
         self.proceeding(id);
         if let Some(timer) = self.calls.get_mut(id).and_then(|call| call.timer.take()) {
             self.timers.cancel(timer);
@@ -203,7 +212,6 @@ impl Core {
         let capabilities = self.line_media(id);
         let settled = match (self.calls.get_mut(id), capabilities) {
             (Some(call), Some(capabilities)) => {
-                call.facts.call_id = message.call_id().into();
                 call.media.receive_answer(&capabilities, message.body()).map_err(|error| error.to_string())
             }
             _ => Err("the line is gone".into()),
@@ -271,11 +279,14 @@ impl Core {
                 }
             }
         }
-        let Some((_, uri)) = best.filter(|_| follows && call.redirections < MOST_REDIRECTIONS) else {
+        let redirections = call.redirections;
+        self.note_call_id(id, message);
+        let Some((_, uri)) = best.filter(|_| follows && redirections < MOST_REDIRECTIONS) else {
             self.ua.abandon(now, &mut self.layer, leg);
             let status = message.status().unwrap_or(300);
             let (given, _) = given(Some(message));
-            let end = ending::by_response(status, message.reason(), given, call.alerted);
+            let alerted = self.calls.get(id).is_some_and(|call| call.alerted);
+            let end = ending::by_response(status, message.reason(), given, alerted);
             self.outgoing_over(now, id, leg, end);
             return;
         };
@@ -344,6 +355,9 @@ impl Core {
     /// Our INVITE was refused, or not answered at all.
     pub(crate) fn failed(&mut self, now: Time, leg: LegId, failure: Failure, message: Option<&Message>) {
         let Some(id) = self.call_by_leg(leg) else { return };
+        if let Some(message) = message {
+            self.note_call_id(id, message);
+        }
         let alerted = self.calls.get(id).is_some_and(|call| call.alerted);
         let (given, _) = given(message);
         let end = match failure {
@@ -390,10 +404,10 @@ impl Core {
         let Some(call) = self.calls.get_mut(id) else { return };
         call.timer = None;
         call.ending = Some(DisconnectMode::NoAnswer);
-        if let Some(leg) = call.leg {
-            if self.ua.hang_up(now, &mut self.layer, leg, None).is_err() {
-                self.hung_up(now, leg);
-            }
+        if let Some(leg) = call.leg
+            && self.ua.hang_up(now, &mut self.layer, leg, None).is_err()
+        {
+            self.hung_up(now, leg);
         }
     }
 }

@@ -2,7 +2,6 @@
 
 use crate::account::Account;
 use crate::core::{Action, Core, Counters};
-use crate::forwarding;
 use crate::line::Line;
 use bytes::Bytes;
 use hookswitch_machine::{CloseReason, Endpoint, Entropy, Flow, QueryId, ResolveError, Target, Time};
@@ -176,7 +175,7 @@ impl Core {
         });
         let addresses = 1 + account.numbers.len();
         // Rules of the configuration that cannot be were refused when it was read; what slips through forwards nothing.
-        let rules = forwarding::checked(account.forward.clone(), 16, &account.domain).unwrap_or_default();
+        let rules = Account::checked_rules(account.forward.clone(), &account.domain).unwrap_or_default();
         self.lines.push(Some(Line::new(account, token, credentials, vec![rules; addresses])));
     }
 }

@@ -16,6 +16,9 @@ use hookswitch_spi::{
 };
 use std::time::Duration;
 
+/// What became of a transfer, as its request completes.
+pub(crate) type Ended = Result<Outcome, OperationError>;
+
 impl Core {
     /// Sends REFER. The request completes with what became of the transfer.
     pub(crate) fn transfer(
@@ -76,18 +79,20 @@ impl Core {
         self.transfer_input(now, id, input);
     }
 
-    /// A NOTIFY within the session: the status to answer it with.
-    pub(crate) fn notified(&mut self, now: Time, id: CallId, message: &Message) -> u16 {
+    /// A NOTIFY within the session: the status to answer it with, and the outcome that it brought, which is acted on once the
+    /// answer is sent: a BYE must not overtake it.
+    pub(crate) fn notified(&mut self, now: Time, id: CallId, message: &Message) -> (u16, Option<Ended>) {
         let event = message.header(Name::Event).and_then(event_id);
-        let Some(subscription) = event else { return 489 };
+        let Some(subscription) = event else { return (489, None) };
         let ours = self.calls.get(id).and_then(|call| call.transfer).is_some_and(|t| t.is_for(subscription));
         if !ours {
-            return 481;
+            return (481, None);
         }
         let state = message.header(Name::SubscriptionState).map(SubscriptionState::parse);
-        let Some(state) = state else { return 400 };
+        let Some(state) = state else { return (400, None) };
         let status = StatusLine::parse(message.body()).map(|line| line.status);
-        self.transfer_input(now, id, SubscriberInput::Notify { state, status }).unwrap_or(200)
+        let (answer, ended) = self.transfer_step(now, id, SubscriberInput::Notify { state, status });
+        (answer.unwrap_or(200), ended)
     }
 
     /// The session that a transfer was asked in has ended; a report may still come.
@@ -106,9 +111,21 @@ impl Core {
         }
     }
 
-    fn transfer_input(&mut self, now: Time, id: CallId, input: SubscriberInput<'_>) -> Option<u16> {
-        let call = self.calls.get_mut(id)?;
-        let transfer = call.transfer.as_mut()?;
+    fn transfer_input(&mut self, now: Time, id: CallId, input: SubscriberInput<'_>) {
+        if let (_, Some(ended)) = self.transfer_step(now, id, input) {
+            self.transfer_over(now, id, ended);
+        }
+    }
+
+    /// Gives the subscription an input: what to answer, and the outcome if it is known now.
+    fn transfer_step(
+        &mut self,
+        now: Time,
+        id: CallId,
+        input: SubscriberInput<'_>,
+    ) -> (Option<u16>, Option<Ended>) {
+        let Some(call) = self.calls.get_mut(id) else { return (None, None) };
+        let Some(transfer) = call.transfer.as_mut() else { return (None, None) };
         let Reaction { answer, report } = transfer.handle(now, input);
         let at = transfer.timeout();
         if let Some(timer) = call.timer.take() {
@@ -118,25 +135,22 @@ impl Core {
         if let Some(call) = self.calls.get_mut(id) {
             call.timer = timer;
         }
-        match report {
-            Some(Report::Finished(outcome)) => {
-                let result = match outcome {
-                    ReferOutcome::Succeeded(_) => Ok(Outcome::Transferred(TransferOutcome::Succeeded)),
-                    ReferOutcome::Failed(status) => {
-                        let reason = hookswitch_sip::message::reason_phrase(status).to_owned();
-                        Err(OperationError::Refused { status, reason })
-                    }
-                    ReferOutcome::Unknown(_) => Ok(Outcome::Transferred(TransferOutcome::Unknown)),
-                };
-                self.transfer_over(now, id, result);
-            }
-            Some(Report::Accepted | Report::Progress(_)) | None => {}
-        }
-        answer
+        let ended = match report {
+            Some(Report::Finished(outcome)) => Some(match outcome {
+                ReferOutcome::Succeeded(_) => Ok(Outcome::Transferred(TransferOutcome::Succeeded)),
+                ReferOutcome::Failed(status) => {
+                    let reason = hookswitch_sip::message::reason_phrase(status).to_owned();
+                    Err(OperationError::Refused { status, reason })
+                }
+                ReferOutcome::Unknown(_) => Ok(Outcome::Transferred(TransferOutcome::Unknown)),
+            }),
+            Some(Report::Accepted | Report::Progress(_)) | None => None,
+        };
+        (answer, ended)
     }
 
     /// The outcome: success ends our part of the call, failure leaves it as it was.
-    fn transfer_over(&mut self, now: Time, id: CallId, result: Result<Outcome, OperationError>) {
+    pub(crate) fn transfer_over(&mut self, now: Time, id: CallId, result: Ended) {
         let succeeded = matches!(result, Ok(Outcome::Transferred(TransferOutcome::Succeeded)));
         if let Some(call) = self.calls.get_mut(id) {
             if let (Err(_), Some(timer)) = (&result, call.timer.take()) {

@@ -1,6 +1,27 @@
-//! The embedded softswitch: registrar, forking proxy, echo, tone and music services.
+//! The embedded softswitch, so that the system works with nothing else running: registrar, forking proxy, and extensions for
+//! echo, tone and music.
+//!
+//! [`Softswitch`] is one [`Machine`](hookswitch_machine::Machine). `softswitch.rs` sorts what arrives; `registrar.rs` keeps
+//! contacts in `location.rs`; `proxy/` passes requests on, statefully, to all contacts of a user; `services.rs` answers calls
+//! to the extensions; `gate.rs` asks for credentials; `routing.rs` and `passage.rs` lead requests within dialogs to the other
+//! side without state of our own; `core.rs` is what they use together.
 #![forbid(unsafe_code)]
 
 mod config;
+mod core;
+mod event;
+mod failures;
+mod gate;
+mod location;
+mod loops;
+mod own;
+mod passage;
+mod proxy;
+mod registrar;
+mod routing;
+mod services;
+mod softswitch;
 
-pub use config::{Account, Config};
+pub use config::{Account, Config, Limits};
+pub use event::{Counts, Event, Registration, Request, Snapshot, Unregistered};
+pub use softswitch::Softswitch;

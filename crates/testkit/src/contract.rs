@@ -146,6 +146,8 @@ impl Observer {
             self.moved.insert(*call);
         }
         if matches!(request, Request::Lost) {
+            // Nobody is left to hear of what it asked.
+            self.requests.retain(|(of, _), asked| *of != session || matches!(asked, Asked::Answered));
             return;
         }
         let before = self.requests.insert((session, id), Asked::Open(request.clone(), state));

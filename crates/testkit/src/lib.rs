@@ -6,7 +6,8 @@
 //! applications into such a world and holds it to its [contract]. `src/bin/simulate.rs` does so with thousands of seeds.
 //!
 //! Reading order: `net` (the network), `device` (media without packets), `world` (the driver), `phone` (the other side),
-//! `apps` and `contract` (applications and what they may expect), `stage` (all of it together). [`loopback`] is a service
+//! `apps` and `contract` (applications and what they may expect), `rules` (what RFC 3261 asks, read off the wire), `stage` (all of
+//! it together), `scenario` (random scenarios). [`loopback`] is a service
 //! provider without SIP.
 #![forbid(unsafe_code)]
 
@@ -16,6 +17,8 @@ pub mod device;
 pub mod loopback;
 pub mod net;
 pub mod phone;
+pub mod rules;
+pub mod scenario;
 pub mod stage;
 pub mod world;
 

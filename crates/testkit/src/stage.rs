@@ -12,7 +12,8 @@ use hookswitch_provider::{Account, Profile, ProviderConfig, Server};
 use hookswitch_sip::auth::Secret;
 use hookswitch_sip::message::{Limits, Message};
 use hookswitch_spi::{
-    AddressId, CallId, CallOptions, CallState, ForwardingRules, LineId, MediaTypes, Operation, RejectReason,
+    AddressId, CallId, CallOptions, CallState, ForwardingRules, LineId, MediaTypes, Operation, Provider as _,
+    RejectReason,
 };
 use hookswitch_telephony::{
     AppRequestId, Config, Event, Interest, LadderNames, Reply, Request, RequestError, SessionId, ladder,
@@ -49,6 +50,7 @@ pub struct Stage {
     next_request: u64,
     quiet: bool,
     ports: usize,
+    sip_call_ids: BTreeMap<CallId, Box<str>>,
 }
 
 /// A line that is not registered, whose calls go to `switch`.
@@ -111,6 +113,7 @@ impl Stage {
             next_request: 0,
             quiet: false,
             ports: usize::from(ports),
+            sip_call_ids: BTreeMap::new(),
         };
         // The stock arrives before anything else.
         stage.run_for(Duration::ZERO);
@@ -317,6 +320,9 @@ impl Stage {
             match notice {
                 Notice::Session(session, event) => {
                     self.observer.heard(at, session, &event);
+                    if let Event::CallState { call, .. } = &event {
+                        self.learn_call_id(*call);
+                    }
                     match &event {
                         Event::Completed { request, result } => {
                             self.answers.insert((session, *request), result.clone());
@@ -336,6 +342,26 @@ impl Stage {
                 Notice::Figures { .. } => {}
             }
         }
+    }
+
+    fn learn_call_id(&mut self, call: CallId) {
+        if self.sip_call_ids.contains_key(&call) {
+            return;
+        }
+        let info = self.engine().provider().call_info(call);
+        if let Some(info) = info.filter(|info| !info.sip_call_id.is_empty()) {
+            self.sip_call_ids.insert(call, info.sip_call_id);
+        }
+    }
+
+    /// The Call-ID of a call, once something was heard of it.
+    pub fn sip_call_id(&self, call: CallId) -> Option<&str> {
+        self.sip_call_ids.get(&call).map(|id| &**id)
+    }
+
+    /// The engine's place in the world.
+    pub const fn engine_node(&self) -> NodeId {
+        self.engine
     }
 
     /// Ends everything and checks that nothing is left: applications drop their calls and go, phones hang up, the engine
@@ -364,6 +390,7 @@ impl Stage {
         self.run_for(Duration::from_secs(300));
         self.observer.finish(self.world.now());
         let mut found = self.violations();
+        found.extend(crate::rules::breaches(self.world.wire(), HOOKSWITCH.into()));
         self.leaks(phones, &mut found);
         found
     }

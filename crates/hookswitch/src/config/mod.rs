@@ -8,9 +8,11 @@ mod file;
 mod resolve;
 
 pub use error::ConfigError;
+pub use hookswitch_machine::Transport;
+pub use hookswitch_provider::Account;
+pub use hookswitch_sip::auth::Secret;
+pub use hookswitch_softswitch::{Account as SoftswitchAccount, Config as SoftswitchConfig};
 
-use hookswitch_machine::Transport;
-use hookswitch_provider::Account;
 use hookswitch_telephony::Unowned;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
@@ -28,7 +30,7 @@ pub struct Config {
     /// The lines, in the order of the file.
     pub lines: Vec<Account>,
     /// The embedded softswitch, if the file has one.
-    pub softswitch: Option<hookswitch_softswitch::Config>,
+    pub softswitch: Option<SoftswitchConfig>,
 }
 
 /// Transports of the lines.
@@ -45,13 +47,28 @@ pub struct SipConfig {
     pub shards: usize,
 }
 
-/// One socket.
+/// One socket. Written as `udp:0.0.0.0:5060` or `tcp:[::]:5060`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Listen {
     /// UDP or TCP.
     pub transport: Transport,
     /// Address and port to bind.
     pub address: SocketAddr,
+}
+
+impl std::str::FromStr for Listen {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parts = text.split_once(':').and_then(|(transport, address)| {
+            Some(Self { transport: transport.parse().ok()?, address: address.parse().ok()? })
+        });
+        parts.ok_or_else(|| {
+            format!(
+                "expected a transport, an address and a port, such as \"udp:0.0.0.0:5060\" or \"tcp:[::]:5060\", not {text:?}"
+            )
+        })
+    }
 }
 
 /// Audio.
@@ -65,6 +82,17 @@ pub struct MediaSettings {
     pub ports: RangeInclusive<u16>,
     /// Media threads, 1 to 64.
     pub threads: usize,
+}
+
+impl Default for MediaSettings {
+    fn default() -> Self {
+        Self {
+            address: IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED),
+            advertise: None,
+            ports: 16_384..=32_766,
+            threads: 1,
+        }
+    }
 }
 
 impl Config {

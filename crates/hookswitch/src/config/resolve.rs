@@ -124,10 +124,17 @@ fn line(table: file::Line, origin: &Origin<'_>, directory: &Path) -> Result<Acco
             ));
         }
     };
-    let forward = ForwardingRules {
-        rules: table.forward.into_iter().map(|rule| forward_rule(rule.into_inner())).collect(),
-        no_answer_after: table.no_answer_seconds.as_ref().map(|s| Duration::from_secs(*s.get_ref())),
-    };
+    let domain = table.domain.map_or_else(|| registrar.hostport(), Spanned::into_inner);
+    let no_answer_after = table.no_answer_seconds.as_ref().map(|s| Duration::from_secs(*s.get_ref()));
+    let mut forward = ForwardingRules { rules: Vec::new(), no_answer_after };
+    for rule in table.forward {
+        let (span, to) = (rule.span(), rule.get_ref().to.span());
+        forward.rules.push(forward_rule(rule.into_inner()));
+        if let Err(error) = Account::checked_rules(forward.clone(), &domain) {
+            let place = if forward.rules.len() > 16 { span } else { to };
+            return Err(origin.error(&place, "forward", error.to_string()));
+        }
+    }
     let max_calls = match table.max_calls {
         None => 100,
         Some(n) if (1..=100_000).contains(n.get_ref()) => *n.get_ref(),
@@ -147,7 +154,7 @@ fn line(table: file::Line, origin: &Origin<'_>, directory: &Path) -> Result<Acco
     }
     Ok(Account {
         profile: profile(table.profile.as_ref(), origin, directory)?,
-        domain: table.domain.map_or_else(|| registrar.hostport(), Spanned::into_inner),
+        domain,
         auth_user: table.auth_user.map_or_else(|| user.clone(), Spanned::into_inner),
         registrar,
         user,
@@ -246,13 +253,7 @@ fn listens(
     texts
         .iter()
         .map(|text| {
-            let parsed = text.get_ref().split_once(':').and_then(|(transport, address)| {
-                Some(Listen { transport: transport.parse().ok()?, address: address.parse().ok()? })
-            });
-            parsed.ok_or_else(|| {
-                let message = format!("expected a transport, an address and a port, such as \"udp:0.0.0.0:5060\" or \"tcp:[::]:5060\", not {:?}", text.get_ref());
-                origin.error(&text.span(), key, message)
-            })
+            text.get_ref().parse().map_err(|expected: String| origin.error(&text.span(), key, expected))
         })
         .collect()
 }
@@ -313,6 +314,19 @@ mod tests {
     }
 
     #[test]
+    fn the_files_that_we_ship_are_sound() {
+        for (path, text) in [
+            (
+                "docker/hookswitch/hookswitch.toml",
+                include_str!("../../../../docker/hookswitch/hookswitch.toml"),
+            ),
+            ("hookswitch.example.toml", include_str!("../../../../hookswitch.example.toml")),
+        ] {
+            Config::parse(text, Path::new(path)).unwrap_or_else(|error| panic!("{error}"));
+        }
+    }
+
+    #[test]
     fn every_error_names_line_key_and_expectation() {
         let line = "[[line]]\nname = 'a'\nregistrar = 'h'\nuser = 'u'\n";
         for (text, place, part) in [
@@ -323,6 +337,12 @@ mod tests {
             (format!("{line}{line}"), 5, "unique"),
             ("[[line]]\nname = 'a'\nregistrar = 'h h'\nuser = 'u'\n".into(), 3, "registrar"),
             ("[[line]]\nname = 'a'\nregistrar = 'h'\nuser = 'a b'\n".into(), 4, "user part"),
+            (
+                format!("{line}[[line.forward]]\nwhen = 'busy'\nto = 'x y'\n"),
+                7,
+                "no address that can be dialled",
+            ),
+            (format!("{line}[[line.forward]]\nwhen = 'sometimes'\nto = 'x'\n"), 6, "unconditional"),
             ("[sip]\nlisten = ['5060']\n".into(), 2, "udp:0.0.0.0:5060"),
             ("[media]\nports = [20000, 10000]\n".into(), 2, "media.ports"),
             ("[media]\naddress = 'localhost'\n".into(), 2, "numeric address"),

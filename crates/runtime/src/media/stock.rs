@@ -73,13 +73,13 @@ impl Stock {
         self.changed.notify_all();
     }
 
-    /// Binds one port right away, so that a wrong address is known at the start.
+    /// Binds one port right away, so that a wrong address is known at the start. Others of this host may have many of the range.
     pub(super) fn probe(&self) -> io::Result<()> {
         let mut last = io::Error::new(
             io::ErrorKind::AddrInUse,
             "the port range holds no even port with its odd neighbour",
         );
-        for number in self.config.pairs().take(BATCH) {
+        for number in self.config.pairs() {
             match self.bind(number) {
                 Ok(_) => return Ok(()),
                 Err(error) if error.kind() == io::ErrorKind::AddrInUse => last = error,

@@ -208,9 +208,11 @@ impl UserAgent {
         let dialog = leg.dialog.as_deref().ok_or(LegError::State)?;
         let client = *client;
         let (flow, bytes) = self.write_ack(layer, dialog, leg.flow, *cseq, credentials, sdp);
-        layer.transmit(flow, bytes.clone());
+        // It stays for 64·T1: in a buffer of its size.
+        let kept = Bytes::copy_from_slice(&bytes);
+        layer.transmit(flow, bytes);
         if let Some(leg) = self.legs.get_mut(id) {
-            leg.ack = Some(Box::new(Acknowledgement::Sent { client, flow, bytes }));
+            leg.ack = Some(Box::new(Acknowledgement::Sent { client, flow, bytes: kept }));
         }
         Ok(())
     }

@@ -12,11 +12,11 @@ pub(super) struct Pending {
     pub(super) account: Option<AccountId>,
     pub(super) flow: Flow,
     /// Went over a stream because of its size; if that cannot be had, goes here.
-    pub(super) instead: Option<Flow>,
+    pub(super) instead: Option<Box<Flow>>,
     /// As it was sent, to be sent again with changes. Shared with the transaction.
     pub(super) bytes: Bytes,
-    /// Which challenges were answered already.
-    pub(super) attempt: auth::Attempt,
+    /// Which challenges were answered already; of requests with an account.
+    pub(super) attempt: Option<Box<auth::Attempt>>,
     /// Hashes of the To tags in 2xx that were dealt with: each gets its ACK every time, but only one BYE.
     pub(super) settled: Vec<u64>,
 }

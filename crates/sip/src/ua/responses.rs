@@ -169,6 +169,7 @@ impl UserAgent {
                     self.remove(id);
                     return Indication::Failed(id, Failure::Status(500));
                 };
+                (pending.attempt, pending.instead) = (None, None);
                 pending.settle(tag);
                 leg.dialog = Some(Box::new(dialog));
                 leg.state = State::Confirmed;

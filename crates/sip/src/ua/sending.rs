@@ -71,9 +71,9 @@ impl UserAgent {
             purpose: draft.purpose,
             account: draft.account,
             flow: draft.flow,
-            instead,
+            instead: instead.map(Box::new),
             bytes,
-            attempt,
+            attempt: draft.account.map(|_| Box::new(attempt)),
             settled: Vec::new(),
         };
         if transport == Transport::Udp
@@ -83,7 +83,7 @@ impl UserAgent {
             let (transport, sent_by) = self.local(stream);
             let branch = layer.next_branch();
             let bytes = write(transport, sent_by, branch);
-            let pending = Pending { flow: stream, instead: Some(draft.flow), bytes, ..pending };
+            let pending = Pending { flow: stream, instead: Some(Box::new(draft.flow)), bytes, ..pending };
             return self.start(now, layer, draft.method, branch, pending);
         }
         self.start(now, layer, draft.method, branch, pending)
@@ -123,7 +123,7 @@ impl UserAgent {
     ) -> Option<ClientId> {
         let request = Message::parse(pending.bytes.clone(), &Limits::default()).ok()?;
         let account = self.accounts.get_mut(&pending.account?)?;
-        let mut attempt = pending.attempt;
+        let mut attempt = pending.attempt.as_deref().copied().unwrap_or_default();
         let challenges = [Place::Server, Place::Proxy].into_iter().flat_map(|place| {
             response.headers(Name::new(place.challenge_header())).map(move |value| (place, value))
         });
@@ -136,7 +136,8 @@ impl UserAgent {
         {
             dialog.raise_cseq(cseq);
         }
-        let Pending { purpose, account, flow, instead, .. } = *pending;
+        let Pending { purpose, account, flow, .. } = *pending;
+        let instead = pending.instead.as_deref().copied();
         let draft = Draft { purpose, account, flow, method: request.method(), uri: Some(uri), body: &[] };
         let client = self.launch(now, layer, &draft, attempt, instead, |transport, sent_by, branch| {
             let mut again = Forward::new(&request)
@@ -160,13 +161,14 @@ impl UserAgent {
         layer: &mut Layer,
         pending: &Pending,
     ) -> Option<ClientId> {
-        let flow = pending.instead?;
+        let flow = *pending.instead.as_deref()?;
         let request = Message::parse(pending.bytes.clone(), &Limits::default()).ok()?;
         let (transport, sent_by) = self.local(flow);
         let branch = layer.next_branch();
         let bytes =
             Forward::new(&request).remove(Name::Via).push_via(transport.via_name(), sent_by, branch).finish();
-        let Pending { purpose, account, attempt, .. } = *pending;
+        let Pending { purpose, account, .. } = *pending;
+        let attempt = pending.attempt.clone();
         let next = Pending { purpose, account, flow, instead: None, bytes, attempt, settled: Vec::new() };
         let client = self.start(now, layer, request.method(), branch, next).ok()?;
         self.continued(purpose, client)
@@ -183,7 +185,8 @@ impl UserAgent {
     ) -> Option<ClientId> {
         let request = Message::parse(pending.bytes.clone(), &Limits::default()).ok()?;
         let cseq = request.cseq().number.wrapping_add(1);
-        let Pending { purpose, account, attempt, .. } = *pending;
+        let Pending { purpose, account, .. } = *pending;
+        let attempt = pending.attempt.as_deref().copied().unwrap_or_default();
         let draft = Draft { purpose, account, flow, method: request.method(), uri: Some(uri), body: &[] };
         let client = self.launch(now, layer, &draft, attempt, None, |transport, sent_by, branch| {
             Forward::new(&request)

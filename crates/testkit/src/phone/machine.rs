@@ -346,6 +346,13 @@ impl Phone {
             }
             Deed::Hold => self.renegotiate(now, n, leg, Direction::SendOnly, deed),
             Deed::Retrieve => self.renegotiate(now, n, leg, Direction::SendRecv, deed),
+            Deed::Refer(target) => {
+                let fields = format!("Refer-To: <{target}>\r\n");
+                let _ = self.ua.send_within(now, &mut self.layer, leg, Method::Refer, &fields, None);
+            }
+            Deed::Update => {
+                let _ = self.ua.send_within(now, &mut self.layer, leg, Method::Update, "", None);
+            }
             Deed::Digit(digit) => {
                 let body = format!("Signal={digit}\r\nDuration=160\r\n");
                 let body = Some(("application/dtmf-relay", body.as_bytes()));

@@ -86,7 +86,7 @@ impl Talk {
 }
 
 /// Something a phone does in a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Deed {
     /// Re-INVITE with `sendonly`.
     Hold,
@@ -96,6 +96,10 @@ pub enum Deed {
     HangUp,
     /// INFO with a digit.
     Digit(char),
+    /// REFER to this URI.
+    Refer(String),
+    /// UPDATE without an offer: a session refresh.
+    Update,
 }
 
 /// What a phone does when it is sent REFER.

@@ -1,0 +1,92 @@
+//! What registrar, proxy and extensions use together: transactions, timers, outputs.
+
+use crate::config::Limits;
+use crate::event::Event;
+use crate::gate::Gate;
+use crate::location::{BindingId, Locations, UserId};
+use crate::loops::Loops;
+use crate::own::{Own, user_of};
+use crate::passage::Passages;
+use hookswitch_machine::{Entropy, Flow, Output, Time, TimerQueue, Transport};
+use hookswitch_media::control::Command;
+use hookswitch_sip::message::{Message, Name, Response};
+use hookswitch_sip::transaction::{ClientId, Layer, ServerId};
+use hookswitch_sip::ua::LegId;
+use std::collections::VecDeque;
+
+/// A timer of the softswitch.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Timer {
+    /// A contact was not refreshed.
+    Binding(UserId, BindingId),
+    /// A callee rings for too long (RFC 3261 16.8: timer C).
+    Ringing(ClientId),
+    /// A call to an extension lasts too long.
+    Service(LegId),
+}
+
+/// The common parts.
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) limits: Limits,
+    pub(crate) own: Own,
+    pub(crate) layer: Layer,
+    pub(crate) locations: Locations,
+    pub(crate) gate: Gate,
+    pub(crate) passages: Passages,
+    pub(crate) loops: Loops,
+    pub(crate) timers: TimerQueue<Timer>,
+    pub(crate) entropy: Entropy,
+    pub(crate) outputs: VecDeque<Output<Event, Command>>,
+}
+
+impl Core {
+    /// Tells the operator.
+    pub(crate) fn tell(&mut self, event: Event) {
+        self.outputs.push_back(Output::Event(event));
+    }
+
+    /// Tells the media threads.
+    pub(crate) fn command(&mut self, command: Command) {
+        self.outputs.push_back(Output::Media(command));
+    }
+
+    /// Whether the transport of a flow retransmits by itself.
+    pub(crate) fn is_reliable(&self, flow: Flow) -> bool {
+        self.own.endpoint(flow.endpoint).is_some_and(|endpoint| endpoint.transport == Transport::Tcp)
+    }
+
+    /// Answers a request with a final response of our own and these header fields.
+    pub(crate) fn answer(
+        &mut self,
+        now: Time,
+        server: ServerId,
+        flow: Flow,
+        request: &Message,
+        status: u16,
+        fields: &[(Name<'_>, String)],
+    ) {
+        let tag = format!("{:016x}", self.entropy.next_u64());
+        let mut response = Response::to(request, status).received(flow.peer).to_tag(&tag);
+        for (name, value) in fields {
+            response = response.header(*name, value);
+        }
+        // A transaction that is gone wants no answer.
+        let _ = self.layer.respond(now, server, status, response.finish());
+    }
+
+    /// As [`answer`](Self::answer), for refusals that the operator wants to know of.
+    pub(crate) fn refuse(
+        &mut self,
+        now: Time,
+        server: ServerId,
+        flow: Flow,
+        request: &Message,
+        status: u16,
+        fields: &[(Name<'_>, String)],
+    ) {
+        self.answer(now, server, flow, request, status, fields);
+        let (method, from) = (request.method().to_string(), user_of(&request.from()));
+        self.tell(Event::Refused { method, from, status, flow });
+    }
+}

@@ -1,0 +1,100 @@
+//! Who may: digest authentication of users, as registrar (401) and as proxy (407).
+
+use crate::failures::Failures;
+use crate::location::{Locations, UserId};
+use crate::own::Own;
+use hookswitch_machine::{Entropy, Time};
+use hookswitch_sip::auth::{Account, Authorization, Place, Server, ServerConfig, Verdict};
+use hookswitch_sip::message::{Message, Name};
+use std::net::IpAddr;
+
+/// The outcome of a check.
+#[derive(Debug)]
+pub(crate) enum Pass {
+    /// The request comes from this user.
+    User(UserId),
+    /// Ask for credentials: status, header field name, values.
+    Challenge(u16, &'static str, Vec<String>),
+    /// No such user, a wrong password, or somebody else's name.
+    Forbidden,
+    /// Credentials that cannot be read.
+    Malformed,
+}
+
+/// Both kinds of challenges.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    registrar: Server,
+    proxy: Server,
+    failures: Failures,
+}
+
+impl Gate {
+    /// A gate that offers SHA-256 and MD5 (RFC 8760).
+    pub(crate) fn new(realm: &str, nonces: usize, entropy: &mut Entropy) -> Self {
+        let mut server = |place| {
+            let config = ServerConfig { remembered: nonces, ..ServerConfig::new(realm, place) };
+            Server::new(config, entropy)
+        };
+        let (registrar, proxy) = (server(Place::Server), server(Place::Proxy));
+        Self { registrar, proxy, failures: Failures::new(entropy) }
+    }
+
+    /// Checks the credentials of a request. The address `claimed` must be the user's own.
+    pub(crate) fn check(
+        &mut self,
+        now: Time,
+        place: Place,
+        from: IpAddr,
+        request: &Message,
+        own: &Own,
+        locations: &Locations,
+    ) -> Pass {
+        let server = match place {
+            Place::Server => &mut self.registrar,
+            Place::Proxy => &mut self.proxy,
+        };
+        let values = || request.headers(Name::new(place.credentials_header()));
+        let named = values().find_map(|value| Some(Authorization::parse(value).ok()?.username()));
+        if let Some(user) = &named
+            && self.failures.is_blocked(now, user, from)
+        {
+            return Pass::Forbidden;
+        }
+        let account = |name: &str, _| locations.password(name).map(Account::Password);
+        match server.check(now, request.method().as_str(), values(), request.body(), account) {
+            Verdict::Ok { user } => {
+                let claimed = match place {
+                    // RFC 3261 10.3, 4: who registers, and for whom.
+                    Place::Server => request.to(),
+                    Place::Proxy => request.from(),
+                };
+                let uri = claimed.uri();
+                let is_own = own.is_home(&uri) && uri.user_unescaped().is_some_and(|name| name == user);
+                match locations.find(&user).filter(|_| is_own) {
+                    Some(id) => Pass::User(id),
+                    None => Pass::Forbidden,
+                }
+            }
+            Verdict::Challenge { stale } => {
+                let values = server.challenges(now, stale).collect();
+                Pass::Challenge(place.status(), place.challenge_header(), values)
+            }
+            Verdict::BadCredentials { user } => {
+                self.failures.wrong(now, &user, from);
+                Pass::Forbidden
+            }
+            Verdict::Malformed(_) => Pass::Malformed,
+        }
+    }
+
+    /// The values of Proxy-Authorization that are for others (RFC 3261 22.3); `None` if all are.
+    pub(crate) fn foreign_credentials<'m>(&self, request: &'m Message) -> Option<Vec<&'m str>> {
+        let realm = &self.proxy.config().realm;
+        let is_ours = |value: &&str| Authorization::parse(value).is_ok_and(|given| given.realm == realm);
+        let mut values = request.headers(Name::ProxyAuthorization);
+        values
+            .any(|value| is_ours(&value))
+            .then(|| request.headers(Name::ProxyAuthorization).filter(|value| !is_ours(value)).collect())
+    }
+}

@@ -1,0 +1,90 @@
+//! Where a request is to go: the route information of RFC 3261 16.4, and what its Request-URI then means.
+
+use crate::core::Core;
+use crate::own::joined;
+use crate::passage::Side;
+use crate::proxy::Target;
+use hookswitch_machine::Flow;
+use hookswitch_sip::message::{Message, Name, NameAddr, Uri};
+
+/// A request's route information once what was meant for us is taken off.
+#[derive(Debug)]
+pub(crate) struct Routing<'m> {
+    /// The Request-URI, a strict router's doing undone.
+    pub(crate) uri: &'m str,
+    /// The Routes that are left.
+    pub(crate) routes: Vec<&'m str>,
+    /// Routes were taken off or moved.
+    pub(crate) changed: bool,
+    /// The side of a dialog that the request goes to, if it showed a passage of ours.
+    pub(crate) side: Option<Side>,
+}
+
+/// The Request-URI or a Route cannot be read: answer 400.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Unreadable;
+
+impl<'m> Routing<'m> {
+    /// Reads the route information of a request.
+    pub(crate) fn of(core: &Core, request: &'m Message) -> Result<Self, Unreadable> {
+        let uri = request.request_uri().unwrap_or_default();
+        let routes = request.headers(Name::Route).collect();
+        let mut routing = Self { uri, routes, changed: false, side: None };
+        let ours = |uri: &Uri<'_>| core.own.is_meant_by(uri);
+        let open = |uri: &Uri<'_>| core.passages.open(uri.user()?, request);
+        let first = Uri::parse(uri).map_err(|_| Unreadable)?;
+        if ours(&first)
+            && let Some(side) = open(&first)
+            && let Some(last) = routing.routes.pop()
+        {
+            // RFC 3261 16.4: a strict router put our Record-Route here and the target behind all Routes.
+            routing.uri = NameAddr::parse(last).map_err(|_| Unreadable)?.uri().as_str();
+            routing.side = Some(side);
+            routing.changed = true;
+        }
+        while let Some(first) = routing.routes.first() {
+            let uri = NameAddr::parse(first).map_err(|_| Unreadable)?.uri();
+            if !ours(&uri) {
+                break;
+            }
+            routing.side = routing.side.or_else(|| open(&uri));
+            routing.routes.remove(0);
+            routing.changed = true;
+        }
+        Ok(routing)
+    }
+
+    /// The value of Route for what is passed on; `None` if nothing changed.
+    pub(crate) fn left(&self) -> Option<String> {
+        self.changed.then(|| joined(&self.routes))
+    }
+
+    /// The target within a dialog: the next Route or the Request-URI, by the flow that the passage names while that is the same place.
+    pub(crate) fn within(&self, core: &Core, side: Side) -> (Target, Option<String>) {
+        let next = self.routes.first().and_then(|route| NameAddr::parse(route).ok());
+        let hop = next.map(|next| next.uri()).or_else(|| Uri::parse(self.uri).ok());
+        let flow = hop.map_or(side.flow, |hop| flow_to(core, side, &hop));
+        match next {
+            // RFC 3261 16.6, 6: a strict router wants its own URI as Request-URI, and the target behind all Routes.
+            Some(next) if !next.uri().is_loose_router() => {
+                let mut routes: Vec<String> = self.routes.iter().skip(1).map(ToString::to_string).collect();
+                routes.push(format!("<{}>", self.uri));
+                (Target::new(next.uri().as_str(), flow), Some(joined(routes)))
+            }
+            Some(_) | None => (Target::new(self.uri, flow), self.left()),
+        }
+    }
+}
+
+fn flow_to(core: &Core, side: Side, hop: &Uri<'_>) -> Flow {
+    let lost = side.flow.connection != 0 && !core.locations.is_registered_on(side.flow);
+    if lost && let Some(flow) = core.locations.flow_to(hop) {
+        // The connection may have been replaced meanwhile; the registration knows.
+        return flow;
+    }
+    if core.passages.place(Some(hop)) == side.place {
+        return side.flow;
+    }
+    // The other side moved (RFC 3261 12.2), or other proxies are on the way.
+    core.own.toward(hop, side.flow.endpoint).unwrap_or(side.flow)
+}

@@ -1,0 +1,425 @@
+//! The machine: what arrives is sorted here to registrar, proxy or extensions.
+
+use crate::config::{Config, Limits};
+use crate::core::{Core, Timer};
+use crate::event::{Counts, Event, Registration, Request, Snapshot, Unregistered};
+use crate::gate::{Gate, Pass};
+use crate::location::Locations;
+use crate::loops::Loops;
+use crate::own::{Own, user_of};
+use crate::passage::{Passages, Side};
+use crate::proxy::{Arrived, Kind, Onward, Proxy, Target, breadth};
+use crate::registrar;
+use crate::routing::Routing;
+use crate::services::Services;
+use bytes::Bytes;
+use hookswitch_machine::{Endpoint, Entropy, Flow, Input, Machine, Output, Time, TimerQueue};
+use hookswitch_media::control::{Command, Event as MediaEvent};
+use hookswitch_sip::auth::Place;
+use hookswitch_sip::message::{KeepAlive, Message, Method, Name, Scheme, Uri};
+use hookswitch_sip::transaction::{self, Layer, Received, ServerId};
+use hookswitch_sip::ua::{self, UserAgent};
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// The embedded softswitch: one machine for registrar, proxy and extensions.
+///
+/// It needs no look-ups: what it reaches is registered with it, or in a dialog that it saw begin.
+#[derive(Debug)]
+pub struct Softswitch {
+    core: Core,
+    proxy: Proxy,
+    services: Services,
+    rejections: Rejections,
+    dropped: u64,
+    draining: bool,
+}
+
+impl Softswitch {
+    /// A softswitch that sends from `endpoints`, which the driver opened as [`Config::listen`] says. `shard` is part of every
+    /// branch and tag, so that answers can be steered.
+    pub fn new(
+        config: &Config,
+        limits: Limits,
+        shard: u16,
+        endpoints: Vec<Endpoint>,
+        mut entropy: Entropy,
+    ) -> Self {
+        let layer_config = transaction::Config {
+            shard,
+            max_server: limits.transactions,
+            max_client: limits.transactions,
+            // A proxy wants its spirals back.
+            detect_merged: false,
+            ..transaction::Config::default()
+        };
+        let agent_config = ua::Config {
+            shard,
+            endpoints: endpoints.clone(),
+            product: "Hookswitch softswitch".into(),
+            max_legs: limits.service_calls.saturating_mul(2),
+            ..ua::Config::default()
+        };
+        let agent = UserAgent::new(agent_config, entropy.fork());
+        let services = Services::new(config, agent, shard, &mut entropy);
+        let proxy = Proxy::new(&mut entropy);
+        let core = Core {
+            limits,
+            own: Own::new(&config.domain, endpoints),
+            layer: Layer::new(layer_config, entropy.fork()),
+            locations: Locations::new(&config.accounts, &mut entropy),
+            gate: Gate::new(&config.domain, limits.nonces, &mut entropy),
+            passages: Passages::new(&mut entropy),
+            loops: Loops::new(shard, &mut entropy),
+            timers: TimerQueue::new(),
+            outputs: VecDeque::new(),
+            entropy,
+        };
+        let rejections = Rejections { left: 0, second: None };
+        Self { core, proxy, services, rejections, dropped: 0, draining: false }
+    }
+
+    /// What is alive.
+    pub fn counts(&self) -> Counts {
+        Counts {
+            bindings: self.core.locations.len(),
+            forwarded: self.proxy.len(),
+            service_calls: self.services.live_calls(),
+            service_requests: self.services.live_requests(),
+            ports: self.services.ports(),
+            timers: self.core.timers.len() + self.services.live_timers(),
+            transactions: self.core.layer.counts(),
+            dropped: self.dropped,
+        }
+    }
+
+    fn received(&mut self, now: Time, flow: Flow, bytes: Bytes) {
+        if bytes.iter().all(|c| matches!(c, b'\r' | b'\n')) {
+            if *bytes == *KeepAlive::PING {
+                let bytes = Bytes::from_static(KeepAlive::PONG);
+                self.core.layer.transmit(flow, bytes);
+            }
+            return;
+        }
+        let message = match Message::parse(bytes, &Default::default()) {
+            Ok(message) => message,
+            Err(rejected) => {
+                let allowed = self.rejections.permit(now, self.core.limits.rejections_per_second);
+                match allowed.then(|| rejected.answer(flow.peer)).flatten() {
+                    Some(bytes) => self.core.layer.transmit(flow, bytes),
+                    None => self.dropped += 1,
+                }
+                return;
+            }
+        };
+        let received = self.core.layer.receive(now, flow, &message);
+        match received {
+            Received::Request(server) => self.request(now, server, flow, &message),
+            Received::Ack => self.ack(now, flow, &message),
+            Received::Cancel { cancel, invite: Some(invite) } if self.proxy.has(invite) => {
+                self.core.answer(now, cancel, flow, &message, 200, &[]);
+                let reason = message.header(Name::Reason);
+                self.proxy.cancel(&mut self.core, now, invite, reason);
+            }
+            Received::Response(client) if self.proxy.owns(client) => {
+                let Self { core, proxy, services, .. } = self;
+                let is_extension = |user: &str| services.find(user).is_some();
+                match proxy.response(core, now, client, &message, is_extension) {
+                    Onward::Nothing => {}
+                    Onward::Extension { server, flow, request, user } => {
+                        services.take_over(core, now, server, flow, &request, &user);
+                    }
+                }
+            }
+            Received::Cancel { .. }
+            | Received::Response(_)
+            | Received::StrayResponse
+            | Received::Merged(_)
+            | Received::Absorbed
+            | Received::Unmatched => self.services.dispatch(&mut self.core, now, received, flow, &message),
+            Received::Overloaded { .. } => self.dropped += 1,
+        }
+    }
+
+    /// A new request (RFC 3261 16.3 to 16.5).
+    fn request(&mut self, now: Time, server: ServerId, flow: Flow, message: &Message) {
+        let core = &mut self.core;
+        let Ok(routing) = Routing::of(core, message) else {
+            return core.refuse(now, server, flow, message, 400, &[]);
+        };
+        let Ok(uri) = Uri::parse(routing.uri) else {
+            return core.refuse(now, server, flow, message, 400, &[]);
+        };
+        if uri.scheme() != Scheme::Sip {
+            return core.refuse(now, server, flow, message, 416, &[]);
+        }
+        if let Some(side) = routing.side.filter(|_| message.to_tag().is_some()) {
+            return self.within(now, server, flow, message, &routing, side);
+        }
+        if !routing.routes.is_empty() || !core.own.is_meant_by(&uri) {
+            // No open relay: neither by a Route that the caller made up nor by a foreign domain.
+            return core.refuse(now, server, flow, message, 403, &[]);
+        }
+        if message.method() == Method::Register {
+            return registrar::register(core, now, server, flow, message);
+        }
+        let Some(user) = uri.user_unescaped() else { return self.for_itself(now, server, flow, message) };
+        if self.services.has_dialog(message, &uri) {
+            return self.services.dispatch(core, now, Received::Request(server), flow, message);
+        }
+        if message.to_tag().is_some() && message.method() == Method::Bye {
+            // Nothing that we saw begin, and nothing to ask credentials for.
+            return core.answer(now, server, flow, message, 481, &[]);
+        }
+        if self.services.find(&user).is_none()
+            && let Some((status, fields)) = self.obstacle(message)
+        {
+            return self.core.refuse(now, server, flow, message, status, &fields);
+        }
+        let core = &mut self.core;
+        match core.gate.check(now, Place::Proxy, flow.peer.ip(), message, &core.own, &core.locations) {
+            Pass::User(_) => self.for_user(now, server, flow, message, &routing, &user),
+            Pass::Challenge(status, name, values) => {
+                let fields: Vec<_> = values.into_iter().map(|value| (Name::new(name), value)).collect();
+                core.answer(now, server, flow, message, status, &fields);
+            }
+            Pass::Forbidden => core.refuse(now, server, flow, message, 403, &[]),
+            Pass::Malformed => core.refuse(now, server, flow, message, 400, &[]),
+        }
+    }
+
+    /// A request to the softswitch itself, not to a user of it.
+    fn for_itself(&mut self, now: Time, server: ServerId, flow: Flow, message: &Message) {
+        if message.method() == Method::Invite {
+            return self.core.refuse(now, server, flow, message, 404, &[]);
+        }
+        self.services.dispatch(&mut self.core, now, Received::Request(server), flow, message);
+    }
+
+    /// An authenticated request to a user or an extension.
+    fn for_user(
+        &mut self,
+        now: Time,
+        server: ServerId,
+        flow: Flow,
+        message: &Message,
+        routing: &Routing<'_>,
+        user: &str,
+    ) {
+        let is_invite = message.method() == Method::Invite;
+        if is_invite && self.draining {
+            return self.core.refuse(now, server, flow, message, 503, &[]);
+        }
+        if self.services.find(user).is_some() {
+            return self.services.dispatch(&mut self.core, now, Received::Request(server), flow, message);
+        }
+        let core = &mut self.core;
+        let Some(id) = core.locations.find(user) else {
+            return core.refuse(now, server, flow, message, 404, &[]);
+        };
+        let mut bindings: Vec<_> = core.locations.bindings(id).iter().collect();
+        bindings.sort_by_key(|binding| std::cmp::Reverse(binding.q.unwrap_or(1_000)));
+        let targets: Vec<Target> = bindings.into_iter().map(|b| Target::new(&*b.contact, b.flow)).collect();
+        if targets.is_empty() {
+            return core.refuse(now, server, flow, message, 480, &[]);
+        }
+        let kind = match (is_invite, message.to_tag()) {
+            (true, None) => {
+                let call_id = message.call_id().to_owned();
+                let from = user_of(&message.from());
+                core.tell(Event::CallStarted { call_id: call_id.clone(), from, to: user.to_owned() });
+                Kind::Call(call_id.into())
+            }
+            (true, Some(_)) => Kind::Invite,
+            (false, _) => Kind::Other,
+        };
+        // RFC 3261 16.6, 4; RFC 6665 and RFC 3515 make dialogs too.
+        let dialogs = [Method::Invite, Method::Subscribe, Method::Refer, Method::Notify];
+        let record = dialogs.contains(&message.method());
+        let arrived = Arrived { server, flow, request: message, routes: routing.left(), record, kind };
+        self.proxy.forward(core, now, arrived, targets);
+    }
+
+    /// A request within a dialog that we saw begin.
+    fn within(
+        &mut self,
+        now: Time,
+        server: ServerId,
+        flow: Flow,
+        message: &Message,
+        routing: &Routing<'_>,
+        side: Side,
+    ) {
+        if let Some((status, fields)) = self.obstacle(message) {
+            return self.core.refuse(now, server, flow, message, status, &fields);
+        }
+        let core = &mut self.core;
+        let (target, routes) = routing.within(core, side);
+        let kind = match message.method() {
+            Method::Invite => Kind::Invite,
+            Method::Bye => {
+                core.tell(Event::CallEnded { call_id: message.call_id().to_owned(), status: None });
+                Kind::Other
+            }
+            _ => Kind::Other,
+        };
+        let arrived = Arrived { server, flow, request: message, routes, record: false, kind };
+        self.proxy.forward(core, now, arrived, vec![target]);
+    }
+
+    /// What keeps a request from being passed on (RFC 3261 16.3).
+    fn obstacle(&self, message: &Message) -> Option<(u16, Vec<(Name<'static>, String)>)> {
+        let core = &self.core;
+        if message.max_forwards() == Some(0) {
+            return Some((483, Vec::new()));
+        }
+        if core.loops.is_loop(&core.own, core.loops.mark(message), message) {
+            return Some((482, Vec::new()));
+        }
+        let required: Vec<&str> = message.headers(Name::ProxyRequire).collect();
+        if !required.is_empty() {
+            return Some((420, vec![(Name::Unsupported, required.join(", "))]));
+        }
+        if breadth(message) == 0 {
+            return Some((440, Vec::new()));
+        }
+        if self.proxy.len() >= core.limits.forwarded {
+            return Some((503, vec![(Name::RetryAfter, "5".to_owned())]));
+        }
+        None
+    }
+
+    /// An ACK to a 2xx: passed on without a transaction (RFC 3261 16.6, 16.11), or for an extension.
+    fn ack(&mut self, now: Time, flow: Flow, message: &Message) {
+        let core = &mut self.core;
+        let Ok(routing) = Routing::of(core, message) else { return };
+        let Some(side) = routing.side else {
+            return self.services.dispatch(core, now, Received::Ack, flow, message);
+        };
+        if message.max_forwards() == Some(0)
+            || core.loops.is_loop(&core.own, core.loops.mark(message), message)
+        {
+            self.dropped += 1;
+            return;
+        }
+        let (target, routes) = routing.within(core, side);
+        let bytes = crate::proxy::stateless_copy(core, message, flow, routes, &target);
+        core.layer.transmit(target.flow, bytes);
+    }
+
+    fn asked(&mut self, now: Time, request: Request) {
+        match request {
+            Request::Snapshot => {
+                let registrations = self.core.locations.all();
+                let registrations = registrations.map(|(user, binding)| Registration {
+                    user: user.to_owned(),
+                    contact: binding.contact.to_string(),
+                    expires: binding.expires.since(now),
+                    flow: binding.flow,
+                });
+                let snapshot = Snapshot { registrations: registrations.collect(), counts: self.counts() };
+                self.core.tell(Event::Snapshot(snapshot));
+            }
+            Request::Drain => {
+                self.draining = true;
+                self.services.drain(&mut self.core, now);
+            }
+        }
+    }
+
+    fn flow_closed(&mut self, now: Time, flow: Flow) {
+        if flow.connection != 0 {
+            for (user, binding) in self.core.locations.on_flow(flow) {
+                registrar::remove(&mut self.core, user, binding, Some(Unregistered::FlowClosed));
+            }
+        }
+        self.core.layer.flow_closed(now, flow);
+    }
+
+    /// Lets everything happen that is due, until nothing is left to do.
+    fn settle(&mut self, now: Time) {
+        self.core.layer.timeout(now);
+        self.services.timeout(&mut self.core, now);
+        while let Some(timer) = self.core.timers.pop(now) {
+            match timer {
+                Timer::Binding(user, id) => {
+                    registrar::remove(&mut self.core, user, id, Some(Unregistered::Expired));
+                }
+                Timer::Ringing(client) => self.proxy.overdue(&mut self.core, now, client),
+                Timer::Service(leg) => self.services.hang_up(&mut self.core, now, leg),
+            }
+        }
+        while let Some(output) = self.core.layer.poll() {
+            self.transaction_event(now, output);
+        }
+    }
+
+    fn transaction_event(&mut self, now: Time, output: transaction::Output) {
+        use transaction::Output as Out;
+        let core = &mut self.core;
+        match output {
+            Out::Transmit { flow, bytes } => core.outputs.push_back(Output::Transmit { flow, bytes }),
+            Out::TimedOut(client) if self.proxy.owns(client) => self.proxy.unanswered(core, now, client, 408),
+            // RFC 5626 5.3.1 in spirit: a contact that cannot be reached is a user that is not there.
+            Out::TransportFailed(client) if self.proxy.owns(client) => {
+                self.proxy.unanswered(core, now, client, 480);
+            }
+            Out::ClientGone(client) if self.proxy.owns(client) => self.proxy.client_gone(core, client),
+            Out::ServerGone(server) if self.proxy.has(server) => self.proxy.server_gone(core, now, server),
+            Out::TimedOut(_)
+            | Out::TransportFailed(_)
+            | Out::ClientGone(_)
+            | Out::ServerGone(_)
+            | Out::ResponseFailed(_)
+            | Out::Acked(_)
+            | Out::NoAck(_) => self.services.transaction_event(core, now, &output),
+        }
+    }
+}
+
+impl Machine for Softswitch {
+    type Request = Request;
+    type Event = Event;
+    type MediaCommand = Command;
+    type MediaEvent = MediaEvent;
+
+    fn handle(&mut self, now: Time, input: Input<Request, MediaEvent>) {
+        match input {
+            Input::Received { flow, bytes } => self.received(now, flow, bytes),
+            Input::FlowClosed { flow, .. } => self.flow_closed(now, flow),
+            Input::Media(event) => self.services.media(&mut self.core, now, event),
+            Input::Request(request) => self.asked(now, request),
+            // Nothing is ever asked.
+            Input::Resolved { .. } | Input::Timeout => {}
+        }
+        self.settle(now);
+    }
+
+    fn poll(&mut self) -> Option<Output<Event, Command>> {
+        self.core.outputs.pop_front()
+    }
+
+    fn timeout(&self) -> Option<Time> {
+        let times = [self.core.layer.next_timeout(), self.core.timers.next(), self.services.next_timeout()];
+        times.into_iter().flatten().min()
+    }
+}
+
+/// The rate limit of answers to malformed requests.
+#[derive(Debug)]
+struct Rejections {
+    left: u32,
+    second: Option<Time>,
+}
+
+impl Rejections {
+    fn permit(&mut self, now: Time, per_second: u32) -> bool {
+        if self.second.is_none_or(|second| now.since(second) >= Duration::from_secs(1)) {
+            self.second = Some(now);
+            self.left = per_second;
+        }
+        let permitted = self.left > 0;
+        self.left = self.left.saturating_sub(1);
+        permitted
+    }
+}

@@ -1,0 +1,12 @@
+//! The softswitch in virtual time, with phones and with hand-written messages. No network.
+
+mod calls;
+mod chaos;
+mod dialog;
+mod extensions;
+mod hostile;
+mod phone;
+mod redirection;
+mod registration;
+mod relay;
+mod world;
