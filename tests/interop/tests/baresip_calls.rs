@@ -76,7 +76,7 @@ async fn our_line_calls_the_phone_through_asterisk() {
     talk(4.0).await;
     soon("the end of the recording", call.stop_recording()).await.expect("the recording is complete");
     soon("the hang-up", call.hang_up()).await.expect("the call is hung up");
-    phone.says("call: terminate call").await;
+    phone.says("session closed").await;
     carries(&asterisk::complete(&path).await, Some(0), 1_000, 3.5);
     let heard = phone.heard();
     let heard = heard.first().expect("the phone's recording");
@@ -141,7 +141,7 @@ async fn our_line_calls_the_phone_directly_holds_it_and_sends_digits() {
         phone.says(&format!("received event: {digit}")).await;
     }
     soon("the hang-up", call.hang_up()).await.expect("the call is hung up");
-    phone.says("call: terminate call").await;
+    phone.says("session closed").await;
     drop(call);
     rig.end().await;
 }
