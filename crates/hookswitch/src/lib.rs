@@ -57,5 +57,7 @@ pub use hookswitch_spi::{
     TransferOutcome, Way,
 };
 pub use hookswitch_telephony::{HandOffTarget, Interest, LadderNames, Privilege, RequestError, Unowned};
+#[doc(hidden)]
+pub use service::Tuning;
 pub use service::{Figures, Service};
 pub use switch::Softswitch;

@@ -40,7 +40,8 @@ impl Queue {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds an event. `informational` ones may be dropped, which leaves a gap in the numbers.
+    /// Adds an event; [`wake`](Self::wake) is to follow. `informational` ones may be dropped, which leaves a gap in the
+    /// numbers.
     pub(crate) fn push(&self, event: Event, informational: bool) -> Congestion {
         let mut inner = self.lock();
         if inner.closed {
@@ -59,9 +60,12 @@ impl Queue {
         inner.events.push_back((number, event));
         let begins = !inner.congested && inner.events.len() > CONGESTED;
         inner.congested |= begins;
-        drop(inner);
-        self.ready.notify_one();
         if begins { Congestion::Begins } else { Congestion::Unchanged }
+    }
+
+    /// Wakes whoever waits for events.
+    pub(crate) fn wake(&self) {
+        self.ready.notify_one();
     }
 
     /// Takes the next event with its number.

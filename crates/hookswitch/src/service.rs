@@ -3,7 +3,7 @@
 use crate::address;
 use crate::application::Application;
 use crate::config::{Config, MediaSettings};
-use crate::session::Session;
+use crate::session::{Session, Wakes};
 use crate::shards::{Shard, Steering};
 use crate::{Error, StartError};
 use dashmap::DashMap;
@@ -14,6 +14,7 @@ use hookswitch_provider::{Alive, Counters, ProviderConfig};
 use hookswitch_runtime::media::{Media, MediaConfig};
 use hookswitch_runtime::{Bound, Clock, Driver, DriverHandle, Listen, Options, Running, Sink, entropy};
 use hookswitch_telephony::{Request as TelephonyRequest, SessionId};
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -97,6 +98,7 @@ struct EngineSink {
     sessions: Arc<DashMap<SessionId, Arc<Session>>>,
     media: Arc<Media>,
     notices: Arc<Notices>,
+    wakes: RefCell<Wakes>,
 }
 
 impl Sink<Engine> for EngineSink {
@@ -105,7 +107,7 @@ impl Sink<Engine> for EngineSink {
             Notice::Session(id, event) => {
                 let session = self.sessions.get(&id).map(|session| Arc::clone(&session));
                 if let Some(session) = session {
-                    session.deliver(event);
+                    session.deliver(event, &mut self.wakes.borrow_mut());
                 }
             }
             Notice::Quiet => {
@@ -122,6 +124,10 @@ impl Sink<Engine> for EngineSink {
 
     fn media(&self, command: Command) {
         self.media.command(command);
+    }
+
+    fn turn_ended(&self) {
+        self.wakes.borrow_mut().wake();
     }
 }
 
@@ -200,7 +206,7 @@ impl Service {
             config.sip.listen.iter().map(|listen| Listen::on(listen.transport, listen.address)).collect();
         let count = config.sip.shards.max(1);
         let bound = Bound::open(&listens, count)?;
-        let endpoints = address::advertised(bound.endpoints(), config.sip.advertise, peer);
+        let endpoints = address::advertised(bound.endpoints(), &listens, config.sip.advertise, peer);
         let clock = Clock::start();
         let mut identifiers = entropy::from_system()?.identifiers;
         let steering = Steering::new(&config.lines, count, identifiers.hash_keys());
@@ -230,6 +236,7 @@ impl Service {
                 sessions: Arc::clone(&sessions),
                 media: Arc::clone(&media),
                 notices: Arc::clone(&notices),
+                wakes: RefCell::default(),
             };
             machines.push((engine, sink));
             outlets.push((media, reports));

@@ -27,6 +27,33 @@ struct Asked {
     so_far: Option<Result<Reply, Error>>,
 }
 
+/// Whom to wake at the end of a turn of the shard. Waking costs a system call and often the processor, so it is done once for all
+/// that a turn had to tell, and after its messages were sent.
+#[derive(Default)]
+pub(crate) struct Wakes {
+    sessions: Vec<Arc<Session>>,
+    answers: Vec<(Answer, Answered)>,
+}
+
+impl Wakes {
+    fn session(&mut self, session: &Arc<Session>) {
+        if !self.sessions.iter().any(|known| Arc::ptr_eq(known, session)) {
+            self.sessions.push(Arc::clone(session));
+        }
+    }
+
+    /// Wakes them all.
+    pub(crate) fn wake(&mut self) {
+        for (answer, answered) in self.answers.drain(..) {
+            // Nobody may wait any more.
+            let _ = answer.send(answered);
+        }
+        for session in self.sessions.drain(..) {
+            session.queue.wake();
+        }
+    }
+}
+
 /// Shared by the application's handles and the shard's sink.
 pub(crate) struct Session {
     pub(crate) id: SessionId,
@@ -119,44 +146,48 @@ impl Session {
     }
 
     /// Takes what telephony tells this session. On the shard's thread: never waits.
-    pub(crate) fn deliver(self: &Arc<Self>, event: TelephonyEvent) {
+    pub(crate) fn deliver(self: &Arc<Self>, event: TelephonyEvent, wakes: &mut Wakes) {
         match event {
             TelephonyEvent::Completed { request, result } => {
-                self.answer(request, result.map_err(Error::Failed));
+                self.answer(request, result.map_err(Error::Failed), wakes);
             }
-            TelephonyEvent::Refused { request, error } => self.answer(request, Err(Error::Refused(error))),
+            TelephonyEvent::Refused { request, error } => {
+                self.answer(request, Err(Error::Refused(error)), wakes)
+            }
             TelephonyEvent::NewCall { call, privilege, info, .. } => {
                 self.announced.lock().unwrap_or_else(PoisonError::into_inner).push((call, info, privilege));
             }
-            TelephonyEvent::CallState { call, state, privilege } => self.state(call, state, privilege),
-            TelephonyEvent::CallInfo { call, changed } => self.push(Event::Info { call, changed }, true),
+            TelephonyEvent::CallState { call, state, privilege } => self.state(call, state, privilege, wakes),
+            TelephonyEvent::CallInfo { call, changed } => {
+                self.push(Event::Info { call, changed }, true, wakes)
+            }
             TelephonyEvent::Owners { call, owners, monitors } => {
-                self.push(Event::Owners { call, owners, monitors }, true);
+                self.push(Event::Owners { call, owners, monitors }, true, wakes);
             }
             TelephonyEvent::Digit { call, digit, duration } => {
                 if let Some(call) = self.known(call) {
                     call.pressed(digit);
                 }
-                self.push(Event::Digit { call, digit, duration }, true);
+                self.push(Event::Digit { call, digit, duration }, true, wakes);
             }
-            TelephonyEvent::Played { call } => self.push(Event::Played { call }, true),
+            TelephonyEvent::Played { call } => self.push(Event::Played { call }, true, wakes),
             TelephonyEvent::MediaFailed { call, message } => {
-                self.push(Event::MediaFailed { call, message }, true)
+                self.push(Event::MediaFailed { call, message }, true, wakes)
             }
             TelephonyEvent::CallForgotten { call } => self.forget(call),
             TelephonyEvent::LineState { line, state } => {
                 self.line_news.send_replace(());
-                self.push(Event::Line { line, state }, false);
+                self.push(Event::Line { line, state }, false, wakes);
             }
             TelephonyEvent::Forwarding { line, address } => {
-                self.push(Event::Forwarding { line, address }, true)
+                self.push(Event::Forwarding { line, address }, true, wakes)
             }
-            TelephonyEvent::LineClosed { line } => self.push(Event::LineClosed { line }, false),
+            TelephonyEvent::LineClosed { line } => self.push(Event::LineClosed { line }, false, wakes),
             TelephonyEvent::LineCreated { .. } | TelephonyEvent::LineRemoved { .. } => {}
         }
     }
 
-    fn answer(self: &Arc<Self>, request: AppRequestId, result: Result<Reply, Error>) {
+    fn answer(self: &Arc<Self>, request: AppRequestId, result: Result<Reply, Error>, wakes: &mut Wakes) {
         let Some((answer, result)) = self.complete_answer(request, result) else { return };
         let answered = result.map(|reply| {
             // The call's handle exists before its events come. If nobody waits for it any more, it is let go of here.
@@ -166,7 +197,7 @@ impl Session {
             };
             (reply, made)
         });
-        let _ = answer.send(answered);
+        wakes.answers.push((answer, answered));
     }
 
     /// The whole answer to a request, once every shard that was asked has said its part. An error of one is the answer.
@@ -192,7 +223,13 @@ impl Session {
         Some((answer, so_far?))
     }
 
-    fn state(self: &Arc<Self>, id: CallId, state: CallState, privilege: Option<Privilege>) {
+    fn state(
+        self: &Arc<Self>,
+        id: CallId,
+        state: CallState,
+        privilege: Option<Privilege>,
+        wakes: &mut Wakes,
+    ) {
         let announced = {
             let mut list = self.announced.lock().unwrap_or_else(PoisonError::into_inner);
             list.iter().position(|(call, ..)| *call == id).map(|at| list.swap_remove(at))
@@ -204,16 +241,17 @@ impl Session {
                 (CallState::Offering(_), Privilege::Owner) => Event::Offered(call),
                 _ => Event::Appeared { call, state, privilege },
             };
-            self.push(event, false);
+            self.push(event, false, wakes);
             return;
         }
         if let Some(call) = self.known(id) {
             call.entered(state.clone());
-            self.push(Event::State { call: id, state, privilege }, false);
+            self.push(Event::State { call: id, state, privilege }, false, wakes);
         }
     }
 
-    fn push(&self, event: Event, informational: bool) {
+    fn push(self: &Arc<Self>, event: Event, informational: bool, wakes: &mut Wakes) {
+        wakes.session(self);
         if self.queue.push(event, informational) == Congestion::Begins {
             self.offers(false);
         }

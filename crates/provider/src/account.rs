@@ -80,7 +80,11 @@ impl Elsewhere {
     /// Whether a call from `peer`, which may call the line of `account`, could as well be meant for this one.
     pub(crate) fn may_be_meant(&self, peer: IpAddr, account: &Account) -> bool {
         self.registrar.host.eq_ignore_ascii_case(&account.registrar.host)
-            || self.registrar.host.parse().is_ok_and(|host: IpAddr| host.to_canonical() == peer.to_canonical())
+            || self
+                .registrar
+                .host
+                .parse()
+                .is_ok_and(|host: IpAddr| host.to_canonical() == peer.to_canonical())
             || self.accept_from.iter().any(|range| range.contains(peer))
     }
 }

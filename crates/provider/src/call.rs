@@ -30,6 +30,8 @@ pub(crate) struct Call {
     /// What the other party hears once the stream starts.
     pub(crate) source: AudioSource,
     pub(crate) waiting: Vec<Waiting>,
+    /// When the caller is told again that the call alerts.
+    pub(crate) alerting: Option<TimerKey>,
     /// No-answer timers and transfer deadlines.
     pub(crate) timer: Option<TimerKey>,
     pub(crate) transfer: Option<Subscriber>,
@@ -93,6 +95,11 @@ pub(crate) enum Wait {
     Turn(bool),
     /// The answer to our offer to hold (`true`) or retrieve.
     OfferAnswer(bool),
+    /// Word that our offer to hold (`true`) or retrieve is withdrawn, because theirs crossed it; then it has its turn again.
+    Withdrawal(bool),
+    /// The ACK of our 200, before which the other side may not know the session that REFER is to be sent in; then a transfer
+    /// with this deadline.
+    TransferTurn(std::time::Duration),
     /// The outcome of a transfer.
     Transfer,
     /// The last digit of the command with this tag.

@@ -30,6 +30,8 @@ pub(crate) enum Timer {
     KeepAlive(LineId),
     /// An offered call was not answered in time: its forwarding rule applies.
     NotAnswered(CallId),
+    /// The caller is told again that the call alerts (RFC 3261 13.3.1.1).
+    Alerting(CallId),
     /// A call of ours was not answered in time.
     GiveUp(CallId),
     /// A transfer's outcome is overdue.
@@ -186,6 +188,7 @@ impl Core {
                 Timer::Registration(line) => self.registration_due(now, line),
                 Timer::KeepAlive(line) => self.keep_alive(now, line),
                 Timer::NotAnswered(call) => self.not_answered(now, call),
+                Timer::Alerting(call) => self.alert_again(now, call),
                 Timer::GiveUp(call) => self.give_up(now, call),
                 Timer::Transfer(call) => self.transfer_due(now, call),
             }
@@ -334,6 +337,7 @@ impl Core {
     pub(crate) fn forget(&mut self, now: Time, id: CallId) -> Option<Box<Call>> {
         self.stop_stream(id);
         self.abandon_referral(now, id);
+        self.stop_alerting(id);
         let call = self.calls.remove(id)?;
         if let Some(timer) = call.timer {
             self.timers.cancel(timer);

@@ -70,6 +70,7 @@ impl Core {
             stream: Stream::Unstarted,
             source: options.source,
             waiting: vec![Waiting { request, what: Wait::Proceeding }],
+            alerting: None,
             timer: None,
             transfer: None,
             referral: None,

@@ -78,7 +78,13 @@ pub(super) enum Exchange {
     /// Our re-INVITE crossed theirs (491): it is sent again when the timer fires (RFC 3261 14.1).
     OursAgain { body: Bytes, timer: TimerKey, crossed: u8 },
     /// Their re-INVITE or UPDATE waits for our answer.
-    Theirs { server: ServerId, reply: Box<Reply>, kind: OfferKind },
+    Theirs {
+        server: ServerId,
+        reply: Box<Reply>,
+        kind: OfferKind,
+        /// Ours waited to be sent again, and gave way.
+        withdrawn: bool,
+    },
     /// We answered their re-INVITE and wait for the ACK.
     TheirsAnswered { ok: Box<Unacknowledged> },
 }

@@ -5,6 +5,9 @@ use bytes::{Bytes, BytesMut};
 use std::fmt::{self, Write};
 use std::net::SocketAddr;
 
+/// The type of the bodies that sessions carry.
+pub(super) const SDP: &str = "application/sdp";
+
 /// Header fields that every response to one request shares: Via, From, To with our tag, Call-ID, CSeq, Record-Route.
 #[derive(Clone, Debug)]
 pub struct Reply {

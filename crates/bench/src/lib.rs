@@ -1,1 +1,0 @@
-//! Figures: Hookswitch beside its peers, in the same run.
