@@ -178,11 +178,10 @@ impl Observer {
             | Event::Digit { call, .. }
             | Event::Played { call }
             | Event::MediaFailed { call, .. } => self.about(now, session, *call, event),
-            Event::Owners { call, owners, .. } => {
+            Event::Owners { call, .. } => {
                 if !self.seen.contains_key(&(session, *call)) {
                     self.breach(now, format!("{session} hears who owns {call}, which it does not know"));
                 }
-                let _ = owners;
             }
             Event::CallForgotten { call } => {
                 self.seen.remove(&(session, *call));
@@ -190,8 +189,8 @@ impl Observer {
             Event::LineState { .. }
             | Event::Forwarding { .. }
             | Event::LineCreated { .. }
-            | Event::LineRemoved { .. } => {}
-            Event::LineClosed { .. } => {}
+            | Event::LineRemoved { .. }
+            | Event::LineClosed { .. } => {}
         }
     }
 

@@ -255,7 +255,7 @@ impl Phone {
                     self.deed(now, n, Deed::HangUp);
                 }
             }
-            Plan::Acknowledge(n) => self.acknowledge(now, n, None),
+            Plan::Acknowledge(n) => self.acknowledge(now, n),
             Plan::Do(n, deed) => self.deed(now, n, deed),
             Plan::Notify(n, status, last) => self.notify(now, n, status, last),
         }
@@ -319,9 +319,8 @@ impl Phone {
         }
     }
 
-    fn acknowledge(&mut self, now: Time, n: usize, message: Option<&Message>) {
+    fn acknowledge(&mut self, now: Time, n: usize) {
         let Some(leg) = self.calls[n].leg else { return };
-        let _ = message;
         let rtp = self.rtp(n);
         let call = &mut self.calls[n];
         let sdp = match call.media.state() {
@@ -488,12 +487,11 @@ impl Phone {
             }
             (Indication::Offered(leg), Some(message)) => self.offered(now, leg, message),
             (Indication::OfferConfirmed(leg), Some(message)) => {
-                if let Some(n) = number(self, leg) {
-                    if self.calls[n].media.state() == OfferAnswer::LocalOffer
-                        && self.calls[n].media.receive_answer(&self.capabilities, message.body()).is_err()
-                    {
-                        self.calls[n].media.abandon();
-                    }
+                if let Some(n) = number(self, leg)
+                    && self.calls[n].media.state() == OfferAnswer::LocalOffer
+                    && self.calls[n].media.receive_answer(&self.capabilities, message.body()).is_err()
+                {
+                    self.calls[n].media.abandon();
                 }
             }
             (Indication::OfferAnswered(leg), Some(message)) => {
@@ -599,7 +597,7 @@ impl Phone {
         };
         let when = call.calling.as_ref().map_or(Some(Duration::ZERO), |calling| calling.acknowledge);
         match when {
-            Some(Duration::ZERO) => self.acknowledge(now, n, Some(message)),
+            Some(Duration::ZERO) => self.acknowledge(now, n),
             Some(after) => self.plan(now, after, Plan::Acknowledge(n)),
             None => {}
         }
