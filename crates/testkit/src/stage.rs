@@ -18,7 +18,7 @@ use hookswitch_spi::{
 use hookswitch_telephony::{
     AppRequestId, Config, Event, Interest, LadderNames, Reply, Request, RequestError, SessionId, ladder,
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -51,7 +51,7 @@ pub struct Stage {
     quiet: bool,
     ports: usize,
     sip_call_ids: BTreeMap<CallId, Box<str>>,
-    dropped: BTreeSet<CallId>,
+    dropped: BTreeMap<CallId, Time>,
     objections: Vec<String>,
 }
 
@@ -116,7 +116,7 @@ impl Stage {
             quiet: false,
             ports: usize::from(ports),
             sip_call_ids: BTreeMap::new(),
-            dropped: BTreeSet::new(),
+            dropped: BTreeMap::new(),
             objections: Vec::new(),
         };
         // The stock arrives before anything else.
@@ -169,7 +169,7 @@ impl Stage {
             // Once disconnected, it has ended already.
             let ended = self.apps.values().any(|app| app.has_ended(*call));
             if !ended {
-                self.dropped.insert(*call);
+                self.dropped.entry(*call).or_insert(self.world.now());
             }
         }
         self.observer.asked(self.world.now(), session, id, &request);
@@ -375,9 +375,9 @@ impl Stage {
         self.engine
     }
 
-    /// Whether any application asked for the end of a call that had not ended.
-    pub fn was_dropped(&self, call: CallId) -> bool {
-        self.dropped.contains(&call)
+    /// When an application first asked for the end of a call that had not ended.
+    pub fn dropped_at(&self, call: CallId) -> Option<Time> {
+        self.dropped.get(&call).copied()
     }
 
     /// Notes a violation that somebody else has found.
