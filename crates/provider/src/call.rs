@@ -32,6 +32,10 @@ pub(crate) struct Call {
     pub(crate) waiting: Vec<Waiting>,
     /// When the caller is told again that the call alerts.
     pub(crate) alerting: Option<TimerKey>,
+    /// For how many minutes it has been offered.
+    pub(crate) minutes: u8,
+    /// Audio of the other side has arrived.
+    pub(crate) heard: bool,
     /// No-answer timers and transfer deadlines.
     pub(crate) timer: Option<TimerKey>,
     pub(crate) transfer: Option<Subscriber>,

@@ -119,7 +119,12 @@ impl Core {
             OfferAnswer::RemoteOffer => match call.media.answer(&capabilities, port.rtp, Direction::SendRecv)
             {
                 Ok((sdp, parameters)) => (sdp, Some(parameters)),
-                Err(error) => return Err(self.unanswerable(now, id, &error)),
+                Err(error) => {
+                    // The INVITE is refused with it: the request was carried out as far as it could be.
+                    let error = self.unanswerable(now, id, &error);
+                    self.complete(request, Err(error));
+                    return Ok(());
+                }
             },
             // Without an offer in the INVITE, our 200 offers.
             OfferAnswer::NoneYet | OfferAnswer::LocalOffer | OfferAnswer::Stable => {

@@ -158,7 +158,7 @@ fn sessions_can_be_abandoned_in_every_state() {
     net.run(20);
     assert_eq!(net.last(B), Indication::Cancelled(b));
     net.drain();
-    assert_eq!(net.told(A), [Indication::Progress(a)], "the 100");
+    assert_eq!(net.told(A), [Indication::Progress(a)]);
 
     let mut net = Net::new();
     let (a, b) = net.call();
