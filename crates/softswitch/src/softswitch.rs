@@ -2,6 +2,7 @@
 
 use crate::config::{Config, Limits};
 use crate::core::{Core, Timer};
+use crate::ended::Ended;
 use crate::event::{Counts, Event, Registration, Request, Snapshot, Unregistered};
 use crate::gate::{Gate, Pass};
 use crate::location::Locations;
@@ -71,6 +72,7 @@ impl Softswitch {
             gate: Gate::new(&config.domain, limits.nonces, &mut entropy),
             passages: Passages::new(&mut entropy),
             loops: Loops::new(shard, &mut entropy),
+            ended: Ended::new(&mut entropy),
             timers: TimerQueue::new(),
             outputs: VecDeque::new(),
             entropy,
@@ -258,7 +260,7 @@ impl Softswitch {
         let kind = match message.method() {
             Method::Invite => Kind::Invite,
             Method::Bye => {
-                core.tell(Event::CallEnded { call_id: message.call_id().to_owned(), status: None });
+                core.hung_up(now, message.call_id());
                 Kind::Other
             }
             _ => Kind::Other,
