@@ -42,7 +42,7 @@ async fn place(
     options: &Options,
     service: &Service,
 ) -> Result<(), Failure> {
-    let mut app = service.attach("hookswitch call").await?;
+    let mut app = service.attach("hookswitch").await?;
     let line = app.open(&options.line, Interest::NONE).await?;
     terminal.wait_for(format!("registering {}", line.name()));
     tokio::select! {
@@ -141,7 +141,7 @@ impl<'a> Conversation<'a> {
                     }
                 }
                 Some(Event::MediaFailed { message, .. }) => {
-                    self.hung_up = Some("hung up");
+                    (self.hung_up, self.recording) = (Some("hung up"), false);
                     return Err(Failure::Outcome(message));
                 }
                 Some(_) => {}
@@ -173,13 +173,20 @@ impl<'a> Conversation<'a> {
                 self.terminal.wait_for(format!("{state}: {}", self.options.address));
             }
         }
-        if let (false, Some(file)) = (self.recording, &self.options.record) {
-            if matches!(state.kind(), StateKind::Proceeding | StateKind::Ringback | StateKind::Connected) {
-                self.recording = true;
-                self.call.record(file).await?;
-            }
-        }
+        self.record(state.kind()).await?;
         Ok(false)
+    }
+
+    /// Records as soon as there is audio: early media too, where there is some.
+    async fn record(&mut self, state: StateKind) -> Result<(), Failure> {
+        let Some(file) = self.options.record.as_ref().filter(|_| !self.recording) else { return Ok(()) };
+        match state {
+            StateKind::Connected => self.call.record(file).await?,
+            StateKind::Proceeding | StateKind::Ringback if self.call.record(file).await.is_ok() => {}
+            _ => return Ok(()),
+        }
+        self.recording = true;
+        Ok(())
     }
 
     fn sent(&self, sent: Result<(), Error>) {
@@ -217,7 +224,7 @@ impl<'a> Conversation<'a> {
         }
         if self.options.ladder {
             let names = LadderNames {
-                applications: "hookswitch call",
+                applications: "hookswitch",
                 line: &self.options.line,
                 peer: &self.options.address,
             };

@@ -92,6 +92,7 @@ mod tests {
             "listen",
             "advertise",
             "user-agent",
+            "shards",
             "address",
             "ports",
             "threads",

@@ -45,7 +45,7 @@ async fn attend(
     options: &Options,
     service: &Service,
 ) -> Result<(), Failure> {
-    let mut app = service.attach("hookswitch listen").await?;
+    let mut app = service.attach("hookswitch").await?;
     let interest =
         if options.only_shows() { Interest::monitor() } else { Interest::owner(MediaTypes::VOICE) };
     let line = app.open(&options.line, interest).await?;
@@ -192,7 +192,7 @@ impl Attendance<'_> {
 }
 
 fn names(options: &Options) -> LadderNames<'_> {
-    LadderNames { applications: "hookswitch listen", line: &options.line, peer: "caller" }
+    LadderNames { applications: "hookswitch", line: &options.line, peer: "caller" }
 }
 
 /// What is done with one call.
@@ -231,7 +231,7 @@ impl Plan {
             lines.push(format!("it could not be done: {error}"));
         }
         let ladder = if self.ladder {
-            let names = LadderNames { applications: "hookswitch listen", line: &self.line, peer: "caller" };
+            let names = LadderNames { applications: "hookswitch", line: &self.line, peer: "caller" };
             call.ladder_between(names).await.ok()
         } else {
             None

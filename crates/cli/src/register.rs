@@ -34,7 +34,7 @@ async fn lines(
     service: &Service,
     names: &[String],
 ) -> Result<(), Failure> {
-    let mut app = service.attach("hookswitch register").await?;
+    let mut app = service.attach("hookswitch").await?;
     let mut open: Vec<Line> = Vec::new();
     for name in names {
         open.push(app.open(name, Interest::NONE).await?);

@@ -1,19 +1,23 @@
 //! The address that peers are told.
 
 use hookswitch_machine::Endpoint;
+use hookswitch_runtime::Listen;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
 /// Endpoints whose advertised address is one that peers can reach: the configured one, or for a socket bound to any
 /// address the one that the system would use towards `peer`, or that of the first interface that is not loopback.
+/// `endpoints` are in the order of `listens`.
 pub(crate) fn advertised(
     endpoints: &[Endpoint],
+    listens: &[Listen],
     configured: Option<IpAddr>,
     peer: Option<IpAddr>,
 ) -> Vec<Endpoint> {
     endpoints
         .iter()
-        .map(|endpoint| {
-            let bound = endpoint.advertised.ip();
+        .zip(listens)
+        .map(|(endpoint, listen)| {
+            let bound = listen.address.ip();
             let ip = match configured {
                 Some(ip) if ip.is_ipv4() == bound.is_ipv4() => ip,
                 _ if bound.is_unspecified() => reachable(bound.is_ipv4(), peer),
@@ -58,15 +62,20 @@ mod tests {
 
     #[test]
     fn a_loopback_peer_is_told_a_loopback_address() {
-        let bound = [Endpoint {
-            id: EndpointId(0),
-            transport: Transport::Udp,
-            advertised: ([0, 0, 0, 0], 5060).into(),
-        }];
+        // A socket bound to any address already comes with one; it is not the best for every peer.
+        let advertised = |configured, peer| {
+            let bound = Endpoint {
+                id: EndpointId(0),
+                transport: Transport::Udp,
+                advertised: ([198, 51, 100, 1], 5060).into(),
+            };
+            let listen = Listen::on(Transport::Udp, ([0, 0, 0, 0], 5060).into());
+            advertised(&[bound], &[listen], configured, peer)[0].advertised
+        };
         let loopback = Some(Ipv4Addr::LOCALHOST.into());
-        assert_eq!(advertised(&bound, None, loopback)[0].advertised, ([127, 0, 0, 1], 5060).into());
+        assert_eq!(advertised(None, loopback), ([127, 0, 0, 1], 5060).into());
         let public: IpAddr = [203, 0, 113, 5].into();
-        assert_eq!(advertised(&bound, Some(public), loopback)[0].advertised.ip(), public);
-        assert!(!advertised(&bound, None, None)[0].advertised.ip().is_unspecified());
+        assert_eq!(advertised(Some(public), loopback).ip(), public);
+        assert!(!advertised(None, None).ip().is_unspecified());
     }
 }

@@ -206,7 +206,7 @@ impl Service {
             config.sip.listen.iter().map(|listen| Listen::on(listen.transport, listen.address)).collect();
         let count = config.sip.shards.max(1);
         let bound = Bound::open(&listens, count)?;
-        let endpoints = address::advertised(bound.endpoints(), config.sip.advertise, peer);
+        let endpoints = address::advertised(bound.endpoints(), &listens, config.sip.advertise, peer);
         let clock = Clock::start();
         let mut identifiers = entropy::from_system()?.identifiers;
         let steering = Steering::new(&config.lines, count, identifiers.hash_keys());

@@ -84,7 +84,7 @@ impl Softswitch {
         let listens: Vec<Listen> =
             config.listen.iter().map(|(transport, address)| Listen::on(*transport, *address)).collect();
         let bound = Bound::open(&listens, 1)?;
-        let endpoints = address::advertised(bound.endpoints(), None, None);
+        let endpoints = address::advertised(bound.endpoints(), &listens, None, None);
         let clock = Clock::start();
         let mut identifiers = entropy::from_system()?.identifiers;
 

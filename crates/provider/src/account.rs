@@ -42,6 +42,17 @@ pub struct Account {
 }
 
 impl Account {
+    /// Whether an address with this host and port is one of the line's own switch: its domain, or its registrar. A port is of
+    /// a server, not of a domain: another server on the same host is a stranger.
+    pub(crate) fn is_own_domain(&self, host: &str, port: Option<u16>) -> bool {
+        let is = |server: &Server| {
+            host.eq_ignore_ascii_case(&server.host) && port.unwrap_or(5_060) == server.port.unwrap_or(5_060)
+        };
+        is(&self.registrar)
+            || port.is_none() && host.eq_ignore_ascii_case(&self.registrar.host)
+            || self.domain.parse().is_ok_and(|domain: Server| is(&domain))
+    }
+
     /// Forwarding rules as they are in force on a line of this domain: addresses completed, times clamped.
     ///
     /// # Errors
@@ -53,6 +64,30 @@ impl Account {
 
 /// Rules in one forwarding list.
 pub(crate) const MOST_FORWARD_RULES: u16 = 16;
+
+/// What a shard knows of a line that lives in another: who calls there.
+#[derive(Clone, Debug)]
+pub(crate) struct Elsewhere {
+    registrar: Server,
+    accept_from: Vec<AddressRange>,
+}
+
+impl Elsewhere {
+    pub(crate) fn of(account: &Account) -> Self {
+        Self { registrar: account.registrar.clone(), accept_from: account.accept_from.clone() }
+    }
+
+    /// Whether a call from `peer`, which may call the line of `account`, could as well be meant for this one.
+    pub(crate) fn may_be_meant(&self, peer: IpAddr, account: &Account) -> bool {
+        self.registrar.host.eq_ignore_ascii_case(&account.registrar.host)
+            || self
+                .registrar
+                .host
+                .parse()
+                .is_ok_and(|host: IpAddr| host.to_canonical() == peer.to_canonical())
+            || self.accept_from.iter().any(|range| range.contains(peer))
+    }
+}
 
 /// A SIP server as configured.
 #[derive(Clone, Debug, PartialEq, Eq)]

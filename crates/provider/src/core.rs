@@ -1,5 +1,6 @@
 //! What all parts of the provider work on, and how it touches the world: messages in and out, timers, look-ups, media.
 
+use crate::account::Elsewhere;
 use crate::call::{Call, Calls, Wait, Waiting};
 use crate::line::Line;
 use bytes::Bytes;
@@ -29,6 +30,8 @@ pub(crate) enum Timer {
     KeepAlive(LineId),
     /// An offered call was not answered in time: its forwarding rule applies.
     NotAnswered(CallId),
+    /// The caller is told again that the call alerts (RFC 3261 13.3.1.1).
+    Alerting(CallId),
     /// A call of ours was not answered in time.
     GiveUp(CallId),
     /// A transfer's outcome is overdue.
@@ -67,6 +70,8 @@ pub(crate) struct Core {
     pub(crate) layer: Layer,
     pub(crate) ua: UserAgent,
     pub(crate) lines: Vec<Option<Line>>,
+    /// The lines of other shards.
+    pub(crate) elsewhere: Vec<Elsewhere>,
     pub(crate) calls: Calls,
     pub(crate) by_leg: Map<LegId, CallId>,
     pub(crate) outside: Map<ClientId, Outside>,
@@ -103,6 +108,7 @@ impl Core {
             layer,
             ua,
             lines: Vec::new(),
+            elsewhere: Vec::new(),
             calls: Calls::new(shard),
             by_leg: Map::with_hasher(keys),
             outside: Map::with_hasher(keys),
@@ -182,6 +188,7 @@ impl Core {
                 Timer::Registration(line) => self.registration_due(now, line),
                 Timer::KeepAlive(line) => self.keep_alive(now, line),
                 Timer::NotAnswered(call) => self.not_answered(now, call),
+                Timer::Alerting(call) => self.alert_again(now, call),
                 Timer::GiveUp(call) => self.give_up(now, call),
                 Timer::Transfer(call) => self.transfer_due(now, call),
             }
@@ -330,6 +337,7 @@ impl Core {
     pub(crate) fn forget(&mut self, now: Time, id: CallId) -> Option<Box<Call>> {
         self.stop_stream(id);
         self.abandon_referral(now, id);
+        self.stop_alerting(id);
         let call = self.calls.remove(id)?;
         if let Some(timer) = call.timer {
             self.timers.cancel(timer);
@@ -339,6 +347,10 @@ impl Core {
         }
         if let Some(leg) = call.last_leg {
             self.by_leg.remove(&leg);
+            if self.by_leg.is_empty() {
+                // A peak is over.
+                self.by_leg.shrink_to(64);
+            }
         }
         if let Some(line) = self.line_mut(call.line) {
             line.calls = line.calls.saturating_sub(1);

@@ -49,6 +49,7 @@ impl Core {
         }
         self.complete_waiting(id, |wait| wait == Wait::Acknowledgement, Ok(Outcome::Done));
         self.next_turn(now, id);
+        self.transfer_turn(now, id);
     }
 
     fn take_answer(&mut self, id: CallId, body: &[u8]) -> Result<(), String> {
@@ -145,7 +146,7 @@ impl Core {
         call.media.abandon();
         for waiting in &mut call.waiting {
             if let Wait::OfferAnswer(hold) = waiting.what {
-                waiting.what = Wait::Turn(hold);
+                waiting.what = Wait::Withdrawal(hold);
             }
         }
     }
@@ -305,9 +306,15 @@ impl Core {
         message: Option<&Message>,
     ) {
         let Some(id) = self.call_by_leg(leg) else { return };
-        if let Some(call) = self.calls.get_mut(id) {
-            call.media.abandon();
+        let Some(call) = self.calls.get_mut(id) else { return };
+        if let Some(withdrawn) = call.take_waiting(|wait| matches!(wait, Wait::Withdrawal(_))) {
+            if let Wait::Withdrawal(hold) = withdrawn.what {
+                self.wait(id, withdrawn.request, Wait::Turn(hold));
+            }
+            self.next_turn(now, id);
+            return;
         }
+        call.media.abandon();
         let error = refused(failure, message);
         self.complete_waiting(id, |wait| matches!(wait, Wait::OfferAnswer(_)), Err(error));
         self.next_turn(now, id);

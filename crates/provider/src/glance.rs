@@ -62,7 +62,7 @@ mod tests {
             glance,
             Some(Glance { method: "BYE", status: None, cseq: 7, our_tag: "h0-1-2-3", sdp: false })
         );
-        let ok = b"SIP/2.0 200 OK\r\nFrom: <sip:them@y>;tag=z\r\nTo: <sip:us@x>;tag=h0-1-2-3\r\nCSeq: 1 INVITE\r\n\r\nv=0";
+        let ok = b"SIP/2.0 200 OK\r\nFrom: <sip:them@y>;tag=z\r\nTo: <sip:us@x>;tag=h0-1-2-3\r\nCSeq: 1 INVITE\r\nContent-Type: application/sdp\r\n\r\nv=0";
         let glance = Glance::at(ok).map(|g| (g.status, g.method, g.our_tag, g.sdp));
         assert_eq!(glance, Some((Some(200), "INVITE", "h0-1-2-3", true)));
         assert_eq!(Glance::at(b"SIP/2.0 100 Trying\r\nTo: <sip:us@x>\r\nCSeq: 1 INVITE\r\n\r\n"), None);

@@ -19,6 +19,9 @@ use hookswitch_spi::{
 };
 use std::net::IpAddr;
 
+/// How often a caller is told that the call still alerts.
+const ALERT_AGAIN: std::time::Duration = std::time::Duration::from_secs(60);
+
 impl Core {
     /// An INVITE opened a session.
     pub(crate) fn incoming(&mut self, now: Time, leg: LegId, flow: Flow, message: &Message) {
@@ -73,6 +76,7 @@ impl Core {
             stream: Stream::Unstarted,
             source: AudioSource::Silence,
             waiting: Vec::new(),
+            alerting: None,
             timer: None,
             transfer: None,
             referral: None,
@@ -131,6 +135,22 @@ impl Core {
             && let Some(call) = self.calls.get_mut(id)
         {
             call.alerted = true;
+            call.alerting = Some(self.timers.set(now + ALERT_AGAIN, Timer::Alerting(id)));
+        }
+    }
+
+    /// Tells the caller once more, so that no proxy on the way takes the call for dead (RFC 3261 13.3.1.1).
+    pub(crate) fn alert_again(&mut self, now: Time, id: CallId) {
+        let Some(call) = self.calls.get_mut(id) else { return };
+        call.alerting = None;
+        call.alerted = false;
+        self.alert(now, id);
+    }
+
+    /// The call does not alert any more.
+    pub(crate) fn stop_alerting(&mut self, id: CallId) {
+        if let Some(timer) = self.calls.get_mut(id).and_then(|call| call.alerting.take()) {
+            self.timers.cancel(timer);
         }
     }
 
@@ -163,7 +183,10 @@ impl Core {
         }
         let mut all = lines();
         match (all.next(), all.next()) {
-            (Some((id, _)), None) => Some((id, AddressId(0))),
+            (Some((id, line)), None) => {
+                let other = self.elsewhere.iter().any(|other| other.may_be_meant(peer, &line.account));
+                (!other).then_some((id, AddressId(0)))
+            }
             (Some(_), Some(_)) | (None, _) => None,
         }
     }
@@ -293,14 +316,14 @@ impl Core {
         self.abandon_referral(now, id);
         self.stop_stream(id);
         self.transfer_dialog_ended(now, id);
-        // A drop that waits has what it wanted; whoever asked finds the call idle.
+        // Every drop that waits has what it wanted; whoever asked finds the call idle.
         if self.is_dropping(id) {
             self.enter(id, CallState::Idle);
-            self.complete_waiting(
+            while self.complete_waiting(
                 id,
                 |wait| wait == crate::call::Wait::End,
                 Ok(hookswitch_spi::Outcome::Done),
-            );
+            ) {}
         } else {
             self.enter(id, CallState::Disconnected(end));
         }
@@ -314,6 +337,7 @@ impl Core {
         if let Some(timer) = call.timer.take_if(|_| call.transfer.is_none()) {
             self.timers.cancel(timer);
         }
+        self.stop_alerting(id);
     }
 
     pub(crate) fn contact_of(&self, line: LineId) -> std::sync::Arc<str> {

@@ -37,9 +37,9 @@ impl Core {
             Operation::Drop { call, reason } => self.drop_call(now, request, call, reason),
             Operation::Hold { call } => self.hold(now, request, call, true),
             Operation::Retrieve { call } => self.hold(now, request, call, false),
-            Operation::BlindTransfer { call, destination, deadline } => self
-                .transfer(now, call, &destination, deadline)
-                .map(|()| self.wait(call, request, Wait::Transfer)),
+            Operation::BlindTransfer { call, destination, deadline } => {
+                self.transfer(now, call, &destination, deadline).map(|what| self.wait(call, request, what))
+            }
             Operation::SendDigits { call, digits } => self.send_digits(request, call, digits),
             Operation::Play { call, source } => self.play(request, call, source),
             Operation::Record { call, path } => self.record_audio(request, call, path),
@@ -133,6 +133,7 @@ impl Core {
         if let Some(timer) = self.calls.get_mut(id).and_then(|call| call.timer.take()) {
             self.timers.cancel(timer);
         }
+        self.stop_alerting(id);
         let contact = self.contact_of(line_id);
         let credentials = self.line(line_id).map(|line| line.credentials);
         self.ua
@@ -197,6 +198,7 @@ impl Core {
             self.leg_gone(id, leg);
         }
         self.stop_stream(id);
+        self.transfer_let_go(id);
         self.fail_waiting(id, &OperationError::CallEnded);
         self.enter(id, CallState::Idle);
         self.complete(request, Ok(Outcome::Done));
@@ -238,7 +240,8 @@ impl Core {
     }
 
     fn hold(&mut self, now: Time, request: RequestId, id: CallId, hold: bool) -> Result<(), OperationError> {
-        let pending = |wait: &Waiting| matches!(wait.what, Wait::Turn(_) | Wait::OfferAnswer(_));
+        let pending =
+            |wait: &Waiting| matches!(wait.what, Wait::Turn(_) | Wait::OfferAnswer(_) | Wait::Withdrawal(_));
         if self.calls.get(id).is_some_and(|call| call.waiting.iter().any(pending)) {
             return Err(OperationError::Failed(
                 "a hold or retrieve of this call is already on its way".into(),

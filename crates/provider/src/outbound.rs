@@ -70,6 +70,7 @@ impl Core {
             stream: Stream::Unstarted,
             source: options.source,
             waiting: vec![Waiting { request, what: Wait::Proceeding }],
+            alerting: None,
             timer: None,
             transfer: None,
             referral: None,
@@ -305,8 +306,7 @@ impl Core {
         let Some(line) = self.line(call.line) else { return };
         let Ok(parsed) = Uri::parse(uri) else { return };
         let host = parsed.host().map(|host| host.to_string()).unwrap_or_default();
-        let own = host.eq_ignore_ascii_case(&line.account.domain)
-            || host.eq_ignore_ascii_case(&line.account.registrar.host);
+        let own = line.account.is_own_domain(&host, parsed.port());
         let transport = parsed.transport().and_then(|name| name.parse::<Transport>().ok());
         if let (Some(flow), true) = (line.flow(), own) {
             self.send_on(now, id, leg, uri, flow);
@@ -376,14 +376,16 @@ impl Core {
 
     /// A call of ours ended before it was answered.
     fn outgoing_over(&mut self, now: Time, id: CallId, leg: LegId, end: Disconnect) {
+        if end.status.is_some() {
+            // Whoever refuses has been reached, whether or not a provisional response came first: applications hear of the
+            // end in one way only.
+            self.proceeding(id);
+        }
         let waits =
             self.calls.get(id).is_some_and(|call| call.waiting.iter().any(|w| w.what == Wait::Proceeding));
         if waits {
             // It never was a call: the request fails, and nothing else is said.
-            let error = match end.status {
-                Some(status) => OperationError::Refused { status, reason: end.reason.to_string() },
-                None => OperationError::Failed(format!("the call could not be set up: {}", end.reason)),
-            };
+            let error = OperationError::Failed(format!("the call could not be set up: {}", end.reason));
             self.leg_gone(id, leg);
             self.fail_waiting(id, &error);
             self.forget(now, id);

@@ -1,6 +1,7 @@
 //! The provider as the interface sees it, and as a driver does.
 
 use crate::account::Account;
+use crate::account::Elsewhere;
 use crate::core::{Action, Core, Counters};
 use crate::line::Line;
 use bytes::Bytes;
@@ -96,6 +97,7 @@ impl SipProvider {
             if n % usize::from(shards.max(1)) == usize::from(shard) {
                 core.add_line(shard, account);
             } else {
+                core.elsewhere.push(Elsewhere::of(&account));
                 core.lines.push(None);
             }
         }

@@ -10,7 +10,7 @@ use hookswitch_sip::refer::{
     Deadlines, Outcome as ReferOutcome, Reaction, Report, StatusLine, Subscriber, SubscriberInput,
     SubscriptionState, event_id,
 };
-use hookswitch_sip::ua::Failure;
+use hookswitch_sip::ua::{Failure, LegError};
 use hookswitch_spi::{
     CallId, CallState, InfoParts, OperationError, Outcome, Party, ProviderEvent, TransferOutcome,
 };
@@ -20,33 +20,55 @@ use std::time::Duration;
 pub(crate) type Ended = Result<Outcome, OperationError>;
 
 impl Core {
-    /// Sends REFER. The request completes with what became of the transfer.
+    /// Sends REFER, or waits for the ACK first. The request completes with what became of the transfer.
     pub(crate) fn transfer(
         &mut self,
         now: Time,
         id: CallId,
         destination: &str,
         deadline: Duration,
-    ) -> Result<(), OperationError> {
+    ) -> Result<Wait, OperationError> {
         let call = self.calls.get(id).ok_or(OperationError::NoSuchCall(id))?;
         let leg = call.leg.ok_or(OperationError::CallEnded)?;
         let line = self.line(call.line).ok_or(OperationError::Closed)?;
         let target = dial::request_uri(destination, &line.account.domain)?;
-        if call.transfer.is_some_and(|transfer| !transfer.is_finished()) {
+        let asked = call.waiting.iter().any(|waiting| matches!(waiting.what, Wait::TransferTurn(_)));
+        if asked || call.transfer.is_some_and(|transfer| !transfer.is_finished()) {
             return Err(OperationError::Failed("a transfer of this call is already on its way".into()));
+        }
+        if call.waiting.iter().any(|waiting| waiting.what == Wait::Acknowledgement) {
+            if let Some(call) = self.calls.get_mut(id) {
+                call.facts.target = target.into();
+            }
+            return Ok(Wait::TransferTurn(deadline));
         }
         let fields = format!("Refer-To: <{target}>\r\nReferred-By: <{}>\r\n", line.uri(call.address));
         let cseq = self.ua.next_cseq(leg).ok_or(OperationError::CallEnded)?;
-        self.ua
-            .send_within(now, &mut self.layer, leg, Method::Refer, &fields, None)
-            .map_err(|_| OperationError::ResourceUnavailable("transaction"))?;
+        self.ua.send_within(now, &mut self.layer, leg, Method::Refer, &fields, None).map_err(|error| {
+            match error {
+                LegError::Full => OperationError::ResourceUnavailable("transaction"),
+                _ => OperationError::CallEnded,
+            }
+        })?;
         let result = deadline.clamp(Duration::from_secs(1), Duration::from_secs(600));
         let deadlines = Deadlines { result, ..Deadlines::default() };
         if let Some(call) = self.calls.get_mut(id) {
             call.transfer = Some(Subscriber::new(cseq, deadlines));
             call.facts.target = target.into();
         }
-        Ok(())
+        Ok(Wait::Transfer)
+    }
+
+    /// The session is confirmed: a transfer that waited for it begins.
+    pub(crate) fn transfer_turn(&mut self, now: Time, id: CallId) {
+        let Some(call) = self.calls.get_mut(id) else { return };
+        let target = call.facts.target.clone();
+        let Some(waiting) = call.take_waiting(|wait| matches!(wait, Wait::TransferTurn(_))) else { return };
+        let Wait::TransferTurn(deadline) = waiting.what else { return };
+        match self.transfer(now, id, &target, deadline) {
+            Ok(what) => self.wait(id, waiting.request, what),
+            Err(error) => self.complete(waiting.request, Err(error)),
+        }
     }
 
     /// The response to our REFER.
@@ -100,6 +122,16 @@ impl Core {
         let open = self.calls.get(id).and_then(|call| call.transfer).is_some_and(|t| !t.is_finished());
         if open {
             self.transfer_input(now, id, SubscriberInput::DialogEnded);
+        }
+    }
+
+    /// The call is dropped while a report of its transfer could still come: nobody waits for it any more.
+    pub(crate) fn transfer_let_go(&mut self, id: CallId) {
+        let taken_on =
+            self.calls.get(id).and_then(|call| call.transfer).is_some_and(|t| t.timeout().is_some());
+        if taken_on {
+            let unknown = Ok(Outcome::Transferred(TransferOutcome::Unknown));
+            self.complete_waiting(id, |wait| wait == Wait::Transfer, unknown);
         }
     }
 

@@ -138,10 +138,8 @@ impl Locations {
         self.by_flow.contains_key(&flow)
     }
 
-    /// The path to a contact that is registered under exactly this URI.
+    /// The path to a contact that is registered under exactly this text. Looks at all of them: for the rare case only.
     pub(crate) fn flow_to(&self, uri: &Uri<'_>) -> Option<Flow> {
-        // Contacts mostly have their user's name; others are not worth a table.
-        let user = self.find(&uri.user_unescaped()?)?;
-        self.bindings(user).iter().find(|binding| binding.is_at(uri)).map(|binding| binding.flow)
+        self.all().find(|(_, binding)| *binding.contact == *uri.as_str()).map(|(_, binding)| binding.flow)
     }
 }

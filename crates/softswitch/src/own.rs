@@ -93,3 +93,49 @@ pub(crate) fn joined<T: fmt::Display>(values: impl IntoIterator<Item = T>) -> St
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn own() -> Own {
+        let advertised = |port| SocketAddr::from(([192, 0, 2, 1], port));
+        let udp = Endpoint { id: EndpointId(1), transport: Transport::Udp, advertised: advertised(5070) };
+        let tcp = Endpoint { id: EndpointId(2), transport: Transport::Tcp, advertised: advertised(5070) };
+        Own::new("Example.org", vec![udp, tcp])
+    }
+
+    #[test]
+    fn domain_and_addresses_are_ours_at_our_ports() {
+        for (uri, meant, home) in [
+            ("sip:ann@example.org", true, true),
+            ("sip:EXAMPLE.ORG:5060", true, true),
+            ("sip:ann@example.org:5070", true, true),
+            ("sip:ann@example.org:5099", false, true),
+            ("sip:ann@192.0.2.1:5070;transport=tcp", true, true),
+            ("sip:ann@192.0.2.1", true, true),
+            ("sip:ann@192.0.2.1:5060", false, true),
+            ("sip:ann@127.0.0.1:5070", true, true),
+            ("sip:ann@127.0.0.1:5062", false, true),
+            ("sip:ann@192.0.2.2", false, false),
+            ("sip:ann@sub.example.org", false, false),
+            ("tel:+12025550123", false, false),
+        ] {
+            let parsed = Uri::parse(uri).unwrap();
+            assert_eq!((own().is_meant_by(&parsed), own().is_home(&parsed)), (meant, home), "{uri}");
+        }
+    }
+
+    #[test]
+    fn numeric_hosts_are_reached_over_the_transport_they_name() {
+        let toward = |uri: &str| own().toward(&Uri::parse(uri).unwrap(), EndpointId(1));
+        let peer = SocketAddr::from(([192, 0, 2, 9], 5060));
+        assert_eq!(toward("sip:a@192.0.2.9"), Some(Flow::to(EndpointId(1), peer)));
+        assert_eq!(toward("sip:a@192.0.2.9;transport=tcp"), Some(Flow::to(EndpointId(2), peer)));
+        for nowhere in
+            ["sip:a@192.0.2.9;transport=sctp", "sip:a@host.example", "sip:a@[::1]", "sip:a@192.0.2.1:5070"]
+        {
+            assert_eq!(toward(nowhere), None, "{nowhere}");
+        }
+    }
+}

@@ -5,7 +5,7 @@
 //! that follow the tables, ends that say how and by whom, operations possible exactly where they are advertised.
 
 use hookswitch_machine::Time;
-use hookswitch_spi::{CallId, CallState, Feature, Operation, OperationError, StateKind};
+use hookswitch_spi::{CallId, CallState, Feature, LineId, Operation, OperationError, StateKind};
 use hookswitch_telephony::{
     AppRequestId, Event, HandOffTarget, Privilege, Reply, Request, RequestError, SessionId,
 };
@@ -54,6 +54,7 @@ enum Asked {
 /// A call as one session has heard of it.
 #[derive(Debug)]
 struct Seen {
+    line: Option<LineId>,
     state: Option<CallState>,
     /// NewCall came; its state has to follow.
     fresh: bool,
@@ -161,7 +162,9 @@ impl Observer {
         match event {
             Event::Completed { request, result } => self.answered(now, session, *request, Ok(result)),
             Event::Refused { request, error } => self.answered(now, session, *request, Err(error)),
-            Event::NewCall { call, privilege, .. } => self.new_call(now, session, *call, *privilege),
+            Event::NewCall { line, call, privilege, .. } => {
+                self.new_call(now, session, *line, *call, *privilege);
+            }
             Event::CallState { call, state, privilege } => {
                 self.entered(now, session, *call, state, *privilege);
             }
@@ -207,11 +210,16 @@ impl Observer {
                     self.breach(now, format!("{call} was heard of before its creation completed"));
                 }
                 self.calls.insert(*call);
-                self.seen.insert((session, *call), Seen { state: None, fresh: false });
+                let line = match &request {
+                    Request::Operate(Operation::MakeCall { line, .. }) => Some(*line),
+                    _ => None,
+                };
+                self.seen.insert((session, *call), Seen { line, state: None, fresh: false });
             }
             Ok(Ok(Reply::Calls(calls) | Reply::Attached { calls, .. })) => {
                 for snapshot in calls {
-                    let seen = Seen { state: Some(snapshot.state.clone()), fresh: false };
+                    let line = snapshot.info.as_ref().map(|info| info.line);
+                    let seen = Seen { line, state: Some(snapshot.state.clone()), fresh: false };
                     self.calls.insert(snapshot.call);
                     self.seen.insert((session, snapshot.call), seen);
                 }
@@ -219,6 +227,10 @@ impl Observer {
             Ok(Ok(_)) => match request {
                 Request::Release { call } => {
                     self.seen.remove(&(session, call));
+                }
+                Request::CloseLine { line } => {
+                    // Its handles there are given back.
+                    self.seen.retain(|(of, _), seen| *of != session || seen.line != Some(line));
                 }
                 Request::Detach => self.seen.retain(|(of, _), _| *of != session),
                 _ => {}
@@ -252,9 +264,9 @@ impl Observer {
         self.breach(now, text);
     }
 
-    fn new_call(&mut self, now: Time, session: SessionId, call: CallId, privilege: Privilege) {
+    fn new_call(&mut self, now: Time, session: SessionId, line: LineId, call: CallId, privilege: Privilege) {
         self.calls.insert(call);
-        if self.seen.insert((session, call), Seen { state: None, fresh: true }).is_some() {
+        if self.seen.insert((session, call), Seen { line: Some(line), state: None, fresh: true }).is_some() {
             self.breach(now, format!("{session} was told of {call} twice"));
         }
         self.owned(now, session, call, Some(privilege));

@@ -18,9 +18,10 @@ type Named = (String, String, u32, String);
 struct Log {
     received: BTreeMap<Named, Time>,
     answered: BTreeSet<Named>,
-    /// 2xx to INVITEs of ours, by the To tag of who answered.
-    accepted: BTreeSet<(String, u32, String)>,
-    acknowledged: BTreeSet<(String, u32, String)>,
+    /// 2xx to INVITEs of ours, by the To tag of who answered: when the first and the last copy came.
+    accepted: BTreeMap<(String, u32, String), (Time, Time)>,
+    /// When the last ACK for it left.
+    acknowledged: BTreeMap<(String, u32, String), Time>,
     /// INVITEs of ours that had a response.
     provisional: BTreeSet<(String, u32)>,
     /// INVITEs that came outside any dialog.
@@ -45,7 +46,11 @@ pub fn breaches(wire: &[Crossing], address: SocketAddr) -> Vec<String> {
             continue;
         }
         let Ok(message) = Message::parse(crossing.bytes.clone(), &Limits::default()) else {
-            if ours && crossing.bytes.iter().any(|b| !matches!(b, b'\r' | b'\n')) {
+            // What answers a malformed request repeats what is wrong with it.
+            let refusal =
+                crossing.bytes.starts_with(b"SIP/2.0 400") || crossing.bytes.starts_with(b"SIP/2.0 505");
+            let keep_alive = crossing.bytes.iter().all(|b| matches!(b, b'\r' | b'\n'));
+            if ours && !refusal && !keep_alive {
                 found.push(format!("at {:?}: it sent octets that are no SIP", crossing.at));
             }
             continue;
@@ -59,8 +64,13 @@ pub fn breaches(wire: &[Crossing], address: SocketAddr) -> Vec<String> {
     for name in log.received.keys().filter(|name| !log.answered.contains(*name)) {
         found.push(format!("{} {} of call {} got no final response", name.3, name.2, name.0));
     }
-    for (call, number, tag) in log.accepted.difference(&log.acknowledged) {
-        found.push(format!("the 2xx to INVITE {number} of call {call} from {tag} got no ACK"));
+    for (name, (first, last)) in &log.accepted {
+        let (call, number, tag) = name;
+        // Every copy, while its sender can still wait for it (RFC 3261 13.2.2.4).
+        let since = if last.since(*first) < LIFETIME { last } else { first };
+        if log.acknowledged.get(name).is_none_or(|at| at < since) {
+            found.push(format!("a 2xx to INVITE {number} of call {call} from {tag} got no ACK"));
+        }
     }
     found
 }
@@ -90,7 +100,7 @@ fn received(log: &mut Log, at: Time, message: &Message) {
             log.provisional.insert((call.clone(), number));
             if (200..300).contains(&status) {
                 let tag = message.to_tag().unwrap_or_default().to_owned();
-                log.accepted.insert((call, number, tag));
+                log.accepted.entry((call, number, tag)).or_insert((at, at)).1 = at;
             }
         }
         (Some(_), _) => {}
@@ -104,7 +114,7 @@ fn sent(log: &mut Log, at: Time, message: &Message, found: &mut Vec<String>) {
         match message.method() {
             Method::Ack => {
                 let tag = message.to_tag().unwrap_or_default().to_owned();
-                log.acknowledged.insert((call.clone(), number, tag));
+                log.acknowledged.insert((call.clone(), number, tag), at);
             }
             // RFC 3261 9.1.
             Method::Cancel => {

@@ -146,7 +146,7 @@ impl Scenario {
     }
 
     fn play(&mut self) {
-        let calls = 2 + self.entropy.below(6);
+        let calls = 2 + self.entropy.below(7);
         if self.entropy.chance(1, 4) {
             self.forwarding();
         }

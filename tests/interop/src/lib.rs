@@ -24,10 +24,9 @@ pub use rig::{Rig, TestLine, line_toml, reached};
 pub use sipp::Sipp;
 pub use wait::{DEADLINE, soon, until, within};
 
-pub use hookswitch_spi::TimelineEntry;
+pub use hookswitch_spi::{TimelineEntry, TimelineFact, Way};
 
 /// Whether something of a call's timeline crossed the wire.
 pub fn is_sip(entry: &TimelineEntry) -> bool {
-    use hookswitch_spi::TimelineFact;
     matches!(entry.fact, TimelineFact::Request { .. } | TimelineFact::Response { .. })
 }

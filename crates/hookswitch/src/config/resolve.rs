@@ -42,7 +42,7 @@ pub(super) fn config(file: file::File, origin: &Origin<'_>, directory: &Path) ->
             shards: match file.sip.shards {
                 Some(n) if (1..=64).contains(n.get_ref()) => usize::from(*n.get_ref()),
                 Some(n) => {
-                    let message = format!("1 to 64, not {}", n.get_ref());
+                    let message = format!("expected 1 to 64, not {}", n.get_ref());
                     return Err(origin.error(&n.span(), "sip.shards", message));
                 }
                 None => std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(64),
@@ -71,7 +71,7 @@ fn media(table: file::Media, origin: &Origin<'_>) -> Result<MediaSettings, Confi
             let (low, high) = *ports.get_ref();
             if low < 1_024 || high <= low {
                 let message = format!(
-                    "a low and a high port, 1024 or above, such as [16384, 32766], not [{low}, {high}]"
+                    "expected a low and a high port, 1024 or above, such as [16384, 32766], not [{low}, {high}]"
                 );
                 return Err(origin.error(&ports.span(), "media.ports", message));
             }
@@ -82,7 +82,7 @@ fn media(table: file::Media, origin: &Origin<'_>) -> Result<MediaSettings, Confi
         None => 1,
         Some(threads) if (1..=64).contains(threads.get_ref()) => usize::from(*threads.get_ref()),
         Some(threads) => {
-            let message = format!("1 to 64, not {}", threads.get_ref());
+            let message = format!("expected 1 to 64, not {}", threads.get_ref());
             return Err(origin.error(&threads.span(), "media.threads", message));
         }
     };
@@ -139,7 +139,11 @@ fn line(table: file::Line, origin: &Origin<'_>, directory: &Path) -> Result<Acco
         None => 100,
         Some(n) if (1..=100_000).contains(n.get_ref()) => *n.get_ref(),
         Some(n) => {
-            return Err(origin.error(&n.span(), "max-calls", format!("1 to 100000, not {}", n.get_ref())));
+            return Err(origin.error(
+                &n.span(),
+                "max-calls",
+                format!("expected 1 to 100000, not {}", n.get_ref()),
+            ));
         }
     };
     let mut accept_from: Vec<AddressRange> = Vec::new();

@@ -72,7 +72,7 @@ pub(super) enum Timer {
     OfferAgain(LegId),
     /// Our re-INVITE waits too long for its final response.
     OfferOverdue(LegId),
-    /// Theirs came while ours waited to be sent again: ours is given up.
+    /// Ours gave way to theirs, which was refused.
     OfferCrossed(LegId),
 }
 
@@ -230,10 +230,7 @@ impl UserAgent {
             Timer::OfferAccepted(leg) => self.offer_accepted_timer(now, layer, leg),
             Timer::OfferAgain(leg) => self.offer_again(now, layer, leg),
             Timer::OfferOverdue(leg) => self.offer_overdue(now, layer, leg),
-            Timer::OfferCrossed(leg) => match self.legs.get(leg) {
-                Some(_) => Indication::OfferRefused(leg, Failure::Status(491)),
-                None => Indication::None,
-            },
+            Timer::OfferCrossed(leg) => self.offer_crossed(leg),
         })
     }
 

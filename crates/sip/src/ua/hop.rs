@@ -30,6 +30,12 @@ pub(super) fn next_hop(uri: &str, known: Flow, endpoints: &[Endpoint]) -> Flow {
     }
 }
 
+/// Where a request for `uri` goes when the connection of `known` is gone: to a new one.
+pub(super) fn anew(uri: &str, known: Flow) -> Flow {
+    let peer = Uri::parse(uri).ok().and_then(|uri| uri.socket_addr());
+    Flow::to(known.endpoint, peer.unwrap_or(known.peer))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -113,7 +113,8 @@ impl UserAgent {
             let _ = layer.respond(now, server, status, bytes);
             return;
         }
-        let tag = self.loose_tag().to_string();
+        // Within a dialog the tag stands there.
+        let tag = if message.to_tag().is_none() { self.loose_tag().to_string() } else { String::new() };
         let bytes = Reply::to(message, &tag, flow.peer).write(status, fields, None);
         // A transaction that is gone wants no answer.
         let _ = layer.respond(now, server, status, bytes);
@@ -181,18 +182,6 @@ impl UserAgent {
         match self.remove(id) {
             Some(_) => Indication::Cancelled(id),
             None => Indication::None,
-        }
-    }
-
-    /// The re-INVITE that waits for our answer was cancelled: it gets 487, the session goes on.
-    fn offer_cancelled(&mut self, now: Time, layer: &mut Layer, invite: ServerId, message: &Message) {
-        let Some(id) = self.leg_of(message) else { return };
-        let waits = self
-            .legs
-            .get(id)
-            .is_some_and(|leg| matches!(&leg.exchange, Exchange::Theirs { server, .. } if *server == invite));
-        if waits {
-            self.refuse_open_offer(now, layer, id, 487, "");
         }
     }
 
@@ -278,27 +267,6 @@ impl UserAgent {
         Indication::None
     }
 
-    /// The 2xx to a re-INVITE is to be sent again, or nobody acknowledged it: the session ends (RFC 3261 14.2).
-    pub(super) fn offer_accepted_timer(&mut self, now: Time, layer: &mut Layer, id: LegId) -> Indication {
-        let timers = layer.timers();
-        let Some(leg) = self.legs.get_mut(id) else { return Indication::None };
-        let Exchange::TheirsAnswered { ok } = &mut leg.exchange else { return Indication::None };
-        match ok.schedule.timeout(now, &timers) {
-            Retransmission::Wait => {}
-            Retransmission::Send => {
-                // Fails once the transaction is gone; then 64·T1 are over as well.
-                let _ = layer.respond(now, ok.server, 200, ok.bytes.clone());
-            }
-            Retransmission::GiveUp => {
-                leg.exchange = Exchange::Idle;
-                self.farewell(now, layer, id, Some("SIP;cause=408;text=\"No ACK\""));
-                return Indication::NotAcknowledged(id);
-            }
-        }
-        ok.timer = self.timers.set(ok.schedule.next_timeout(), Timer::OfferAccepted(id));
-        Indication::None
-    }
-
     /// A request within a dialog (RFC 3261 12.2.2).
     fn within(
         &mut self,
@@ -366,121 +334,5 @@ impl UserAgent {
             Some(_) if !abandoned => Indication::Ended(id),
             Some(_) | None => Indication::None,
         }
-    }
-
-    /// re-INVITE or UPDATE (RFC 3261 14.2, RFC 3311 5.2).
-    #[allow(clippy::too_many_arguments)]
-    fn offered(
-        &mut self,
-        now: Time,
-        layer: &mut Layer,
-        server: ServerId,
-        id: LegId,
-        flow: Flow,
-        message: &Message,
-        kind: OfferKind,
-    ) -> Indication {
-        let Some(leg) = self.legs.get_mut(id) else { return Indication::None };
-        let accepted = matches!(leg.state, State::Confirmed | State::Accepted { .. });
-        if accepted && kind == OfferKind::Update && message.body().is_empty() {
-            // RFC 3311 5.2: an UPDATE without an offer cannot cross one.
-            self.refreshed(now, layer, server, id, flow, message);
-            return Indication::None;
-        }
-        let busy = match (&leg.state, &leg.exchange) {
-            (State::Confirmed, Exchange::Idle) => None,
-            (State::Confirmed, Exchange::OursAgain { timer, .. }) => {
-                // Theirs goes first, and what ours said may be wrong when it is settled: the user decides anew.
-                self.timers.cancel(*timer);
-                self.timers.set(now, Timer::OfferCrossed(id));
-                None
-            }
-            // The ACK that is still on its way must not be waited for: the peer has our 2xx, or it could not offer.
-            (State::Confirmed, Exchange::Ours { .. } | Exchange::TheirsAnswered { .. })
-            | (State::Accepted { .. } | State::Inviting { .. } | State::Redirected { .. }, _) => Some(491),
-            (State::Confirmed, Exchange::Theirs { .. }) | (State::Invited { .. }, _) => Some(500),
-            (State::HangingUp { .. }, _) => Some(481),
-        };
-        match busy {
-            None => {}
-            // RFC 3261 14.2: 0 to 10 s.
-            Some(500) => {
-                let wait = self.entropy.below(11);
-                self.respond(now, layer, server, flow, message, 500, format_args!("Retry-After: {wait}\r\n"));
-                return Indication::None;
-            }
-            Some(status) => {
-                self.respond(now, layer, server, flow, message, status, format_args!(""));
-                return Indication::None;
-            }
-        }
-        if let Some(dialog) = &mut leg.dialog {
-            dialog.refresh_target(message);
-        }
-        let tag = message.to_tag().unwrap_or_default();
-        let reply = Box::new(Reply::to(message, tag, flow.peer));
-        leg.exchange = Exchange::Theirs { server, reply, kind };
-        Indication::Offered(id)
-    }
-
-    /// An UPDATE that offers nothing: it may move the peer's address (RFC 3311 5.1).
-    fn refreshed(
-        &mut self,
-        now: Time,
-        layer: &mut Layer,
-        server: ServerId,
-        id: LegId,
-        flow: Flow,
-        message: &Message,
-    ) {
-        let Some(leg) = self.legs.get_mut(id) else { return };
-        if let Some(dialog) = &mut leg.dialog {
-            dialog.refresh_target(message);
-        }
-        let (contact, allow) = (Arc::clone(&leg.contact), Arc::clone(&self.allow));
-        let fields = format_args!("Contact: <{contact}>\r\nAllow: {allow}\r\n");
-        self.respond(now, layer, server, flow, message, 200, fields);
-    }
-
-    /// Nothing will be offered any more: theirs is refused, ours taken back.
-    pub(super) fn close_exchange(&mut self, now: Time, layer: &mut Layer, id: LegId) {
-        if self.refuse_open_offer(now, layer, id, 487, "") {
-            return;
-        }
-        let Some(leg) = self.legs.get_mut(id) else { return };
-        match std::mem::replace(&mut leg.exchange, Exchange::Idle) {
-            Exchange::Idle | Exchange::Theirs { .. } => {}
-            Exchange::Ours { client, deadline, .. } => {
-                self.timers.cancel(deadline);
-                // Or it waits for ever, if the peer has sent a 100 and forgets it.
-                let _ = layer.cancel(now, client, None);
-            }
-            Exchange::OursAgain { timer, .. } => {
-                self.timers.cancel(timer);
-            }
-            Exchange::TheirsAnswered { ok } => {
-                self.timers.cancel(ok.timer);
-            }
-        }
-    }
-
-    /// Refuses an offer of theirs that waits.
-    pub(super) fn refuse_open_offer(
-        &mut self,
-        now: Time,
-        layer: &mut Layer,
-        id: LegId,
-        status: u16,
-        fields: &str,
-    ) -> bool {
-        let Some(leg) = self.legs.get_mut(id) else { return false };
-        if !matches!(leg.exchange, Exchange::Theirs { .. }) {
-            return false;
-        }
-        if let Exchange::Theirs { server, reply, .. } = std::mem::replace(&mut leg.exchange, Exchange::Idle) {
-            // A transaction that is gone wants no answer.
-            let _ = layer.respond(now, server, status, reply.write(status, format_args!("{fields}"), None));
-        }
-        true
     }
 }

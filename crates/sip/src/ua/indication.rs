@@ -35,7 +35,11 @@ pub enum Indication {
     HungUp(LegId),
     /// A re-INVITE or UPDATE (message) with an offer, or without: then an offer is wanted in the 2xx. An offer of ours that
     /// waited to be sent again after a crossing is withdrawn: make it anew once this one is settled. Respond with
-    /// [`answer_offer`](super::UserAgent::answer_offer) or [`refuse_offer`](super::UserAgent::refuse_offer).
+    /// [`answer_offer`](super::UserAgent::answer_offer) or [`refuse_offer`](super::UserAgent::refuse_offer); they say
+    /// [`LegError::State`](super::LegError::State) if it was cancelled meanwhile.
+    ///
+    /// An offer of the user that waits to be sent again after a 491 gives way: who answers theirs has withdrawn it, and may offer
+    /// anew; if theirs is refused instead, [`OfferRefused`](Self::OfferRefused) follows.
     Offered(LegId),
     /// The ACK to our 2xx to a re-INVITE (message, which holds the answer if our 2xx held the offer).
     OfferConfirmed(LegId),
@@ -60,7 +64,7 @@ pub enum Indication {
 pub enum Failure {
     /// By a final response: its status (for [`Indication::Response`] 2xx too).
     Status(u16),
-    /// The other side demanded credentials and did not accept ours, or we have none.
+    /// The other side demanded credentials and did not accept those of the account. Without an account it is a status like others.
     Unauthorized(u16),
     /// No final response in time (RFC 3261 17.1: timers B, F).
     TimedOut,
@@ -76,6 +80,11 @@ impl Failure {
             Self::TimedOut => 408,
             Self::Unreachable => 503,
         }
+    }
+
+    /// Whether it says that the other side does not know the dialog any more (RFC 3261 12.2.1.2).
+    pub(super) const fn ends_dialog(self) -> bool {
+        matches!(self, Self::Status(481 | 408) | Self::TimedOut)
     }
 
     /// Whether it is a 2xx.

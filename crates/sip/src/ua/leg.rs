@@ -79,7 +79,13 @@ pub(super) enum Exchange {
     /// Our re-INVITE crossed theirs (491): it is sent again when the timer fires (RFC 3261 14.1).
     OursAgain { body: Bytes, timer: TimerKey, crossed: u8 },
     /// Their re-INVITE or UPDATE waits for our answer.
-    Theirs { server: ServerId, reply: Box<Reply>, kind: OfferKind },
+    Theirs {
+        server: ServerId,
+        reply: Box<Reply>,
+        kind: OfferKind,
+        /// Ours waited to be sent again, and gave way.
+        withdrawn: bool,
+    },
     /// We answered their re-INVITE and wait for the ACK.
     TheirsAnswered { ok: Box<Unacknowledged> },
 }
@@ -177,7 +183,12 @@ pub(super) struct Legs {
     places: Vec<Place>,
     free: Vec<u32>,
     live: usize,
+    /// Of the next place that is made: beyond those of all places that were given back.
+    generation: u32,
 }
+
+/// An empty storage keeps room for so many sessions.
+const KEPT: usize = 1_024;
 
 #[derive(Debug)]
 struct Place {
@@ -197,7 +208,7 @@ impl Legs {
                 let generation = self.places.get(*index as usize).map_or(0, |place| place.generation);
                 LegId { index: *index, generation }
             }
-            None => LegId { index: self.places.len() as u32, generation: 0 },
+            None => LegId { index: self.places.len() as u32, generation: self.generation },
         }
     }
 
@@ -206,7 +217,7 @@ impl Legs {
         self.live += 1;
         match self.free.pop().and_then(|index| self.places.get_mut(index as usize)) {
             Some(place) => place.leg = Some(Box::new(leg)),
-            None => self.places.push(Place { generation: 0, leg: Some(Box::new(leg)) }),
+            None => self.places.push(Place { generation: self.generation, leg: Some(Box::new(leg)) }),
         }
         id
     }
@@ -230,6 +241,11 @@ impl Legs {
         place.generation = place.generation.wrapping_add(1);
         self.free.push(id.index);
         self.live -= 1;
+        if self.live == 0 && self.places.len() > KEPT {
+            // A peak is over: its memory is given back, and no id of it will ever name another session.
+            let last = self.places.iter().map(|place| place.generation).max().unwrap_or_default();
+            *self = Self { generation: last.wrapping_add(1), ..Self::default() };
+        }
         Some(leg)
     }
 }

@@ -7,9 +7,10 @@
 //! which answers (RFC 3264 by way of RFC 6337), not what stands in them.
 //!
 //! `leg.rs` holds the states; `incoming.rs` reacts to requests, `outgoing.rs` carries out what the caller wants,
-//! `responses.rs` reacts to responses, `sending.rs` repeats requests with credentials or over another transport.
+//! `responses.rs` reacts to responses, `exchange.rs` holds what concerns offers within a session, `sending.rs` repeats requests with credentials or over another transport.
 
 mod agent;
+mod exchange;
 mod hop;
 mod ids;
 mod incoming;

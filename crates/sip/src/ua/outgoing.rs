@@ -1,11 +1,12 @@
 //! What the user of the agent wants.
 
 use super::agent::{Timer, UserAgent};
-use super::hop::next_hop;
+use super::hop::{anew, next_hop};
 use super::ids::{AccountId, LegError, LegId};
 use super::indication::Indication;
-use super::leg::{Acknowledgement, AfterAck, Exchange, Leg, OfferKind, State, Unacknowledged, Wish};
+use super::leg::{Acknowledgement, AfterAck, Exchange, Leg, State, Unacknowledged, Wish};
 use super::pending::Purpose;
+use super::reply::SDP;
 use super::sending::Draft;
 use crate::auth::Attempt;
 use crate::dialog::{Dialog, SentBy};
@@ -16,8 +17,6 @@ use hookswitch_machine::{Flow, Time, Transport};
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
-
-const SDP: &str = "application/sdp";
 
 /// An INVITE to be sent.
 #[derive(Clone, Debug)]
@@ -60,6 +59,7 @@ impl UserAgent {
             purpose: Purpose::Invite(tag.leg),
             account: invitation.account,
             flow: invitation.flow,
+            instead: None,
             method: Method::Invite,
             uri: Some(invitation.uri),
             body: invitation.offer.unwrap_or_default(),
@@ -311,8 +311,7 @@ impl UserAgent {
         }
     }
 
-    /// BYE of a session that the user still knows.
-    /// [`Indication::HungUp`] if none could be sent.
+    /// BYE of a session that the user still knows; [`Indication::HungUp`] if none could be sent: then it is gone.
     pub(super) fn send_bye(
         &mut self,
         now: Time,
@@ -395,7 +394,9 @@ impl UserAgent {
         let (account, contact) = (leg.account, Arc::clone(&leg.contact));
         let product = Arc::clone(&self.product);
         let octets = body.map_or(&[] as &[u8], |(_, body)| body);
-        let draft = Draft { purpose, account, flow, method, uri: Some(dialog.request_uri()), body: octets };
+        let instead = (flow.connection != 0).then(|| anew(dialog.next_hop(), flow));
+        let uri = Some(dialog.request_uri());
+        let draft = Draft { purpose, account, flow, instead, method, uri, body: octets };
         let sent = self.send(now, layer, &draft, |via, credentials| {
             let mut request = dialog.numbered(method, cseq, via);
             if matches!(method, Method::Invite | Method::Update | Method::Refer | Method::Notify) {
@@ -424,112 +425,11 @@ impl UserAgent {
         method: Method<'_>,
         write: impl Fn(Transport, SocketAddr, Branch) -> Bytes,
     ) -> Result<ClientId, LegError> {
-        let draft = Draft { purpose: Purpose::Outside, account, flow, method, uri: None, body: &[] };
-        self.launch(now, layer, &draft, Attempt::default(), None, |transport, address, branch| {
+        let purpose = Purpose::Outside;
+        let draft = Draft { purpose, account, flow, instead: None, method, uri: None, body: &[] };
+        self.launch(now, layer, &draft, Attempt::default(), |transport, address, branch| {
             write(transport, address, branch)
         })
-    }
-
-    /// Sends a re-INVITE with an offer. Ends with [`Indication::OfferAnswered`] or [`Indication::OfferRefused`].
-    pub fn offer(&mut self, now: Time, layer: &mut Layer, id: LegId, sdp: &[u8]) -> Result<(), LegError> {
-        let leg = self.legs.get(id).ok_or(LegError::Gone)?;
-        match (&leg.state, &leg.exchange) {
-            (State::Confirmed, Exchange::Idle) => {}
-            (State::Confirmed, _) => return Err(LegError::OfferPending),
-            // The first ACK may carry the answer to our offer; until it came, nothing is settled (RFC 3261 14.1).
-            (State::Accepted { .. }, _) => return Err(LegError::OfferPending),
-            (
-                State::Invited { .. }
-                | State::Inviting { .. }
-                | State::Redirected { .. }
-                | State::HangingUp { .. },
-                _,
-            ) => {
-                return Err(LegError::State);
-            }
-        }
-        self.send_offer(now, layer, id, sdp, 0)
-    }
-
-    /// The re-INVITE, which crossed theirs so many times before.
-    fn send_offer(
-        &mut self,
-        now: Time,
-        layer: &mut Layer,
-        id: LegId,
-        sdp: &[u8],
-        crossed: u8,
-    ) -> Result<(), LegError> {
-        let allow = format!("Allow: {}\r\n", self.allow);
-        let client =
-            self.request_within(now, layer, id, Purpose::Offer(id), Method::Invite, allow, Some((SDP, sdp)))?;
-        let deadline = self.timers.set(now + layer.timers().lifetime(), Timer::OfferOverdue(id));
-        if let Some(leg) = self.legs.get_mut(id) {
-            leg.exchange = Exchange::Ours { client, deadline, crossed };
-        }
-        Ok(())
-    }
-
-    /// Our re-INVITE got provisional responses at the most: it is cancelled, which gives it an end (RFC 3261 9.1).
-    pub(super) fn offer_overdue(&mut self, now: Time, layer: &mut Layer, id: LegId) -> Indication {
-        if let Some(Exchange::Ours { client, .. }) = self.legs.get(id).map(|leg| &leg.exchange) {
-            let _ = layer.cancel(now, *client, None);
-        }
-        Indication::None
-    }
-
-    /// The pause after a crossing of offers is over: ours goes out again.
-    pub(super) fn offer_again(&mut self, now: Time, layer: &mut Layer, id: LegId) -> Indication {
-        let Some(leg) = self.legs.get_mut(id) else { return Indication::None };
-        let Exchange::OursAgain { body, crossed, .. } = &leg.exchange else { return Indication::None };
-        let (body, crossed) = (body.clone(), *crossed);
-        leg.exchange = Exchange::Idle;
-        match self.send_offer(now, layer, id, &body, crossed) {
-            Ok(()) => Indication::None,
-            Err(_) => Indication::OfferRefused(id, super::Failure::Status(491)),
-        }
-    }
-
-    /// Answers the re-INVITE or UPDATE just indicated; `sdp` is the answer, or the offer if it had none; `None` only for an
-    /// UPDATE without one.
-    pub fn answer_offer(
-        &mut self,
-        now: Time,
-        layer: &mut Layer,
-        id: LegId,
-        sdp: Option<&[u8]>,
-    ) -> Result<(), LegError> {
-        let leg = self.legs.get_mut(id).ok_or(LegError::Gone)?;
-        let Exchange::Theirs { server, reply, kind } = &leg.exchange else { return Err(LegError::State) };
-        let (server, kind, cseq) = (*server, *kind, reply.cseq());
-        let fields = format_args!("Contact: <{}>\r\nAllow: {}\r\n", leg.contact, self.allow);
-        let bytes = reply.write(200, fields, sdp.map(|sdp| (SDP, sdp)));
-        leg.exchange = Exchange::Idle;
-        layer.respond(now, server, 200, bytes.clone()).map_err(|_| LegError::Gone)?;
-        match kind {
-            OfferKind::Update => {}
-            OfferKind::Invite => {
-                let schedule = Retransmit2xx::new(now, &layer.timers());
-                let timer = self.timers.set(schedule.next_timeout(), Timer::OfferAccepted(id));
-                leg.exchange = Exchange::TheirsAnswered {
-                    ok: Box::new(Unacknowledged { bytes, server, cseq, schedule, timer }),
-                };
-            }
-        }
-        Ok(())
-    }
-
-    /// Refuses the re-INVITE or UPDATE just indicated; the session goes on as before. `fields` are complete header field
-    /// lines.
-    pub fn refuse_offer(
-        &mut self,
-        now: Time,
-        layer: &mut Layer,
-        id: LegId,
-        status: u16,
-        fields: &str,
-    ) -> Result<(), LegError> {
-        if self.refuse_open_offer(now, layer, id, status, fields) { Ok(()) } else { Err(LegError::State) }
     }
 }
 

@@ -11,7 +11,7 @@ pub(super) struct Pending {
     pub(super) purpose: Purpose,
     pub(super) account: Option<AccountId>,
     pub(super) flow: Flow,
-    /// Went over a stream because of its size; if that cannot be had, goes here.
+    /// Where it goes if its stream cannot be had.
     pub(super) instead: Option<Box<Flow>>,
     /// As it was sent, to be sent again with changes. Shared with the transaction.
     pub(super) bytes: Bytes,

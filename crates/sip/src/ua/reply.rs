@@ -6,6 +6,8 @@ use bytes::{Bytes, BytesMut};
 use std::fmt::{self, Write};
 use std::net::SocketAddr;
 
+/// The type of the bodies that sessions carry.
+pub(super) const SDP: &str = "application/sdp";
 const NO_BODY: &[u8] = b"Content-Length: 0\r\n\r\n";
 /// What a written response may have allocated beyond its length.
 const SPARE: usize = 48;

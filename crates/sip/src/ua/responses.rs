@@ -1,22 +1,17 @@
 //! Responses to our requests.
 
-use super::agent::{Timer, UserAgent};
+use super::agent::UserAgent;
 use super::ids::{AccountId, LegId};
 use super::indication::{Failure, Indication};
-use super::leg::{Acknowledgement, Exchange, State, Tag, Wish};
+use super::leg::{Acknowledgement, Exchange, Leg, State, Tag, Wish};
 use super::pending::Purpose;
-use super::sending::{Draft, is_challenge};
-use crate::dialog::{Dialog, Role};
-use crate::message::{Limits, Message, Method, Name};
+use super::sending::{Draft, credentials_of, is_challenge};
+use crate::dialog::Dialog;
+use crate::message::{Limits, Message, Method};
 use crate::transaction::{ClientId, Layer};
 use bytes::Bytes;
 use hookswitch_machine::{Flow, Time};
-use std::fmt::Write;
 use std::hash::BuildHasher;
-use std::time::Duration;
-
-/// How often a re-INVITE that crosses theirs is sent again.
-const MAX_CROSSED: u8 = 5;
 
 impl UserAgent {
     /// A response to a request of ours.
@@ -83,7 +78,7 @@ impl UserAgent {
         let Some(pending) = self.pending.remove(&client) else { return Indication::None };
         if failure == Failure::Unreachable
             && !self.is_cancelled(pending.purpose)
-            && self.by_datagram(now, layer, &pending).is_some()
+            && self.another_way(now, layer, &pending).is_some()
         {
             return Indication::None;
         }
@@ -129,12 +124,13 @@ impl UserAgent {
             Purpose::Outside => Indication::OutOfDialogResponse(client, failure),
             Purpose::Offer(id) => self.offer_finished(now, layer, id, request, failure),
             Purpose::Within(id) => {
-                if self.legs.get(id).is_none() {
+                if self.legs.get(id).is_none_or(Leg::is_abandoned) {
                     return Indication::None;
                 }
                 // RFC 5057 5.1: a NOTIFY that is refused ends its subscription, not the session.
-                if is_dialog_lost(failure) && !request.starts_with(b"NOTIFY ") {
-                    self.farewell(now, layer, id, None);
+                if failure.ends_dialog() && !request.starts_with(b"NOTIFY ") {
+                    // Not before the ACK, if that is still to come.
+                    self.abandon(now, layer, id);
                     return Indication::Lost(id, failure);
                 }
                 Indication::Response(id, client, failure)
@@ -264,6 +260,7 @@ impl UserAgent {
             purpose: Purpose::Farewell,
             account,
             flow,
+            instead: None,
             method: Method::Bye,
             uri: Some(dialog.request_uri()),
             body: &[],
@@ -273,95 +270,4 @@ impl UserAgent {
             dialog.numbered(Method::Bye, cseq, via).lines(credentials).finish()
         });
     }
-
-    /// A 2xx to our re-INVITE: acknowledged at once, every time it comes.
-    fn offer_answered(
-        &mut self,
-        layer: &mut Layer,
-        client: ClientId,
-        id: LegId,
-        message: &Message,
-    ) -> Indication {
-        let Some(pending) = self.pending.get(&client) else { return Indication::None };
-        let credentials = Message::parse(pending.bytes.clone(), &Limits::default())
-            .map(|request| credentials_of(&request))
-            .unwrap_or_default();
-        let (known, cseq) = (pending.flow, message.cseq().number);
-        let Some(leg) = self.legs.get_mut(id) else {
-            // The session has ended meanwhile; the ACK still ends their retransmissions.
-            if let Some(dialog) = Dialog::of_stray(message) {
-                let (flow, bytes) = self.write_ack(layer, &dialog, known, cseq, &credentials, None);
-                layer.transmit(flow, bytes);
-            }
-            return Indication::None;
-        };
-        let mut ours = false;
-        if let Exchange::Ours { client: open, deadline, .. } = leg.exchange
-            && open == client
-        {
-            self.timers.cancel(deadline);
-            leg.exchange = Exchange::Idle;
-            ours = true;
-        }
-        let known = leg.flow;
-        let Some(dialog) = leg.dialog.as_deref_mut() else { return Indication::None };
-        if ours {
-            dialog.refresh_target(message);
-        }
-        let Some(dialog) = self.legs.get(id).and_then(|leg| leg.dialog.as_deref()) else {
-            return Indication::None;
-        };
-        let (flow, bytes) = self.write_ack(layer, dialog, known, cseq, &credentials, None);
-        layer.transmit(flow, bytes);
-        if ours { Indication::OfferAnswered(id) } else { Indication::None }
-    }
-
-    /// Our re-INVITE was refused or not answered.
-    fn offer_finished(
-        &mut self,
-        now: Time,
-        layer: &mut Layer,
-        id: LegId,
-        request: &Bytes,
-        failure: Failure,
-    ) -> Indication {
-        let Some(leg) = self.legs.get_mut(id) else { return Indication::None };
-        let Exchange::Ours { deadline, crossed, .. } = leg.exchange else { return Indication::None };
-        self.timers.cancel(deadline);
-        leg.exchange = Exchange::Idle;
-        if is_dialog_lost(failure) {
-            // RFC 3261 14.1: 481, 408 or silence end the dialog.
-            self.farewell(now, layer, id, None);
-            return Indication::Lost(id, failure);
-        }
-        if failure == Failure::Status(491) && crossed < MAX_CROSSED {
-            // RFC 3261 14.1: the owner of the Call-ID waits 2.1 to 4 s, the other side up to 2 s, in steps of 10 ms.
-            let owner = leg.dialog.as_ref().is_some_and(|dialog| dialog.role() == Role::Client);
-            let steps = if owner { 210 + self.entropy.below(191) } else { self.entropy.below(201) };
-            let timer = self.timers.set(now + Duration::from_millis(steps * 10), Timer::OfferAgain(id));
-            let body = Message::parse(request.clone(), &Limits::default())
-                .map(|request| Bytes::copy_from_slice(request.body()))
-                .unwrap_or_default();
-            leg.exchange = Exchange::OursAgain { body, timer, crossed: crossed + 1 };
-            return Indication::None;
-        }
-        Indication::OfferRefused(id, failure)
-    }
-}
-
-/// The lines of the credentials in an INVITE, which its ACK repeats (RFC 3261 13.2.2.4).
-fn credentials_of(invite: &Message) -> Box<str> {
-    let mut lines = String::new();
-    for name in [Name::Authorization, Name::ProxyAuthorization] {
-        for field in invite.fields(name) {
-            // Writing to a String cannot fail.
-            let _ = write!(lines, "{name}: {}\r\n", invite.text(field.value));
-        }
-    }
-    lines.into_boxed_str()
-}
-
-/// RFC 3261 12.2.1.2: these say that the other side does not know the dialog any more.
-const fn is_dialog_lost(failure: Failure) -> bool {
-    matches!(failure, Failure::Status(481 | 408) | Failure::TimedOut)
 }

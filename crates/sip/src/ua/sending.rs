@@ -11,6 +11,7 @@ use crate::message::{Forward, Limits, Message, Method, Name};
 use crate::transaction::{Branch, ClientId, Layer};
 use bytes::Bytes;
 use hookswitch_machine::{Flow, Time, Transport};
+use std::fmt::Write;
 use std::net::SocketAddr;
 
 /// What a request is, beside what is written.
@@ -19,6 +20,8 @@ pub(super) struct Draft<'a> {
     pub(super) purpose: Purpose,
     pub(super) account: Option<AccountId>,
     pub(super) flow: Flow,
+    /// Where it goes if the stream of `flow` cannot be had.
+    pub(super) instead: Option<Flow>,
     pub(super) method: Method<'a>,
     /// The Request-URI; `None` for no credentials before they are asked for.
     pub(super) uri: Option<&'a str>,
@@ -48,20 +51,18 @@ impl UserAgent {
                 credentials.push_str("\r\n");
             }
         }
-        self.launch(now, layer, draft, attempt, None, |transport, address, branch| {
+        self.launch(now, layer, draft, attempt, |transport, address, branch| {
             write(SentBy { transport: transport.via_name(), address, branch }, &credentials)
         })
     }
 
-    /// Chooses the transport by the size of what is written (RFC 3261 18.1.1) and starts the transaction. `instead`: the stream of
-    /// `draft.flow` was chosen before, in the place of this one.
+    /// Chooses the transport by the size of what is written (RFC 3261 18.1.1) and starts the transaction.
     pub(super) fn launch(
         &mut self,
         now: Time,
         layer: &mut Layer,
         draft: &Draft<'_>,
         attempt: auth::Attempt,
-        instead: Option<Flow>,
         write: impl Fn(Transport, SocketAddr, Branch) -> Bytes,
     ) -> Result<ClientId, LegError> {
         let (transport, sent_by) = self.local(draft.flow);
@@ -71,7 +72,7 @@ impl UserAgent {
             purpose: draft.purpose,
             account: draft.account,
             flow: draft.flow,
-            instead: instead.map(Box::new),
+            instead: draft.instead.map(Box::new),
             bytes,
             attempt: draft.account.map(|_| Box::new(attempt)),
             settled: Vec::new(),
@@ -138,8 +139,9 @@ impl UserAgent {
         }
         let Pending { purpose, account, flow, .. } = *pending;
         let instead = pending.instead.as_deref().copied();
-        let draft = Draft { purpose, account, flow, method: request.method(), uri: Some(uri), body: &[] };
-        let client = self.launch(now, layer, &draft, attempt, instead, |transport, sent_by, branch| {
+        let method = request.method();
+        let draft = Draft { purpose, account, flow, instead, method, uri: Some(uri), body: &[] };
+        let client = self.launch(now, layer, &draft, attempt, |transport, sent_by, branch| {
             let mut again = Forward::new(&request)
                 .remove(Name::Via)
                 .push_via(transport.via_name(), sent_by, branch)
@@ -154,8 +156,9 @@ impl UserAgent {
         self.continued(purpose, client.ok()?)
     }
 
-    /// Sends a request again by datagram after its stream could not be had (RFC 3261 18.1.1).
-    pub(super) fn by_datagram(
+    /// Sends a request again after its stream could not be had: by datagram if the stream was chosen for the size (RFC 3261
+    /// 18.1.1), over a new connection if the old one is gone.
+    pub(super) fn another_way(
         &mut self,
         now: Time,
         layer: &mut Layer,
@@ -171,6 +174,11 @@ impl UserAgent {
         let attempt = pending.attempt.clone();
         let next = Pending { purpose, account, flow, instead: None, bytes, attempt, settled: Vec::new() };
         let client = self.start(now, layer, request.method(), branch, next).ok()?;
+        if let Some(leg) = purpose.leg().and_then(|id| self.legs.get_mut(id))
+            && leg.flow == pending.flow
+        {
+            leg.flow = flow;
+        }
         self.continued(purpose, client)
     }
 
@@ -187,8 +195,9 @@ impl UserAgent {
         let cseq = request.cseq().number.wrapping_add(1);
         let Pending { purpose, account, .. } = *pending;
         let attempt = pending.attempt.as_deref().copied().unwrap_or_default();
-        let draft = Draft { purpose, account, flow, method: request.method(), uri: Some(uri), body: &[] };
-        let client = self.launch(now, layer, &draft, attempt, None, |transport, sent_by, branch| {
+        let method = request.method();
+        let draft = Draft { purpose, account, flow, instead: None, method, uri: Some(uri), body: &[] };
+        let client = self.launch(now, layer, &draft, attempt, |transport, sent_by, branch| {
             Forward::new(&request)
                 .request_uri(uri)
                 .remove(Name::Via)
@@ -264,4 +273,16 @@ impl UserAgent {
 /// Whether a response asks for credentials.
 pub(super) fn is_challenge(response: &Message) -> bool {
     matches!(response.status(), Some(401 | 407)) && response.method() != Method::Ack
+}
+
+/// The lines of the credentials in an INVITE, which its ACK repeats (RFC 3261 13.2.2.4).
+pub(super) fn credentials_of(invite: &Message) -> Box<str> {
+    let mut lines = String::new();
+    for name in [Name::Authorization, Name::ProxyAuthorization] {
+        for field in invite.fields(name) {
+            // Writing to a String cannot fail.
+            let _ = write!(lines, "{name}: {}\r\n", invite.text(field.value));
+        }
+    }
+    lines.into_boxed_str()
 }

@@ -190,3 +190,14 @@ fn guessing_passwords_is_slowed_down() {
     world.run(1);
     assert_eq!(world.phones[guesser].finals(Method::Register).last(), Some(&200));
 }
+
+#[test]
+fn phones_that_choke_on_sha_256_are_not_offered_it() {
+    let mut world = World::new();
+    let ann = world.add("ann", "ann-secret", Transport::Udp);
+    world.phones[ann].register_with(world.now, 1, &["User-Agent: baresip v1.0.0 (x86_64/linux)"]);
+    world.run(1);
+    let challenges: Vec<&str> = world.phones[ann].heard[0].headers(Name::WwwAuthenticate).collect();
+    assert!(challenges.len() == 1 && challenges[0].contains("algorithm=MD5"), "{challenges:?}");
+    assert_eq!(world.phones[ann].finals(Method::Register), [401, 200]);
+}

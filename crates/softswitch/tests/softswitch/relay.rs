@@ -1,5 +1,7 @@
+use super::phone::Manner;
 use super::world::{SWITCH, World};
-use hookswitch_sip::message::Message;
+use hookswitch_machine::Transport::Udp;
+use hookswitch_sip::message::{Message, Method, Name};
 use std::net::SocketAddr;
 
 const EVE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 66)), 5060);
@@ -102,5 +104,54 @@ fn options_tell_what_is_understood() {
     world.send(EVE, &request("OPTIONS", "sip:example.org", ""));
     world.run(1);
     let answer = Message::parse(world.mail[0].1.clone(), &Default::default()).unwrap();
-    assert!(answer.lists(hookswitch_sip::message::Name::Allow, "INVITE"));
+    assert!(answer.lists(Name::Allow, "INVITE"));
+}
+
+/// Ann sends a MESSAGE to bob; the final statuses she gets.
+fn message(bob: &[Manner], silent: bool) -> (World, Vec<u16>) {
+    let mut world = World::new();
+    let ann = world.phone("ann", Udp, Manner::Rings);
+    for manner in bob {
+        let phone = world.phone("bob", Udp, manner.clone());
+        if silent {
+            world.phones[phone].address.set_port(9);
+        }
+    }
+    let now = world.now;
+    let phone = &mut world.phones[ann];
+    let (account, flow) = (Some(phone.account), phone.flow);
+    phone
+        .agent
+        .send_outside(now, &mut phone.layer, flow, account, Method::Message, |via, by, branch| {
+            hookswitch_sip::message::Request::new(Method::Message, "sip:bob@example.org")
+                .via(via.via_name(), by, branch)
+                .header(Name::From, "<sip:ann@example.org>;tag=m")
+                .header(Name::To, "<sip:bob@example.org>")
+                .call_id("message")
+                .cseq(1, Method::Message)
+                .body("text/plain", b"Hello")
+                .finish()
+        })
+        .unwrap();
+    world.run(100);
+    let statuses = world.phones[ann].finals(Method::Message);
+    (world, statuses)
+}
+
+#[test]
+fn other_methods_are_passed_on_and_answered() {
+    // The phones take no messages outside calls, and say so.
+    let (mut world, statuses) = message(&[Manner::Rings, Manner::Rings], false);
+    assert_eq!(statuses, [407, 405]);
+    let heard = world.phones[1].last(Method::Message);
+    assert_eq!((heard.body(), heard.header(Name::RecordRoute)), (&b"Hello"[..], None));
+    world.drain();
+}
+
+#[test]
+fn silence_is_not_turned_into_408_but_for_invites() {
+    let (world, statuses) = message(&[Manner::Rings], true);
+    assert_eq!(statuses, [407]);
+    let counts = world.switch.counts();
+    assert_eq!((counts.forwarded, counts.transactions), (0, Default::default()));
 }

@@ -201,6 +201,7 @@ impl Phone {
             calling: None,
             refer: None,
             retries: 0,
+            crossed: false,
         });
         self.by_leg.insert(leg, number);
         number
@@ -505,7 +506,9 @@ impl Phone {
                 }
             }
             (Indication::OfferRefused(leg, _), _) => {
-                if let Some(n) = number(self, leg) {
+                if let Some(n) = number(self, leg)
+                    && !std::mem::take(&mut self.calls[n].crossed)
+                {
                     self.calls[n].media.abandon();
                 }
             }
@@ -619,6 +622,7 @@ impl Phone {
         if call.media.state() == OfferAnswer::LocalOffer {
             // Ours crossed theirs and waits; theirs goes first, ours is not sent again.
             call.media.abandon();
+            call.crossed = true;
         }
         let wanted = call.media.wanted();
         let sdp = if message.body().is_empty() {

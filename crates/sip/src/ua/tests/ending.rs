@@ -1,7 +1,7 @@
 //! Ending sessions: CANCEL, BYE, and what crosses them.
 
 use super::*;
-use crate::ua::Failure;
+use crate::ua::{Failure, LegError};
 
 #[test]
 fn hanging_up_before_a_provisional_waits_with_the_cancel() {
@@ -122,6 +122,19 @@ fn nothing_more_is_indicated_of_an_abandoned_session() {
     net.latest(RAW, "200 BYE");
     assert_eq!(net.told(A), [Indication::Incoming(leg)]);
     net.drain();
+}
+
+#[test]
+fn a_request_within_an_abandoned_session_ends_silently() {
+    let mut net = Net::new();
+    net.inject(A, &request("INVITE", "1", None, 10, "", OFFER));
+    let leg = net.incoming(A);
+    net.accept(A, leg).unwrap();
+    net.act(A, |ua, layer, now| ua.send_within(now, layer, leg, Method::Info, "", None)).unwrap();
+    net.run(1_000);
+    net.act(A, |ua, layer, now| ua.abandon(now, layer, leg));
+    net.drain();
+    assert_eq!(net.told(A), [Indication::Incoming(leg)]);
 }
 
 #[test]
@@ -280,5 +293,32 @@ fn a_bye_before_the_ack_ends_the_session() {
     let tag = net.latest(RAW, "200 INVITE").to_tag().unwrap().to_owned();
     net.inject(A, &request("BYE", "2", Some(&tag), 11, "", b""));
     assert_eq!(net.last(A), Indication::Ended(leg));
+    net.drain();
+}
+
+#[test]
+fn hanging_up_without_room_for_a_bye_says_that_the_session_is_gone() {
+    let transactions = transaction::Config { max_client: 2, ..transaction::Config::default() };
+    let mut net = Net::with(Config::default(), transactions);
+    let (a, _) = net.call_raw(None);
+    net.act(A, |ua, layer, now| ua.send_within(now, layer, a, Method::Info, "", None)).unwrap();
+    assert_eq!(net.hang_up(A, a), Err(LegError::Full));
+    assert_eq!(net.hang_up(A, a), Err(LegError::Gone));
+    net.drain();
+    assert_eq!(net.told(A), [Indication::Answered(a)]);
+}
+
+#[test]
+fn a_bye_after_the_ack_for_which_there_is_no_room_is_indicated() {
+    let transactions = transaction::Config { max_client: 1, ..transaction::Config::default() };
+    let mut net = Net::with(Config::default(), transactions);
+    net.inject(A, &request("INVITE", "1", None, 10, "", OFFER));
+    let leg = net.incoming(A);
+    net.accept(A, leg).unwrap();
+    net.act(A, |ua, layer, now| ua.send_within(now, layer, leg, Method::Info, "", None)).unwrap();
+    net.hang_up(A, leg).unwrap();
+    let tag = net.latest(RAW, "200 INVITE").to_tag().unwrap().to_owned();
+    net.inject(A, &request("ACK", "2", Some(&tag), 10, "", b""));
+    assert_eq!((net.last(A), net.count(A, "BYE")), (Indication::HungUp(leg), 0));
     net.drain();
 }

@@ -1,5 +1,6 @@
 //! User agents back to back over a wire in virtual time; packets to an address where no agent lives are for the test to answer.
 
+mod any_order;
 mod calls;
 mod cost;
 mod credentials;
@@ -38,6 +39,7 @@ pub(super) struct Seen {
     pub(super) from: usize,
     pub(super) to: usize,
     pub(super) transport: Transport,
+    pub(super) flow: Flow,
     pub(super) message: Message,
     pub(super) lost: bool,
 }
@@ -298,7 +300,7 @@ impl Net {
         self.run_until(self.now + Duration::from_secs(600));
         for (n, side) in self.sides.iter().enumerate() {
             let left = (side.ua.live_legs(), side.ua.live_requests(), side.ua.live_timers());
-            assert_eq!(left, (0, 0, 0), "legs, requests, timers of {n} after {:?}", self.titles());
+            assert_eq!(left, (0, 0, 0), "legs, requests, timers of {n} after {:?}", self.sides[n].told);
             assert!(side.layer.is_idle(), "{:?}", side.layer.counts());
             assert_eq!(side.ua.live_invitations(), 0);
         }
@@ -404,7 +406,7 @@ impl Net {
             .unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(&bytes)));
         let stream = flow.endpoint == EndpointId(1);
         let transport = if stream { Transport::Tcp } else { Transport::Udp };
-        let mut seen = Seen { at: self.now, from, to, transport, message, lost: false };
+        let mut seen = Seen { at: self.now, from, to, transport, flow, message, lost: false };
         seen.lost = (self.lose)(&seen);
         let lost = seen.lost;
         self.seen.push(seen);

@@ -124,3 +124,29 @@ fn nothing_is_sent_within_a_session_that_is_not_there() {
     net.drain();
     assert_eq!(send(&mut net), Err(LegError::Gone));
 }
+
+#[test]
+fn a_request_whose_connection_is_gone_goes_over_a_new_one_to_the_contact() {
+    let mut net = Net::new();
+    let flow = Flow { endpoint: EndpointId(1), connection: 7, peer: ([10, 0, 0, 9], 40_123).into() };
+    let send = |net: &mut Net, bytes: Vec<u8>| {
+        let message = Message::parse(bytes.into(), &Limits::default()).unwrap();
+        net.act(A, |ua, layer, now| ua.receive(now, layer, flow, &message))
+    };
+    let Indication::Incoming(leg) = send(&mut net, request("INVITE", "1", None, 10, "", OFFER)) else {
+        panic!()
+    };
+    net.accept(A, leg).unwrap();
+    let tag = net.latest(RAW, "200 INVITE").to_tag().unwrap().to_owned();
+    let ack = request("ACK", "2", Some(&tag), 10, "", b"");
+    assert_eq!(send(&mut net, ack), Indication::Confirmed(leg));
+    net.hang_up(A, leg).unwrap();
+    assert_eq!(net.count(A, "BYE"), 1);
+    net.act(A, |_, layer, now| layer.flow_closed(now, flow));
+    assert_eq!(net.count(A, "BYE"), 2);
+    let bye = net.latest(RAW, "BYE");
+    assert_eq!(net.seen.last().map(|seen| seen.flow), Some(Flow::to(EndpointId(1), address(RAW))));
+    net.reply(&bye, 200, "raw", b"");
+    assert_eq!(net.told(A).last(), Some(&Indication::HungUp(leg)));
+    net.drain();
+}
