@@ -71,8 +71,9 @@ impl CallShared {
 
 impl Drop for CallShared {
     fn drop(&mut self) {
-        self.session.forget(self.id);
-        self.session.tell(Request::Release { call: self.id });
+        if self.session.let_go(self.id) {
+            self.session.tell(Request::Release { call: self.id });
+        }
     }
 }
 
