@@ -247,7 +247,7 @@ impl Service {
         let running = Driver::new(bound, clock)
             .options(Options::default())
             // What names no shard stays where it arrived: with several lines there, its source decides.
-            .steer(move |bytes, _| steering.shard(bytes).unwrap_or(usize::MAX))
+            .steer(move |bytes, flow| steering.shard(bytes, flow.peer.ip()).unwrap_or(usize::MAX))
             .start(machines)?;
         let shards: Arc<[Shard]> = running
             .shards()
@@ -366,6 +366,7 @@ pub(crate) fn media_config(
     let first = first + shard * share;
     let last = if shard + 1 == shards { last } else { first + share - 1 };
     media.ports = first as u16..=last as u16;
+    media.stream.silence_limit = Some(Duration::from_secs(60));
     media.null = tuning.null_media;
     if let Some(stock) = tuning.stock {
         media.stock = stock;

@@ -32,6 +32,10 @@ pub(crate) struct Call {
     pub(crate) waiting: Vec<Waiting>,
     /// When the caller is told again that the call alerts.
     pub(crate) alerting: Option<TimerKey>,
+    /// For how many minutes it has been offered.
+    pub(crate) minutes: u8,
+    /// Audio of the other side has arrived.
+    pub(crate) heard: bool,
     /// No-answer timers and transfer deadlines.
     pub(crate) timer: Option<TimerKey>,
     pub(crate) transfer: Option<Subscriber>,
@@ -95,8 +99,6 @@ pub(crate) enum Wait {
     Turn(bool),
     /// The answer to our offer to hold (`true`) or retrieve.
     OfferAnswer(bool),
-    /// Word that our offer to hold (`true`) or retrieve is withdrawn, because theirs crossed it; then it has its turn again.
-    Withdrawal(bool),
     /// The ACK of our 200, before which the other side may not know the session that REFER is to be sent in; then a transfer
     /// with this deadline.
     TransferTurn(std::time::Duration),

@@ -146,7 +146,7 @@ impl Core {
         call.media.abandon();
         for waiting in &mut call.waiting {
             if let Wait::OfferAnswer(hold) = waiting.what {
-                waiting.what = Wait::Withdrawal(hold);
+                waiting.what = Wait::Turn(hold);
             }
         }
     }
@@ -307,13 +307,6 @@ impl Core {
     ) {
         let Some(id) = self.call_by_leg(leg) else { return };
         let Some(call) = self.calls.get_mut(id) else { return };
-        if let Some(withdrawn) = call.take_waiting(|wait| matches!(wait, Wait::Withdrawal(_))) {
-            if let Wait::Withdrawal(hold) = withdrawn.what {
-                self.wait(id, withdrawn.request, Wait::Turn(hold));
-            }
-            self.next_turn(now, id);
-            return;
-        }
         call.media.abandon();
         let error = refused(failure, message);
         self.complete_waiting(id, |wait| matches!(wait, Wait::OfferAnswer(_)), Err(error));

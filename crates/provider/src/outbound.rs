@@ -71,6 +71,8 @@ impl Core {
             source: options.source,
             waiting: vec![Waiting { request, what: Wait::Proceeding }],
             alerting: None,
+            minutes: 0,
+            heard: false,
             timer: None,
             transfer: None,
             referral: None,
@@ -276,7 +278,9 @@ impl Core {
                 let q = address.q().unwrap_or(1_000);
                 let uri = address.uri();
                 if uri.is_sip() && best.as_ref().is_none_or(|(known, _)| q > *known) {
-                    best = Some((q, uri.as_str().to_owned()));
+                    // Header fields in it would be another's words in our INVITE (RFC 3261 19.1.5).
+                    let uri = uri.as_str().split('?').next().unwrap_or_default();
+                    best = Some((q, uri.to_owned()));
                 }
             }
         }

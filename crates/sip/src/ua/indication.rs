@@ -16,7 +16,7 @@ pub enum Indication {
     Cancelled(LegId),
     /// Our 2xx was acknowledged (message: the ACK, which holds the answer if our 2xx held the offer).
     Confirmed(LegId),
-    /// A provisional response above 100 (message).
+    /// A provisional response (message), 100 too: the call is under way.
     Progress(LegId),
     /// The first 2xx (message). Call [`acknowledge`](super::UserAgent::acknowledge) before anything else.
     Answered(LegId),
