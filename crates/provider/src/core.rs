@@ -353,6 +353,10 @@ impl Core {
         }
         if let Some(leg) = call.last_leg {
             self.by_leg.remove(&leg);
+            if self.by_leg.is_empty() {
+                // A peak is over.
+                self.by_leg.shrink_to(64);
+            }
         }
         if let Some(line) = self.line_mut(call.line) {
             line.calls = line.calls.saturating_sub(1);

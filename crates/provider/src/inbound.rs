@@ -39,8 +39,8 @@ impl Core {
             return;
         };
         let trust = if line.account.profile.trust_identity { Trust::Trusted } else { Trust::Untrusted };
-        let identities = Identities::read(message, trust);
-        let caller = parties::party(&identities.caller);
+        let Identities { caller, called, redirecting } = Identities::read(message, trust);
+        let caller = parties::party(caller);
         if let Some(to) = self.rule(id, address, ForwardCondition::Unconditional, &caller.address) {
             self.divert(now, leg, id, address, &to, "unconditional");
             return;
@@ -65,7 +65,7 @@ impl Core {
             return;
         }
         let referred = message.header(Name::ReferredBy).is_some();
-        let (reason, redirecting) = parties::reason(&identities, referred);
+        let (reason, redirecting) = parties::reason(redirecting, referred);
         let call = Call {
             line: id,
             address,
@@ -93,7 +93,7 @@ impl Core {
                 reason,
                 connected: caller.clone(),
                 caller,
-                called: parties::party(&identities.called),
+                called: parties::party(called),
                 redirecting,
                 redirection: Party::default(),
                 call_id: message.call_id().into(),

@@ -255,7 +255,7 @@ impl Core {
             Some(line) if line.account.profile.trust_identity => Trust::Trusted,
             Some(_) | None => Trust::Untrusted,
         };
-        let Some(party) = cause::connected(message, trust).map(|party| crate::parties::party(&party)) else {
+        let Some(party) = cause::connected(message, trust).map(crate::parties::party) else {
             return;
         };
         let Some(call) = self.calls.get_mut(id).filter(|call| call.facts.connected != party) else { return };

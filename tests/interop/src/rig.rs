@@ -44,9 +44,14 @@ pub struct Rig {
 impl Rig {
     /// Line 1001, not registered, whose switch is SIPp on `port`; `keys` are further keys of its table.
     pub async fn trunk(port: u16, keys: &str) -> Self {
+        Self::trunk_over("udp", port, keys).await
+    }
+
+    /// As [`trunk`](Self::trunk), over `udp` or `tcp`.
+    pub async fn trunk_over(transport: &str, port: u16, keys: &str) -> Self {
         let registrar = format!("127.0.0.1:{port}");
         let keys = format!("register = false\n{keys}");
-        Self::with(&[TestLine { user: "1001".into(), registrar, keys }]).await
+        Self::over(transport, &[TestLine { user: "1001".into(), registrar, keys }]).await
     }
 
     /// Line 1001, not registered and called by whoever is on this machine.

@@ -37,6 +37,7 @@ impl Short {
     }
 
     /// One more octet; ASCII only. What does not fit is left out.
+    #[inline]
     pub(crate) fn then(mut self, c: u8) -> Self {
         if let Some(place) = self.text.get_mut(self.len) {
             *place = c;
@@ -45,28 +46,36 @@ impl Short {
         self
     }
 
+    #[inline]
     pub(crate) fn then_decimal(self, number: u64) -> Self {
         self.then_digits(number, 10)
     }
 
     /// A number in hexadecimal, small letters.
+    #[inline]
     pub(crate) fn then_hex(self, number: u64) -> Self {
         self.then_digits(number, 16)
     }
 
-    fn then_digits(self, mut number: u64, base: u64) -> Self {
+    #[inline]
+    fn then_digits(mut self, mut number: u64, base: u64) -> Self {
         let mut digits = [0u8; 20];
-        let mut count = 0;
-        for place in &mut digits {
+        let mut start = digits.len();
+        for place in digits.iter_mut().rev() {
             let digit = (number % base) as u8;
             *place = if digit < 10 { b'0' + digit } else { b'a' + digit - 10 };
             number /= base;
-            count += 1;
+            start -= 1;
             if number == 0 {
                 break;
             }
         }
-        digits.iter().take(count).rev().fold(self, |text, digit| text.then(*digit))
+        let digits = digits.get(start..).unwrap_or_default();
+        if let Some(place) = self.text.get_mut(self.len..self.len + digits.len()) {
+            place.copy_from_slice(digits);
+            self.len += digits.len();
+        }
+        self
     }
 
     pub(crate) fn as_bytes(&self) -> &[u8] {

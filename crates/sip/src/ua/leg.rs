@@ -183,7 +183,12 @@ pub(super) struct Legs {
     places: Vec<Place>,
     free: Vec<u32>,
     live: usize,
+    /// Of the next place that is made: beyond those of all places that were given back.
+    generation: u32,
 }
+
+/// An empty storage keeps room for so many sessions.
+const KEPT: usize = 1_024;
 
 #[derive(Debug)]
 struct Place {
@@ -203,7 +208,7 @@ impl Legs {
                 let generation = self.places.get(*index as usize).map_or(0, |place| place.generation);
                 LegId { index: *index, generation }
             }
-            None => LegId { index: self.places.len() as u32, generation: 0 },
+            None => LegId { index: self.places.len() as u32, generation: self.generation },
         }
     }
 
@@ -212,7 +217,7 @@ impl Legs {
         self.live += 1;
         match self.free.pop().and_then(|index| self.places.get_mut(index as usize)) {
             Some(place) => place.leg = Some(Box::new(leg)),
-            None => self.places.push(Place { generation: 0, leg: Some(Box::new(leg)) }),
+            None => self.places.push(Place { generation: self.generation, leg: Some(Box::new(leg)) }),
         }
         id
     }
@@ -236,6 +241,11 @@ impl Legs {
         place.generation = place.generation.wrapping_add(1);
         self.free.push(id.index);
         self.live -= 1;
+        if self.live == 0 && self.places.len() > KEPT {
+            // A peak is over: its memory is given back, and no id of it will ever name another session.
+            let last = self.places.iter().map(|place| place.generation).max().unwrap_or_default();
+            *self = Self { generation: last.wrapping_add(1), ..Self::default() };
+        }
         Some(leg)
     }
 }
