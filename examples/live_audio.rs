@@ -30,13 +30,10 @@ async fn answer(call: Call) -> Result<(), hookswitch::Error> {
     let mut audio = call.answer_live(RATE).await?;
     let mut delayed: VecDeque<i16> = std::iter::repeat_n(0, RATE as usize).collect();
     let mut frame = [0i16; 160]; // 20 ms
-    loop {
-        tokio::select! {
-            () = audio.read(&mut frame) => {}
-            _ = call.ended() => return Ok(()),
-        }
+    while audio.read(&mut frame).await {
         delayed.extend(frame.iter().map(|sample| sample.saturating_neg()));
         let echo: Vec<i16> = delayed.drain(..frame.len()).collect();
         audio.write(&echo);
     }
+    Ok(())
 }

@@ -192,7 +192,8 @@ impl Running {
                     .stdout(Stdio::piped());
                 let mut child = command.spawn().map_err(Fault::io("starting the server"))?;
                 let talk = child.stdin.take().zip(child.stdout.take().map(BufReader::new));
-                let mut running = Self { process: Owned(child), port, talk, descriptors: 0, alive: HashMap::new() };
+                let mut running =
+                    Self { process: Owned(child), port, talk, descriptors: 0, alive: HashMap::new() };
                 let said = running.line()?;
                 if said != "ready" {
                     return Err(Fault::Measurement(format!("the server is not ready, it says {said:?}")));

@@ -70,8 +70,8 @@ pub(crate) fn run(options: &MemoryOptions) -> Result<(), Fault> {
     }
     verdict(&memory)?;
     println!(
-        "memory: held {} bytes lingering {} bytes, 0 bytes leaked",
-        memory.per_held_call, memory.per_bye_transaction
+        "memory: held {} bytes lingering {} bytes left {} bytes of a peak of {}",
+        memory.per_held_call, memory.per_bye_transaction, memory.left[1], memory.peaks[1]
     );
     Ok(())
 }

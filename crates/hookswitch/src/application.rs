@@ -79,7 +79,7 @@ impl Application {
         loop {
             let (event, congestion) = self.session.queue.pop();
             if congestion == Congestion::Ends {
-                self.session.offers(true);
+                self.session.offers();
             }
             if event.is_some() {
                 return event;
@@ -205,10 +205,8 @@ impl Line {
             destination: destination.to_owned(),
             options,
         };
-        match self.session.request_call(Request::Operate(operation)).await? {
-            (_, Some(call)) => Ok(call),
-            (_, None) => Err(Error::Stopped),
-        }
+        let (_, mut calls) = self.session.request_call(Request::Operate(operation)).await?;
+        calls.pop().ok_or(Error::Stopped)
     }
 
     /// Replaces the standing forwarding rules of the line's first address (lineForward).
@@ -219,13 +217,7 @@ impl Line {
 
     /// Handles, as a monitor, to calls of this line that the application has none to yet (lineGetNewCalls).
     pub async fn existing_calls(&self) -> Result<Vec<Call>, Error> {
-        match self.session.request(Request::ExistingCalls { line: self.id }).await? {
-            Reply::Calls(calls) => Ok(calls
-                .into_iter()
-                .map(|snapshot| self.session.call(snapshot.call, snapshot.state, snapshot.info))
-                .collect()),
-            _ => Ok(Vec::new()),
-        }
+        self.session.request_call(Request::ExistingCalls { line: self.id }).await.map(|(_, calls)| calls)
     }
 
     /// Closes it (lineClose): calls that only this application owns are dropped.

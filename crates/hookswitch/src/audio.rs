@@ -5,6 +5,7 @@ use hookswitch_runtime::media::{LivePcm, Media};
 use hookswitch_spi::AudioSource;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::Notify;
 
 /// What the other side of a call hears.
@@ -51,7 +52,12 @@ impl Audio {
 pub struct LiveAudio {
     pcm: LivePcm,
     ready: Arc<Notify>,
+    /// A stream has used it.
+    attached: bool,
 }
+
+/// How long to wait for a frame before looking whether the stream still runs.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
 impl LiveAudio {
     pub(crate) fn open(media: &Media, rate: u32) -> Result<Self, Error> {
@@ -59,7 +65,7 @@ impl LiveAudio {
         let ready = Arc::new(Notify::new());
         let wake = Arc::clone(&ready);
         pcm.on_frame(move || wake.notify_one());
-        Ok(Self { pcm, ready })
+        Ok(Self { pcm, ready, attached: false })
     }
 
     pub(crate) fn source(&self) -> AudioSource {
@@ -71,12 +77,23 @@ impl LiveAudio {
         self.pcm.rate()
     }
 
-    /// Fills `frame` with what the other side says, waiting for it.
-    pub async fn read(&mut self, frame: &mut [i16]) {
-        while self.pcm.readable() < frame.len() {
-            self.ready.notified().await;
+    /// Fills `frame` with what the other side says, waiting for it; at most half a second of it. False once the call's audio has
+    /// ended: then `frame` is left as it was.
+    pub async fn read(&mut self, frame: &mut [i16]) -> bool {
+        let wanted = frame.len().min(self.pcm.rate() as usize / 4);
+        while self.pcm.readable() < wanted {
+            if self.pcm.is_attached() {
+                self.attached = true;
+            } else if self.attached {
+                return false;
+            }
+            // The end of the stream wakes nobody; a frame is due every few hundredths of a second.
+            let _ = tokio::time::timeout(LOOK_AGAIN, self.ready.notified()).await;
         }
-        self.pcm.read_frame(frame);
+        if let Some(part) = frame.get_mut(..wanted) {
+            self.pcm.read_frame(part);
+        }
+        true
     }
 
     /// Says `frame`; returns how many samples there was room for. About half a second fits.

@@ -7,11 +7,12 @@ use hookswitch_spi::{
     StateKind, TimelineEntry, TransferOutcome,
 };
 use hookswitch_telephony::{HandOffTarget, LadderNames, Reply, Request, ladder};
+use std::collections::VecDeque;
 use std::fmt;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::{Mutex, mpsc, watch};
+use tokio::sync::Notify;
 
 /// Digits kept for [`Call::next_digit`]; more than that many unread ones are dropped.
 const DIGITS: usize = 256;
@@ -19,10 +20,17 @@ const DIGITS: usize = 256;
 pub(crate) struct CallShared {
     session: Arc<Session>,
     id: CallId,
-    state: watch::Sender<CallState>,
     info: Option<Box<CallInfo>>,
-    pressed: mpsc::Sender<char>,
-    digits: Mutex<mpsc::Receiver<char>>,
+    /// Small, as there are thousands: one lock and one bell for all that changes.
+    now: Mutex<Now>,
+    changed: Notify,
+}
+
+/// What changes in the life of a call.
+struct Now {
+    state: CallState,
+    /// Pressed and not read.
+    digits: VecDeque<char>,
 }
 
 impl CallShared {
@@ -32,31 +40,40 @@ impl CallShared {
         state: CallState,
         info: Option<Box<CallInfo>>,
     ) -> Arc<Self> {
-        let (pressed, digits) = mpsc::channel(DIGITS);
-        Arc::new(Self {
-            session,
-            id,
-            state: watch::Sender::new(state),
-            info,
-            pressed,
-            digits: Mutex::new(digits),
-        })
+        let now = Mutex::new(Now { state, digits: VecDeque::new() });
+        Arc::new(Self { session, id, info, now, changed: Notify::new() })
     }
 
+    /// Notes a new state; [`wake`](Self::wake) is to follow.
     pub(crate) fn entered(&self, state: CallState) {
-        self.state.send_replace(state);
+        self.now().state = state;
     }
 
+    /// Notes a digit; [`wake`](Self::wake) is to follow.
     pub(crate) fn pressed(&self, digit: char) {
+        let mut now = self.now();
         // Nobody reads digits: the event says so as well.
-        let _ = self.pressed.try_send(digit);
+        if now.digits.len() < DIGITS {
+            now.digits.push_back(digit);
+        }
+    }
+
+    /// Wakes whoever waits for a change.
+    pub(crate) fn wake(&self) {
+        self.changed.notify_waiters();
+    }
+
+    fn now(&self) -> MutexGuard<'_, Now> {
+        // Nothing panics while it holds the lock.
+        self.now.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for CallShared {
     fn drop(&mut self) {
-        self.session.forget(self.id);
-        self.session.tell(Request::Release { call: self.id });
+        if self.session.let_go(self.id) {
+            self.session.tell(Request::Release { call: self.id });
+        }
     }
 }
 
@@ -83,7 +100,7 @@ impl Call {
 
     /// Where it is now.
     pub fn state(&self) -> CallState {
-        self.0.state.borrow().clone()
+        self.0.now().state.clone()
     }
 
     /// What was known of it when it was announced: caller, called, reason. `None` for calls that this application made.
@@ -101,11 +118,14 @@ impl Call {
 
     /// Waits until the call's state is one that `wanted` accepts, or the call is over; returns that state.
     pub async fn wait_for(&self, wanted: impl Fn(&CallState) -> bool) -> CallState {
-        let mut watch = self.0.state.subscribe();
-        let over = |state: &CallState| matches!(state.kind(), StateKind::Idle | StateKind::Disconnected);
-        match watch.wait_for(|state| wanted(state) || over(state)).await {
-            Ok(state) => state.clone(),
-            Err(_) => self.state(),
+        loop {
+            // Asked for before looking: what changes after the look is heard.
+            let changed = self.0.changed.notified();
+            let state = self.state();
+            if wanted(&state) || is_over(&state) {
+                return state;
+            }
+            changed.await;
         }
     }
 
@@ -132,11 +152,18 @@ impl Call {
 
     /// The next digit that the other side presses; `None` if the call is over.
     pub async fn next_digit(&self) -> Option<char> {
-        let mut digits = self.0.digits.lock().await;
-        tokio::select! {
-            biased;
-            digit = digits.recv() => digit,
-            _ = self.ended() => None,
+        loop {
+            let changed = self.0.changed.notified();
+            {
+                let mut now = self.0.now();
+                if let Some(digit) = now.digits.pop_front() {
+                    return Some(digit);
+                }
+                if is_over(&now.state) {
+                    return None;
+                }
+            }
+            changed.await;
         }
     }
 
@@ -270,4 +297,9 @@ impl Call {
         let entries = self.timeline().await?;
         Ok(ladder(&entries, names))
     }
+}
+
+/// Nothing comes after it.
+fn is_over(state: &CallState) -> bool {
+    matches!(state.kind(), StateKind::Idle | StateKind::Disconnected)
 }

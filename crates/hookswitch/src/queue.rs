@@ -27,6 +27,23 @@ struct Inner {
     closed: bool,
 }
 
+impl Inner {
+    fn number(&mut self) -> u64 {
+        let number = self.next;
+        self.next += 1;
+        number
+    }
+
+    /// States what was dropped, in the place where it is missing.
+    fn state_gap(&mut self) {
+        if self.dropped > 0 {
+            let dropped = std::mem::take(&mut self.dropped);
+            let number = self.number();
+            self.events.push_back((number, Event::Gap { dropped }));
+        }
+    }
+}
+
 /// Filled by the shard's thread, which never waits; emptied by the application.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
@@ -47,16 +64,13 @@ impl Queue {
         if inner.closed {
             return Congestion::Unchanged;
         }
-        let number = inner.next;
-        inner.next += 1;
         if informational && inner.events.len() >= INFORMATIONAL {
             inner.dropped += 1;
+            inner.next += 1;
             return Congestion::Unchanged;
         }
-        if inner.dropped > 0 {
-            let dropped = std::mem::take(&mut inner.dropped);
-            inner.events.push_back((number, Event::Gap { dropped }));
-        }
+        inner.state_gap();
+        let number = inner.number();
         inner.events.push_back((number, event));
         let begins = !inner.congested && inner.events.len() > CONGESTED;
         inner.congested |= begins;
@@ -71,16 +85,29 @@ impl Queue {
     /// Takes the next event with its number.
     pub(crate) fn pop(&self) -> (Option<(u64, Event)>, Congestion) {
         let mut inner = self.lock();
+        if inner.events.is_empty() {
+            inner.state_gap();
+        }
         let event = inner.events.pop_front();
         let ends = inner.congested && inner.events.len() < CONGESTED / 2;
         inner.congested &= !ends;
         (event, if ends { Congestion::Ends } else { Congestion::Unchanged })
     }
 
-    /// No more events will come.
+    /// No more events will come, and those that wait are dropped: they hold handles of calls, and those the session.
     pub(crate) fn close(&self) {
-        self.lock().closed = true;
+        let unread = {
+            let mut inner = self.lock();
+            inner.closed = true;
+            std::mem::take(&mut inner.events)
+        };
+        // Outside the lock: letting go of a call may want it.
+        drop(unread);
         self.ready.notify_one();
+    }
+
+    pub(crate) fn is_congested(&self) -> bool {
+        self.lock().congested
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -109,13 +136,13 @@ mod tests {
         let mut last = 0;
         let mut gaps = 0;
         while let (Some((number, event)), _) = queue.pop() {
-            assert!(number >= last);
+            assert!(number >= last, "{number} after {last}");
             last = number;
             if let Event::Gap { dropped } = event {
                 gaps += dropped;
             }
         }
-        assert_eq!((last, gaps), (INFORMATIONAL as u64 + 7, 7));
+        assert_eq!((last, gaps), (INFORMATIONAL as u64 + 8, 7));
     }
 
     #[test]

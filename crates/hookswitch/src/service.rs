@@ -19,7 +19,7 @@ use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 /// What all handles of a service share.
@@ -91,6 +91,8 @@ struct Notices {
     quiet: watch::Sender<usize>,
     /// How many answers have come, and their sum since the last question.
     figures: watch::Sender<(usize, Figures)>,
+    /// Held by whoever waits for figures.
+    asking: tokio::sync::Mutex<()>,
 }
 
 /// Takes what the engine hands out, on the shard's thread.
@@ -215,6 +217,7 @@ impl Service {
         let notices = Arc::new(Notices {
             quiet: watch::Sender::new(0),
             figures: watch::Sender::new((0, Figures::default())),
+            asking: tokio::sync::Mutex::new(()),
         });
         let mut machines = Vec::with_capacity(count);
         let mut outlets = Vec::with_capacity(count);
@@ -244,7 +247,7 @@ impl Service {
         let running = Driver::new(bound, clock)
             .options(Options::default())
             // What names no shard stays where it arrived: with several lines there, its source decides.
-            .steer(move |bytes, _| steering.shard(bytes).unwrap_or(usize::MAX))
+            .steer(move |bytes, flow| steering.shard(bytes, flow.peer.ip()).unwrap_or(usize::MAX))
             .start(machines)?;
         let shards: Arc<[Shard]> = running
             .shards()
@@ -276,6 +279,8 @@ impl Service {
         self.shared.sessions.insert(id, Arc::clone(&session));
         let attach = TelephonyRequest::Attach { name: name.into(), grace, resume: None };
         if let Err(error) = session.request(attach).await {
+            // Some shards may have attached it.
+            session.tell(TelephonyRequest::Lost);
             self.shared.forget(id);
             return Err(error);
         }
@@ -284,11 +289,12 @@ impl Service {
 
     /// What is alive now.
     pub async fn figures(&self) -> Result<Figures, Error> {
+        let _one_at_a_time = self.notices.asking.lock().await;
         let asked = self.shared.shards.len();
         self.notices.figures.send_replace((0, Figures::default()));
         let mut watch = self.notices.figures.subscribe();
         for shard in self.shared.shards.iter() {
-            shard.handle.request(Request::Figures).map_err(|_| Error::Stopped)?;
+            shard.handle.last_word(Request::Figures).map_err(|_| Error::Stopped)?;
         }
         let news = watch.wait_for(|(answers, _)| *answers >= asked).await.map_err(|_| Error::Stopped)?;
         Ok(news.1)
@@ -296,9 +302,14 @@ impl Service {
 
     /// Hangs up, un-registers and ends the threads, in `within` at most whatever the network does.
     pub async fn shutdown(mut self, within: Duration) {
+        let end = Instant::now() + within;
         let mut quiet = self.notices.quiet.subscribe();
-        let asked =
-            self.shared.shards.iter().filter(|shard| shard.handle.request(Request::Shutdown).is_ok()).count();
+        let asked = self
+            .shared
+            .shards
+            .iter()
+            .filter(|shard| shard.handle.last_word(Request::Shutdown).is_ok())
+            .count();
         // In vain if the network does not answer: then the threads end all the same.
         let _ = tokio::time::timeout(within / 2, quiet.wait_for(|quiet| *quiet >= asked)).await;
         let sessions: Vec<SessionId> = self.shared.sessions.iter().map(|entry| *entry.key()).collect();
@@ -309,16 +320,27 @@ impl Service {
         let shared = Arc::clone(&self.shared);
         drop(self);
         let ended = tokio::task::spawn_blocking(move || {
-            let driver = running.is_none_or(|running| running.shutdown(within / 4).is_ok());
+            let left = || end.saturating_duration_since(Instant::now());
+            let driver = running.is_none_or(|running| running.shutdown(left() / 2).is_ok());
             // Handles of calls that the program still holds keep the media threads; they end with the last of those.
             let media: Vec<Arc<Media>> = shared.shards.iter().map(|shard| Arc::clone(&shard.media)).collect();
             drop(shared);
             let media = media.into_iter().filter_map(Arc::into_inner);
-            media.fold(driver, |fine, media| media.shutdown(within / 4).is_ok() && fine)
+            media.fold(driver, |fine, media| media.shutdown(left()).is_ok() && fine)
         })
         .await;
         if !matches!(ended, Ok(true)) {
             tracing::warn!(target: "hookswitch::service", "some threads did not end in time");
+        }
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        // Whoever still waits for an event or an answer learns that there will be none.
+        let sessions: Vec<SessionId> = self.shared.sessions.iter().map(|entry| *entry.key()).collect();
+        for session in sessions {
+            self.shared.forget(session);
         }
     }
 }
@@ -344,6 +366,7 @@ pub(crate) fn media_config(
     let first = first + shard * share;
     let last = if shard + 1 == shards { last } else { first + share - 1 };
     media.ports = first as u16..=last as u16;
+    media.stream.silence_limit = Some(Duration::from_secs(60));
     media.null = tuning.null_media;
     if let Some(stock) = tuning.stock {
         media.stock = stock;

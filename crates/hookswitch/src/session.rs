@@ -14,8 +14,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use tokio::sync::{oneshot, watch};
 
-/// The reply, and the handle of the call that it made.
-type Answered = Result<(Reply, Option<Call>), Error>;
+/// The reply, and the handles of the calls that it brought.
+type Answered = Result<(Reply, Vec<Call>), Error>;
 type Answer = oneshot::Sender<Answered>;
 
 /// A request on its way.
@@ -32,6 +32,7 @@ struct Asked {
 #[derive(Default)]
 pub(crate) struct Wakes {
     sessions: Vec<Arc<Session>>,
+    calls: Vec<Arc<CallShared>>,
     answers: Vec<(Answer, Answered)>,
 }
 
@@ -47,6 +48,9 @@ impl Wakes {
         for (answer, answered) in self.answers.drain(..) {
             // Nobody may wait any more.
             let _ = answer.send(answered);
+        }
+        for call in self.calls.drain(..) {
+            call.wake();
         }
         for session in self.sessions.drain(..) {
             session.queue.wake();
@@ -65,6 +69,8 @@ pub(crate) struct Session {
     calls: DashMap<CallId, Weak<CallShared>>,
     /// Calls that were announced and whose first state has not come yet.
     announced: Mutex<Vec<(CallId, Box<CallInfo>, Privilege)>>,
+    /// Held while the shards are told whether offers are wanted.
+    telling: Mutex<()>,
     next: AtomicU64,
 }
 
@@ -78,6 +84,7 @@ impl Session {
             pending: DashMap::new(),
             calls: DashMap::new(),
             announced: Mutex::new(Vec::new()),
+            telling: Mutex::new(()),
             next: AtomicU64::new(1),
         })
     }
@@ -93,6 +100,11 @@ impl Session {
         let (answer, answered) = oneshot::channel();
         let missing = shards::concerned(&what, self.shards.len()).map_or(self.shards.len(), |_| 1);
         self.pending.insert(number, Asked { answer, missing, so_far: None });
+        if self.queue.is_closed() {
+            // The application has left: nobody would pass the answer on.
+            self.pending.remove(&number);
+            return Err(Error::Stopped);
+        }
         if let Err(error) = self.send(AppRequestId(number), what) {
             self.pending.remove(&number);
             return Err(error);
@@ -100,11 +112,17 @@ impl Session {
         answered.await.unwrap_or(Err(Error::Stopped))
     }
 
-    /// Asks without waiting: for handles that are dropped.
+    /// Says something that needs no answer and must not be lost: for handles that are dropped.
     pub(crate) fn tell(&self, what: Request) {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        if self.send(AppRequestId(number), what).is_err() {
-            tracing::debug!(target: "hookswitch::session", session = self.id.0, "a last word was not taken");
+        let concerned = shards::concerned(&what, self.shards.len());
+        for (n, shard) in self.shards.iter().enumerate() {
+            if concerned.is_none_or(|only| only == n) {
+                let (session, request) = (self.id, AppRequestId(number));
+                // Only a driver that has stopped refuses it, and then there is nothing left to let go of.
+                let _ =
+                    shard.handle.last_word(EngineRequest::Session { session, request, what: what.clone() });
+            }
         }
     }
 
@@ -141,6 +159,11 @@ impl Session {
         self.calls.remove(&id);
     }
 
+    /// The last handle of a call is gone; false if there is a newer one, made meanwhile.
+    pub(crate) fn let_go(&self, id: CallId) -> bool {
+        self.calls.remove_if(&id, |_, handle| handle.strong_count() == 0).is_some()
+    }
+
     fn known(&self, id: CallId) -> Option<Arc<CallShared>> {
         self.calls.get(&id).and_then(|weak| weak.upgrade())
     }
@@ -167,6 +190,7 @@ impl Session {
             TelephonyEvent::Digit { call, digit, duration } => {
                 if let Some(call) = self.known(call) {
                     call.pressed(digit);
+                    wakes.calls.push(call);
                 }
                 self.push(Event::Digit { call, digit, duration }, true, wakes);
             }
@@ -190,12 +214,16 @@ impl Session {
     fn answer(self: &Arc<Self>, request: AppRequestId, result: Result<Reply, Error>, wakes: &mut Wakes) {
         let Some((answer, result)) = self.complete_answer(request, result) else { return };
         let answered = result.map(|reply| {
-            // The call's handle exists before its events come. If nobody waits for it any more, it is let go of here.
-            let made = match &reply {
-                Reply::Created(id) => Some(self.call(*id, CallState::Dialing, None)),
-                _ => None,
+            // The calls' handles exist before their events come. If nobody waits for them any more, they are let go of here.
+            let calls = match &reply {
+                Reply::Created(id) => vec![self.call(*id, CallState::Dialing, None)],
+                Reply::Calls(calls) => calls
+                    .iter()
+                    .map(|call| self.call(call.call, call.state.clone(), call.info.clone()))
+                    .collect(),
+                _ => Vec::new(),
             };
-            (reply, made)
+            (reply, calls)
         });
         wakes.answers.push((answer, answered));
     }
@@ -246,6 +274,7 @@ impl Session {
         }
         if let Some(call) = self.known(id) {
             call.entered(state.clone());
+            wakes.calls.push(call);
             self.push(Event::State { call: id, state, privilege }, false, wakes);
         }
     }
@@ -253,20 +282,27 @@ impl Session {
     fn push(self: &Arc<Self>, event: Event, informational: bool, wakes: &mut Wakes) {
         wakes.session(self);
         if self.queue.push(event, informational) == Congestion::Begins {
-            self.offers(false);
+            self.offers();
         }
     }
 
-    pub(crate) fn offers(&self, wanted: bool) {
+    /// Tells the shards whether this session can take offers now. Whoever tells last tells what is so then.
+    pub(crate) fn offers(&self) {
+        let _in_turn = self.telling.lock().unwrap_or_else(PoisonError::into_inner);
+        let wanted = !self.queue.is_congested();
         for shard in self.shards.iter() {
-            // A shard that is overloaded hears of it with the next change.
-            let _ = shard.handle.request(EngineRequest::Offers { session: self.id, wanted });
+            let _ = shard.handle.last_word(EngineRequest::Offers { session: self.id, wanted });
         }
     }
 
     /// The service has ended: nobody will answer any more.
     pub(crate) fn close(&self) {
-        self.pending.clear();
         self.queue.close();
+        self.pending.clear();
+        // Nothing more will be heard of the calls: whoever waits for their end has waited long enough.
+        let calls: Vec<Arc<CallShared>> = self.calls.iter().filter_map(|call| call.upgrade()).collect();
+        for call in calls {
+            call.entered(CallState::Idle);
+        }
     }
 }

@@ -5,13 +5,16 @@
 
 use hookswitch_engine::Engine;
 use hookswitch_machine::Map;
-use hookswitch_provider::{Account, shard_of_token};
+use hookswitch_provider::{Account, AddressRange, shard_of_token};
 use hookswitch_runtime::DriverHandle;
 use hookswitch_runtime::media::Media;
+use hookswitch_sip::message::unescape;
 use hookswitch_sip::transaction::Branch;
 use hookswitch_sip::ua::UserAgent;
 use hookswitch_spi::{CallId, LineId, Operation};
 use hookswitch_telephony::{Reply, Request};
+use std::borrow::Cow;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// One shard: its engine's thread and its media threads.
@@ -75,29 +78,49 @@ pub(crate) fn merged(first: Reply, second: Reply) -> Reply {
     }
 }
 
-/// Steers messages to their shards by what we minted: the branch of our request, our tag, our Contact's token; and the first
-/// INVITE of somebody who has none of these by the user it names.
+/// Steers messages to their shards by what we minted: the branch of our request, our tag, our Contact's token. The first INVITE of
+/// somebody who has none of these is steered by the user it names and by who sends it.
 #[derive(Clone, Debug)]
 pub(crate) struct Steering {
-    users: Map<Box<str>, usize>,
-    /// Where a message goes that names nobody we know.
-    other: Option<usize>,
+    /// The lines that a user part names, as places in `lines`.
+    users: Map<Box<str>, Vec<usize>>,
+    lines: Vec<Known>,
+}
+
+/// What steering knows of a line.
+#[derive(Clone, Debug)]
+struct Known {
+    shard: usize,
+    /// Who may call it, as far as the configuration says so in numbers.
+    switch: Option<IpAddr>,
+    accept_from: Vec<AddressRange>,
+}
+
+impl Known {
+    fn accepts(&self, peer: IpAddr) -> bool {
+        self.switch == Some(peer) || self.accept_from.iter().any(|range| range.contains(peer))
+    }
 }
 
 impl Steering {
     pub(crate) fn new(accounts: &[Account], shards: usize, keys: hookswitch_machine::HashKeys) -> Self {
-        let mut users = Map::with_hasher(keys);
+        let mut users: Map<Box<str>, Vec<usize>> = Map::with_hasher(keys);
+        let mut lines = Vec::with_capacity(accounts.len());
         for (n, account) in accounts.iter().enumerate() {
-            let shard = of_line(LineId(n as u32), shards);
             for user in std::iter::once(&account.user).chain(&account.numbers) {
-                users.entry(user.as_str().into()).or_insert(shard);
+                users.entry(user.as_str().into()).or_default().push(n);
             }
+            lines.push(Known {
+                shard: of_line(LineId(n as u32), shards),
+                switch: account.registrar.host.parse::<IpAddr>().ok().map(|ip| ip.to_canonical()),
+                accept_from: account.accept_from.clone(),
+            });
         }
-        Self { users, other: (accounts.len() == 1).then_some(0) }
+        Self { users, lines }
     }
 
-    /// The shard of a message; `None` if it names none.
-    pub(crate) fn shard(&self, bytes: &[u8]) -> Option<usize> {
+    /// The shard of a message from `peer`; `None` if it names none.
+    pub(crate) fn shard(&self, bytes: &[u8], peer: IpAddr) -> Option<usize> {
         let head = bytes.get(..bytes.len().min(4_096))?;
         let head = match std::str::from_utf8(head) {
             Ok(head) => head,
@@ -115,10 +138,39 @@ impl Steering {
         if let Some(shard) = tag {
             return Some(usize::from(shard));
         }
-        let uri = head.split(' ').nth(1)?;
-        let user = uri.split_once(':').map_or(uri, |(_, rest)| rest).split(['@', ';']).next()?;
-        shard_of_token(user).map(usize::from).or_else(|| self.users.get(user).copied()).or(self.other)
+        let named = user_of(head.split(' ').nth(1)?);
+        if let Some(shard) = shard_of_token(&named) {
+            return Some(usize::from(shard));
+        }
+        let peer = peer.to_canonical();
+        let called = field(head, "p-called-party-id", "p-called-party-id")
+            .map(|value| user_of(value.split(['<', '>']).nth(1).unwrap_or(value)));
+        let by_user = |user: &str| {
+            let lines = self.users.get(user)?;
+            let line = |n: &usize| self.lines.get(*n);
+            lines
+                .iter()
+                .filter_map(line)
+                .find(|line| line.accepts(peer))
+                .or_else(|| lines.first().and_then(line))
+        };
+        by_user(&named)
+            .or_else(|| called.as_deref().and_then(by_user))
+            .or_else(|| {
+                // Whoever may call one line only means that one.
+                let mut lines = self.lines.iter().filter(|line| line.accepts(peer));
+                let first = lines.next()?;
+                lines.next().is_none().then_some(first)
+            })
+            .map(|line| line.shard)
     }
+}
+
+/// The user part of a URI, unescaped.
+fn user_of(uri: &str) -> Cow<'_, str> {
+    let rest = uri.split_once(':').map_or(uri, |(_, rest)| rest);
+    let user = rest.split(['@', ';']).next().unwrap_or_default();
+    unescape(user).unwrap_or(Cow::Borrowed(user))
 }
 
 /// The value of the first header field of this name.
@@ -138,7 +190,7 @@ mod tests {
 
     #[test]
     fn messages_find_their_shard_by_what_was_minted() {
-        let text = "[[line]]\nname='a'\nregistrar='h'\nuser='alice'\n[[line]]\nname='b'\nregistrar='h'\nuser='bob'\n";
+        let text = "[[line]]\nname='a'\nregistrar='h'\nuser='alice'\n[[line]]\nname='b'\nregistrar='h'\nuser='bob'\naccept-from=['192.0.2.7']\n";
         let config = Config::parse(text, "t".as_ref()).unwrap_or_else(|error| panic!("{error}"));
         let steering = Steering::new(&config.lines, 2, HashKeys::default());
         let branch = Branch::new(1, 77);
@@ -155,9 +207,20 @@ mod tests {
             ("INVITE sip:bob@h:5060;transport=tcp SIP/2.0\r\nTo: <sip:u@h>\r\n\r\n".into(), Some(1)),
             ("INVITE sip:alice@h SIP/2.0\r\nTo: <sip:u@h>\r\n\r\n".into(), Some(0)),
             ("INVITE sip:carol@h SIP/2.0\r\nTo: <sip:u@h>\r\n\r\n".into(), None),
+            ("INVITE sip:b%6Fb@h SIP/2.0\r\nTo: <sip:u@h>\r\n\r\n".into(), Some(1)),
+            (
+                "INVITE sip:x@h SIP/2.0\r\nP-Called-Party-ID: <sip:bob@h>\r\nTo: <sip:u@h>\r\n\r\n".into(),
+                Some(1),
+            ),
             ("\r\n\r\n".into(), None),
         ] {
-            assert_eq!(steering.shard(message.as_bytes()), shard, "{message}");
+            assert_eq!(steering.shard(message.as_bytes(), [192, 0, 2, 1].into()), shard, "{message}");
         }
+        let stranger = b"INVITE sip:+4930123@h SIP/2.0\r\nTo: <sip:u@h>\r\n\r\n";
+        assert_eq!(
+            steering.shard(stranger, [192, 0, 2, 7].into()),
+            Some(1),
+            "the only line that it may call"
+        );
     }
 }

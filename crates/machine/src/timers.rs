@@ -16,6 +16,8 @@ const LEVELS: usize = 6;
 /// One tick is 2²⁰ ns, 1.05 ms.
 const TICK_SHIFT: u32 = 20;
 const NONE: u32 = u32::MAX;
+/// An empty queue keeps room for so many timers.
+const KEPT: usize = 1_024;
 
 #[derive(Debug)]
 struct Entry<T> {
@@ -39,6 +41,8 @@ pub struct TimerQueue<T> {
     tick: u64,
     due: std::collections::VecDeque<u32>,
     len: usize,
+    /// Of the next entry that is made: beyond those of all entries that were given back.
+    generation: u32,
 }
 
 const DUE_SLOT: u16 = (LEVELS * SLOTS) as u16;
@@ -60,6 +64,7 @@ impl<T> TimerQueue<T> {
             tick: 0,
             due: std::collections::VecDeque::new(),
             len: 0,
+            generation: 0,
         }
     }
 
@@ -86,7 +91,7 @@ impl<T> TimerQueue<T> {
             let index = self.entries.len() as u32;
             self.entries.push(Entry {
                 deadline,
-                generation: 0,
+                generation: self.generation,
                 next: NONE,
                 prev: NONE,
                 slot: 0,
@@ -262,6 +267,18 @@ impl<T> TimerQueue<T> {
         entry.generation = entry.generation.wrapping_add(1);
         entry.next = self.free;
         self.free = index;
+        if self.len == 0 && self.due.is_empty() && self.entries.len() > KEPT {
+            self.give_back();
+        }
+    }
+
+    /// A peak is over: its memory is given back, and no key of it will ever name another timer.
+    fn give_back(&mut self) {
+        let last = self.entries.iter().map(|entry| entry.generation).max().unwrap_or_default();
+        self.generation = last.wrapping_add(1);
+        self.entries = Vec::new();
+        self.due = std::collections::VecDeque::new();
+        self.free = NONE;
     }
 }
 

@@ -45,6 +45,7 @@ impl Account {
     /// Whether an address with this host and port is one of the line's own switch: its domain, or its registrar. A port is of
     /// a server, not of a domain: another server on the same host is a stranger.
     pub(crate) fn is_own_domain(&self, host: &str, port: Option<u16>) -> bool {
+        let host = host.trim_start_matches('[').trim_end_matches(']');
         let is = |server: &Server| {
             host.eq_ignore_ascii_case(&server.host) && port.unwrap_or(5_060) == server.port.unwrap_or(5_060)
         };

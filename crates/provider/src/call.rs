@@ -32,6 +32,10 @@ pub(crate) struct Call {
     pub(crate) waiting: Vec<Waiting>,
     /// When the caller is told again that the call alerts.
     pub(crate) alerting: Option<TimerKey>,
+    /// For how many minutes it has been offered.
+    pub(crate) minutes: u8,
+    /// Audio of the other side has arrived.
+    pub(crate) heard: bool,
     /// No-answer timers and transfer deadlines.
     pub(crate) timer: Option<TimerKey>,
     pub(crate) transfer: Option<Subscriber>,
@@ -95,8 +99,6 @@ pub(crate) enum Wait {
     Turn(bool),
     /// The answer to our offer to hold (`true`) or retrieve.
     OfferAnswer(bool),
-    /// Word that our offer to hold (`true`) or retrieve is withdrawn, because theirs crossed it; then it has its turn again.
-    Withdrawal(bool),
     /// The ACK of our 200, before which the other side may not know the session that REFER is to be sent in; then a transfer
     /// with this deadline.
     TransferTurn(std::time::Duration),
@@ -140,14 +142,20 @@ pub(crate) struct Calls {
     places: Vec<(u32, Option<Box<Call>>)>,
     free: Vec<u32>,
     live: usize,
+    /// Of the next place that is made: beyond those of all places that were given back. 0 is left out, so that no call is
+    /// number 0.
+    generation: u32,
 }
+
+/// An empty table keeps room for so many calls.
+const KEPT: usize = 1_024;
 
 const INDEX_BITS: u32 = 24;
 const INDEX_MASK: u64 = (1 << INDEX_BITS) - 1;
 
 impl Calls {
     pub(crate) const fn new(shard: u16) -> Self {
-        Self { shard, places: Vec::new(), free: Vec::new(), live: 0 }
+        Self { shard, places: Vec::new(), free: Vec::new(), live: 0, generation: 1 }
     }
 
     pub(crate) const fn len(&self) -> usize {
@@ -163,12 +171,11 @@ impl Calls {
                     place.1 = call;
                     (index, place.0)
                 }
-                None => (index, 1),
+                None => (index, self.generation),
             },
             None => {
-                // Generation 0 is left out, so that no call is number 0.
-                self.places.push((1, call));
-                (self.places.len() as u32 - 1, 1)
+                self.places.push((self.generation, call));
+                (self.places.len() as u32 - 1, self.generation)
             }
         };
         CallId::minted(self.shard, u64::from(generation) << INDEX_BITS | u64::from(index))
@@ -194,10 +201,14 @@ impl Calls {
         let index = self.place(id)?;
         let place = self.places.get_mut(index)?;
         let call = place.1.take()?;
-        place.0 = (place.0 + 1) & INDEX_MASK as u32;
-        place.0 = place.0.max(1);
+        place.0 = after(place.0);
         self.free.push(index as u32);
         self.live -= 1;
+        if self.live == 0 && self.places.len() > KEPT {
+            // A peak is over: its memory is given back.
+            let last = self.places.iter().map(|place| place.0).max().unwrap_or_default();
+            (self.places, self.free, self.generation) = (Vec::new(), Vec::new(), after(last));
+        }
         Some(call)
     }
 
@@ -212,4 +223,9 @@ impl Calls {
             })
             .collect()
     }
+}
+
+/// The generation behind this one: 24 bits, never 0.
+fn after(generation: u32) -> u32 {
+    ((generation + 1) & INDEX_MASK as u32).max(1)
 }

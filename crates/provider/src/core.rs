@@ -26,6 +26,10 @@ pub type Action = Output<Infallible, Command>;
 pub(crate) enum Timer {
     /// A line's registration is due.
     Registration(LineId),
+    /// A line's switch is to be looked up again.
+    LookUp(LineId),
+    /// A referral's target did not answer in time, or its reports end.
+    Referral(CallId),
     /// A keep-alive to a line's switch is due.
     KeepAlive(LineId),
     /// An offered call was not answered in time: its forwarding rule applies.
@@ -186,6 +190,8 @@ impl Core {
         while let Some(timer) = self.timers.pop(now) {
             match timer {
                 Timer::Registration(line) => self.registration_due(now, line),
+                Timer::LookUp(line) => self.look_up_again(now, line),
+                Timer::Referral(call) => self.referral_due(now, call),
                 Timer::KeepAlive(line) => self.keep_alive(now, line),
                 Timer::NotAnswered(call) => self.not_answered(now, call),
                 Timer::Alerting(call) => self.alert_again(now, call),
@@ -304,7 +310,7 @@ impl Core {
     /// The call that a message is about, as far as our tags in it tell.
     fn call_of(&self, message: &Message) -> Option<CallId> {
         let tag = if message.is_request() { message.to_tag() } else { message.from_tag() };
-        tag.and_then(UserAgent::leg_of_tag).and_then(|leg| self.call_by_leg(leg))
+        tag.and_then(|tag| self.ua.own_leg(tag)).and_then(|leg| self.call_by_leg(leg))
     }
 
     pub(crate) fn trace(&mut self, now: Time, call: CallId, way: Way, message: &Message) {
@@ -321,7 +327,7 @@ impl Core {
     /// Notes a message that leaves. It was written here, so a look at its first lines is enough.
     fn trace_sent(&mut self, now: Time, bytes: &Bytes) {
         let Some(glance) = crate::glance::Glance::at(bytes) else { return };
-        let Some(call) = UserAgent::leg_of_tag(glance.our_tag).and_then(|leg| self.call_by_leg(leg)) else {
+        let Some(call) = self.ua.own_leg(glance.our_tag).and_then(|leg| self.call_by_leg(leg)) else {
             return;
         };
         let (method, cseq, sdp) = (Word::new(glance.method), glance.cseq, glance.sdp);
@@ -347,6 +353,10 @@ impl Core {
         }
         if let Some(leg) = call.last_leg {
             self.by_leg.remove(&leg);
+            if self.by_leg.is_empty() {
+                // A peak is over.
+                self.by_leg.shrink_to(64);
+            }
         }
         if let Some(line) = self.line_mut(call.line) {
             line.calls = line.calls.saturating_sub(1);

@@ -33,7 +33,11 @@ pub(crate) fn request_uri(destination: &str, domain: &str) -> Result<String, Ope
                 || refuse("a tel: URI holds digits, '+' and visual separators"),
                 |digits| Ok(format!("sip:{digits}@{domain};user=phone")),
             ),
-            _ if rest.bytes().all(|b| b.is_ascii_digit()) && !scheme.is_empty() => {
+            _ if !rest.is_empty()
+                && rest.bytes().all(|b| b.is_ascii_digit())
+                && !scheme.is_empty()
+                && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._@".contains(&b)) =>
+            {
                 // host:port without a scheme
                 Ok(format!("sip:{destination}"))
             }
@@ -83,6 +87,9 @@ fn sip_uri(whole: &str, scheme: &str, rest: &str) -> Result<String, &'static str
     if whole.contains(' ') {
         return Err("a URI holds no space");
     }
+    if whole.contains('?') {
+        return Err("a URI with header fields ('?') is not to be called as it stands");
+    }
     let rest = rest.strip_prefix(&format!("{scheme}:")).unwrap_or(rest);
     let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
     let host = host.split([';', '?']).next().unwrap_or_default();
@@ -123,6 +130,8 @@ mod tests {
             "sip:",
             "http://x",
             "a b",
+            "foo bar:123",
+            "sip:a@b?Subject=x",
             "sip:a@",
             "sip:[::1",
             "x\r\nEvil: 1",

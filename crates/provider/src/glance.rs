@@ -13,32 +13,41 @@ pub(crate) struct Glance<'a> {
 impl<'a> Glance<'a> {
     /// Looks at a message that this crate wrote; `None` if it is something else.
     pub(crate) fn at(bytes: &'a [u8]) -> Option<Self> {
-        let head_end = find(bytes, b"\r\n\r\n")?;
-        let head = std::str::from_utf8(bytes.get(..head_end)?).ok()?;
-        let first = head.split("\r\n").next()?;
-        let status = match first.strip_prefix("SIP/2.0 ") {
-            Some(rest) => Some(rest.get(..3)?.parse().ok()?),
+        let (first, mut rest) = line(bytes)?;
+        let status = match first.strip_prefix(b"SIP/2.0 ") {
+            Some(rest) => Some(text(rest.get(..3)?)?.parse().ok()?),
             None => None,
         };
-        let (mut cseq, mut method, mut our_tag, mut sdp) = (0, "", None, false);
-        for line in head.split("\r\n").skip(1) {
-            // From holds our tag in requests, To in responses.
-            let ours = if status.is_some() { "To: " } else { "From: " };
-            if let Some(rest) = line.strip_prefix("CSeq: ") {
-                let (number, name) = rest.split_once(' ')?;
+        // From holds our tag in requests, To in responses.
+        let ours: &[u8] = if status.is_some() { b"To: " } else { b"From: " };
+        let (mut cseq, mut method, mut our_tag) = (0, "", None);
+        loop {
+            let (field, behind) = line(rest)?;
+            rest = behind;
+            if field.is_empty() {
+                break;
+            }
+            if let Some(value) = field.strip_prefix(b"CSeq: ") {
+                let (number, name) = text(value)?.split_once(' ')?;
                 (cseq, method) = (number.parse().ok()?, name);
-            } else if let Some(kind) = line.strip_prefix("Content-Type: ") {
-                sdp = kind == "application/sdp";
-            } else if let Some(rest) = line.strip_prefix(ours).or_else(|| line.strip_prefix("t: ")) {
-                our_tag = rest.rsplit_once(";tag=").map(|(_, tag)| tag.split(';').next().unwrap_or(tag));
+            } else if let Some(value) = field.strip_prefix(ours).or_else(|| field.strip_prefix(b"t: ")) {
+                let (_, tag) = text(value)?.rsplit_once(";tag=")?;
+                our_tag = Some(tag.split_once(';').map_or(tag, |(tag, _)| tag));
             }
         }
-        Some(Self { method, status, cseq, our_tag: our_tag?, sdp })
+        Some(Self { method, status, cseq, our_tag: our_tag?, sdp: !rest.is_empty() })
     }
 }
 
-fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
-    bytes.windows(what.len()).position(|window| window == what)
+/// The first line, and what is behind its end.
+fn line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let end = memchr::memchr(b'\n', bytes)?;
+    let line = bytes.get(..end)?;
+    Some((line.strip_suffix(b"\r").unwrap_or(line), bytes.get(end + 1..)?))
+}
+
+fn text(bytes: &[u8]) -> Option<&str> {
+    std::str::from_utf8(bytes).ok()
 }
 
 #[cfg(test)]

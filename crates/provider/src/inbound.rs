@@ -14,13 +14,16 @@ use hookswitch_sip::cause::{Identities, Protocol, Reason, Trust};
 use hookswitch_sip::message::{Message, Name};
 use hookswitch_sip::ua::LegId;
 use hookswitch_spi::{
-    AddressId, AudioSource, CallId, CallState, ForwardCondition, ForwardTarget, LineId, MediaType,
-    MediaTypes, OfferingMode, OperationError, Origin, Party, ProviderEvent, StateKind, TimelineFact, Way,
+    AddressId, AudioSource, CallId, CallState, Disconnect, DisconnectMode, EndedBy, ForwardCondition,
+    ForwardTarget, LineId, MediaType, MediaTypes, OfferingMode, OperationError, Origin, Party, ProviderEvent,
+    StateKind, TimelineFact, Way,
 };
 use std::net::IpAddr;
 
 /// How often a caller is told that the call still alerts.
-const ALERT_AGAIN: std::time::Duration = std::time::Duration::from_secs(60);
+const MINUTE: std::time::Duration = std::time::Duration::from_secs(60);
+/// How long a call may stay offered, in these.
+const MOST_MINUTES: u8 = 10;
 
 impl Core {
     /// An INVITE opened a session.
@@ -36,8 +39,8 @@ impl Core {
             return;
         };
         let trust = if line.account.profile.trust_identity { Trust::Trusted } else { Trust::Untrusted };
-        let identities = Identities::read(message, trust);
-        let caller = parties::party(&identities.caller);
+        let Identities { caller, called, redirecting } = Identities::read(message, trust);
+        let caller = parties::party(caller);
         if let Some(to) = self.rule(id, address, ForwardCondition::Unconditional, &caller.address) {
             self.divert(now, leg, id, address, &to, "unconditional");
             return;
@@ -62,7 +65,7 @@ impl Core {
             return;
         }
         let referred = message.header(Name::ReferredBy).is_some();
-        let (reason, redirecting) = parties::reason(&identities, referred);
+        let (reason, redirecting) = parties::reason(redirecting, referred);
         let call = Call {
             line: id,
             address,
@@ -77,6 +80,8 @@ impl Core {
             source: AudioSource::Silence,
             waiting: Vec::new(),
             alerting: None,
+            minutes: 0,
+            heard: false,
             timer: None,
             transfer: None,
             referral: None,
@@ -88,7 +93,7 @@ impl Core {
                 reason,
                 connected: caller.clone(),
                 caller,
-                called: parties::party(&identities.called),
+                called: parties::party(called),
                 redirecting,
                 redirection: Party::default(),
                 call_id: message.call_id().into(),
@@ -115,6 +120,7 @@ impl Core {
         if alerting == Some(Alerting::AtOnce) {
             self.alert(now, call);
         }
+        self.next_minute(now, call);
         let no_answer = self.rule(id, address, ForwardCondition::NoAnswer, &caller);
         let after =
             self.line(id).and_then(|line| line.forwarding.get(usize::from(address.0))?.no_answer_after);
@@ -135,7 +141,6 @@ impl Core {
             && let Some(call) = self.calls.get_mut(id)
         {
             call.alerted = true;
-            call.alerting = Some(self.timers.set(now + ALERT_AGAIN, Timer::Alerting(id)));
         }
     }
 
@@ -143,8 +148,30 @@ impl Core {
     pub(crate) fn alert_again(&mut self, now: Time, id: CallId) {
         let Some(call) = self.calls.get_mut(id) else { return };
         call.alerting = None;
-        call.alerted = false;
-        self.alert(now, id);
+        call.minutes += 1;
+        let Some(leg) = call.leg else { return };
+        if call.minutes >= MOST_MINUTES {
+            // Whoever calls that long is gone, and nobody here will answer any more.
+            let _ = self.ua.reject(now, &mut self.layer, leg, 480, format_args!(""));
+            let reason = "nobody answered in ten minutes";
+            let end = Disconnect {
+                status: Some(480),
+                ..Disconnect::new(DisconnectMode::NoAnswer, EndedBy::Us, reason)
+            };
+            self.over(now, id, leg, end);
+            return;
+        }
+        if std::mem::take(&mut call.alerted) {
+            self.alert(now, id);
+        }
+        self.next_minute(now, id);
+    }
+
+    fn next_minute(&mut self, now: Time, id: CallId) {
+        let timer = self.timers.set(now + MINUTE, Timer::Alerting(id));
+        if let Some(old) = self.calls.get_mut(id).and_then(|call| call.alerting.replace(timer)) {
+            self.timers.cancel(old);
+        }
     }
 
     /// The call does not alert any more.
@@ -292,10 +319,16 @@ impl Core {
         }
         self.fail_waiting(id, &OperationError::CallEnded);
         self.leg_gone(id, leg);
-        let mode = hookswitch_spi::DisconnectMode::Forwarded;
-        let end = hookswitch_spi::Disconnect {
-            status: Some(302),
-            ..hookswitch_spi::Disconnect::new(mode, hookswitch_spi::EndedBy::Us, "nobody answered in time")
+        let (mode, status) = match to {
+            ForwardTarget::Address(_) => (DisconnectMode::Forwarded, 302),
+            ForwardTarget::DoNotDisturb => (
+                DisconnectMode::DoNotDisturb,
+                self.line(line).map_or(480, |line| line.account.profile.dnd_status),
+            ),
+        };
+        let end = Disconnect {
+            status: Some(status),
+            ..Disconnect::new(mode, EndedBy::Us, "nobody answered in time")
         };
         self.enter(id, CallState::Disconnected(end));
     }
@@ -311,7 +344,7 @@ impl Core {
     }
 
     /// The session of a call is over, by somebody else's doing.
-    pub(crate) fn over(&mut self, now: Time, id: CallId, leg: LegId, end: hookswitch_spi::Disconnect) {
+    pub(crate) fn over(&mut self, now: Time, id: CallId, leg: LegId, end: Disconnect) {
         self.leg_gone(id, leg);
         self.abandon_referral(now, id);
         self.stop_stream(id);
@@ -319,15 +352,17 @@ impl Core {
         // Every drop that waits has what it wanted; whoever asked finds the call idle.
         if self.is_dropping(id) {
             self.enter(id, CallState::Idle);
-            while self.complete_waiting(
-                id,
-                |wait| wait == crate::call::Wait::End,
-                Ok(hookswitch_spi::Outcome::Done),
-            ) {}
+            self.complete_drops(id);
         } else {
             self.enter(id, CallState::Disconnected(end));
         }
         self.fail_waiting_but_transfer(id);
+    }
+
+    /// Every drop that waits has what it wanted.
+    pub(crate) fn complete_drops(&mut self, id: CallId) {
+        let done = || Ok(hookswitch_spi::Outcome::Done);
+        while self.complete_waiting(id, |wait| wait == crate::call::Wait::End, done()) {}
     }
 
     /// The session of a call is gone at the user agent. Late messages still find the call's timeline.

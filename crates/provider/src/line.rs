@@ -1,7 +1,7 @@
 //! A line: an account, its registration, and where its switch can be reached.
 
 use crate::Account;
-use hookswitch_machine::{Flow, QueryId, Target, Time};
+use hookswitch_machine::{Flow, QueryId, Target};
 use hookswitch_media::negotiate::Capabilities as MediaCapabilities;
 use hookswitch_sip::registration::Registration;
 use hookswitch_sip::ua::AccountId;
@@ -39,6 +39,7 @@ pub(crate) struct Open {
     pub(crate) contact: Arc<str>,
     pub(crate) timer: Option<hookswitch_machine::TimerKey>,
     pub(crate) keep_alive: Option<hookswitch_machine::TimerKey>,
+    pub(crate) look_up: Option<hookswitch_machine::TimerKey>,
 }
 
 /// Where the switch is.
@@ -50,8 +51,8 @@ pub(crate) enum Route {
     Known { targets: Vec<Target>, used: usize, flow: Flow },
     /// The look-up failed; tried again at the time of the next registration.
     Unknown {
-        #[allow(dead_code)]
-        since: Time,
+        /// For people.
+        why: String,
     },
 }
 

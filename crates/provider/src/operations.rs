@@ -119,7 +119,12 @@ impl Core {
             OfferAnswer::RemoteOffer => match call.media.answer(&capabilities, port.rtp, Direction::SendRecv)
             {
                 Ok((sdp, parameters)) => (sdp, Some(parameters)),
-                Err(error) => return Err(self.unanswerable(now, id, &error)),
+                Err(error) => {
+                    // The INVITE is refused with it: the request was carried out as far as it could be.
+                    let error = self.unanswerable(now, id, &error);
+                    self.complete(request, Err(error));
+                    return Ok(());
+                }
             },
             // Without an offer in the INVITE, our 200 offers.
             OfferAnswer::NoneYet | OfferAnswer::LocalOffer | OfferAnswer::Stable => {
@@ -240,8 +245,7 @@ impl Core {
     }
 
     fn hold(&mut self, now: Time, request: RequestId, id: CallId, hold: bool) -> Result<(), OperationError> {
-        let pending =
-            |wait: &Waiting| matches!(wait.what, Wait::Turn(_) | Wait::OfferAnswer(_) | Wait::Withdrawal(_));
+        let pending = |wait: &Waiting| matches!(wait.what, Wait::Turn(_) | Wait::OfferAnswer(_));
         if self.calls.get(id).is_some_and(|call| call.waiting.iter().any(pending)) {
             return Err(OperationError::Failed(
                 "a hold or retrieve of this call is already on its way".into(),

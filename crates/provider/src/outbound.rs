@@ -71,6 +71,8 @@ impl Core {
             source: options.source,
             waiting: vec![Waiting { request, what: Wait::Proceeding }],
             alerting: None,
+            minutes: 0,
+            heard: false,
             timer: None,
             transfer: None,
             referral: None,
@@ -253,7 +255,7 @@ impl Core {
             Some(line) if line.account.profile.trust_identity => Trust::Trusted,
             Some(_) | None => Trust::Untrusted,
         };
-        let Some(party) = cause::connected(message, trust).map(|party| crate::parties::party(&party)) else {
+        let Some(party) = cause::connected(message, trust).map(crate::parties::party) else {
             return;
         };
         let Some(call) = self.calls.get_mut(id).filter(|call| call.facts.connected != party) else { return };
@@ -276,7 +278,9 @@ impl Core {
                 let q = address.q().unwrap_or(1_000);
                 let uri = address.uri();
                 if uri.is_sip() && best.as_ref().is_none_or(|(known, _)| q > *known) {
-                    best = Some((q, uri.as_str().to_owned()));
+                    // Header fields in it would be another's words in our INVITE (RFC 3261 19.1.5).
+                    let uri = uri.as_str().split('?').next().unwrap_or_default();
+                    best = Some((q, uri.to_owned()));
                 }
             }
         }

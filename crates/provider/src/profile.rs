@@ -32,6 +32,9 @@ pub struct Profile {
     pub refer: bool,
     /// What becomes of a REFER that would send our side of a call elsewhere.
     pub accept_referrals: AcceptReferrals,
+    /// End a call whose other side was heard and then is not any more, neither audio nor RTCP, for the media threads' limit (a
+    /// minute); calls on hold are left alone.
+    pub end_silent_calls: bool,
     /// Follow a 3xx of the switch instead of reporting *forwarded*.
     pub follow_redirects: bool,
     /// The direction offered to hold: `sendonly` (music may be sent) or `inactive`.
@@ -59,6 +62,7 @@ impl Default for Profile {
             redirect: true,
             refer: true,
             accept_referrals: AcceptReferrals::OwnDomain,
+            end_silent_calls: true,
             follow_redirects: true,
             hold: HoldDirection::SendOnly,
             codecs: vec!["PCMU".into(), "PCMA".into()],

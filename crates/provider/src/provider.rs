@@ -176,8 +176,14 @@ impl Core {
             realm: account.realm.clone(),
         });
         let addresses = 1 + account.numbers.len();
-        // Rules of the configuration that cannot be were refused when it was read; what slips through forwards nothing.
-        let rules = Account::checked_rules(account.forward.clone(), &account.domain).unwrap_or_default();
+        // A rule that cannot be is left out; those of a configuration file were checked when it was read.
+        let mut rules =
+            ForwardingRules { rules: Vec::new(), no_answer_after: account.forward.no_answer_after };
+        for rule in &account.forward.rules {
+            let mut with = rules.clone();
+            with.rules.push(rule.clone());
+            rules = Account::checked_rules(with, &account.domain).unwrap_or(rules);
+        }
         self.lines.push(Some(Line::new(account, token, credentials, vec![rules; addresses])));
     }
 }
@@ -229,7 +235,6 @@ impl Provider for SipProvider {
             return Err(LineError::AlreadyOpen(line));
         }
         self.negotiate(Some(line), VersionRange { low: version, high: version })?;
-        self.core.closing.retain(|closing| *closing != line);
         self.core.start_line(now, line, version);
         self.core.settle(now);
         Ok(())

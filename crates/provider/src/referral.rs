@@ -3,21 +3,26 @@
 //! For applications it stays the same call: a second INVITE session is set up beside the first, and takes its place with the
 //! answer. Who referred us hears of every step (NOTIFY), and the call is as it was if nothing comes of it.
 
-use crate::core::Core;
+use crate::call::Wait;
+use crate::core::{Core, Timer};
 use crate::inbound::given;
 use crate::profile::AcceptReferrals;
-use hookswitch_machine::{Flow, Time};
+use hookswitch_machine::{Flow, Time, TimerKey};
 use hookswitch_media::control::Direction;
 use hookswitch_media::negotiate::MediaSession;
 use hookswitch_sip::message::{Message, Method, Name, Uri};
 use hookswitch_sip::refer::{Notifier, NotifierInput, NotifierOutput, ReferTo, ReferredBy, SIPFRAG};
 use hookswitch_sip::transaction::{ClientId, ServerId};
 use hookswitch_sip::ua::{Failure, Indication, Invitation, LegId};
-use hookswitch_spi::{CallId, CallState, InfoParts, Party, ProviderEvent, StateKind};
+use hookswitch_spi::{CallId, CallState, InfoParts, Outcome, Party, ProviderEvent, StateKind};
 use std::time::Duration;
 
 /// How long who referred us is told of the outcome.
 const REPORTS: Duration = Duration::from_secs(180);
+/// How long the new party may ring.
+const ANSWER: Duration = Duration::from_secs(120);
+/// How long the last report may take.
+const LAST_REPORT: Duration = Duration::from_secs(40);
 
 /// A referral on its way.
 #[derive(Debug)]
@@ -31,6 +36,7 @@ pub(crate) struct Referral {
     /// The NOTIFY on its way.
     notify: Option<ClientId>,
     target: Box<str>,
+    timer: Option<TimerKey>,
 }
 
 impl Core {
@@ -50,9 +56,11 @@ impl Core {
             Ok((leg, media, target)) => {
                 notifier.handle(now, NotifierInput::Accept);
                 let Some(call) = self.calls.get_mut(id) else { return };
+                let referrer = call.leg;
                 let referral =
-                    Referral { leg: Some(leg), referrer: call.leg, media, notifier, notify: None, target };
+                    Referral { leg: Some(leg), referrer, media, notifier, notify: None, target, timer: None };
                 call.referral = Some(Box::new(referral));
+                self.set_referral_timer(id, now + ANSWER);
                 self.by_leg.insert(leg, id);
                 self.report_referral(now, id, Some((server, flow, message)));
             }
@@ -135,15 +143,15 @@ impl Core {
             | Indication::NotAcknowledged(leg)
             | Indication::Lost(leg, _)
             | Indication::HungUp(leg)
+            | Indication::Offered(leg)
+            | Indication::OfferConfirmed(leg)
+            | Indication::OfferAnswered(leg)
+            | Indication::OfferRefused(leg, _)
             | Indication::Response(leg, ..) => leg,
             Indication::None
             | Indication::Incoming(_)
             | Indication::Cancelled(_)
             | Indication::Confirmed(_)
-            | Indication::Offered(_)
-            | Indication::OfferConfirmed(_)
-            | Indication::OfferAnswered(_)
-            | Indication::OfferRefused(..)
             | Indication::Request(..)
             | Indication::OutOfDialog(_)
             | Indication::OutOfDialogResponse(..) => return false,
@@ -152,7 +160,9 @@ impl Core {
         let Some(call) = self.calls.get_mut(id) else { return false };
         let Some(referral) = call.referral.as_mut() else { return false };
         if let Indication::Response(_, client, failure) = indication {
-            if referral.notify != Some(client) {
+            // With credentials it went out again under another number: then its method tells.
+            let of_notify = message.is_some_and(|message| message.method() == Method::Notify);
+            if referral.notify != Some(client) && !of_notify {
                 return false;
             }
             referral.notify = None;
@@ -173,12 +183,59 @@ impl Core {
             if own {
                 call.leg = next;
                 call.last_leg = next;
+                self.leg_changed(id);
             }
             self.by_leg.remove(&leg);
+            if own {
+                self.transfer_dialog_ended(now, id);
+            }
             self.end_referral_if_done(now, id);
             return true;
         }
+        if referral.referrer == Some(leg) && call.leg != Some(leg) {
+            // The session that was left behind has no say in the call's audio any more.
+            if matches!(indication, Indication::Offered(_)) {
+                let _ = self.ua.refuse_offer(now, &mut self.layer, leg, 488, "");
+            }
+            return true;
+        }
         false
+    }
+
+    /// The call goes on in another session: what was offered to the old party is asked of the new one, and who referred us has had
+    /// our 200, whatever became of its ACK.
+    fn leg_changed(&mut self, id: CallId) {
+        self.complete_waiting(id, |wait| wait == Wait::Acknowledgement, Ok(Outcome::Done));
+        let Some(call) = self.calls.get_mut(id) else { return };
+        for waiting in &mut call.waiting {
+            if let Wait::OfferAnswer(hold) = waiting.what {
+                waiting.what = Wait::Turn(hold);
+            }
+        }
+    }
+
+    /// The time for a referral's target, or for reports about it, is over.
+    pub(crate) fn referral_due(&mut self, now: Time, id: CallId) {
+        let Some(referral) = self.calls.get_mut(id).and_then(|call| call.referral.as_mut()) else { return };
+        referral.timer = None;
+        match referral.leg {
+            Some(leg) => {
+                self.ua.abandon(now, &mut self.layer, leg);
+                self.new_party_failed(now, id, leg, 408, None);
+                self.set_referral_timer(id, now + LAST_REPORT);
+            }
+            None => {
+                referral.notifier.handle(now, NotifierInput::Abandoned);
+                self.end_referral_if_done(now, id);
+            }
+        }
+    }
+
+    fn set_referral_timer(&mut self, id: CallId, at: Time) {
+        let Some(referral) = self.calls.get_mut(id).and_then(|call| call.referral.as_mut()) else { return };
+        if let Some(old) = referral.timer.replace(self.timers.set(at, Timer::Referral(id))) {
+            self.timers.cancel(old);
+        }
     }
 
     fn new_party(
@@ -191,7 +248,11 @@ impl Core {
     ) {
         match indication {
             Indication::Progress(_) => {
-                self.tell_referrer(now, id, message.and_then(Message::status).unwrap_or(180));
+                // That it is tried was told with the 202.
+                let status = message.and_then(Message::status).unwrap_or(180);
+                if status > 100 {
+                    self.tell_referrer(now, id, status);
+                }
             }
             Indication::Answered(_) => self.new_party_answered(now, id, leg, message),
             Indication::Redirected(_) => {
@@ -228,11 +289,17 @@ impl Core {
         call.leg = Some(leg);
         call.last_leg = Some(leg);
         call.facts.connected = party;
+        self.leg_changed(id);
+        self.set_referral_timer(id, now + LAST_REPORT);
         self.configure(id, parameters);
         self.events.push_back(ProviderEvent::CallInfo { call: id, changed: InfoParts::CONNECTED });
         let mode = self.connected_mode(id);
         self.enter(id, CallState::Connected(mode));
         self.tell_referrer(now, id, message.and_then(Message::status).unwrap_or(200));
+        // A REFER of ours to the old party will not be reported on any more.
+        self.transfer_dialog_ended(now, id);
+        self.next_turn(now, id);
+        self.transfer_turn(now, id);
     }
 
     fn new_party_failed(
@@ -251,7 +318,7 @@ impl Core {
             // Who referred us is gone: there is nobody to fall back to.
             let (given, _) = given(message);
             let end = crate::ending::by_response(status, message.map_or("", Message::reason), given, false);
-            call.referral = None;
+            self.abandon_referral(now, id);
             self.over(now, id, leg, end);
             return;
         }
@@ -310,6 +377,9 @@ impl Core {
             return;
         }
         let Some(referral) = call.referral.take() else { return };
+        if let Some(timer) = referral.timer {
+            self.timers.cancel(timer);
+        }
         if let Some(old) = referral.referrer.filter(|old| call.leg != Some(*old)) {
             self.ua.abandon(now, &mut self.layer, old);
             self.by_leg.remove(&old);
@@ -321,6 +391,9 @@ impl Core {
         let Some(call) = self.calls.get_mut(id) else { return };
         let own = call.leg;
         let Some(referral) = call.referral.take() else { return };
+        if let Some(timer) = referral.timer {
+            self.timers.cancel(timer);
+        }
         for leg in [referral.leg, referral.referrer].into_iter().flatten().filter(|leg| Some(*leg) != own) {
             self.ua.abandon(now, &mut self.layer, leg);
             self.by_leg.remove(&leg);

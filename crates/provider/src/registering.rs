@@ -1,5 +1,6 @@
 //! Lines in and out of service: looking up the switch and registering with it.
 
+use crate::account::Server;
 use crate::core::{Core, Outside, Query, Timer};
 use crate::line::{Line, Open, Route};
 use crate::profile::TransportChoice;
@@ -7,7 +8,7 @@ use bytes::Bytes;
 use hookswitch_machine::{Endpoint, Flow, Output, Question, ResolveError, Target, Time, Transport};
 use hookswitch_sip::auth::Credentials;
 use hookswitch_sip::message::{Message, Method, Name, Request, Uri};
-use hookswitch_sip::registration::{self, Answer, Cause, Input, Register, Registration};
+use hookswitch_sip::registration::{self, Answer, Cause, Input, Register, Registration, StateName};
 use hookswitch_sip::transaction::ClientId;
 use hookswitch_sip::ua::Failure;
 use hookswitch_spi::{InterfaceVersion, LineId, LineState, MediaTypes, OutOfService, ProviderEvent};
@@ -15,26 +16,32 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// How long after a failed look-up the next one follows, at least.
+const LOOK_UP_AGAIN: Duration = Duration::from_secs(20);
+
 impl Core {
     /// Starts what an open line needs: its route, then its registration.
     pub(crate) fn start_line(&mut self, now: Time, id: LineId, version: InterfaceVersion) {
-        let Some(line) = self.line(id) else { return };
-        let server = line.account.registrar.clone();
-        let preferred = match line.account.profile.transport {
-            TransportChoice::Udp => Transport::Udp,
-            TransportChoice::Tcp => Transport::Tcp,
-        };
-        let numeric = server.host.parse::<IpAddr>().ok();
-        let route = match numeric {
-            Some(ip) => {
+        let closing = self.closing.contains(&id);
+        self.closing.retain(|closing| *closing != id);
+        if let (true, Some(open)) = (closing, self.line_mut(id).and_then(|line| line.open.as_mut())) {
+            // It still un-registers: the same registration goes on, so that two cannot cross.
+            open.version = version;
+            open.wanted_media = MediaTypes::NONE;
+            if let Some(line) = self.line_mut(id) {
+                line.state = LineState::InService;
+            }
+            self.serve(id, false, None, "registering with the switch");
+            self.register(now, id, Input::Start);
+            return;
+        }
+        let Some((server, preferred)) = self.switch(id) else { return };
+        let route = match server.host.parse::<IpAddr>() {
+            Ok(ip) => {
                 let address = (ip, server.port.unwrap_or(5060)).into();
-                self.route(id, vec![Target { transport: preferred, address }], now)
+                self.route(vec![Target { transport: preferred, address }])
             }
-            None => {
-                let question =
-                    Question { host: server.host.clone(), port: server.port, transport: Some(preferred) };
-                Route::Resolving(self.resolve(now, question, Query::Switch(id)))
-            }
+            Err(_) => self.look_up(now, id, server, preferred),
         };
         self.stop_timers(id);
         // A Call-ID of its own: CSeq numbers start anew (RFC 3261 10.2).
@@ -63,21 +70,37 @@ impl Core {
             contact,
             timer: None,
             keep_alive: None,
+            look_up: None,
         });
         line.state = LineState::InService;
         self.serve(id, false, None, "registering with the switch");
         self.route_settled(now, id);
     }
 
+    /// The switch of a line, and the transport it prefers.
+    fn switch(&self, id: LineId) -> Option<(Server, Transport)> {
+        let account = &self.line(id)?.account;
+        let preferred = match account.profile.transport {
+            TransportChoice::Udp => Transport::Udp,
+            TransportChoice::Tcp => Transport::Tcp,
+        };
+        Some((account.registrar.clone(), preferred))
+    }
+
+    fn look_up(&mut self, now: Time, id: LineId, server: Server, preferred: Transport) -> Route {
+        let question = Question { host: server.host, port: server.port, transport: Some(preferred) };
+        Route::Resolving(self.resolve(now, question, Query::Switch(id)))
+    }
+
     /// The route over these targets, if an endpoint of ours can reach one.
-    fn route(&self, _id: LineId, targets: Vec<Target>, now: Time) -> Route {
+    fn route(&self, targets: Vec<Target>) -> Route {
         let reachable: Vec<Target> =
             targets.into_iter().filter(|target| self.endpoint_for(target).is_some()).collect();
         match reachable.first().and_then(|target| Some((*target, self.endpoint_for(target)?))) {
             Some((target, endpoint)) => {
                 Route::Known { used: 0, flow: Flow::to(endpoint.id, target.address), targets: reachable }
             }
-            None => Route::Unknown { since: now },
+            None => Route::Unknown { why: "its address cannot be reached from any local socket".into() },
         }
     }
 
@@ -113,17 +136,17 @@ impl Core {
         id: LineId,
         answer: Result<Vec<Target>, ResolveError>,
     ) {
-        let host = self.line(id).map(|line| line.account.registrar.host.clone()).unwrap_or_default();
+        let Some(line) = self.line(id).filter(|line| line.open.is_some()) else { return };
+        let host = line.account.registrar.host.clone();
         let route = match answer {
-            Ok(targets) => self.route(id, targets, now),
+            Ok(targets) => self.route(targets),
             Err(error) => {
                 let why = match error {
                     ResolveError::NotFound => "it does not exist".to_owned(),
                     ResolveError::TimedOut => "no name server answered in time".to_owned(),
                     ResolveError::Failed(why) => why,
                 };
-                self.serve(id, false, None, &format!("{host} cannot be looked up: {why}"));
-                Route::Unknown { since: now }
+                Route::Unknown { why: format!("{host} cannot be looked up: {why}") }
             }
         };
         let contact = Arc::from(self.contact(id, &route).as_str());
@@ -154,7 +177,7 @@ impl Core {
     /// The line is closed: its timers end.
     fn stop_timers(&mut self, id: LineId) {
         let Some(open) = self.line_mut(id).and_then(|line| line.open.as_mut()) else { return };
-        let timers = [open.timer.take(), open.keep_alive.take()];
+        let timers = [open.timer.take(), open.keep_alive.take(), open.look_up.take()];
         for timer in timers.into_iter().flatten() {
             self.timers.cancel(timer);
         }
@@ -162,18 +185,53 @@ impl Core {
 
     /// The route is known, or known to be missing: register, or be in service without.
     fn route_settled(&mut self, now: Time, id: LineId) {
-        let Some(open) = self.line(id).and_then(|line| line.open.as_ref()) else { return };
-        match (&open.route, open.registration.is_some()) {
+        let Some(line) = self.line(id) else { return };
+        let Some(open) = line.open.as_ref() else { return };
+        let state = open.registration.as_ref().map(Registration::state);
+        match (&open.route, state) {
             (Route::Resolving(_), _) => {}
-            (Route::Known { .. } | Route::Unknown { .. }, true) => self.register(now, id, Input::Start),
-            (Route::Known { .. }, false) => {
-                self.serve(id, true, None, "");
-                self.keep_alive(now, id);
+            (Route::Known { targets, .. }, state) => {
+                // Challenges from elsewhere are not answered unless the account names their realm.
+                let home = targets.iter().map(|target| target.address.ip().to_canonical()).collect();
+                let credentials = line.credentials;
+                self.ua.set_home(credentials, home);
+                match state {
+                    Some(StateName::Idle) => self.register(now, id, Input::Start),
+                    // It tries again by itself, on this route.
+                    Some(_) => {}
+                    None => {
+                        self.serve(id, true, None, "");
+                        self.keep_alive(now, id);
+                    }
+                }
             }
-            (Route::Unknown { .. }, false) => {
-                self.serve(id, false, None, "its address cannot be reached from any local socket");
+            (Route::Unknown { why }, _) => {
+                let why = why.clone();
+                self.serve(id, false, None, &why);
+                let pause = LOOK_UP_AGAIN + Duration::from_millis(self.entropy.below(10_000));
+                let timer = self.timers.set(now + pause, Timer::LookUp(id));
+                let open = self.line_mut(id).and_then(|line| line.open.as_mut());
+                if let Some(old) = open.and_then(|open| open.look_up.replace(timer)) {
+                    self.timers.cancel(old);
+                }
             }
         }
+    }
+
+    /// A line's switch is looked up again.
+    pub(crate) fn look_up_again(&mut self, now: Time, id: LineId) {
+        let Some((server, preferred)) = self.switch(id) else { return };
+        let route = match server.host.parse::<IpAddr>() {
+            Ok(ip) => {
+                let address = (ip, server.port.unwrap_or(5060)).into();
+                self.route(vec![Target { transport: preferred, address }])
+            }
+            Err(_) => self.look_up(now, id, server, preferred),
+        };
+        let Some(open) = self.line_mut(id).and_then(|line| line.open.as_mut()) else { return };
+        open.look_up = None;
+        open.route = route;
+        self.route_settled(now, id);
     }
 
     /// Gives a line's registration an input and does what it wants.
@@ -198,7 +256,7 @@ impl Core {
                     if bound_until.is_none_or(|until| until <= now) {
                         self.serve(id, false, status_of(cause), &cause.to_string());
                     }
-                    self.next_target(id, cause);
+                    self.next_target(now, id, cause);
                 }
                 registration::Output::Lapsed => self.serve(id, false, None, "the registration ran out"),
                 registration::Output::Unregistered => self.unregistered(id),
@@ -223,30 +281,27 @@ impl Core {
 
     /// A registration's timer.
     pub(crate) fn registration_due(&mut self, now: Time, id: LineId) {
-        let lost = self
-            .line(id)
-            .and_then(|line| line.open.as_ref())
-            .is_some_and(|open| matches!(open.route, Route::Unknown { .. }));
-        if lost {
-            // Before the next attempt the switch is looked up again.
-            let Some(line) = self.line(id) else { return };
-            let server = line.account.registrar.clone();
-            if server.host.parse::<IpAddr>().is_err() {
-                let question = Question { host: server.host, port: server.port, transport: None };
-                let query = self.resolve(now, question, Query::Switch(id));
-                if let Some(open) = self.line_mut(id).and_then(|line| line.open.as_mut()) {
-                    open.route = Route::Resolving(query);
-                    open.timer = None;
-                }
-                return;
-            }
-        }
         self.register(now, id, Input::Timer);
     }
 
     /// After a failure that another server of the same name may not share, the next one is tried (RFC 3263 4.3).
-    fn next_target(&mut self, id: LineId, cause: Cause) {
+    /// After the last one the switch is looked up again: its address may have changed.
+    fn next_target(&mut self, now: Time, id: LineId, cause: Cause) {
         if !cause.is_temporary() {
+            return;
+        }
+        let last = self.line(id).is_some_and(|line| match line.open.as_ref().map(|open| &open.route) {
+            Some(Route::Known { targets, used, .. }) => used + 1 >= targets.len(),
+            Some(Route::Resolving(_) | Route::Unknown { .. }) | None => false,
+        });
+        if last
+            && let Some((server, preferred)) =
+                self.switch(id).filter(|(s, _)| s.host.parse::<IpAddr>().is_err())
+        {
+            let route = self.look_up(now, id, server, preferred);
+            if let Some(open) = self.line_mut(id).and_then(|line| line.open.as_mut()) {
+                open.route = route;
+            }
             return;
         }
         let next = self.line(id).and_then(|line| match &line.open.as_ref()?.route {
@@ -367,11 +422,7 @@ impl Core {
     pub(crate) fn stop_line(&mut self, now: Time, id: LineId) {
         self.register(now, id, Input::Stop);
         if self.line(id).and_then(|line| line.open.as_ref()).is_some_and(|open| open.registration.is_none()) {
-            self.stop_timers(id);
-            if let Some(line) = self.line_mut(id) {
-                line.open = None;
-            }
-            self.closing.retain(|closing| *closing != id);
+            self.unregistered(id);
         }
     }
 

@@ -4,7 +4,10 @@ use crate::call::{Call, Stream, Wait, source};
 use crate::core::Core;
 use hookswitch_machine::Time;
 use hookswitch_media::control::{Command, Event, Port, Statistics, StreamId, StreamParameters};
-use hookswitch_spi::{CallId, CallStatistics, OperationError, Outcome, ProviderEvent};
+use hookswitch_spi::{
+    CallId, CallState, CallStatistics, ConnectedMode, Disconnect, DisconnectMode, EndedBy, OperationError,
+    Outcome, ProviderEvent,
+};
 
 impl Core {
     /// Takes a port for a call if it has none.
@@ -54,13 +57,15 @@ impl Core {
         match event {
             Event::Stocked { ports } => self.stock.extend(ports),
             Event::Receiving { stream } => {
-                if self.calls.get(id(stream)).is_some() {
+                if let Some(call) = self.calls.get_mut(id(stream)) {
+                    call.heard = true;
                     self.note_media(now, id(stream), "audio arrives");
                 }
             }
             Event::Silent { stream, .. } => {
                 if self.calls.get(id(stream)).is_some() {
                     self.note_media(now, id(stream), "no audio arrives any more");
+                    self.silent(now, id(stream));
                 }
             }
             Event::Digit { stream, digit, duration } => {
@@ -91,6 +96,25 @@ impl Core {
                 self.figures(id(stream), statistics);
             }
         }
+    }
+
+    /// A peer that was heard is heard no more, neither audio nor reports: it is gone (spec 2.4). One that never sent anything, or
+    /// that is held, is left alone.
+    fn silent(&mut self, now: Time, id: CallId) {
+        let Some(call) = self.calls.get_mut(id) else { return };
+        let ends = self.lines.get(call.line.0 as usize).and_then(Option::as_ref);
+        let ends = ends.is_some_and(|line| line.account.profile.end_silent_calls);
+        let talking = call.state == CallState::Connected(ConnectedMode::Active) && call.heard;
+        let (Some(leg), true) = (call.leg, talking && ends) else { return };
+        let end = Disconnect::new(
+            DisconnectMode::TemporaryFailure,
+            EndedBy::Network,
+            "neither audio nor reports arrive any more",
+        );
+        // A BYE goes out all the same, in case it is only the audio's way that is broken.
+        self.ua.abandon(now, &mut self.layer, leg);
+        self.over(now, id, leg, end);
+        self.settle(now);
     }
 
     fn figures(&mut self, id: CallId, statistics: Statistics) {

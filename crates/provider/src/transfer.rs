@@ -197,6 +197,7 @@ impl Core {
         }
         self.complete_waiting(id, |wait| wait == Wait::Transfer, result);
         if succeeded {
+            self.complete_drops(id);
             self.fail_waiting(id, &OperationError::CallEnded);
         }
     }
@@ -205,6 +206,8 @@ impl Core {
     fn transferred(&mut self, now: Time, id: CallId) {
         let Some(call) = self.calls.get_mut(id) else { return };
         call.facts.redirection = Party::known(call.facts.target.clone(), "");
+        self.abandon_referral(now, id);
+        let Some(call) = self.calls.get_mut(id) else { return };
         if let Some(leg) = call.leg {
             self.events.push_back(ProviderEvent::CallInfo { call: id, changed: InfoParts::REDIRECTION });
             // The transferor ends the session (RFC 5589 6); the call is idle for us (lineBlindTransfer).

@@ -89,6 +89,16 @@ impl<R, E> Mailbox<R, E> {
         Ok(())
     }
 
+    /// Takes a request whatever else waits: for what must not be lost and is bounded by what was accepted before.
+    pub(crate) fn last_word(&self, request: R) -> Result<(), Refused<R>> {
+        let queue = self.lock();
+        if queue.users_closed {
+            return Err(Refused::Closed(request));
+        }
+        self.post(queue, Letter::Input(Input::Request(request)));
+        Ok(())
+    }
+
     pub(crate) fn media(&self, event: E) -> Result<(), Refused<E>> {
         let mut queue = self.lock();
         if queue.users_closed {

@@ -9,6 +9,7 @@
 
 mod config;
 mod core;
+mod ended;
 mod event;
 mod failures;
 mod gate;

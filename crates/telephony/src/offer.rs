@@ -35,15 +35,17 @@ fn announce(shard: &mut Shard, provider: &dyn Provider, id: CallId, only: Option
     let Shard { calls, sessions, events, .. } = shard;
     let Some(call) = calls.get(&id) else { return };
     let mut known = None;
-    for (session, privilege) in call.handles.iter() {
-        if only.is_some_and(|only| only != session) || !sessions.get(session).is_some_and(|s| s.hears()) {
-            continue;
-        }
-        // Built only where somebody listens, and once.
+    let hears = |session: SessionId| {
+        only.is_none_or(|only| only == session) && sessions.get(session).is_some_and(|s| s.hears())
+    };
+    let mut hearing = call.handles.iter().filter(|(session, _)| hears(*session)).peekable();
+    while let Some((session, privilege)) = hearing.next() {
+        // Built only where somebody listens, and once; the last one gets it itself.
         if known.is_none() {
             known = provider.call_info(id).map(Box::new);
         }
-        if let Some(mut info) = known.clone() {
+        let info = if hearing.peek().is_some() { known.clone() } else { known.take() };
+        if let Some(mut info) = info {
             info.media = call.media;
             let (line, address) = (call.line, call.address);
             events.push_back((session, Event::NewCall { line, address, call: id, privilege, info }));

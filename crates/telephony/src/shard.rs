@@ -15,6 +15,9 @@ use hookswitch_spi::{
 };
 use std::collections::VecDeque;
 
+/// Without calls the table keeps room for so many.
+const KEPT: usize = 64;
+
 /// Everything a shard knows.
 #[derive(Debug)]
 pub(crate) struct Shard {
@@ -141,6 +144,10 @@ impl Shard {
             && let Some(line) = self.lines.get_mut(&call.line)
         {
             line.calls.remove(&id);
+        }
+        if self.calls.is_empty() {
+            // A peak is over.
+            self.calls.shrink_to(KEPT);
         }
     }
 

@@ -31,7 +31,7 @@ async fn redirect(scene: &mut Scene) -> Done<()> {
     let to = called.info().await?.redirection.address;
     expect(to.contains("600"), "a redirection to 600", to.to_string())?;
     in_state(&caller, StateKind::Connected).await?;
-    let tone = ear::listen(&caller, scene.file("echo.wav"), SHORT).await?.carries("1001", CALLER)?;
+    let (_, tone) = ear::hear(&caller, scene.file("echo.wav"), SHORT, "1001", CALLER).await?;
     expect(saw(&called, Way::Sent, 302).await?, "a 302 from line 1002", "none in its timeline")?;
     let by = if saw(&caller, Way::Received, 302).await? { "line 1001" } else { "the softswitch" };
     finish(caller).await?;
@@ -48,7 +48,7 @@ async fn forward(scene: &mut Scene) -> Done<()> {
     line.forward(ForwardingRules { rules: vec![rule], no_answer_after: None }).await?;
     let caller = scene.caller.line.call("1002", Audio::tone(CALLER)).await?;
     in_state(&caller, StateKind::Connected).await?;
-    let tone = ear::listen(&caller, scene.file("tone.wav"), SHORT).await?.carries("1001", EXTENSION)?;
+    let (_, tone) = ear::hear(&caller, scene.file("tone.wav"), SHORT, "1001", EXTENSION).await?;
     let offered = scene.reception.was_offered().await || scene.support.was_offered().await;
     expect(!offered, "no offer while a rule forwards every call", "an offered call")?;
     finish(caller).await?;

@@ -31,6 +31,17 @@ pub(super) fn config(file: file::File, origin: &Origin<'_>, directory: &Path) ->
         Listen { transport: Transport::Udp, address: SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 5060) },
         Listen { transport: Transport::Tcp, address: SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 5060) },
     ];
+    if let Some(ports) = &file.media.ports {
+        let (low, high) = *ports.get_ref();
+        let shards = file.sip.shards.as_ref().map_or(1, |n| *n.get_ref());
+        if high.saturating_sub(low) < 4 * shards {
+            let message = format!(
+                "expected at least {} ports for {shards} shards, got {low} to {high}",
+                4 * shards + 1
+            );
+            return Err(origin.error(&ports.span(), "media.ports", message));
+        }
+    }
     Ok(Config {
         sip: SipConfig {
             listen: listens(&file.sip.listen, &default_listen, "sip.listen", origin)?,
@@ -50,17 +61,33 @@ pub(super) fn config(file: file::File, origin: &Origin<'_>, directory: &Path) ->
             .min(lines.len().max(1)),
         },
         media: media(file.media, origin)?,
-        unowned: unowned(file.applications.unowned.as_ref()),
+        unowned: unowned(file.applications.unowned.as_ref(), origin)?,
         lines,
         softswitch: file.softswitch.map(|table| softswitch(table, origin)).transpose()?,
     })
 }
 
-fn unowned(text: Option<&Spanned<String>>) -> Unowned {
-    match text.map(|t| t.get_ref().as_str()) {
-        None | Some("leave") => Unowned::Leave,
-        Some("reject") => Unowned::Reject(RejectReason::Default),
-        Some(address) => Unowned::Forward(address.to_owned()),
+fn unowned(text: Option<&Spanned<String>>, origin: &Origin<'_>) -> Result<Unowned, ConfigError> {
+    let Some(text) = text else { return Ok(Unowned::Leave) };
+    match text.get_ref().as_str() {
+        "leave" => Ok(Unowned::Leave),
+        "reject" => Ok(Unowned::Reject(RejectReason::Default)),
+        address if address.contains('@') || address.bytes().any(|b| b.is_ascii_digit()) => {
+            let rule = ForwardRule {
+                when: hookswitch_spi::ForwardCondition::Unconditional,
+                from: None,
+                to: ForwardTarget::Address(address.into()),
+            };
+            let rules = ForwardingRules { rules: vec![rule], no_answer_after: None };
+            Account::checked_rules(rules, "localhost")
+                .map(|_| Unowned::Forward(address.to_owned()))
+                .map_err(|error| origin.error(&text.span(), "applications.unowned", error.to_string()))
+        }
+        other => Err(origin.error(
+            &text.span(),
+            "applications.unowned",
+            format!("expected \"leave\", \"reject\", a number or an address to forward to, not {other:?}"),
+        )),
     }
 }
 
@@ -124,7 +151,32 @@ fn line(table: file::Line, origin: &Origin<'_>, directory: &Path) -> Result<Acco
             ));
         }
     };
-    let domain = table.domain.map_or_else(|| registrar.hostport(), Spanned::into_inner);
+    let domain = match &table.domain {
+        None => registrar.hostport(),
+        Some(text) => {
+            let domain: Server = text.get_ref().parse().map_err(|expected: String| {
+                origin.error(&text.span(), "domain", format!("expected {expected}"))
+            })?;
+            domain.hostport()
+        }
+    };
+    if table.name.get_ref().trim().is_empty() {
+        return Err(origin.error(
+            &table.name.span(),
+            "name",
+            "expected a name: it is how applications open the line",
+        ));
+    }
+    if let Some(media) = table.media.as_ref().filter(|media| media.get_ref().is_empty()) {
+        return Err(origin.error(
+            &media.span(),
+            "media",
+            "expected at least one media type, such as [\"voice\"]",
+        ));
+    }
+    if let Some(number) = table.numbers.get(1_000) {
+        return Err(origin.error(&number.span(), "numbers", "expected at most 1000 numbers on one line"));
+    }
     let no_answer_after = table.no_answer_seconds.as_ref().map(|s| Duration::from_secs(*s.get_ref()));
     let mut forward = ForwardingRules { rules: Vec::new(), no_answer_after };
     for rule in table.forward {
@@ -159,7 +211,10 @@ fn line(table: file::Line, origin: &Origin<'_>, directory: &Path) -> Result<Acco
     Ok(Account {
         profile: profile(table.profile.as_ref(), origin, directory)?,
         domain,
-        auth_user: table.auth_user.map_or_else(|| user.clone(), Spanned::into_inner),
+        auth_user: match &table.auth_user {
+            Some(text) => header_text(text, "auth-user", origin)?,
+            None => user.clone(),
+        },
         registrar,
         user,
         password,
@@ -347,6 +402,9 @@ mod tests {
                 "no address that can be dialled",
             ),
             (format!("{line}[[line.forward]]\nwhen = 'sometimes'\nto = 'x'\n"), 6, "unconditional"),
+            ("[applications]\nunowned = 'rejct'\n".into(), 2, "leave"),
+            (format!("{line}domain = 'a b'\n"), 5, "domain"),
+            (format!("{line}media = []\n"), 5, "at least one media type"),
             ("[sip]\nlisten = ['5060']\n".into(), 2, "udp:0.0.0.0:5060"),
             ("[media]\nports = [20000, 10000]\n".into(), 2, "media.ports"),
             ("[media]\naddress = 'localhost'\n".into(), 2, "numeric address"),

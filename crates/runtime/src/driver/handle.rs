@@ -50,6 +50,15 @@ impl<M: Machine> DriverHandle<M> {
         Ok(self.mailbox.request(request)?)
     }
 
+    /// Gives the machine a request that must not be lost, even if the queue is full: letting go of something, leaving. There must
+    /// be no more of these than requests that were accepted before.
+    ///
+    /// # Errors
+    /// [`RequestError::Closed`] with the request if the driver has stopped.
+    pub fn last_word(&self, request: M::Request) -> Result<(), RequestError<M::Request>> {
+        Ok(self.mailbox.last_word(request)?)
+    }
+
     /// Gives the machine a report of the media threads.
     ///
     /// # Errors

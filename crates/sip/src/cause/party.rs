@@ -1,7 +1,7 @@
 //! One party of a call: address, number, name, and whether they may be shown.
 
-use crate::message::{NameAddr, Scheme, Uri};
-use std::fmt;
+use crate::message::{Host, NameAddr, Scheme, Uri};
+use std::fmt::{self, Write};
 
 /// Whether a party may be shown (TAPI's call party identification flags).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -47,7 +47,10 @@ impl Party {
     /// The party that a URI names.
     pub fn of_uri(uri: &Uri<'_>) -> Self {
         let user = uri.user().unwrap_or("");
-        let host = uri.host().map(|host| host.to_string()).unwrap_or_default();
+        let host = match uri.host() {
+            Some(Host::Name(name)) => name,
+            Some(Host::V4(_) | Host::V6(_)) | None => "",
+        };
         // RFC 3323 4.1.1.3.
         if user.eq_ignore_ascii_case("anonymous") || host.eq_ignore_ascii_case("anonymous.invalid") {
             return Self::hidden(Presentation::Blocked);
@@ -59,7 +62,7 @@ impl Party {
             return Self::hidden(Presentation::Unknown);
         }
         Self {
-            address: Some(uri.address_of_record().to_string()),
+            address: Some(address(uri)),
             number: number(uri),
             name: None,
             presentation: Presentation::Allowed,
@@ -77,6 +80,14 @@ impl fmt::Debug for Party {
             .field("name", &self.name.is_some())
             .finish()
     }
+}
+
+/// Scheme, user, host, port.
+fn address(uri: &Uri<'_>) -> String {
+    let mut text = String::with_capacity(uri.as_str().len());
+    // Writing to a String cannot fail.
+    let _ = write!(text, "{}", uri.address_of_record());
+    text
 }
 
 /// The number of a `tel` URI, or of a user part that looks like one, without visual separators and parameters.

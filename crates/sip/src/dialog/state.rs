@@ -317,7 +317,9 @@ impl fmt::Display for Plain<'_> {
         if let Some(name) = self.0.display() {
             write!(f, "{} ", Quoted(&name))?;
         }
-        write!(f, "<{}>", self.0.uri())
+        f.write_str("<")?;
+        f.write_str(self.0.uri_str())?;
+        f.write_str(">")
     }
 }
 

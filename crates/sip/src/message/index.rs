@@ -12,6 +12,7 @@ use super::prepare::{question_marks, skip_line_ends, unfold};
 use super::uri::Uri;
 use super::via::{CSeq, Via};
 use bytes::Bytes;
+use std::net::IpAddr;
 
 /// A piece of the header section.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -76,6 +77,8 @@ pub(crate) struct Index {
 pub(crate) struct TopVia {
     pub(crate) transport: Span,
     pub(crate) host: Span,
+    /// The host, if it is an address.
+    pub(crate) ip: Option<IpAddr>,
     pub(crate) port: Option<u16>,
     pub(crate) params: Span,
     pub(crate) branch: Option<Span>,
@@ -351,6 +354,7 @@ fn top_via(head: &str, text: &str) -> Result<TopVia, SyntaxError> {
     Ok(TopVia {
         transport: Span::of(head, via.transport()),
         host: Span::of(head, via.host_str()),
+        ip: via.host().ip(),
         port: via.port(),
         params: Span::of(head, via.params().as_str()),
         branch: branch.map(|branch| Span::of(head, branch)),

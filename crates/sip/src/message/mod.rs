@@ -49,6 +49,7 @@ mod received;
 mod rejected;
 mod request;
 mod response;
+pub(crate) mod short;
 mod uri;
 mod via;
 mod view;

@@ -1,6 +1,7 @@
 //! Noting in the topmost Via where a request came from (RFC 3261 18.2.1, RFC 3581 4).
 
 use super::lex;
+use super::short::Short;
 use super::via::Via;
 use super::write::put;
 use bytes::{BufMut, BytesMut};
@@ -41,9 +42,14 @@ fn put_marked(buf: &mut BytesMut, top: &str, via: &Via<'_>, source: SocketAddr) 
         }
     }
     if wants_port || !same_host {
-        put(buf, format_args!(";received={source_ip}"));
+        buf.put_slice(b";received=");
+        match Short::ip(source_ip) {
+            Some(ip) => buf.put_slice(ip.as_bytes()),
+            None => put(buf, source_ip),
+        }
     }
     if wants_port {
-        put(buf, format_args!(";rport={}", source.port()));
+        buf.put_slice(b";rport=");
+        buf.put_slice(Short::decimal(source.port().into()).as_bytes());
     }
 }

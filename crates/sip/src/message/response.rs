@@ -4,6 +4,7 @@ use super::method::Method;
 use super::name::Name;
 use super::reason::reason_phrase;
 use super::received::put_top_via;
+use super::short::Short;
 use super::view::Message;
 use super::write::{put, put_end, put_field};
 use bytes::{BufMut, Bytes, BytesMut};
@@ -83,7 +84,9 @@ impl<'m, 'b> Response<'m, 'b> {
     pub fn finish(self) -> Bytes {
         let head = self.request.index().fields_end;
         let mut buf = BytesMut::with_capacity(head + self.fields.len() + self.body.len() + 192);
-        put(&mut buf, format_args!("SIP/2.0 {} ", self.status));
+        buf.put_slice(b"SIP/2.0 ");
+        buf.put_slice(Short::decimal(self.status.into()).as_bytes());
+        buf.put_slice(b" ");
         put(&mut buf, self.reason.unwrap_or_else(|| reason_phrase(self.status)));
         buf.put_slice(b"\r\n");
         self.copy_vias(&mut buf);
@@ -120,7 +123,11 @@ impl<'m, 'b> Response<'m, 'b> {
         let Some(field) = self.request.fields(Name::To).next() else { return };
         match self.to_tag {
             Some(tag) if self.status > 100 && self.request.to_tag().is_none() => {
-                put_field(buf, Name::To, format_args!("{};tag={tag}", self.request.text(field.value)));
+                buf.put_slice(b"To: ");
+                buf.put_slice(self.request.text(field.value).as_bytes());
+                buf.put_slice(b";tag=");
+                put(buf, tag);
+                buf.put_slice(b"\r\n");
             }
             _ => buf.put_slice(self.request.line(field)),
         }

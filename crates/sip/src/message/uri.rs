@@ -3,6 +3,7 @@
 use super::escape::{check_escapes, unescape};
 use super::lex::{self, Cursor, SyntaxError, fail};
 use super::params::Params;
+use super::short::{Short, read_ipv4};
 use std::borrow::Cow;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -71,7 +72,7 @@ impl<'a> Host<'a> {
             return fail(start, "a host name or address");
         }
         if name.as_bytes().first().is_some_and(u8::is_ascii_digit)
-            && let Ok(address) = name.parse()
+            && let Some(address) = read_ipv4(name)
         {
             return Ok(Self::V4(address));
         }
@@ -114,7 +115,7 @@ impl fmt::Display for Host<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Name(name) => f.write_str(name),
-            Self::V4(address) => fmt::Display::fmt(address, f),
+            Self::V4(address) => f.write_str(Short::ipv4(*address).as_str()),
             Self::V6(address) => write!(f, "[{address}]"),
         }
     }
@@ -330,11 +331,14 @@ impl fmt::Display for AddressOfRecord<'_> {
                 Scheme::Sip | Scheme::Sips | Scheme::Other(_) => f.write_str(uri.text),
             };
         };
-        write!(f, "{}:", uri.scheme.as_str())?;
+        f.write_str(uri.scheme.as_str())?;
+        f.write_str(":")?;
         if let Some(user) = uri.user {
-            write!(f, "{user}@")?;
+            f.write_str(user)?;
+            f.write_str("@")?;
         }
-        write!(f, "{host}")?;
-        uri.port.map_or(Ok(()), |port| write!(f, ":{port}"))
+        fmt::Display::fmt(&host, f)?;
+        uri.port
+            .map_or(Ok(()), |port| f.write_str(Short::new().then(b':').then_decimal(port.into()).as_str()))
     }
 }

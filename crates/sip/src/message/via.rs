@@ -52,11 +52,10 @@ impl<'a> Via<'a> {
     pub(crate) fn from_parts(
         transport: &'a str,
         sent_by: &'a str,
+        host: Host<'a>,
         port: Option<u16>,
         params: &'a str,
     ) -> Self {
-        // Checked when the value was read.
-        let host = Host::parse(sent_by).unwrap_or(Host::Name(""));
         Self { transport, sent_by, host, port, params: Params::checked(params) }
     }
 

@@ -7,10 +7,11 @@ use super::lex::{self, Cursor, Elements, SyntaxError};
 use super::method::Method;
 use super::name::{Name, Shape, UNKNOWN};
 use super::rejected::Rejected;
-use super::uri::{Uri, UriError};
+use super::uri::{Host, Uri, UriError};
 use super::via::{CSeq, Via};
 use bytes::Bytes;
 use std::fmt;
+use std::net::IpAddr;
 
 /// One SIP request or response: an index over its octets.
 ///
@@ -98,7 +99,13 @@ impl Message {
     /// The topmost Via.
     pub fn via(&self) -> Via<'_> {
         let via = &self.index.via;
-        Via::from_parts(self.text(via.transport), self.text(via.host), via.port, self.text(via.params))
+        let (transport, sent_by) = (self.text(via.transport), self.text(via.host));
+        let host = match via.ip {
+            Some(IpAddr::V4(address)) => Host::V4(address),
+            Some(IpAddr::V6(address)) => Host::V6(address),
+            None => Host::Name(sent_by),
+        };
+        Via::from_parts(transport, sent_by, host, via.port, self.text(via.params))
     }
 
     /// The branch of the topmost Via, without looking at the rest of it.
@@ -236,7 +243,7 @@ impl Message {
         let first = self.index.fields.iter().position(|field| same(field, name.as_str()));
         let rest = first.and_then(|n| self.index.fields.get(n..)).unwrap_or_default();
         // The name may be short-lived; that of the first field found lives as long as the message.
-        let text = rest.first().map_or("", |field| self.text(field.name));
+        let text = rest.first().filter(|_| id == UNKNOWN).map_or("", |field| self.text(field.name));
         rest.iter().filter(move |field| same(field, text))
     }
 

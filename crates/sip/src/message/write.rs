@@ -2,6 +2,7 @@
 
 use super::lex;
 use super::name::Name;
+use super::short::Short;
 use bytes::{BufMut, BytesMut};
 use std::fmt::{self, Write};
 
@@ -69,7 +70,8 @@ pub(crate) fn put_name(buf: &mut BytesMut, name: &str) {
 
 /// Writes Content-Length, the empty line and the body.
 pub(crate) fn put_end(buf: &mut BytesMut, body: &[u8]) {
-    put_field(buf, Name::ContentLength, body.len());
-    buf.put_slice(b"\r\n");
+    buf.put_slice(b"Content-Length: ");
+    buf.put_slice(Short::decimal(body.len() as u64).as_bytes());
+    buf.put_slice(b"\r\n\r\n");
     buf.put_slice(body);
 }

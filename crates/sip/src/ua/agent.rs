@@ -86,6 +86,8 @@ pub struct UserAgent {
     /// Requests that wait for a final response.
     pub(super) pending: Map<ClientId, Pending>,
     pub(super) accounts: Map<AccountId, auth::Client>,
+    /// Where accounts without a realm are known.
+    pub(super) homes: Map<AccountId, Vec<std::net::IpAddr>>,
     pub(super) timers: TimerQueue<Timer>,
     pub(super) entropy: Entropy,
     /// The value of Allow.
@@ -110,6 +112,7 @@ impl UserAgent {
             invited: Map::with_hasher(keys),
             pending: Map::with_hasher(keys),
             accounts: Map::with_hasher(keys),
+            homes: Map::with_hasher(keys),
             timers: TimerQueue::new(),
             entropy,
             next_account: 0,
@@ -127,6 +130,7 @@ impl UserAgent {
     /// Forgets credentials.
     pub fn remove_account(&mut self, id: AccountId) {
         self.accounts.remove(&id);
+        self.homes.remove(&id);
     }
 
     /// Sessions alive: for limits and leak checks.
@@ -163,6 +167,17 @@ impl UserAgent {
     /// The session that a tag of ours names, whether it still lives or not.
     pub fn leg_of_tag(tag: &str) -> Option<LegId> {
         Tag::parse(tag).map(|tag| tag.leg)
+    }
+
+    /// The session that a tag of ours names, if we did mint that tag.
+    pub fn own_leg(&self, tag: &str) -> Option<LegId> {
+        Tag::parse(tag).filter(|tag| self.is_own(tag)).map(|tag| tag.leg)
+    }
+
+    /// Where an account's challenges may come from: credentials without a realm of their own are given to these addresses only
+    /// (a digest handed to a stranger is a password that can be guessed at leisure). Anywhere until this is called.
+    pub fn set_home(&mut self, account: AccountId, home: Vec<std::net::IpAddr>) {
+        self.homes.insert(account, home);
     }
 
     /// Takes a message from the network.

@@ -113,7 +113,8 @@ impl UserAgent {
             let _ = layer.respond(now, server, status, bytes);
             return;
         }
-        let tag = self.loose_tag().to_string();
+        // Within a dialog the tag stands there.
+        let tag = if message.to_tag().is_none() { self.loose_tag().to_string() } else { String::new() };
         let bytes = Reply::to(message, &tag, flow.peer).write(status, fields, None);
         // A transaction that is gone wants no answer.
         let _ = layer.respond(now, server, status, bytes);

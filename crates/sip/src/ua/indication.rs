@@ -16,7 +16,7 @@ pub enum Indication {
     Cancelled(LegId),
     /// Our 2xx was acknowledged (message: the ACK, which holds the answer if our 2xx held the offer).
     Confirmed(LegId),
-    /// A provisional response above 100 (message).
+    /// A provisional response (message), 100 too: the call is under way.
     Progress(LegId),
     /// The first 2xx (message). Call [`acknowledge`](super::UserAgent::acknowledge) before anything else.
     Answered(LegId),
@@ -33,8 +33,7 @@ pub enum Indication {
     Lost(LegId, Failure),
     /// The hang-up that we wanted is complete; the leg is gone.
     HungUp(LegId),
-    /// A re-INVITE or UPDATE (message) with an offer, or without: then an offer is wanted in the 2xx. An offer of ours that
-    /// waited to be sent again after a crossing is withdrawn: make it anew once this one is settled. Respond with
+    /// A re-INVITE or UPDATE (message) with an offer, or without: then an offer is wanted in the 2xx. Respond with
     /// [`answer_offer`](super::UserAgent::answer_offer) or [`refuse_offer`](super::UserAgent::refuse_offer); they say
     /// [`LegError::State`](super::LegError::State) if it was cancelled meanwhile.
     ///

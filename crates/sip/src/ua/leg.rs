@@ -4,6 +4,7 @@ use super::ids::{AccountId, LegId};
 use super::pending::Pending;
 use super::reply::Reply;
 use crate::dialog::Dialog;
+use crate::message::short::Short;
 use crate::transaction::{ClientId, Retransmit2xx, ServerId};
 use bytes::Bytes;
 use hookswitch_machine::{Flow, TimerKey};
@@ -148,20 +149,31 @@ pub(super) struct Tag {
 
 impl Tag {
     pub(super) fn parse(text: &str) -> Option<Self> {
-        let mut parts = text.strip_prefix('h')?.split('-');
-        let mut hex = || u64::from_str_radix(parts.next()?, 16).ok();
+        let mut parts = text.as_bytes().strip_prefix(b"h")?.split(|c| *c == b'-');
+        let mut next = || hex(parts.next()?);
         let tag = Self {
-            shard: u16::try_from(hex()?).ok()?,
-            leg: LegId { index: u32::try_from(hex()?).ok()?, generation: u32::try_from(hex()?).ok()? },
-            secret: hex()?,
+            shard: u16::try_from(next()?).ok()?,
+            leg: LegId { index: u32::try_from(next()?).ok()?, generation: u32::try_from(next()?).ok()? },
+            secret: next()?,
         };
         parts.next().is_none().then_some(tag)
     }
 }
 
+/// One to sixteen hexadecimal digits.
+fn hex(text: &[u8]) -> Option<u64> {
+    if text.is_empty() || text.len() > 16 {
+        return None;
+    }
+    text.iter().try_fold(0, |number, c| Some(number << 4 | u64::from((*c as char).to_digit(16)?)))
+}
+
 impl fmt::Display for Tag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "h{:x}-{:x}-{:x}-{:x}", self.shard, self.leg.index, self.leg.generation, self.secret)
+        let text =
+            Short::new().then(b'h').then_hex(self.shard.into()).then(b'-').then_hex(self.leg.index.into());
+        let text = text.then(b'-').then_hex(self.leg.generation.into()).then(b'-').then_hex(self.secret);
+        f.write_str(text.as_str())
     }
 }
 
@@ -171,7 +183,12 @@ pub(super) struct Legs {
     places: Vec<Place>,
     free: Vec<u32>,
     live: usize,
+    /// Of the next place that is made: beyond those of all places that were given back.
+    generation: u32,
 }
+
+/// An empty storage keeps room for so many sessions.
+const KEPT: usize = 1_024;
 
 #[derive(Debug)]
 struct Place {
@@ -191,7 +208,7 @@ impl Legs {
                 let generation = self.places.get(*index as usize).map_or(0, |place| place.generation);
                 LegId { index: *index, generation }
             }
-            None => LegId { index: self.places.len() as u32, generation: 0 },
+            None => LegId { index: self.places.len() as u32, generation: self.generation },
         }
     }
 
@@ -200,7 +217,7 @@ impl Legs {
         self.live += 1;
         match self.free.pop().and_then(|index| self.places.get_mut(index as usize)) {
             Some(place) => place.leg = Some(Box::new(leg)),
-            None => self.places.push(Place { generation: 0, leg: Some(Box::new(leg)) }),
+            None => self.places.push(Place { generation: self.generation, leg: Some(Box::new(leg)) }),
         }
         id
     }
@@ -224,6 +241,11 @@ impl Legs {
         place.generation = place.generation.wrapping_add(1);
         self.free.push(id.index);
         self.live -= 1;
+        if self.live == 0 && self.places.len() > KEPT {
+            // A peak is over: its memory is given back, and no id of it will ever name another session.
+            let last = self.places.iter().map(|place| place.generation).max().unwrap_or_default();
+            *self = Self { generation: last.wrapping_add(1), ..Self::default() };
+        }
         Some(leg)
     }
 }

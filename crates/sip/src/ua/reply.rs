@@ -1,5 +1,6 @@
 //! The part of a response that the request decides, kept until the final response instead of the whole request.
 
+use crate::message::short::Short;
 use crate::message::{Message, Method, Name, Response, reason_phrase};
 use bytes::{Bytes, BytesMut};
 use std::fmt::{self, Write};
@@ -7,6 +8,9 @@ use std::net::SocketAddr;
 
 /// The type of the bodies that sessions carry.
 pub(super) const SDP: &str = "application/sdp";
+const NO_BODY: &[u8] = b"Content-Length: 0\r\n\r\n";
+/// What a written response may have allocated beyond its length.
+const SPARE: usize = 48;
 
 /// Header fields that every response to one request shares: Via, From, To with our tag, Call-ID, CSeq, Record-Route.
 #[derive(Clone, Debug)]
@@ -20,20 +24,15 @@ impl Reply {
     /// Prepares the responses to `request`, which came from `source`.
     pub fn to(request: &Message, tag: &str, source: SocketAddr) -> Self {
         let whole = Response::to(request, 400).to_tag(tag).received(source).finish();
-        let start = memchr::memmem::find(&whole, b"\r\n").map_or(0, |at| at + 2);
-        let end = memchr::memmem::rfind(&whole, b"Content-Length").unwrap_or(whole.len());
+        let start = memchr::memchr(b'\n', &whole).map_or(0, |at| at + 1);
+        let end = if whole.ends_with(NO_BODY) { whole.len() - NO_BODY.len() } else { whole.len() };
         let mut routes = BytesMut::new();
         if request.method() == Method::Invite {
-            for (name, value) in request.all().filter(|(name, _)| *name == Name::RecordRoute) {
-                let _ = write!(routes, "{name}: {value}\r\n");
+            for field in request.fields(Name::RecordRoute) {
+                routes.extend_from_slice(request.line(field));
             }
         }
-        // Copied, so that the buffer of the packet is free again.
-        Self {
-            head: Bytes::copy_from_slice(whole.get(start..end).unwrap_or_default()),
-            record_route: routes.freeze(),
-            cseq: request.cseq().number,
-        }
+        Self { head: whole.slice(start..end), record_route: routes.freeze(), cseq: request.cseq().number }
     }
 
     /// The number of the request.
@@ -45,7 +44,11 @@ impl Reply {
     pub fn write(&self, status: u16, fields: fmt::Arguments<'_>, body: Option<(&str, &[u8])>) -> Bytes {
         let len = body.map_or(0, |(_, body)| body.len());
         let mut buf = BytesMut::with_capacity(self.head.len() + self.record_route.len() + len + 320);
-        let _ = write!(buf, "SIP/2.0 {status} {}\r\n", reason_phrase(status));
+        buf.extend_from_slice(b"SIP/2.0 ");
+        buf.extend_from_slice(Short::decimal(status.into()).as_bytes());
+        buf.extend_from_slice(b" ");
+        buf.extend_from_slice(reason_phrase(status).as_bytes());
+        buf.extend_from_slice(b"\r\n");
         buf.extend_from_slice(&self.head);
         if (101..300).contains(&status) {
             buf.extend_from_slice(&self.record_route);
@@ -53,11 +56,20 @@ impl Reply {
         let _ = buf.write_fmt(fields);
         match body {
             Some((kind, body)) => {
-                let _ = write!(buf, "Content-Type: {kind}\r\nContent-Length: {}\r\n\r\n", body.len());
+                for part in [
+                    b"Content-Type: ",
+                    kind.as_bytes(),
+                    b"\r\nContent-Length: ",
+                    Short::decimal(body.len() as u64).as_bytes(),
+                    b"\r\n\r\n",
+                ] {
+                    buf.extend_from_slice(part);
+                }
                 buf.extend_from_slice(body);
             }
-            None => buf.extend_from_slice(b"Content-Length: 0\r\n\r\n"),
+            None => buf.extend_from_slice(NO_BODY),
         }
-        buf.freeze()
+        // Final responses linger in their thousands: they keep no room to grow.
+        if buf.capacity() - buf.len() > SPARE { Bytes::copy_from_slice(&buf) } else { buf.freeze() }
     }
 }

@@ -27,9 +27,8 @@ impl UserAgent {
         let purpose = pending.purpose;
         if status < 200 {
             return match purpose {
-                Purpose::Invite(id) if status > 100 => Indication::Progress(id),
-                Purpose::Invite(_)
-                | Purpose::Abandoned
+                Purpose::Invite(id) => Indication::Progress(id),
+                Purpose::Abandoned
                 | Purpose::Offer(_)
                 | Purpose::Bye(_)
                 | Purpose::Farewell

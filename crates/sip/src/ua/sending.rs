@@ -41,7 +41,8 @@ impl UserAgent {
         write: impl Fn(OwnVia, &str) -> Bytes,
     ) -> Result<ClientId, LegError> {
         let mut attempt = auth::Attempt::default();
-        let account = draft.account.and_then(|id| self.accounts.get_mut(&id));
+        let account = draft.account.filter(|id| self.is_at_home(*id, draft.flow));
+        let account = account.and_then(|id| self.accounts.get_mut(&id));
         let mut credentials = String::new();
         if let (Some(account), Some(uri)) = (account, draft.uri) {
             for (place, value) in account.authorize(&mut attempt, draft.method.as_str(), uri, draft.body) {
@@ -114,6 +115,14 @@ impl UserAgent {
             .map(|e| Flow::to(e.id, flow.peer))
     }
 
+    /// Whether a peer may be given an answer to its challenge.
+    pub(super) fn is_at_home(&self, account: AccountId, flow: Flow) -> bool {
+        let has_realm =
+            self.accounts.get(&account).is_some_and(|client| client.credentials().realm.is_some());
+        let home = self.homes.get(&account);
+        has_realm || home.is_none_or(|home| home.contains(&flow.peer.ip().to_canonical()))
+    }
+
     /// Sends a refused request again with an answer to the challenge. `None`: there is none, or it was refused before.
     pub(super) fn with_credentials(
         &mut self,
@@ -123,6 +132,9 @@ impl UserAgent {
         response: &Message,
     ) -> Option<ClientId> {
         let request = Message::parse(pending.bytes.clone(), &Limits::default()).ok()?;
+        if !self.is_at_home(pending.account?, pending.flow) {
+            return None;
+        }
         let account = self.accounts.get_mut(&pending.account?)?;
         let mut attempt = pending.attempt.as_deref().copied().unwrap_or_default();
         let challenges = [Place::Server, Place::Proxy].into_iter().flat_map(|place| {
