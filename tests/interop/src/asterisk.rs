@@ -91,7 +91,7 @@ pub async fn thaw() {
 pub async fn bridged() {
     until(DEADLINE, "two parties in a bridge of Asterisk's", async || {
         let bridges = rx("bridge show all").await;
-        bridges.lines().any(|line| line.split_whitespace().nth(1) == Some("2")).then_some(())
+        bridges.lines().any(|line| line.split_whitespace().nth(2) == Some("2")).then_some(())
     })
     .await;
 }

@@ -161,10 +161,10 @@ impl Rig {
         crate::within(deadline, "the line out of service", async {
             loop {
                 let event = self.app.next().await.expect("the service runs");
-                if let Event::Line { state: LineState::OutOfService(out), .. } = event {
-                    if wanted(out.status, &out.reason) {
-                        return out.reason;
-                    }
+                if let Event::Line { state: LineState::OutOfService(out), .. } = event
+                    && wanted(out.status, &out.reason)
+                {
+                    return out.reason;
                 }
             }
         })

@@ -205,7 +205,7 @@ async fn a_caller_who_waits_and_gives_up() {
 
 #[tokio::test]
 async fn digits_come_once_each_and_in_order() {
-    if !needs(&["sipp"]) {
+    if !needs(&["sipp", "root"]) {
         return;
     }
     let folder = root().join("tests/out/digits");
