@@ -18,6 +18,7 @@ mod loops;
 mod own;
 mod passage;
 mod proxy;
+mod reach;
 mod registrar;
 mod routing;
 mod services;
