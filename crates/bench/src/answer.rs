@@ -102,16 +102,15 @@ fn at_rate(server: Server, rate: u32, seconds: u32, left: &mut Vec<String>) -> R
     let before = running.process.cpu()?;
     let plan = Plan { rate, calls: rate * seconds, limit: rate * 4, held: Duration::ZERO };
     let mut caller = desk.call(running.port, &plan)?;
-    let deadline = Instant::now() + Duration::from_secs(u64::from(seconds) * 3 + 60);
+    let deadline = Instant::now() + Duration::from_secs(u64::from(seconds) * 3 / 2 + 40);
     let mut of_caller = Duration::ZERO;
     while !caller.has_ended()? {
         of_caller = caller.cpu().unwrap_or(of_caller);
         running.check()?;
         if Instant::now() > deadline {
-            return Err(Fault::Measurement(format!(
-                "the calls at {rate}/s did not end: {:?}",
-                caller.counted()
-            )));
+            let (alive, counted) = (running.ask()?, caller.counted());
+            let message = format!("the calls at {rate}/s did not end: {counted:?}; alive: {alive:?}");
+            return Err(Fault::Measurement(message));
         }
         std::thread::sleep(Duration::from_millis(20));
     }

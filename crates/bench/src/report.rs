@@ -96,6 +96,19 @@ pub(crate) fn write_answer(path: &Path, figures: &Figures) -> Result<(), Fault> 
             held.failed
         );
     }
+    text.push_str("\n| | first | goal | measured |\n|---|---|---|---|\n");
+    let ours = |rate: &&Rate| rate.server == Server::Ours;
+    if let Some(rate) = figures.rates.iter().filter(ours).find(|rate| rate.asked == REFERENCE) {
+        let _ = writeln!(
+            text,
+            "| CPU ms per 1,000 answered calls at 5,000 calls/s | 100 | 35 | {:.1} |",
+            ms(rate.cpu)
+        );
+    }
+    if let Some(held) = figures.held.iter().find(|held| held.server == Server::Ours) {
+        let _ =
+            writeln!(text, "| bytes per held call, null media device | 16,000 | 4,000 | {} |", held.per_call);
+    }
     let _ = writeln!(text, "\n`{}`", last_line(figures));
     insert(path, "answer", &text)
 }
@@ -128,7 +141,14 @@ pub(crate) fn memory_lines(memory: &Memory) -> String {
 }
 
 pub(crate) fn write_memory(path: &Path, memory: &Memory) -> Result<(), Fault> {
-    insert(path, "memory", &format!("```\n{}\n```\n", memory_lines(memory)))
+    let mut text = format!("```\n{}\n```\n\n", memory_lines(memory));
+    text.push_str("| | first | goal | measured |\n|---|---|---|---|\n");
+    let _ = writeln!(
+        text,
+        "| bytes per lingering transaction | 2,000 | 1,000 | {} |",
+        memory.per_bye_transaction
+    );
+    insert(path, "memory", &text)
 }
 
 /// Puts `text` between the marks of `section`, which are added at the end where there are none.

@@ -5,9 +5,9 @@
 
 use crate::fault::Fault;
 use hookswitch::{
-    Application, Audio, Event, Interest, MediaTypes, Service, StateKind, Tuning, config::Config,
+    Application, Audio, Call, Error, Event, Interest, MediaTypes, Service, StateKind, Tuning, config::Config,
 };
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io::BufRead;
 use std::path::Path;
@@ -20,6 +20,7 @@ use tokio::task::LocalSet;
 fn configuration(port: u16) -> String {
     format!(
         "[sip]\nlisten = ['udp:127.0.0.1:{port}']\n\
+         [applications]\nunowned = 'reject'\n\
          [media]\naddress = '127.0.0.1'\n\
          [[line]]\nname = 'bench'\nregistrar = '127.0.0.1:9'\nuser = 'bench'\nregister = false\n\
          accept-from = ['127.0.0.1']\nmax-calls = 100000\n"
@@ -66,24 +67,41 @@ async fn serve(port: u16) -> Result<(), Fault> {
 
 /// The application: it answers, keeps the call while it lasts, and lets go of it.
 async fn answer(mut app: Application, failed: Rc<Cell<u64>>) {
-    let mut calls = HashMap::new();
+    let calls = Rc::new(RefCell::new(HashMap::new()));
     while let Some(event) = app.next().await {
         match event {
             Event::Offered(call) => {
-                calls.insert(call.id(), call.clone());
-                let failed = Rc::clone(&failed);
+                calls.borrow_mut().insert(call.id(), call.clone());
+                let (calls, failed) = (Rc::clone(&calls), Rc::clone(&failed));
                 tokio::task::spawn_local(async move {
-                    if call.answer(Audio::silence()).await.is_err() {
+                    if answered(&call).await.is_err() {
                         failed.set(failed.get() + 1);
+                        // Letting go of it refuses it.
+                        calls.borrow_mut().remove(&call.id());
                     }
                 });
             }
             Event::State { call, state, .. } => match state.kind() {
-                StateKind::Disconnected | StateKind::Idle => drop(calls.remove(&call)),
+                StateKind::Disconnected | StateKind::Idle => {
+                    let over = calls.borrow_mut().remove(&call);
+                    drop(over);
+                }
                 _ => {}
             },
             _ => {}
         }
+    }
+}
+
+/// Answers, and tries again for a while when the service has too much to do or too many answers wait for their ACK.
+async fn answered(call: &Call) -> Result<(), Error> {
+    let mut tries = 0;
+    loop {
+        match call.answer(Audio::silence()).await {
+            Err(Error::Overloaded | Error::Refused(_)) if tries < 100 => tries += 1,
+            done => return done,
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
