@@ -41,6 +41,9 @@ async fn line(board: &Switchboard, user: &str, transport: &str) -> Rig {
     let keys = format!("profile = '{}'", profile(transport).display());
     let mut rig = Rig::over("udp tcp", &[board.line(user, &keys)]).await;
     rig.in_service(0).await;
+    let contacts = board.snapshot().await.registrations;
+    let over = |connected: bool| connected == (transport == "tcp");
+    assert!(contacts.iter().any(|c| c.user == user && over(c.flow.connection != 0)), "{contacts:?}");
     rig
 }
 
