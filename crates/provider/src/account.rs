@@ -187,6 +187,38 @@ mod tests {
     use super::*;
 
     #[test]
+    fn another_server_on_the_switchs_host_is_a_stranger() {
+        let account = |registrar: &str, domain: &str| Account {
+            name: "desk".into(),
+            profile: Arc::new(Profile::default()),
+            registrar: registrar.parse().unwrap(),
+            domain: domain.into(),
+            user: "1001".into(),
+            auth_user: "1001".into(),
+            password: Secret::from(""),
+            realm: None,
+            display_name: String::new(),
+            register: false,
+            numbers: Vec::new(),
+            accept_from: Vec::new(),
+            max_calls: 1,
+            media: MediaTypes::VOICE,
+            forward: ForwardingRules::default(),
+        };
+        let switch = account("192.0.2.1:5070", "example.org");
+        for (host, port, own) in [
+            ("192.0.2.1", Some(5_070), true),
+            ("192.0.2.1", None, true),
+            ("192.0.2.1", Some(5_080), false),
+            ("Example.org", None, true),
+            ("example.org", Some(5_090), false),
+            ("192.0.2.2", Some(5_070), false),
+        ] {
+            assert_eq!(switch.is_own_domain(host, port), own, "{host} {port:?}");
+        }
+    }
+
+    #[test]
     fn servers_are_read_in_every_form() {
         let read = |text: &str| text.parse::<Server>().map(|s| (s.hostport(), s.port));
         assert_eq!(read("pbx.example.org"), Ok(("pbx.example.org".into(), None)));

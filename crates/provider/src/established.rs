@@ -23,9 +23,14 @@ impl Core {
         self.calls.get(id).and_then(|call| self.line(call.line)).map(|line| Arc::clone(&line.media))
     }
 
+    /// The call whose present session this is: after being transferred, a call has its old session for a while.
+    fn call_of_present(&self, leg: LegId) -> Option<CallId> {
+        self.call_by_leg(leg).filter(|id| self.calls.get(*id).is_some_and(|call| call.leg == Some(leg)))
+    }
+
     /// The ACK of our 200 came: the answer is complete.
     pub(crate) fn confirmed(&mut self, now: Time, leg: LegId, message: Option<&Message>) {
-        let Some(id) = self.call_by_leg(leg) else { return };
+        let Some(id) = self.call_of_present(leg) else { return };
         let pending = self.calls.get(id).is_some_and(|call| {
             matches!(call.media.state(), hookswitch_media::negotiate::OfferAnswer::LocalOffer)
         });
@@ -110,7 +115,7 @@ impl Core {
 
     /// A re-INVITE or UPDATE of theirs.
     pub(crate) fn offered(&mut self, now: Time, leg: LegId, message: &Message) {
-        let Some(id) = self.call_by_leg(leg) else {
+        let Some(id) = self.call_of_present(leg) else {
             let _ = self.ua.refuse_offer(now, &mut self.layer, leg, 481, "");
             return;
         };
@@ -201,7 +206,7 @@ impl Core {
 
     /// The ACK of our 200 to their re-INVITE.
     pub(crate) fn offer_confirmed(&mut self, now: Time, leg: LegId, message: &Message) {
-        let Some(id) = self.call_by_leg(leg) else { return };
+        let Some(id) = self.call_of_present(leg) else { return };
         let ours = self.calls.get(id).is_some_and(|call| {
             matches!(call.media.state(), hookswitch_media::negotiate::OfferAnswer::LocalOffer)
         });
@@ -270,7 +275,7 @@ impl Core {
 
     /// Our offer was answered.
     pub(crate) fn offer_answered(&mut self, now: Time, leg: LegId, message: &Message) {
-        let Some(id) = self.call_by_leg(leg) else { return };
+        let Some(id) = self.call_of_present(leg) else { return };
         let result = self.take_answer(id, message.body());
         let waiting = self
             .calls
@@ -305,7 +310,7 @@ impl Core {
         failure: Failure,
         message: Option<&Message>,
     ) {
-        let Some(id) = self.call_by_leg(leg) else { return };
+        let Some(id) = self.call_of_present(leg) else { return };
         let Some(call) = self.calls.get_mut(id) else { return };
         call.media.abandon();
         let error = refused(failure, message);

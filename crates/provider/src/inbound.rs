@@ -352,15 +352,17 @@ impl Core {
         // Every drop that waits has what it wanted; whoever asked finds the call idle.
         if self.is_dropping(id) {
             self.enter(id, CallState::Idle);
-            while self.complete_waiting(
-                id,
-                |wait| wait == crate::call::Wait::End,
-                Ok(hookswitch_spi::Outcome::Done),
-            ) {}
+            self.complete_drops(id);
         } else {
             self.enter(id, CallState::Disconnected(end));
         }
         self.fail_waiting_but_transfer(id);
+    }
+
+    /// Every drop that waits has what it wanted.
+    pub(crate) fn complete_drops(&mut self, id: CallId) {
+        let done = || Ok(hookswitch_spi::Outcome::Done);
+        while self.complete_waiting(id, |wait| wait == crate::call::Wait::End, done()) {}
     }
 
     /// The session of a call is gone at the user agent. Late messages still find the call's timeline.

@@ -14,7 +14,7 @@ use hookswitch_sip::message::{Message, Method, Name, Uri};
 use hookswitch_sip::refer::{Notifier, NotifierInput, NotifierOutput, ReferTo, ReferredBy, SIPFRAG};
 use hookswitch_sip::transaction::{ClientId, ServerId};
 use hookswitch_sip::ua::{Failure, Indication, Invitation, LegId};
-use hookswitch_spi::{CallId, CallState, InfoParts, OperationError, Party, ProviderEvent, StateKind};
+use hookswitch_spi::{CallId, CallState, InfoParts, Outcome, Party, ProviderEvent, StateKind};
 use std::time::Duration;
 
 /// How long who referred us is told of the outcome.
@@ -186,6 +186,9 @@ impl Core {
                 self.leg_changed(id);
             }
             self.by_leg.remove(&leg);
+            if own {
+                self.transfer_dialog_ended(now, id);
+            }
             self.end_referral_if_done(now, id);
             return true;
         }
@@ -199,20 +202,15 @@ impl Core {
         false
     }
 
-    /// The call goes on in another session: what waited for something of the old one will not have it.
+    /// The call goes on in another session: what was offered to the old party is asked of the new one, and who referred us has had
+    /// our 200, whatever became of its ACK.
     fn leg_changed(&mut self, id: CallId) {
-        let error = OperationError::Failed("the call goes on with another party; ask again".into());
-        let of_old = |wait: Wait| match wait {
-            Wait::OfferAnswer(_)
-            | Wait::Turn(_)
-            | Wait::Acknowledgement
-            | Wait::TransferTurn(_)
-            | Wait::Transfer => true,
-            Wait::Proceeding | Wait::End | Wait::Digits(_) | Wait::Figures => false,
-        };
-        while self.complete_waiting(id, of_old, Err(error.clone())) {}
-        if let Some(call) = self.calls.get_mut(id) {
-            call.transfer = None;
+        self.complete_waiting(id, |wait| wait == Wait::Acknowledgement, Ok(Outcome::Done));
+        let Some(call) = self.calls.get_mut(id) else { return };
+        for waiting in &mut call.waiting {
+            if let Wait::OfferAnswer(hold) = waiting.what {
+                waiting.what = Wait::Turn(hold);
+            }
         }
     }
 
@@ -250,6 +248,7 @@ impl Core {
     ) {
         match indication {
             Indication::Progress(_) => {
+                // That it is tried was told with the 202.
                 let status = message.and_then(Message::status).unwrap_or(180);
                 if status > 100 {
                     self.tell_referrer(now, id, status);
@@ -297,6 +296,10 @@ impl Core {
         let mode = self.connected_mode(id);
         self.enter(id, CallState::Connected(mode));
         self.tell_referrer(now, id, message.and_then(Message::status).unwrap_or(200));
+        // A REFER of ours to the old party will not be reported on any more.
+        self.transfer_dialog_ended(now, id);
+        self.next_turn(now, id);
+        self.transfer_turn(now, id);
     }
 
     fn new_party_failed(

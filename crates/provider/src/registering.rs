@@ -259,7 +259,12 @@ impl Core {
                     self.next_target(now, id, cause);
                 }
                 registration::Output::Lapsed => self.serve(id, false, None, "the registration ran out"),
-                registration::Output::Unregistered => self.unregistered(id),
+                registration::Output::Unregistered => {
+                    // Opened again meanwhile, it registers anew.
+                    if self.closing.contains(&id) {
+                        self.unregistered(id);
+                    }
+                }
             }
         }
         self.schedule_registration(id);

@@ -197,6 +197,7 @@ impl Core {
         }
         self.complete_waiting(id, |wait| wait == Wait::Transfer, result);
         if succeeded {
+            self.complete_drops(id);
             self.fail_waiting(id, &OperationError::CallEnded);
         }
     }

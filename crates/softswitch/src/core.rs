@@ -1,6 +1,7 @@
 //! What registrar, proxy and extensions use together: transactions, timers, outputs.
 
 use crate::config::Limits;
+use crate::ended::Ended;
 use crate::event::Event;
 use crate::gate::Gate;
 use crate::location::{BindingId, Locations, UserId};
@@ -35,6 +36,7 @@ pub(crate) struct Core {
     pub(crate) gate: Gate,
     pub(crate) passages: Passages,
     pub(crate) loops: Loops,
+    pub(crate) ended: Ended,
     pub(crate) timers: TimerQueue<Timer>,
     pub(crate) entropy: Entropy,
     pub(crate) outputs: VecDeque<Output<Event, Command>>,
@@ -44,6 +46,13 @@ impl Core {
     /// Tells the operator.
     pub(crate) fn tell(&mut self, event: Event) {
         self.outputs.push_back(Output::Event(event));
+    }
+
+    /// Tells the operator that one side of a call hung up, unless the other did just before.
+    pub(crate) fn hung_up(&mut self, now: Time, call_id: &str) {
+        if self.ended.is_new(now, call_id) {
+            self.tell(Event::CallEnded { call_id: call_id.to_owned(), status: None });
+        }
     }
 
     /// Tells the media threads.

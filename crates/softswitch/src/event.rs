@@ -52,7 +52,7 @@ pub enum Event {
         /// Its Call-ID.
         call_id: String,
     },
-    /// A call was hung up, or did not come about. Told twice if both sides hang up at the same moment.
+    /// A call was hung up, or did not come about. Told once, also if both sides hang up at the same moment.
     CallEnded {
         /// Its Call-ID.
         call_id: String,

@@ -77,10 +77,8 @@ impl Gate {
                 }
             }
             Verdict::Challenge { stale } => {
-                let offer_all = !chokes_on_sha_256(request);
-                let values = server.challenges(now, stale);
-                let values = values.filter(|value| offer_all || value.contains("algorithm=MD5")).collect();
-                Pass::Challenge(place.status(), place.challenge_header(), values)
+                let (status, name, values) = challenge(server, now, place, request, stale);
+                Pass::Challenge(status, name, values)
             }
             Verdict::BadCredentials { user } => {
                 self.failures.wrong(now, &user, from);
@@ -88,6 +86,20 @@ impl Gate {
             }
             Verdict::Malformed(_) => Pass::Malformed,
         }
+    }
+
+    /// What a request without credentials is answered with: status, header field name, values.
+    pub(crate) fn challenge(
+        &mut self,
+        now: Time,
+        place: Place,
+        request: &Message,
+    ) -> (u16, &'static str, Vec<String>) {
+        let server = match place {
+            Place::Server => &mut self.registrar,
+            Place::Proxy => &mut self.proxy,
+        };
+        challenge(server, now, place, request, false)
     }
 
     /// The values of Proxy-Authorization that are for others (RFC 3261 22.3); `None` if all are.
@@ -99,6 +111,19 @@ impl Gate {
             .any(|value| is_ours(&value))
             .then(|| request.headers(Name::ProxyAuthorization).filter(|value| !is_ours(value)).collect())
     }
+}
+
+fn challenge(
+    server: &mut Server,
+    now: Time,
+    place: Place,
+    request: &Message,
+    stale: bool,
+) -> (u16, &'static str, Vec<String>) {
+    let offer_all = !chokes_on_sha_256(request);
+    let values = server.challenges(now, stale);
+    let values = values.filter(|value| offer_all || value.contains("algorithm=MD5")).collect();
+    (place.status(), place.challenge_header(), values)
 }
 
 /// Phones that give up when any of several challenges names another algorithm than MD5, against RFC 3261 22.3. They lose nothing:

@@ -9,6 +9,7 @@
 
 mod config;
 mod core;
+mod ended;
 mod event;
 mod failures;
 mod gate;
@@ -17,6 +18,7 @@ mod loops;
 mod own;
 mod passage;
 mod proxy;
+mod reach;
 mod registrar;
 mod routing;
 mod services;

@@ -4,6 +4,7 @@ use crate::config::Config;
 use crate::core::{Core, Timer};
 use crate::event::Event;
 use crate::own::user_of;
+use crate::reach::by_its_flow;
 use hookswitch_machine::{Entropy, Flow, Map, Time, TimerKey};
 use hookswitch_media::control::Event as MediaEvent;
 use hookswitch_media::control::{Command, Direction, Port, Source, StreamId, StreamParameters};
@@ -119,6 +120,8 @@ impl Services {
         flow: Flow,
         message: &Message,
     ) {
+        let reachable = by_its_flow(core, flow, message);
+        let message = reachable.as_ref().unwrap_or(message);
         let indication = self.agent.dispatch(now, &mut core.layer, received, flow, message);
         self.indicated(core, now, indication, flow, Some(message));
     }
@@ -384,6 +387,8 @@ impl Services {
         request: &Message,
         user: &str,
     ) {
+        let reachable = by_its_flow(core, flow, request);
+        let request = reachable.as_ref().unwrap_or(request);
         match self.agent.dispatch(now, &mut core.layer, Received::Request(server), flow, request) {
             Indication::Incoming(leg) => {
                 let service = self.find(user).unwrap_or(Service::Echo);

@@ -2,6 +2,7 @@
 
 use crate::config::{Config, Limits};
 use crate::core::{Core, Timer};
+use crate::ended::Ended;
 use crate::event::{Counts, Event, Registration, Request, Snapshot, Unregistered};
 use crate::gate::{Gate, Pass};
 use crate::location::Locations;
@@ -16,8 +17,8 @@ use bytes::Bytes;
 use hookswitch_machine::{Endpoint, Entropy, Flow, Input, Machine, Output, Time, TimerQueue};
 use hookswitch_media::control::{Command, Event as MediaEvent};
 use hookswitch_sip::auth::Place;
-use hookswitch_sip::message::{KeepAlive, Message, Method, Name, Scheme, Uri};
-use hookswitch_sip::transaction::{self, Layer, Received, ServerId};
+use hookswitch_sip::message::{KeepAlive, Message, Method, Name, Response, Scheme, Uri};
+use hookswitch_sip::transaction::{self, Layer, Received, ServerId, response_flow};
 use hookswitch_sip::ua::{self, UserAgent};
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -71,6 +72,7 @@ impl Softswitch {
             gate: Gate::new(&config.domain, limits.nonces, &mut entropy),
             passages: Passages::new(&mut entropy),
             loops: Loops::new(shard, &mut entropy),
+            ended: Ended::new(&mut entropy),
             timers: TimerQueue::new(),
             outputs: VecDeque::new(),
             entropy,
@@ -112,6 +114,9 @@ impl Softswitch {
                 return;
             }
         };
+        if let Some(challenge) = self.challenge_once(now, flow, &message) {
+            return self.core.layer.transmit(response_flow(&message, flow), challenge);
+        }
         let received = self.core.layer.receive(now, flow, &message);
         match received {
             Received::Request(server) => self.request(now, server, flow, &message),
@@ -139,6 +144,36 @@ impl Softswitch {
             | Received::Unmatched => self.services.dispatch(&mut self.core, now, received, flow, &message),
             Received::Overloaded { .. } => self.dropped += 1,
         }
+    }
+
+    /// The challenge to an INVITE that came in a datagram without credentials. It needs no transaction and is sent once for each
+    /// copy of the INVITE: retransmitted, it would be a multiple of what was received, and the source may be made up
+    /// (RFC 3261 26.3.2.4).
+    fn challenge_once(&mut self, now: Time, flow: Flow, message: &Message) -> Option<Bytes> {
+        let core = &mut self.core;
+        let stranger = message.method() == Method::Invite
+            && flow.connection == 0
+            && message.to_tag().is_none()
+            && message.header(Name::ProxyAuthorization).is_none();
+        if !stranger {
+            return None;
+        }
+        let routing = Routing::of(core, message).ok().filter(|routing| routing.routes.is_empty())?;
+        let uri = Uri::parse(routing.uri).ok()?;
+        let user =
+            uri.user_unescaped().filter(|_| uri.scheme() == Scheme::Sip && core.own.is_meant_by(&uri))?;
+        if self.services.find(&user).is_none() && self.obstacle(message).is_some() {
+            return None;
+        }
+        let core = &mut self.core;
+        // RFC 3261 8.2.7: the same tag for every copy.
+        let tag = format!("{:08x}", core.loops.mark(message));
+        let (status, name, values) = core.gate.challenge(now, Place::Proxy, message);
+        let mut response = Response::to(message, status).received(flow.peer).to_tag(&tag);
+        for value in values {
+            response = response.header(Name::new(name), value);
+        }
+        Some(response.finish())
     }
 
     /// A new request (RFC 3261 16.3 to 16.5).
@@ -258,7 +293,7 @@ impl Softswitch {
         let kind = match message.method() {
             Method::Invite => Kind::Invite,
             Method::Bye => {
-                core.tell(Event::CallEnded { call_id: message.call_id().to_owned(), status: None });
+                core.hung_up(now, message.call_id());
                 Kind::Other
             }
             _ => Kind::Other,

@@ -125,6 +125,12 @@ impl App {
         self.calls.iter().map(|(call, held)| (*call, held.state))
     }
 
+    /// Whether it knows that a call has disconnected.
+    pub fn has_ended(&self, call: CallId) -> bool {
+        let state = self.calls.get(&call).and_then(|held| held.state);
+        matches!(state, Some(StateKind::Disconnected | StateKind::Idle))
+    }
+
     /// It makes a call with this request, and has this plan for it.
     pub fn makes(&mut self, request: u64, plan: Plan) {
         self.making.insert(request, plan);

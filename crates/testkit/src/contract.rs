@@ -10,6 +10,7 @@ use hookswitch_telephony::{
     AppRequestId, Event, HandOffTarget, Privilege, Reply, Request, RequestError, SessionId,
 };
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 /// The states that may follow a state (spec 2.4 and 2.5), as far as this release reaches them.
 pub const fn successors(state: StateKind) -> &'static [StateKind] {
@@ -47,7 +48,7 @@ pub const fn successors(state: StateKind) -> &'static [StateKind] {
 /// What became of a request.
 #[derive(Debug)]
 enum Asked {
-    Open(Request, Option<StateKind>),
+    Open { request: Request, state: Option<StateKind>, since: Time },
     Answered,
 }
 
@@ -59,6 +60,10 @@ struct Seen {
     /// NewCall came; its state has to follow.
     fresh: bool,
 }
+
+/// Longer than this nothing takes that is bounded by transactions (64·T1 each), a second try with credentials, and the deadlines
+/// that scenarios give.
+const LONGEST: Duration = Duration::from_secs(100);
 
 /// Watches one shard's sessions.
 #[derive(Debug, Default)]
@@ -151,7 +156,8 @@ impl Observer {
             self.requests.retain(|(of, _), asked| *of != session || matches!(asked, Asked::Answered));
             return;
         }
-        let before = self.requests.insert((session, id), Asked::Open(request.clone(), state));
+        let before =
+            self.requests.insert((session, id), Asked::Open { request: request.clone(), state, since: now });
         if before.is_some() {
             self.breach(now, format!("{session} used request number {} twice", id.0));
         }
@@ -172,11 +178,10 @@ impl Observer {
             | Event::Digit { call, .. }
             | Event::Played { call }
             | Event::MediaFailed { call, .. } => self.about(now, session, *call, event),
-            Event::Owners { call, owners, .. } => {
+            Event::Owners { call, .. } => {
                 if !self.seen.contains_key(&(session, *call)) {
                     self.breach(now, format!("{session} hears who owns {call}, which it does not know"));
                 }
-                let _ = owners;
             }
             Event::CallForgotten { call } => {
                 self.seen.remove(&(session, *call));
@@ -184,8 +189,8 @@ impl Observer {
             Event::LineState { .. }
             | Event::Forwarding { .. }
             | Event::LineCreated { .. }
-            | Event::LineRemoved { .. } => {}
-            Event::LineClosed { .. } => {}
+            | Event::LineRemoved { .. }
+            | Event::LineClosed { .. } => {}
         }
     }
 
@@ -197,13 +202,19 @@ impl Observer {
         how: Result<&Result<Reply, RequestError>, &RequestError>,
     ) {
         let (request, state) = match self.requests.insert((session, id), Asked::Answered) {
-            Some(Asked::Open(request, state)) => (request, state),
+            Some(Asked::Open { request, state, since }) => {
+                if now.since(since) > LONGEST {
+                    self.breach(now, format!("{request:?} of {session} took {:?}", now.since(since)));
+                }
+                (request, state)
+            }
             Some(Asked::Answered) => {
                 return self.breach(now, format!("request {} of {session} was answered twice", id.0));
             }
             None => return self.breach(now, format!("{session} never asked request {}", id.0)),
         };
         self.advertised(now, session, &request, state, how);
+        self.granted(now, session, &request, how);
         match how {
             Ok(Ok(Reply::Created(call))) => {
                 if self.seen.contains_key(&(session, *call)) {
@@ -262,6 +273,23 @@ impl Observer {
             Ok(_) | Err(_) => return,
         };
         self.breach(now, text);
+    }
+
+    /// What cannot fail has not failed: a drop ends the call, whatever the other side does.
+    fn granted(
+        &mut self,
+        now: Time,
+        session: SessionId,
+        request: &Request,
+        how: Result<&Result<Reply, RequestError>, &RequestError>,
+    ) {
+        let Request::Operate(operation @ Operation::Drop { .. }) = request else { return };
+        match how {
+            Ok(Ok(_)) | Err(_) | Ok(Err(RequestError::Operation(OperationError::Closed))) => {}
+            Ok(Err(error)) => {
+                self.breach(now, format!("{session}: {} failed: {error}", operation.name()));
+            }
+        }
     }
 
     fn new_call(&mut self, now: Time, session: SessionId, line: LineId, call: CallId, privilege: Privilege) {
@@ -342,7 +370,7 @@ impl Observer {
             .requests
             .iter()
             .filter_map(|((session, id), asked)| match asked {
-                Asked::Open(request, _) => {
+                Asked::Open { request, .. } => {
                     Some(format!("request {} of {session} never completed: {request:?}", id.0))
                 }
                 Asked::Answered => None,

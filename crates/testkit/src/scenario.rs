@@ -12,9 +12,9 @@ use hookswitch_machine::{Entropy, Time};
 use hookswitch_sip::message::{Limits, Message, Method};
 use hookswitch_sip::ua::Failure;
 use hookswitch_spi::{
-    AddressId, CallOptions, CallState, ConnectedMode, EndedBy, ForwardCondition, ForwardRule, ForwardTarget,
-    ForwardingRules, InfoParts, LineId, LineState, MediaType, MediaTypes, Operation, RejectReason,
-    TransferOutcome,
+    AddressId, CallId, CallOptions, CallState, ConnectedMode, EndedBy, ForwardCondition, ForwardRule,
+    ForwardTarget, ForwardingRules, InfoParts, LineId, LineState, MediaType, MediaTypes, Operation,
+    RejectReason, TransferOutcome,
 };
 use hookswitch_telephony::{Event, HandOffTarget, Interest, Reply, Request, SessionId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -43,6 +43,7 @@ pub fn run(seed: u64, explain: bool) -> Outcome {
     let mut scenario = Scenario::new(seed);
     scenario.prepare();
     scenario.play();
+    scenario.probe();
     let mut violations = scenario.stage.finish(&scenario.phones);
     scenario.judge(&mut violations);
     let wanted = explain || !violations.is_empty();
@@ -62,6 +63,8 @@ struct Scenario {
     stage: Stage,
     phones: Vec<NodeId>,
     sessions: Vec<SessionId>,
+    /// An application left in the middle.
+    departed: bool,
 }
 
 impl Scenario {
@@ -102,7 +105,7 @@ impl Scenario {
             }
             phones.push(stage.phone(&format!("phone-{n}"), config, entropy.next_u64()));
         }
-        Self { entropy, stage, phones, sessions: Vec::new() }
+        Self { entropy, stage, phones, sessions: Vec::new(), departed: false }
     }
 
     fn millis(&mut self, least: u64, most: u64) -> Duration {
@@ -167,6 +170,43 @@ impl Scenario {
         self.stage.run_for(span);
     }
 
+    /// Whatever happened: the lines still take as many calls as they say.
+    fn probe(&mut self) {
+        self.stage.world.network().heal();
+        self.stage.world.network().set_conditions(Conditions::PERFECT);
+        self.stage.hang_up_everything(&self.phones);
+        let alive = self.stage.engine().alive();
+        // A registration's and a keep-alive's for each line.
+        if alive.calls == 0 && alive.timers > 2 * LINES.len() {
+            self.stage.object(format!("timers are left of calls that are gone: {alive:?}"));
+        }
+        let fresh = self.stage.attach("fresh");
+        for (n, line) in LINES.into_iter().enumerate() {
+            self.stage.open(fresh, line, Interest::monitor());
+            let operation =
+                Operation::Forward { line, address: AddressId(0), rules: ForwardingRules::default() };
+            self.stage.ask(fresh, Request::Operate(operation));
+            let most = self.stage.most_calls(line);
+            let name = ["alice", "bob", "carol"][n];
+            let before = self.stage.heard().len();
+            for _ in 0..most {
+                let mut calling = Calling::new(Target::Uri(format!("sip:{name}@10.0.0.1")), "probe");
+                calling.patience = Some(Duration::from_millis(200));
+                let request = PhoneRequest::Call(Box::new(calling));
+                self.stage.phone_after(Duration::ZERO, self.phones[n], request);
+            }
+            self.stage.run_for(Duration::from_millis(150));
+            let offered = self.stage.heard()[before..].iter().filter(|(_, session, event)| {
+                *session == fresh && matches!(event, Event::NewCall { line: of, .. } if *of == line)
+            });
+            let offered = offered.count();
+            if offered != most as usize {
+                self.stage.object(format!("{line} takes {offered} calls at the end, not {most}"));
+            }
+            self.stage.run_for(Duration::from_secs(5));
+        }
+    }
+
     fn forwarding(&mut self) {
         let when = match self.entropy.below(3) {
             0 => ForwardCondition::Unconditional,
@@ -216,6 +256,7 @@ impl Scenario {
 
     /// An application goes: closes a line, leaves, or is lost, and opens the line again.
     fn departure(&mut self) {
+        self.departed = true;
         let after = self.millis(5_000, 40_000);
         let session = self.sessions[self.entropy.below(3) as usize];
         let line = LINES[self.entropy.below(3) as usize];
@@ -415,6 +456,7 @@ impl Scenario {
             }
         }
         self.judge_ends(&traffic, violations);
+        self.judge_times(violations);
         if self.stage.phone_of(self.phones[0]).registrar().is_some_and(|r| r.granted == 0) {
             let tried = traffic.registers > 0;
             if !tried {
@@ -460,6 +502,67 @@ impl Scenario {
                 violations.push(format!("{call} is connected without a 2xx"));
             }
         }
+    }
+
+    /// What ends a call on the wire ends it for applications in the same moment.
+    fn judge_times(&self, violations: &mut Vec<String>) {
+        if self.departed {
+            // Who has left hears nothing.
+            return;
+        }
+        let mut ends: BTreeMap<String, Time> = BTreeMap::new();
+        let mut first = BTreeSet::new();
+        for crossing in self.stage.world.wire() {
+            let Ok(message) = Message::parse(crossing.bytes.clone(), &Limits::default()) else { continue };
+            let call = message.call_id().to_owned();
+            let ours = crossing.from == SocketAddr::from(HOOKSWITCH);
+            match (crossing.what, message.method(), message.status()) {
+                (Passage::Arrived, Method::Invite, None) if !ours && message.to_tag().is_none() => {
+                    first.insert((call, message.cseq().number));
+                }
+                (Passage::Sent(_), Method::Bye, Some(200)) if ours => {
+                    ends.entry(call).or_insert(crossing.at);
+                }
+                (Passage::Sent(_), Method::Invite, Some(300..=699))
+                    if ours && first.contains(&(call.clone(), message.cseq().number)) =>
+                {
+                    ends.entry(call).or_insert(crossing.at);
+                }
+                _ => {}
+            }
+        }
+        for (call, told) in self.told_ends() {
+            let at = self.stage.sip_call_id(call).and_then(|id| ends.get(id));
+            // A drop that crosses their BYE waits for its own response.
+            if let Some(at) = at
+                && self.stage.dropped_at(call).is_none_or(|dropped| dropped > *at)
+                && told.is_none_or(|told| told > *at)
+            {
+                violations.push(format!("{call} ended on the wire at {at:?}, for its owner at {told:?}"));
+            }
+        }
+    }
+
+    /// When applications heard of the end of each call that they were still interested in, and that stayed with its party.
+    fn told_ends(&self) -> BTreeMap<CallId, Option<Time>> {
+        let mut told: BTreeMap<CallId, Option<Time>> = BTreeMap::new();
+        let mut moved = BTreeSet::new();
+        for (at, _, event) in self.stage.heard() {
+            match event {
+                Event::CallState { call, state: CallState::Disconnected(_) | CallState::Idle, .. } => {
+                    told.entry(*call).or_default().get_or_insert(*at);
+                }
+                Event::CallState { call, .. } => {
+                    told.entry(*call).or_default();
+                }
+                Event::CallInfo { call, changed } if changed.contains(InfoParts::CONNECTED) => {
+                    moved.insert(*call);
+                }
+                _ => {}
+            }
+        }
+        told.retain(|call, _| !moved.contains(call));
+        told
     }
 
     fn coverage(&self) -> BTreeMap<&'static str, usize> {

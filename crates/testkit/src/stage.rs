@@ -51,6 +51,8 @@ pub struct Stage {
     quiet: bool,
     ports: usize,
     sip_call_ids: BTreeMap<CallId, Box<str>>,
+    dropped: BTreeMap<CallId, Time>,
+    objections: Vec<String>,
 }
 
 /// A line that is not registered, whose calls go to `switch`.
@@ -114,6 +116,8 @@ impl Stage {
             quiet: false,
             ports: usize::from(ports),
             sip_call_ids: BTreeMap::new(),
+            dropped: BTreeMap::new(),
+            objections: Vec::new(),
         };
         // The stock arrives before anything else.
         stage.run_for(Duration::ZERO);
@@ -161,6 +165,13 @@ impl Stage {
     pub fn ask(&mut self, session: SessionId, request: Request) -> AppRequestId {
         self.next_request += 1;
         let id = AppRequestId(self.next_request);
+        if let Request::Operate(Operation::Drop { call, .. }) = &request {
+            // Once disconnected, it has ended already.
+            let ended = self.apps.values().any(|app| app.has_ended(*call));
+            if !ended {
+                self.dropped.entry(*call).or_insert(self.world.now());
+            }
+        }
         self.observer.asked(self.world.now(), session, id, &request);
         let what = EngineRequest::Session { session, request: id, what: request };
         self.world.request::<Engine>(self.engine, what);
@@ -250,7 +261,7 @@ impl Stage {
     /// What was breached so far.
     pub fn violations(&self) -> Vec<String> {
         let faults = self.world.media(self.engine).map(VirtualMedia::faults).unwrap_or_default();
-        self.observer.violations().iter().chain(faults).cloned().collect()
+        self.observer.violations().iter().chain(faults).chain(&self.objections).cloned().collect()
     }
 
     /// How many calls applications heard of.
@@ -364,26 +375,51 @@ impl Stage {
         self.engine
     }
 
-    /// Ends everything and checks that nothing is left: applications drop their calls and go, phones hang up, the engine
-    /// shuts down, and what lingers has its time.
-    pub fn finish(&mut self, phones: &[NodeId]) -> Vec<String> {
+    /// When an application first asked for the end of a call that had not ended.
+    pub fn dropped_at(&self, call: CallId) -> Option<Time> {
+        self.dropped.get(&call).copied()
+    }
+
+    /// Notes a violation that somebody else has found.
+    pub fn object(&mut self, text: String) {
+        self.objections.push(text);
+    }
+
+    /// How many calls a line says that it takes.
+    pub fn most_calls(&self, line: LineId) -> u32 {
+        self.engine().provider().capabilities(line).map_or(0, |able| able.max_calls)
+    }
+
+    /// Ends all calls on both sides, and gives that its time.
+    pub fn hang_up_everything(&mut self, phones: &[NodeId]) {
         for phone in phones {
             self.world.request::<Phone>(*phone, crate::phone::PhoneRequest::HangUpAll);
         }
         let sessions: Vec<SessionId> = self.apps.keys().copied().collect();
-        for session in &sessions {
-            let calls: Vec<CallId> = self.app(*session).calls().map(|(call, _)| call).collect();
+        for session in sessions {
+            let calls: Vec<CallId> = self.app(session).calls().map(|(call, _)| call).collect();
             for call in calls {
-                self.act(*session, call, &Act::Drop(RejectReason::Default));
+                self.act(session, call, &Act::Drop(RejectReason::Default));
             }
         }
         self.run_for(Duration::from_secs(80));
+    }
+
+    /// Ends everything and checks that nothing is left: applications drop their calls and go, phones hang up, the engine
+    /// shuts down, and what lingers has its time.
+    pub fn finish(&mut self, phones: &[NodeId]) -> Vec<String> {
+        self.hang_up_everything(phones);
+        let sessions: Vec<SessionId> = self.apps.keys().copied().collect();
         for session in &sessions {
             self.ask(*session, Request::Detach);
         }
         self.world.request::<Engine>(self.engine, EngineRequest::Shutdown);
         self.listen();
-        self.run_for(Duration::from_secs(120));
+        // 64·T1 for the last BYE, and as long for what lingers after it.
+        self.run_for(Duration::from_secs(70));
+        let alive = self.engine().alive();
+        let timers = alive.timers;
+        self.run_for(Duration::from_secs(50));
         for phone in phones {
             self.world.request::<Phone>(*phone, crate::phone::PhoneRequest::HangUpAll);
         }
@@ -391,6 +427,9 @@ impl Stage {
         self.observer.finish(self.world.now());
         let mut found = self.violations();
         found.extend(crate::rules::breaches(self.world.wire(), HOOKSWITCH.into()));
+        if timers > 0 {
+            found.push(format!("{timers} timers outlived everything they could be for: {alive:?}"));
+        }
         self.leaks(phones, &mut found);
         found
     }

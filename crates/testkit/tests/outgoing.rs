@@ -8,10 +8,8 @@ use hookswitch_machine::Entropy;
 use hookswitch_media::control::Direction;
 use hookswitch_media::negotiate::{Capabilities, MediaSession};
 use hookswitch_sip::message::{Limits, Message, Name, Response};
-use hookswitch_spi::{
-    CallOptions, CallState, DisconnectMode, EndedBy, OperationError, RejectReason, StateKind as S,
-};
-use hookswitch_telephony::{AppRequestId, Reply, RequestError};
+use hookswitch_spi::{CallOptions, CallState, DisconnectMode, EndedBy, RejectReason, StateKind as S};
+use hookswitch_telephony::{AppRequestId, Reply};
 use hookswitch_testkit::apps::{Act, Plan};
 use hookswitch_testkit::phone::{Answering, Progress, Talk, Verdict};
 use std::net::SocketAddr;
@@ -43,16 +41,30 @@ fn a_call_proceeds_rings_is_answered_and_dropped() {
 }
 
 #[test]
-fn a_refusal_before_any_other_response_fails_the_request_and_makes_no_call() {
+fn a_refusal_is_told_as_the_end_of_the_call() {
     let mut b = answering(Answering::refuse(404));
     let asked = make(&mut b, "600", Plan::default());
     b.stage.run_for(secs(2));
-    let answer = b.stage.answer_to(b.app, asked);
+    assert!(matches!(b.stage.answer_to(b.app, asked), Some(Ok(Reply::Created(_)))));
+    assert_eq!(b.states(), [S::Proceeding, S::Disconnected, S::Idle]);
+    let states = b.stage.states(b.app, b.call());
     assert!(
-        matches!(answer, Some(Err(RequestError::Operation(OperationError::Refused { status: 404, .. })))),
-        "{answer:?}"
+        matches!(&states[1], CallState::Disconnected(end)
+            if end.mode == DisconnectMode::BadAddress && end.status == Some(404)),
+        "{states:?}"
     );
-    assert_eq!(b.stage.last_call(b.app), None);
+    b.finish();
+}
+
+#[test]
+fn a_100_is_enough_for_the_call_to_proceed() {
+    let mut b = answering(Answering { ring: None, ..Answering::no_answer() });
+    let asked = make(&mut b, "600", Plan::then(secs(5), Act::Drop(RejectReason::Default)));
+    b.stage.run_for(secs(1));
+    assert!(matches!(b.stage.answer_to(b.app, asked), Some(Ok(Reply::Created(_)))));
+    b.stage.run_for(secs(10));
+    assert_eq!(b.states(), [S::Proceeding, S::Idle]);
+    assert_eq!(b.count("> CANCEL"), 1);
     b.finish();
 }
 
@@ -139,10 +151,12 @@ fn a_wrong_password_ends_after_one_try() {
     let asked = make(&mut b, "600", Plan::default());
     b.stage.run_for(secs(3));
     assert_eq!(b.count("> INVITE"), 2);
-    let answer = b.stage.answer_to(b.app, asked);
+    assert!(matches!(b.stage.answer_to(b.app, asked), Some(Ok(Reply::Created(_)))));
+    let states = b.stage.states(b.app, b.call());
     assert!(
-        matches!(answer, Some(Err(RequestError::Operation(OperationError::Refused { status: 407, .. })))),
-        "{answer:?}"
+        matches!(&states[1], CallState::Disconnected(end)
+            if end.mode == DisconnectMode::Blocked && end.status == Some(407)),
+        "{states:?}"
     );
     b.finish();
 }

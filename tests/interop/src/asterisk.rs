@@ -74,6 +74,28 @@ pub async fn up() {
     assert!(said.done, "{}", said.errors);
 }
 
+/// Makes it deaf and mute, as behind a cut wire.
+pub async fn freeze() {
+    let said = script("tests/peers/asterisk-down", &["--freeze"]).await;
+    assert!(said.done, "{}", said.errors);
+}
+
+/// Lets it hear and speak again.
+pub async fn thaw() {
+    let said = script("tests/peers/asterisk-down", &["--thaw"]).await;
+    assert!(said.done, "{}", said.errors);
+}
+
+/// Two parties are connected with each other. Asterisk answers a call a moment before it joins its parties, and refuses a REFER
+/// in between (400).
+pub async fn bridged() {
+    until(DEADLINE, "two parties in a bridge of Asterisk's", async || {
+        let bridges = rx("bridge show all").await;
+        bridges.lines().any(|line| line.split_whitespace().nth(2) == Some("2")).then_some(())
+    })
+    .await;
+}
+
 /// No call is left in it.
 pub async fn quiet() {
     until(DEADLINE, "no channel is left in Asterisk", async || {

@@ -2,7 +2,7 @@
 //!
 //! `rig` starts a service with lines from a few words of configuration; `sipp` runs a scenario of `tests/sipp`; `peers` says
 //! which programs are there and runs the scripts of `tests/peers`; `asterisk` asks Asterisk's console; `phone` is baresip;
-//! `sound` measures recordings. Nothing here waits for a fixed time: every wait is for something, with a deadline.
+//! `softphone` is baresip at our own softswitch, which `switchboard` starts; `sound` measures recordings. Nothing here waits for a fixed time: every wait is for something, with a deadline.
 //!
 //! A test begins with [`needs`]: where a peer is missing it is left out and says so, and with `CI=true` it fails.
 #![forbid(unsafe_code)]
@@ -15,13 +15,17 @@ pub mod phone;
 mod ports;
 mod rig;
 mod sipp;
+mod softphone;
 pub mod sound;
+mod switchboard;
 mod wait;
 
 pub use peers::{Script, needs, root, script};
 pub use ports::{free_media_ports, free_port};
 pub use rig::{Rig, TestLine, line_toml, reached};
 pub use sipp::Sipp;
+pub use softphone::{PhoneEvent, Softphone, recorded};
+pub use switchboard::Switchboard;
 pub use wait::{DEADLINE, soon, until, within};
 
 pub use hookswitch_spi::{TimelineEntry, TimelineFact, Way};

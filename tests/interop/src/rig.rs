@@ -44,9 +44,14 @@ pub struct Rig {
 impl Rig {
     /// Line 1001, not registered, whose switch is SIPp on `port`; `keys` are further keys of its table.
     pub async fn trunk(port: u16, keys: &str) -> Self {
+        Self::trunk_over("udp", port, keys).await
+    }
+
+    /// As [`trunk`](Self::trunk), over `udp` or `tcp`.
+    pub async fn trunk_over(transport: &str, port: u16, keys: &str) -> Self {
         let registrar = format!("127.0.0.1:{port}");
         let keys = format!("register = false\n{keys}");
-        Self::with(&[TestLine { user: "1001".into(), registrar, keys }]).await
+        Self::over(transport, &[TestLine { user: "1001".into(), registrar, keys }]).await
     }
 
     /// Line 1001, not registered and called by whoever is on this machine.
@@ -156,10 +161,10 @@ impl Rig {
         crate::within(deadline, "the line out of service", async {
             loop {
                 let event = self.app.next().await.expect("the service runs");
-                if let Event::Line { state: LineState::OutOfService(out), .. } = event {
-                    if wanted(out.status, &out.reason) {
-                        return out.reason;
-                    }
+                if let Event::Line { state: LineState::OutOfService(out), .. } = event
+                    && wanted(out.status, &out.reason)
+                {
+                    return out.reason;
                 }
             }
         })

@@ -228,6 +228,7 @@ async fn a_hand_off_of_a_call_that_we_made() {
     with_asterisk!();
     let rig = one_line().await;
     let call = answered(&rig, 0, "610", Audio::tone(700)).await;
+    asterisk::bridged().await;
     let outcome = soon("the outcome", call.hand_off(HandOffTarget::Address("601".into()))).await;
     assert_eq!(outcome, Ok(Some(TransferOutcome::Succeeded)));
     drop(call);
@@ -245,6 +246,7 @@ async fn a_hand_off_of_a_call_to_us() {
     let to = rig.offered().await;
     soon("the answer", to.answer(Audio::silence())).await.expect("the call is answered");
     soon("the answer", from.connected()).await.expect("the call is answered");
+    asterisk::bridged().await;
     let outcome = soon("the outcome", to.hand_off(HandOffTarget::Address("601".into()))).await;
     assert_eq!(outcome, Ok(Some(TransferOutcome::Succeeded)));
     record_for(0.5).await;
@@ -262,6 +264,7 @@ async fn a_hand_off_to_nobody_leaves_the_call() {
     let to = rig.offered().await;
     soon("the answer", to.answer(Audio::silence())).await.expect("the call is answered");
     soon("the answer", from.connected()).await.expect("the call is answered");
+    asterisk::bridged().await;
     let outcome = soon("the outcome", to.hand_off(HandOffTarget::Address("888".into()))).await;
     println!("a hand-off to nobody: {outcome:?}");
     assert!(outcome.is_err(), "{outcome:?}");

@@ -92,6 +92,30 @@ async fn restarted(transport: &str, keys: &str, patience: Duration) {
 }
 
 #[tokio::test]
+async fn calls_survive_a_silent_switch_for_a_moment() {
+    if !needs(&["asterisk"]) {
+        return;
+    }
+    let _alone = asterisk::alone().await;
+    let mut rig = Rig::with(&[asterisk::line("1001")]).await;
+    rig.in_service(0).await;
+    let call = soon("the call", rig.line().call("600", Audio::tone(700))).await.expect("the call is made");
+    soon("the answer", call.connected()).await.expect("the call is answered");
+    asterisk::freeze().await;
+    // A request on its way is sent again until it is heard (RFC 3261 17.1.1.2).
+    let hold = tokio::spawn({
+        let call = call.clone();
+        async move { call.hold().await }
+    });
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    asterisk::thaw().await;
+    soon("the hold", hold).await.expect("no panic").expect("the call is held");
+    soon("the hang-up", call.hang_up()).await.expect("the call is hung up");
+    drop(call);
+    rig.end().await;
+}
+
+#[tokio::test]
 async fn asterisk_restarts_and_a_line_over_tcp_comes_back() {
     let keys = asterisk::profile("restarted-tcp", "transport = 'tcp'");
     restarted("tcp", &keys, Duration::from_secs(40)).await;

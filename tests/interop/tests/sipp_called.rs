@@ -38,6 +38,22 @@ async fn unheard(scenario: &str, options: &[&str]) {
     rig.end().await;
 }
 
+/// As [`answered`], over TCP.
+async fn answered_over_tcp(scenario: &str, options: &[&str]) {
+    if !needs(&["sipp"]) {
+        return;
+    }
+    let mut rig = Rig::trunk_over("tcp", 9, "").await;
+    let sipp = Sipp::calls(scenario, rig.address(), &[&["-t", "t1"], options].concat());
+    let call = rig.offered().await;
+    soon("the answer", call.answer(Audio::echo())).await.expect("the call is answered");
+    let end = within(Duration::from_secs(60), "the end", call.ended()).await.expect("the caller hangs up");
+    assert_eq!((end.mode, end.by), (DisconnectMode::Normal, EndedBy::Peer), "{end}");
+    drop(call);
+    sipp.passed().await;
+    rig.end().await;
+}
+
 macro_rules! scenarios {
     ($run:ident: $($name:ident = $scenario:literal [$($option:literal),*];)+) => {$(
         #[tokio::test]
@@ -49,7 +65,7 @@ macro_rules! scenarios {
 
 scenarios! { answered:
     a_basic_call = "caller-basic" ["-d", "500"];
-    a_basic_call_over_a_minute_limit_with_echo = "caller-basic" ["-rtp_echo", "-d", "3000"];
+    a_basic_call_with_echo = "caller-basic" ["-rtp_echo", "-d", "3000"];
     compact_and_folded_headers = "caller-compact" [];
     requests_within_a_call = "caller-in-dialog" [];
     info_of_an_unknown_package = "caller-info" [];
@@ -60,6 +76,12 @@ scenarios! { answered:
     a_second_bye = "caller-second-bye" [];
     an_update = "caller-update" [];
     a_video_stream_is_rejected_alone = "caller-video" [];
+}
+
+scenarios! { answered_over_tcp:
+    a_basic_call_over_tcp = "caller-basic" ["-d", "300"];
+    compact_and_folded_headers_over_tcp = "caller-compact" [];
+    their_hold_over_tcp = "caller-hold" [];
 }
 
 scenarios! { unheard:
@@ -128,6 +150,21 @@ async fn a_line_with_as_many_calls_as_it_takes_is_busy() {
 }
 
 #[tokio::test]
+async fn a_busy_line_forwards_by_its_rule() {
+    if !needs(&["sipp"]) {
+        return;
+    }
+    let rule = format!("max-calls = 1\n[[line.forward]]\nwhen = 'busy'\nto = '{TARGET}'");
+    let mut rig = Rig::called(&rule).await;
+    let first = Sipp::calls("caller-cancel", rig.address(), &["-d", "1500"]);
+    let call = rig.offered().await;
+    Sipp::calls("caller-forwarded", rig.address(), &[]).passed().await;
+    first.passed().await;
+    drop(call);
+    rig.end().await;
+}
+
+#[tokio::test]
 async fn a_declined_call() {
     if !needs(&["sipp"]) {
         return;
@@ -168,7 +205,7 @@ async fn a_caller_who_waits_and_gives_up() {
 
 #[tokio::test]
 async fn digits_come_once_each_and_in_order() {
-    if !needs(&["sipp"]) {
+    if !needs(&["sipp", "root"]) {
         return;
     }
     let folder = root().join("tests/out/digits");

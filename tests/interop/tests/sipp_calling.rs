@@ -44,6 +44,23 @@ async fn a_basic_call() {
 }
 
 #[tokio::test]
+async fn a_basic_call_over_tcp() {
+    if !needs(&["sipp"]) {
+        return;
+    }
+    let sipp = Sipp::waits("callee-basic", &["-t", "t1"]).await;
+    let folder = hookswitch_interop::root().join("tests/out");
+    std::fs::create_dir_all(&folder).expect("a folder for the profile");
+    let profile = folder.join("trunk-over-tcp.toml");
+    std::fs::write(&profile, "name = 'tcp'\ntransport = 'tcp'\n").expect("the profile is written");
+    let rig = Rig::trunk_over("tcp", sipp.port(), &format!("profile = '{}'", profile.display())).await;
+    let call = soon("the call", rig.line().call(&sipp.uri(), Audio::echo())).await.expect("the call is made");
+    soon("the answer", call.connected()).await.expect("the call is answered");
+    soon("the hang-up", call.hang_up()).await.expect("the call is hung up");
+    finish(sipp, rig, call).await;
+}
+
+#[tokio::test]
 async fn a_call_through_proxies_that_stay_in_the_way() {
     hung_up("callee-record-route", &[]).await;
 }

@@ -34,7 +34,7 @@ pub(super) fn config(file: file::File, origin: &Origin<'_>, directory: &Path) ->
     if let Some(ports) = &file.media.ports {
         let (low, high) = *ports.get_ref();
         let shards = file.sip.shards.as_ref().map_or(1, |n| *n.get_ref());
-        if high.saturating_sub(low) < 4 * shards {
+        if high > low && high - low < 4 * shards {
             let message = format!(
                 "expected at least {} ports for {shards} shards, got {low} to {high}",
                 4 * shards + 1

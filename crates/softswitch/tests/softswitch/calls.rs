@@ -68,6 +68,20 @@ fn a_call_is_set_up_held_and_ended_by_either_side() {
 }
 
 #[test]
+fn when_both_hang_up_at_once_the_call_ends_once() {
+    let (mut world, ann, bob) = between(Udp, Udp, Manner::Answers);
+    let leg = world.phones[ann].call(world.now, "bob");
+    world.run(1);
+    let theirs = *world.phones[bob].incoming.last().unwrap();
+    world.phones[ann].hang_up(world.now, leg);
+    world.phones[bob].hang_up(world.now, theirs);
+    world.run(1);
+    let ends = world.events.iter().filter(|event| matches!(event, Event::CallEnded { .. })).count();
+    assert_eq!(ends, 1);
+    world.drain();
+}
+
+#[test]
 fn where_the_transport_changes_there_are_two_record_routes() {
     let (mut world, ann, bob) = between(Udp, Tcp, Manner::Rings);
     world.phones[ann].call(world.now, "bob");

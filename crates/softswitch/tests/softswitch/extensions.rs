@@ -145,6 +145,32 @@ fn a_caller_that_falls_silent_or_stays_too_long_is_hung_up() {
 }
 
 #[test]
+fn a_caller_behind_a_nat_is_hung_up_by_the_path_it_called_on() {
+    for redirected in [false, true] {
+        let mut world = World::new();
+        world.stock(2);
+        let ann = world.add("ann", "ann-secret", Udp);
+        // The network shows the phone by another address than its own.
+        world.phones[ann].contact = "sip:ann@10.0.0.7:5062".into();
+        world.phones[ann].register(world.now, 3_600);
+        world.run(1);
+        let called = if redirected {
+            world.phone("bob", Udp, Manner::Redirects("sip:602@example.org".into()));
+            "bob"
+        } else {
+            "602"
+        };
+        let leg = world.phones[ann].call(world.now, called);
+        world.run(1);
+        assert_eq!(world.phones[ann].indications.last(), Some(&Indication::Answered(leg)));
+        world.input(Input::Request(hookswitch_softswitch::Request::Drain));
+        world.run(1);
+        assert_eq!(world.phones[ann].indications.last(), Some(&Indication::Ended(leg)));
+        assert!(world.mail.is_empty(), "nothing goes where only the phone's own network leads");
+    }
+}
+
+#[test]
 fn strangers_do_not_reach_extensions() {
     let mut world = World::new();
     world.stock(1);

@@ -54,6 +54,26 @@ fn requests_without_credentials_go_nowhere() {
 }
 
 #[test]
+fn a_challenge_to_an_invite_is_sent_once_for_each_copy() {
+    let mut world = World::new();
+    let invite = request("INVITE", "sip:bob@example.org", "");
+    for copies in 1..=2 {
+        world.send(EVE, &invite);
+        assert_eq!(world.switch.counts().transactions, Default::default(), "nothing is kept");
+        world.run(40);
+        assert_eq!(world.statuses_at(EVE), vec![407; copies], "nothing is retransmitted");
+    }
+    let tags: Vec<_> = world.mail.iter().map(|(_, bytes)| tag_of(bytes)).collect();
+    assert_eq!(tags.first(), tags.last());
+    assert!(world.switch.counts().is_idle());
+}
+
+fn tag_of(bytes: &bytes::Bytes) -> Option<String> {
+    let message = Message::parse(bytes.clone(), &Default::default()).unwrap();
+    message.to_tag().map(str::to_owned)
+}
+
+#[test]
 fn a_bye_of_no_known_dialog_is_481_and_an_ack_is_dropped() {
     let in_dialog = |method| {
         request(method, "sip:bob@example.org", "")

@@ -27,8 +27,6 @@ pub struct PhoneCall {
     pub(super) calling: Option<Box<Calling>>,
     pub(super) refer: Option<u32>,
     pub(super) retries: u8,
-    /// Its offer was withdrawn; the word of that is still to come.
-    pub(super) crossed: bool,
 }
 
 /// How far a call has come.

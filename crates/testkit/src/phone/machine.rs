@@ -201,7 +201,6 @@ impl Phone {
             calling: None,
             refer: None,
             retries: 0,
-            crossed: false,
         });
         self.by_leg.insert(leg, number);
         number
@@ -256,7 +255,7 @@ impl Phone {
                     self.deed(now, n, Deed::HangUp);
                 }
             }
-            Plan::Acknowledge(n) => self.acknowledge(now, n, None),
+            Plan::Acknowledge(n) => self.acknowledge(now, n),
             Plan::Do(n, deed) => self.deed(now, n, deed),
             Plan::Notify(n, status, last) => self.notify(now, n, status, last),
         }
@@ -320,9 +319,8 @@ impl Phone {
         }
     }
 
-    fn acknowledge(&mut self, now: Time, n: usize, message: Option<&Message>) {
+    fn acknowledge(&mut self, now: Time, n: usize) {
         let Some(leg) = self.calls[n].leg else { return };
-        let _ = message;
         let rtp = self.rtp(n);
         let call = &mut self.calls[n];
         let sdp = match call.media.state() {
@@ -489,12 +487,11 @@ impl Phone {
             }
             (Indication::Offered(leg), Some(message)) => self.offered(now, leg, message),
             (Indication::OfferConfirmed(leg), Some(message)) => {
-                if let Some(n) = number(self, leg) {
-                    if self.calls[n].media.state() == OfferAnswer::LocalOffer
-                        && self.calls[n].media.receive_answer(&self.capabilities, message.body()).is_err()
-                    {
-                        self.calls[n].media.abandon();
-                    }
+                if let Some(n) = number(self, leg)
+                    && self.calls[n].media.state() == OfferAnswer::LocalOffer
+                    && self.calls[n].media.receive_answer(&self.capabilities, message.body()).is_err()
+                {
+                    self.calls[n].media.abandon();
                 }
             }
             (Indication::OfferAnswered(leg), Some(message)) => {
@@ -506,9 +503,7 @@ impl Phone {
                 }
             }
             (Indication::OfferRefused(leg, _), _) => {
-                if let Some(n) = number(self, leg)
-                    && !std::mem::take(&mut self.calls[n].crossed)
-                {
+                if let Some(n) = number(self, leg) {
                     self.calls[n].media.abandon();
                 }
             }
@@ -602,7 +597,7 @@ impl Phone {
         };
         let when = call.calling.as_ref().map_or(Some(Duration::ZERO), |calling| calling.acknowledge);
         match when {
-            Some(Duration::ZERO) => self.acknowledge(now, n, Some(message)),
+            Some(Duration::ZERO) => self.acknowledge(now, n),
             Some(after) => self.plan(now, after, Plan::Acknowledge(n)),
             None => {}
         }
@@ -622,7 +617,6 @@ impl Phone {
         if call.media.state() == OfferAnswer::LocalOffer {
             // Ours crossed theirs and waits; theirs goes first, ours is not sent again.
             call.media.abandon();
-            call.crossed = true;
         }
         let wanted = call.media.wanted();
         let sdp = if message.body().is_empty() {
