@@ -155,7 +155,10 @@ impl<M: hookswitch_machine::Machine<MediaEvent = MediaEvent>> MediaReports<M> {
     pub(crate) fn report(&self, event: MediaEvent) {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.push_back(event);
-        self.reported.notify_all();
+        if self.shard.get().is_none() {
+            // Only `connect` waits, and a notification is a system call whether anybody does or not.
+            self.reported.notify_all();
+        }
         self.pass_on(&mut waiting);
     }
 
