@@ -2,9 +2,10 @@
 
 use super::ids::{AccountId, LegId};
 use super::indication::{Failure, Indication};
-use super::leg::{Leg, Legs, Tag};
+use super::leg::{Leg, Legs, State, Tag};
 use super::pending::Pending;
 use crate::auth;
+use crate::dialog::Dialog;
 use crate::message::{Message, Method};
 use crate::transaction::{ClientId, Layer, Output, Received, ServerId};
 use hookswitch_machine::{Endpoint, Entropy, Flow, HashKeys, Map, Time, TimerQueue, Transport};
@@ -253,10 +254,17 @@ impl UserAgent {
     pub(super) fn leg_of(&self, message: &Message) -> Option<LegId> {
         let tag = Tag::parse(message.to_tag()?).filter(|tag| self.is_own(tag))?;
         let leg = self.legs.get(tag.leg)?;
-        let dialog = leg.dialog.as_ref()?;
-        let agrees = dialog.call_id() == message.call_id()
-            && dialog.remote_tag() == message.from_tag().unwrap_or_default();
-        agrees.then_some(tag.leg)
+        let early: &[Dialog] = match &leg.state {
+            State::Inviting { early, .. } => early,
+            State::Invited { .. }
+            | State::Accepted { .. }
+            | State::Redirected { .. }
+            | State::Confirmed
+            | State::HangingUp { .. } => &[],
+        };
+        let peer = message.from_tag().unwrap_or_default();
+        let agrees = |dialog: &Dialog| dialog.call_id() == message.call_id() && dialog.remote_tag() == peer;
+        leg.dialog.as_deref().into_iter().chain(early).any(agrees).then_some(tag.leg)
     }
 
     /// The tag of the next session.

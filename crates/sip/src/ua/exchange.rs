@@ -174,7 +174,8 @@ impl UserAgent {
         kind: OfferKind,
     ) -> Indication {
         let Some(leg) = self.legs.get_mut(id) else { return Indication::None };
-        let accepted = matches!(leg.state, State::Confirmed | State::Accepted { .. });
+        let accepted =
+            matches!(leg.state, State::Confirmed | State::Accepted { .. } | State::Inviting { .. });
         if accepted && kind == OfferKind::Update && message.body().is_empty() {
             // RFC 3311 5.2: an UPDATE without an offer cannot cross one.
             self.refreshed(now, layer, server, id, flow, message);
@@ -228,7 +229,7 @@ impl UserAgent {
         message: &Message,
     ) {
         let Some(leg) = self.legs.get_mut(id) else { return };
-        if let Some(dialog) = &mut leg.dialog {
+        if let Some(dialog) = leg.dialog_with(message.from_tag().unwrap_or_default()) {
             dialog.refresh_target(message);
         }
         let (contact, allow) = (Arc::clone(&leg.contact), Arc::clone(&self.allow));

@@ -282,7 +282,8 @@ impl UserAgent {
             self.respond(now, layer, server, flow, message, 481, format_args!(""));
             return Indication::None;
         };
-        let in_order = leg.dialog.as_mut().is_some_and(|dialog| dialog.receive(message).is_ok());
+        let dialog = leg.dialog_with(message.from_tag().unwrap_or_default());
+        let in_order = dialog.is_some_and(|dialog| dialog.receive(message).is_ok());
         if !in_order {
             self.respond(now, layer, server, flow, message, 500, format_args!(""));
             return Indication::None;
@@ -290,6 +291,11 @@ impl UserAgent {
         if leg.flow.endpoint == flow.endpoint && leg.flow.peer == flow.peer {
             // The connection that the peer uses now.
             leg.flow = flow;
+        }
+        if bye && matches!(leg.state, State::Inviting { .. }) {
+            // RFC 3261 15: the called side does not end an early dialog by BYE; its INVITE wants a final response.
+            self.respond(now, layer, server, flow, message, 403, format_args!(""));
+            return Indication::None;
         }
         match message.method() {
             Method::Bye => self.bye(now, layer, server, id, flow, message),

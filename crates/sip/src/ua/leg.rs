@@ -23,7 +23,12 @@ pub(super) enum State {
         then: AfterAck,
     },
     /// We sent an INVITE; no final response yet.
-    Inviting { client: ClientId, wish: Wish },
+    Inviting {
+        client: ClientId,
+        wish: Wish,
+        /// Dialogs that provisional responses made, one for each branch of a fork that alerts (RFC 3261 12.1, 13.2.2.1).
+        early: Vec<Dialog>,
+    },
     /// Our INVITE was answered by a 3xx: the user says whether it goes elsewhere.
     Redirected { invite: Box<Pending> },
     /// Both sides agreed.
@@ -134,6 +139,25 @@ impl Acknowledgement {
     pub(super) const fn client(&self) -> ClientId {
         match self {
             Self::Due { client, .. } | Self::Sent { client, .. } => *client,
+        }
+    }
+}
+
+impl Leg {
+    /// The dialog with the peer of this tag: the session's own, or an early one.
+    pub(super) fn dialog_with(&mut self, remote_tag: &str) -> Option<&mut Dialog> {
+        if let Some(dialog) = &mut self.dialog {
+            return (dialog.remote_tag() == remote_tag).then_some(dialog);
+        }
+        match &mut self.state {
+            State::Inviting { early, .. } => {
+                early.iter_mut().find(|dialog| dialog.remote_tag() == remote_tag)
+            }
+            State::Invited { .. }
+            | State::Accepted { .. }
+            | State::Redirected { .. }
+            | State::Confirmed
+            | State::HangingUp { .. } => None,
         }
     }
 }

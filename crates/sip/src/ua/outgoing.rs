@@ -83,7 +83,7 @@ impl UserAgent {
             }
         })?;
         Ok(self.legs.insert(Leg {
-            state: State::Inviting { client, wish: Wish::Answer },
+            state: State::Inviting { client, wish: Wish::Answer, early: Vec::new() },
             exchange: Exchange::Idle,
             dialog: None,
             flow: invitation.flow,
@@ -114,7 +114,7 @@ impl UserAgent {
         match self.resend_to(now, layer, &invite, uri, flow) {
             Some(client) => {
                 if let Some(leg) = self.legs.get_mut(id) {
-                    leg.state = State::Inviting { client, wish: Wish::Answer };
+                    leg.state = State::Inviting { client, wish: Wish::Answer, early: Vec::new() };
                 }
                 Ok(())
             }
@@ -256,7 +256,7 @@ impl UserAgent {
             }
             State::Accepted { then: then @ AfterAck::Talk, .. } => *then = AfterAck::HangUp,
             State::Accepted { then: AfterAck::HangUp | AfterAck::Farewell, .. } => {}
-            State::Inviting { client, wish } => {
+            State::Inviting { client, wish, .. } => {
                 *wish = Wish::Cancel;
                 let _ = layer.cancel(now, *client, reason);
             }

@@ -13,6 +13,9 @@ use bytes::Bytes;
 use hookswitch_machine::{Flow, Time};
 use std::hash::BuildHasher;
 
+/// Branches of a fork that are remembered before one answers.
+const MOST_EARLY: usize = 8;
+
 impl UserAgent {
     /// A response to a request of ours.
     pub(super) fn response(
@@ -27,7 +30,10 @@ impl UserAgent {
         let purpose = pending.purpose;
         if status < 200 {
             return match purpose {
-                Purpose::Invite(id) => Indication::Progress(id),
+                Purpose::Invite(id) => {
+                    self.early(id, client, message);
+                    Indication::Progress(id)
+                }
                 Purpose::Abandoned
                 | Purpose::Offer(_)
                 | Purpose::Bye(_)
@@ -137,6 +143,22 @@ impl UserAgent {
         }
     }
 
+    /// A provisional response with a tag makes an early dialog (RFC 3261 12.1.2); each branch of a fork its own.
+    fn early(&mut self, id: LegId, client: ClientId, message: &Message) {
+        let Some(tag) = message.to_tag().filter(|_| message.status() > Some(100)) else { return };
+        let Some(State::Inviting { early, .. }) = self.legs.get_mut(id).map(|leg| &mut leg.state) else {
+            return;
+        };
+        if early.len() >= MOST_EARLY || early.iter().any(|dialog| dialog.remote_tag() == tag) {
+            return;
+        }
+        let bytes = self.pending.get(&client).map(|pending| pending.bytes.clone()).unwrap_or_default();
+        let request = Message::parse(bytes, &Limits::default()).map_err(drop);
+        if let Ok(dialog) = request.and_then(|request| Dialog::client(&request, message).map_err(drop)) {
+            early.push(dialog);
+        }
+    }
+
     /// A 2xx to the INVITE of a session (RFC 3261 13.2.2.4).
     fn answered(
         &mut self,
@@ -150,14 +172,21 @@ impl UserAgent {
         let Some(leg) = self.legs.get_mut(id) else {
             return self.refuse_answer(now, layer, client, message);
         };
-        match &leg.state {
-            State::Inviting { wish, .. } => {
+        match &mut leg.state {
+            State::Inviting { wish, early, .. } => {
                 let wish = *wish;
+                let branch = message.to_tag().unwrap_or_default();
+                let known = early.iter().position(|dialog| dialog.remote_tag() == branch);
+                let known = known.map(|at| early.swap_remove(at));
                 let Some(pending) = self.pending.get_mut(&client) else { return Indication::None };
                 // The INVITE is not needed any more; the transaction stays to see 2xx retransmitted.
                 let request = Message::parse(std::mem::take(&mut pending.bytes), &Limits::default());
                 let Ok((request, dialog)) = request.map_err(drop).and_then(|request| {
-                    let dialog = Dialog::client(&request, message).map_err(drop)?;
+                    let dialog = match known {
+                        // With the numbers of what was said in it; the route set is taken anew (RFC 3261 13.2.2.4).
+                        Some(mut dialog) => dialog.confirmed_by(message).map(|()| dialog).map_err(drop)?,
+                        None => Dialog::client(&request, message).map_err(drop)?,
+                    };
                     Ok((request, dialog))
                 }) else {
                     // A Record-Route that cannot be read: nothing can be said in this dialog.

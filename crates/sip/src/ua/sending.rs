@@ -226,10 +226,15 @@ impl UserAgent {
     fn continued(&mut self, purpose: Purpose, client: ClientId) -> Option<ClientId> {
         let leg = purpose.leg().and_then(|id| self.legs.get_mut(id));
         match leg.map(|leg| (&mut leg.state, &mut leg.exchange)) {
-            Some((State::Inviting { client: old, .. } | State::HangingUp { client: old }, _))
-                if matches!(purpose, Purpose::Invite(_) | Purpose::Bye(_)) =>
+            Some((State::Inviting { client: old, early, .. }, _))
+                if matches!(purpose, Purpose::Invite(_)) =>
             {
                 *old = client;
+                // A final response has ended them (RFC 3261 12.3).
+                early.clear();
+            }
+            Some((State::HangingUp { client: old }, _)) if matches!(purpose, Purpose::Bye(_)) => {
+                *old = client
             }
             Some((_, Exchange::Ours { client: old, .. })) if matches!(purpose, Purpose::Offer(_)) => {
                 *old = client;

@@ -275,3 +275,53 @@ fn an_invite_without_usable_contact_gets_400() {
     net.latest(RAW, "400 INVITE");
     net.drain();
 }
+
+/// A request of one branch of the fork within its early dialog.
+fn of_branch(invite: &Message, tag: &str, method: &str, cseq: u32) -> Vec<u8> {
+    let (from, call_id) = (invite.header(Name::From).unwrap(), invite.call_id());
+    format!(
+        "{method} sip:alice@10.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP {};branch=z9hG4bK{tag}{method};rport\r\nMax-Forwards: 70\r\n\
+         From: {};tag={tag}\r\nTo: {from}\r\nCall-ID: {call_id}\r\nCSeq: {cseq} {method}\r\nContact: <sip:{tag}@{}>\r\n\
+         Content-Length: 0\r\n\r\n",
+        address(RAW),
+        invite.header(Name::To).unwrap(),
+        address(RAW)
+    )
+    .into_bytes()
+}
+
+#[test]
+fn each_branch_of_a_fork_has_its_early_dialog_and_the_one_that_answers_keeps_its_numbers() {
+    let mut net = Net::new();
+    let a = net.invite_to(RAW, None, Some(OFFER));
+    net.run(20);
+    let invite = net.latest(RAW, "INVITE");
+    for branch in ["one", "two"] {
+        net.reply(&invite, 180, branch, b"");
+        net.run(20);
+        net.inject(A, &of_branch(&invite, branch, "INFO", 7));
+        assert!(matches!(net.last(A), Indication::Request(leg, _) if leg == a), "{branch}");
+        // RFC 3311 5.2: without an offer it crosses none.
+        net.inject(A, &of_branch(&invite, branch, "UPDATE", 8));
+        net.run(20);
+        assert_eq!(net.latest(RAW, "200 UPDATE").from_tag(), Some(branch));
+        // RFC 3261 15: the called side does not send BYE now.
+        net.inject(A, &of_branch(&invite, branch, "BYE", 9));
+        net.run(20);
+        assert_eq!(net.latest(RAW, "403 BYE").from_tag(), Some(branch));
+    }
+    net.inject(A, &of_branch(&invite, "three", "INFO", 1));
+    net.run(20);
+    assert_eq!(net.latest(RAW, "481 INFO").from_tag(), Some("three"), "no such branch");
+
+    net.reply(&invite, 200, "two", ANSWER);
+    net.run(20);
+    assert_eq!(net.last(A), Indication::Answered(a));
+    // The dialog goes on with the numbers of its early part: 9 has been.
+    net.inject(A, &of_branch(&invite, "two", "OPTIONS", 9));
+    net.run(20);
+    assert_eq!(net.latest(RAW, "500 OPTIONS").from_tag(), Some("two"));
+    net.inject(A, &of_branch(&invite, "one", "OPTIONS", 20));
+    net.run(20);
+    assert_eq!(net.latest(RAW, "481 OPTIONS").from_tag(), Some("one"), "the other branches are over");
+}
