@@ -29,7 +29,7 @@ impl Default for Config {
         Self {
             timers: Timers::default(),
             shard: 0,
-            max_server: 400_000,
+            max_server: 800_000,
             max_client: 400_000,
             detect_merged: true,
             refusals_per_second: 1_000,
