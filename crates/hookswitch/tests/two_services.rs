@@ -32,11 +32,17 @@ fn ports() -> (u16, u16) {
     }
 }
 
-async fn side((own, media): (u16, u16), other: u16, user: &str) -> Side {
+async fn side(path: Path, (own, media): (u16, u16), other: u16, user: &str) -> Side {
     let media = format!("[{media}, {}]", media + 99);
+    let (transport, host, bare, profile) = match path {
+        Path::Udp4 => ("udp", "127.0.0.1", "127.0.0.1", "generic".to_owned()),
+        Path::Udp6 => ("udp", "[::1]", "::1", "generic".to_owned()),
+        Path::Tcp4 => ("tcp", "127.0.0.1", "127.0.0.1", stream_profile()),
+    };
     let text = format!(
-        "[sip]\nlisten = ['udp:127.0.0.1:{own}']\n[media]\naddress = '127.0.0.1'\nports = {media}\n\
-         [[line]]\nname = 'trunk'\nregistrar = '127.0.0.1:{other}'\nuser = '{user}'\nnumbers = ['900', '901']\nregister = false\n"
+        "[sip]\nlisten = ['{transport}:{host}:{own}']\n[media]\naddress = '{bare}'\nports = {media}\n\
+         [[line]]\nname = 'trunk'\nprofile = '{profile}'\nregistrar = '{host}:{other}'\nuser = '{user}'\n\
+         numbers = ['900', '901']\nregister = false\n"
     );
     let config = Config::parse(&text, "test.toml".as_ref()).unwrap_or_else(|error| panic!("{error}"));
     let service = Service::start(config).unwrap_or_else(|error| panic!("{error}"));
@@ -53,9 +59,28 @@ async fn side((own, media): (u16, u16), other: u16, user: &str) -> Side {
     Side { service, app, line }
 }
 
+/// How the two services reach each other.
+#[derive(Clone, Copy, Debug)]
+enum Path {
+    Udp4,
+    Udp6,
+    Tcp4,
+}
+
+/// A profile of lines that call over TCP.
+fn stream_profile() -> String {
+    let path = std::env::temp_dir().join(format!("hookswitch-two-services-{}.toml", std::process::id()));
+    std::fs::write(&path, "name = 'stream'\ntransport = 'tcp'\n").unwrap_or_else(|error| panic!("{error}"));
+    path.display().to_string()
+}
+
 async fn pair() -> (Side, Side) {
+    pair_over(Path::Udp4).await
+}
+
+async fn pair_over(path: Path) -> (Side, Side) {
     let (a, b) = (ports(), ports());
-    (side(a, b.0, "alice").await, side(b, a.0, "bob").await)
+    (side(path, a, b.0, "alice").await, side(path, b, a.0, "bob").await)
 }
 
 async fn next(app: &mut Application) -> Event {
@@ -201,4 +226,16 @@ async fn a_transfer_that_fails_leaves_the_call_as_it_was() {
     assert_eq!(incoming.state(), CallState::Connected(ConnectedMode::Active));
     in_time(call.hang_up()).await.unwrap_or_else(|error| panic!("{error}"));
     assert!(in_time(incoming.ended()).await.is_some());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_go_over_ipv6_and_over_tcp() {
+    for path in [Path::Udp6, Path::Tcp4] {
+        let (mut alice, mut bob) = pair_over(path).await;
+        let (call, incoming) = connected(&mut alice, &mut bob, "bob").await;
+        in_time(call.send_digits("1")).await.unwrap_or_else(|error| panic!("{path:?}: {error}"));
+        assert_eq!(in_time(incoming.next_digit()).await, Some('1'), "{path:?}");
+        in_time(incoming.hang_up()).await.unwrap_or_else(|error| panic!("{path:?}: {error}"));
+        assert!(in_time(call.ended()).await.is_some(), "{path:?}");
+    }
 }
