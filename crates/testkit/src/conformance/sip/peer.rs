@@ -515,6 +515,10 @@ impl Peer {
 
     fn reinvited(&mut self, n: u32, message: &Message) {
         let Some(leg) = self.legs.get_mut(n as usize) else { return };
+        if leg.pending.as_ref().is_some_and(|invite| invite.branch() == message.branch()) {
+            // A retransmission of the INVITE that waits for its answer.
+            return;
+        }
         if leg.refuse_within != 0 {
             let text = leg.response(message, leg.refuse_within, "", Body::None);
             self.out.push_back(text);
