@@ -71,14 +71,12 @@ impl CallShared {
 
 impl Drop for CallShared {
     fn drop(&mut self) {
-        if self.session.let_go(self.id) {
-            self.session.tell(Request::Release { call: self.id });
-        }
+        self.session.let_go(self.id);
     }
 }
 
 /// A handle to one call; cheap to clone. When the last clone is dropped the application lets go of the call: if it is live
-/// and nobody else has it, it ends.
+/// and nobody else has it, it ends a tenth of a second later, unless the application itself is lost by then.
 #[derive(Clone)]
 pub struct Call(Arc<CallShared>);
 
@@ -246,6 +244,25 @@ impl Call {
     /// Becomes an owner of a call that was monitored (lineSetCallPrivilege).
     pub async fn take_ownership(&self) -> Result<(), Error> {
         self.0.session.request(Request::TakeOwnership { call: self.0.id }).await.map(drop)
+    }
+
+    /// Becomes a monitor of a call that this application owns (lineSetCallPrivilege); refused to the only owner of a call that is
+    /// not idle.
+    pub async fn step_back(&self) -> Result<(), Error> {
+        self.0.session.request(Request::Monitor { call: self.0.id }).await.map(drop)
+    }
+
+    /// Gives the handle back at once (lineDeallocateCall); clones of it are of no use any more. Nobody else's handle is affected;
+    /// when nobody has one any more, the call ends.
+    pub async fn release(self) -> Result<(), Error> {
+        self.0.session.request(Request::Release { call: self.0.id }).await.map(drop)
+    }
+
+    /// The conference that this call is or belongs to, and its members; the application monitors those that it had no handle to
+    /// (lineGetConfRelatedCalls).
+    pub async fn conference_calls(&self) -> Result<Vec<Call>, Error> {
+        let asked = self.0.session.request_call(Request::ConferenceCalls { call: self.0.id }).await;
+        asked.map(|(_, calls)| calls)
     }
 
     /// Sends digits (lineGenerateDigits); done when the last was sent.

@@ -52,12 +52,16 @@ pub use hookswitch_softswitch::{
 pub use hookswitch_spi::{
     AddressDescription, AddressId, CallId, CallInfo, CallState, CallStatistics, Capabilities, ConnectedMode,
     DigitOptions, Disconnect, DisconnectMode, EndedBy, Feature, ForwardCondition, ForwardRule, ForwardTarget,
-    ForwardingRules, InfoParts, LineDescription, LineId, LineState, MediaType, MediaTypes, Origin,
-    OutOfService, Party, Presentation, Reason, RejectReason, StateKind, TimelineEntry, TimelineFact,
-    TransferOutcome, Way,
+    ForwardingRules, InfoParts, InterfaceVersion, LineDescription, LineId, LineState, MediaType, MediaTypes,
+    Origin, OutOfService, Party, Presentation, Reason, RejectReason, StateKind, TimelineEntry, TimelineFact,
+    TransferOutcome, VersionRange, Way,
 };
-pub use hookswitch_telephony::{HandOffTarget, Interest, LadderNames, Privilege, RequestError, Unowned};
+pub use hookswitch_telephony::{
+    AddressNews, CallRequest, CallSnapshot, HandOffTarget, Interest, LadderNames, LineNews, LineSnapshot,
+    OLDEST, OpenId, OpenLine, Privilege, RequestError, StatusMessages, Treatment, Unowned,
+};
 #[doc(hidden)]
 pub use service::Tuning;
-pub use service::{Figures, Service};
+pub use service::{AttachOptions, Figures, Resumed, Service};
+pub use session::SessionToken;
 pub use switch::Softswitch;

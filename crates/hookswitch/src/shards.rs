@@ -39,9 +39,16 @@ pub(crate) fn concerned(request: &Request, shards: usize) -> Option<usize> {
         | Request::SetPriority { .. }
         | Request::Lines
         | Request::Snapshot => None,
+        // There is one queue of requests for calls.
+        Request::SetRecipientPriority { .. }
+        | Request::RegisterRecipient { .. }
+        | Request::TakeRequest
+        | Request::RequestCall { .. } => Some(0),
         Request::OpenLine { line, .. }
+        | Request::CloseOpen { line, .. }
         | Request::CloseLine { line }
-        | Request::ExistingCalls { line }
+        | Request::SetStatusMessages { line, .. }
+        | Request::ExistingCalls { line, .. }
         | Request::Capabilities { line }
         | Request::Forwarding { line, .. }
         | Request::Operate(Operation::MakeCall { line, .. } | Operation::Forward { line, .. }) => {
@@ -52,6 +59,8 @@ pub(crate) fn concerned(request: &Request, shards: usize) -> Option<usize> {
         | Request::TakeOwnership { call }
         | Request::Monitor { call }
         | Request::Release { call }
+        | Request::LetGo { call }
+        | Request::ConferenceCalls { call }
         | Request::CallInfo { call }
         | Request::Timeline { call } => of_call(call),
     }
@@ -60,10 +69,13 @@ pub(crate) fn concerned(request: &Request, shards: usize) -> Option<usize> {
 /// The answers of two shards as one.
 pub(crate) fn merged(first: Reply, second: Reply) -> Reply {
     match (first, second) {
-        (Reply::Attached { mut lines, mut calls }, Reply::Attached { lines: more, calls: others }) => {
+        (
+            Reply::Attached { version, mut lines, mut calls },
+            Reply::Attached { lines: more, calls: others, .. },
+        ) => {
             lines.extend(more);
             calls.extend(others);
-            Reply::Attached { lines, calls }
+            Reply::Attached { version, lines, calls }
         }
         (Reply::Calls(mut calls), Reply::Calls(others)) => {
             calls.extend(others);

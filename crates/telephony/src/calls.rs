@@ -4,7 +4,7 @@
 //! one or two, so the first lies in the call itself.
 
 use crate::{Privilege, SessionId};
-use hookswitch_spi::{AddressId, CallState, LineId, MediaTypes, StateKind};
+use hookswitch_spi::{AddressId, AudioSource, CallState, LineId, MediaTypes, StateKind};
 
 /// What is kept of a call.
 #[derive(Debug)]
@@ -15,6 +15,10 @@ pub(crate) struct Call {
     pub(crate) stage: Stage,
     pub(crate) state: CallState,
     pub(crate) handles: Handles,
+    /// What an application last asked the other side to hear, if it is more than silence.
+    pub(crate) playing: Option<Box<AudioSource>>,
+    /// It hears something else, because its owner is lost.
+    pub(crate) treated: bool,
 }
 
 /// How far a call has come into being.
@@ -42,6 +46,12 @@ pub(crate) enum Phase {
 }
 
 impl Call {
+    /// A call of which nothing is known but where it is.
+    pub(crate) fn new(line: LineId, address: AddressId, stage: Stage, handles: Handles) -> Self {
+        let (state, media) = (CallState::Unknown, MediaTypes::NONE);
+        Self { line, address, media, stage, state, handles, playing: None, treated: false }
+    }
+
     pub(crate) fn phase(&self) -> Phase {
         match self.state.kind() {
             StateKind::Offering | StateKind::Accepted => Phase::Offered,

@@ -1,9 +1,9 @@
 //! What a session hears.
 
-use crate::{AppRequestId, Privilege, RequestError};
+use crate::{AppRequestId, CallRequest, Interest, OpenId, Privilege, RequestError};
 use hookswitch_spi::{
     AddressId, CallId, CallInfo, CallState, CallStatistics, Capabilities, Features, ForwardingRules,
-    InfoParts, LineDescription, LineId, LineState, Outcome, TimelineEntry, TransferOutcome,
+    InfoParts, InterfaceVersion, LineDescription, LineId, LineState, Outcome, TimelineEntry, TransferOutcome,
 };
 use std::time::Duration;
 
@@ -97,6 +97,15 @@ pub enum Event {
         /// Where it is now.
         state: LineState,
     },
+    /// Another application has opened or closed a line that the session has open (LINEDEVSTATE_OPEN, LINEDEVSTATE_CLOSE).
+    LineOpens {
+        /// The line.
+        line: LineId,
+        /// Opened; otherwise closed.
+        opened: bool,
+        /// How many openings there are now, of all applications.
+        opens: u32,
+    },
     /// The forwarding rules in force changed (LINE_ADDRESSSTATE).
     Forwarding {
         /// The line.
@@ -119,6 +128,56 @@ pub enum Event {
         /// The line.
         line: LineId,
     },
+    /// What the application learnt when it started is not so any more: it should leave and attach again (LINEDEVSTATE_REINIT).
+    Reinitialise,
+    /// Programs want calls to be made; said once until all requests are taken (LINE_REQUEST).
+    RequestWaiting,
+    /// A part of a picture of lines and calls. The parts come in the stream, and each is right at its place there: events after
+    /// it are exactly what changes it.
+    Snapshot(SnapshotPart),
+    /// The session was lost and its grace has run out: it is over, nothing follows.
+    GivenUp,
+}
+
+/// A piece of a picture of all that a session knows.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SnapshotPart {
+    /// It begins: what was known before counts no more.
+    Begin {
+        /// The request that wanted it.
+        request: AppRequestId,
+    },
+    /// A line that the session has open.
+    Line(Box<LineSnapshot>),
+    /// A call that it has a handle to.
+    Call(Box<CallSnapshot>),
+    /// It is complete.
+    End {
+        /// The request that wanted it.
+        request: AppRequestId,
+    },
+}
+
+/// A line as one session sees it at one moment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LineSnapshot {
+    /// The line.
+    pub line: LineId,
+    /// Whether it can be used.
+    pub state: LineState,
+    /// The session's openings of it, in their order.
+    pub opens: Vec<OpenLine>,
+}
+
+/// One opening of a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenLine {
+    /// The line.
+    pub line: LineId,
+    /// The number of the opening.
+    pub open: OpenId,
+    /// What for.
+    pub interest: Interest,
 }
 
 /// What a completed request brought.
@@ -128,11 +187,17 @@ pub enum Reply {
     Done,
     /// Attached; when it resumed a lost session, with what it found.
     Attached {
+        /// The version of the interface that it speaks from now on.
+        version: InterfaceVersion,
         /// The lines it has open.
-        lines: Vec<LineId>,
+        lines: Vec<OpenLine>,
         /// The calls it has handles to.
         calls: Vec<CallSnapshot>,
     },
+    /// The line is open.
+    Opened(OpenId),
+    /// A call that some program wants to be made.
+    CallRequest(Box<CallRequest>),
     /// The new call, which the session owns.
     Created(CallId),
     /// What became of a transfer.

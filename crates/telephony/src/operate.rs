@@ -1,12 +1,14 @@
 //! What sessions ask of the provider: opening lines, and operations, for which they need the privilege.
 
+use crate::opens::Open;
 use crate::request::Interest;
 use crate::requests::Purpose;
 use crate::shard::Shard;
-use crate::{AppRequestId, RequestError, SessionId};
+use crate::{AppRequestId, OpenId, RequestError, SessionId, StatusMessages};
 use hookswitch_machine::Time;
 use hookswitch_spi::{
-    Feature, InterfaceVersion, LineError, LineId, MediaType, MediaTypes, Operation, Provider, VersionRange,
+    AudioSource, CallId, Feature, InterfaceVersion, LineError, LineId, MediaType, MediaTypes, Operation,
+    Provider, VersionRange,
 };
 
 /// The versions of the provider interface that this crate speaks.
@@ -20,11 +22,15 @@ pub(crate) fn open_line(
     session: SessionId,
     id: LineId,
     interest: Interest,
-) -> Result<(), RequestError> {
+) -> Result<OpenId, RequestError> {
     let most = shard.config.limits.lines_per_session;
     let opened = shard.sessions.get(session).ok_or(RequestError::NotAttached)?;
     if opened.lines.len() >= most as usize && !opened.lines.contains(&id) {
         return Err(RequestError::TooManyLines(most));
+    }
+    let most = shard.config.limits.opens_per_line;
+    if shard.opens_of(session, id).count() >= most as usize {
+        return Err(RequestError::TooManyOpens(most));
     }
     let possible = provider.capabilities(id).ok_or(LineError::NoSuchLine(id))?.media;
     let impossible =
@@ -44,11 +50,28 @@ pub(crate) fn open_line(
         let version = provider.negotiate(Some(id), SPOKEN)?;
         provider.open_line(now, id, version)?;
     }
-    shard.lines.entry(id).or_default().open(session, interest);
+    shard.last_open += 1;
+    let open = OpenId(shard.last_open);
+    shard.lines.entry(id).or_default().opens.push(Open { id: open, session, interest });
     if let Some(session) = shard.sessions.get_mut(session) {
         session.lines.insert(id);
     }
     shard.detect_media(provider, id);
+    shard.tell_opens(id, session, true);
+    Ok(open)
+}
+
+/// Chooses the news that come through an opening (lineSetStatusMessages).
+pub(crate) fn set_status(
+    shard: &mut Shard,
+    session: SessionId,
+    id: LineId,
+    open: OpenId,
+    status: StatusMessages,
+) -> Result<(), RequestError> {
+    let line = shard.lines.get_mut(&id).ok_or(RequestError::LineNotOpen(id))?;
+    let theirs = line.opens.iter_mut().find(|known| known.id == open && known.session == session);
+    theirs.ok_or(RequestError::NoSuchOpen(id, open))?.interest.status = status;
     Ok(())
 }
 
@@ -88,6 +111,23 @@ pub(crate) fn operate(
     if !opened {
         return Err(RequestError::LineNotOpen(line));
     }
+    let heard = heard_of(&operation);
     shard.submit(now, provider, Some((session, request)), line, operation, purpose)?;
+    if let Some((call, playing)) = heard
+        && let Some(call) = shard.calls.get_mut(&call)
+    {
+        (call.playing, call.treated) = (playing, false);
+    }
     Ok(())
+}
+
+/// What the other side hears of a call after an operation, if that says so. Most hear nothing but a voice, which costs nothing.
+fn heard_of(operation: &Operation) -> Option<(CallId, Option<Box<AudioSource>>)> {
+    match operation {
+        Operation::Answer { call, source } | Operation::Play { call, source } => {
+            let more = *source != AudioSource::Silence;
+            Some((*call, more.then(|| Box::new(source.clone()))))
+        }
+        _ => None,
+    }
 }

@@ -6,7 +6,7 @@ use crate::calls::{Call, Handles, Phase, Stage};
 use crate::event::{Event, Reply};
 use crate::requests::Purpose;
 use crate::shard::Shard;
-use crate::{RequestError, offer, release, unowned};
+use crate::{AddressNews, LineNews, RequestError, StatusMessages, offer, release, unowned};
 use hookswitch_machine::Time;
 use hookswitch_spi::{
     AddressId, CallId, CallState, LineId, MediaTypes, OperationError, Outcome, Provider, ProviderEvent,
@@ -36,10 +36,12 @@ fn one(shard: &mut Shard, now: Time, provider: &mut dyn Provider, event: Provide
             about(shard, call, || Event::MediaFailed { call, message: message.clone() });
         }
         ProviderEvent::LineState { line, state } => {
-            about_line(shard, line, || Event::LineState { line, state: state.clone() });
+            let news = StatusMessages::of_line(LineNews::SERVICE);
+            about_line(shard, line, news, || Event::LineState { line, state: state.clone() });
         }
         ProviderEvent::Forwarding { line, address } => {
-            about_line(shard, line, || Event::Forwarding { line, address });
+            let news = StatusMessages::of_addresses(AddressNews::FORWARDING);
+            about_line(shard, line, news, || Event::Forwarding { line, address });
         }
         ProviderEvent::LineCreated { line } => everybody(shard, || Event::LineCreated { line }),
         ProviderEvent::LineRemoved { line } => removed(shard, now, provider, line),
@@ -111,8 +113,7 @@ fn arrived(
     if !shard.lines.contains_key(&line) {
         return provider.close_call(now, call);
     }
-    let (state, media, handles) = (CallState::Unknown, MediaTypes::NONE, Handles::default());
-    shard.add_call(call, Call { line, address, media, stage: Stage::Arriving, state, handles });
+    shard.add_call(call, Call::new(line, address, Stage::Arriving, Handles::default()));
 }
 
 fn entered(
@@ -152,13 +153,11 @@ fn entered(
         }
         (Stage::Arriving, Phase::Disconnected | Phase::Idle) => unowned::settle(shard, now, provider, id),
         (Stage::Known | Stage::Embryo, _) => {
-            let Shard { calls, sessions, events, .. } = shard;
+            let Shard { calls, events, .. } = shard;
             let Some(call) = calls.get(&id) else { return };
             for (session, _) in call.handles.iter() {
-                if sessions.get(session).is_some_and(|s| s.hears()) {
-                    let state = call.state.clone();
-                    events.push_back((session, Event::CallState { call: id, state, privilege: None }));
-                }
+                let state = call.state.clone();
+                events.push_back((session, Event::CallState { call: id, state, privilege: None }));
             }
             match (before, phase) {
                 (Phase::Offered | Phase::Live, Phase::Disconnected | Phase::Idle) => {
@@ -178,16 +177,17 @@ fn about(shard: &mut Shard, call: CallId, event: impl FnMut() -> Event) {
     }
 }
 
-fn about_line(shard: &mut Shard, line: LineId, mut event: impl FnMut() -> Event) {
-    let Shard { lines, sessions, events, .. } = shard;
+/// Something about a line, for those who want such news.
+fn about_line(shard: &mut Shard, line: LineId, news: StatusMessages, mut event: impl FnMut() -> Event) {
+    let Shard { lines, events, .. } = shard;
     let Some(line) = lines.get(&line) else { return };
-    for open in line.opens.iter().filter(|open| sessions.get(open.session).is_some_and(|s| s.hears())) {
-        events.push_back((open.session, event()));
+    for session in line.hearing(news) {
+        events.push_back((session, event()));
     }
 }
 
 fn everybody(shard: &mut Shard, mut event: impl FnMut() -> Event) {
-    for session in shard.sessions.hearing() {
+    for session in shard.sessions.all() {
         shard.events.push_back((session, event()));
     }
 }
@@ -200,11 +200,11 @@ fn removed(shard: &mut Shard, now: Time, provider: &mut dyn Provider, id: LineId
     if let Some(line) = shard.lines.remove(&id) {
         provider.close_line(now, id);
         for open in line.opens {
-            release::complete_rest(shard, open.session, id);
-            if let Some(session) = shard.sessions.get_mut(open.session) {
-                session.lines.remove(&id);
+            let closed = shard.sessions.get_mut(open.session).is_some_and(|s| s.lines.remove(&id));
+            if closed {
+                release::complete_rest(shard, open.session, id);
+                shard.tell(open.session, Event::LineClosed { line: id });
             }
-            shard.tell(open.session, Event::LineClosed { line: id });
         }
     }
     everybody(shard, || Event::LineRemoved { line: id });

@@ -57,6 +57,11 @@ impl Requests {
         theirs.filter_map(|pending| pending.who.take_if(|who| who.0 == session)).map(|who| who.1).collect()
     }
 
+    /// Whether `session` waits for an answer to `request`. Looks through all.
+    pub(crate) fn is_outstanding(&self, session: SessionId, request: AppRequestId) -> bool {
+        self.table.values().any(|pending| pending.who == Some((session, request)))
+    }
+
     /// `new` waits for what `old` has asked.
     pub(crate) fn rename(&mut self, old: SessionId, new: SessionId) {
         for who in self.table.values_mut().filter_map(|pending| pending.who.as_mut()) {

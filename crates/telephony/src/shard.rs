@@ -1,17 +1,18 @@
 //! The tables of a shard, and the few things that everything above does with them: tell, ask the provider, close.
 
+use crate::assisted::Assisted;
 use crate::calls::{Call, Handles, Stage};
 use crate::config::Config;
-use crate::event::{CallSnapshot, Event, Reply};
+use crate::event::{CallSnapshot, Event, OpenLine, Reply};
 use crate::opens::Line;
 use crate::requests::{Pending, Purpose, Requests};
-use crate::sessions::{Presence, Sessions};
+use crate::sessions::Sessions;
 use crate::timeline::Timeline;
-use crate::{AppRequestId, Privilege, RequestError, SessionId};
-use hookswitch_machine::{Entropy, Map, Time, TimerQueue};
+use crate::{AppRequestId, LineNews, Privilege, RequestError, SessionId, StatusMessages};
+use hookswitch_machine::{Entropy, Map, Time, TimerKey, TimerQueue};
 use hookswitch_spi::{
-    CallId, CallState, Features, LineId, MediaType, MediaTypes, Operation, OperationError, Provider,
-    TimelineEntry, TimelineFact,
+    CallId, Features, LineId, MediaType, MediaTypes, Operation, OperationError, Provider, TimelineEntry,
+    TimelineFact,
 };
 use std::collections::VecDeque;
 
@@ -26,10 +27,23 @@ pub(crate) struct Shard {
     pub(crate) lines: Map<LineId, Line>,
     pub(crate) calls: Map<CallId, Call>,
     pub(crate) requests: Requests,
-    /// Of lost sessions: when each is given up.
-    pub(crate) graces: TimerQueue<SessionId>,
+    /// The number of the last opening of a line.
+    pub(crate) last_open: u64,
+    pub(crate) timers: TimerQueue<Due>,
+    /// Handles that were dropped without a word and are not given back yet.
+    pub(crate) dropped: Map<(SessionId, CallId), TimerKey>,
+    pub(crate) assisted: Assisted,
     pub(crate) timeline: Timeline,
     pub(crate) events: VecDeque<(SessionId, Event)>,
+}
+
+/// What is to be done later.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Due {
+    /// A lost session is given up.
+    Grace(SessionId),
+    /// A dropped handle is given back.
+    LetGo(SessionId, CallId),
 }
 
 impl Shard {
@@ -39,21 +53,24 @@ impl Shard {
             lines: Map::with_hasher(entropy.hash_keys()),
             calls: Map::with_hasher(entropy.hash_keys()),
             requests: Requests::default(),
-            graces: TimerQueue::new(),
+            last_open: 0,
+            timers: TimerQueue::new(),
+            dropped: Map::with_hasher(entropy.hash_keys()),
+            assisted: Assisted::default(),
             timeline: Timeline::new(config.timeline_entries),
             events: VecDeque::new(),
             config,
         }
     }
 
-    /// Tells a session something, if it hears.
+    /// Tells a session something, if it is one.
     pub(crate) fn tell(&mut self, session: SessionId, event: Event) {
-        if self.sessions.get(session).is_some_and(|s| s.hears()) {
+        if self.sessions.get(session).is_some() {
             self.events.push_back((session, event));
         }
     }
 
-    /// Tells every holder of a handle that hears, except one.
+    /// Tells every holder of a handle, except one.
     pub(crate) fn tell_holders(
         &mut self,
         call: CallId,
@@ -62,7 +79,7 @@ impl Shard {
     ) {
         let Some(entry) = self.calls.get(&call) else { return };
         for (session, _) in entry.handles.iter() {
-            if Some(session) != except && self.sessions.get(session).is_some_and(|s| s.hears()) {
+            if Some(session) != except {
                 self.events.push_back((session, event()));
             }
         }
@@ -75,18 +92,50 @@ impl Shard {
         self.tell_holders(call, except, || Event::Owners { call, owners, monitors });
     }
 
-    /// Completes a request of a session; a lost one hears of it when it comes back.
+    /// Completes a request of a session.
     pub(crate) fn complete(&mut self, who: (SessionId, AppRequestId), result: Result<Reply, RequestError>) {
         let (id, request) = who;
         let Some(session) = self.sessions.get_mut(id) else { return };
         session.pending = session.pending.saturating_sub(1);
-        match &mut session.presence {
-            Presence::Present | Presence::Busy => {
-                self.events.push_back((id, Event::Completed { request, result }));
-            }
-            // At most as many as it could have outstanding.
-            Presence::Absent { missed, .. } => missed.push((request, result)),
+        self.events.push_back((id, Event::Completed { request, result }));
+    }
+
+    /// Tells the others that a session has opened or closed a line.
+    pub(crate) fn tell_opens(&mut self, id: LineId, who: SessionId, opened: bool) {
+        let Some(line) = self.lines.get(&id) else { return };
+        let opens = u32::try_from(line.opens.len()).unwrap_or(u32::MAX);
+        let hearing = line.hearing(StatusMessages::of_line(LineNews::OPENS));
+        for session in hearing.filter(|session| *session != who) {
+            self.events.push_back((session, Event::LineOpens { line: id, opened, opens }));
         }
+    }
+
+    /// A session's openings of a line, in their order.
+    pub(crate) fn opens_of(&self, session: SessionId, id: LineId) -> impl Iterator<Item = OpenLine> {
+        let opens = self.lines.get(&id).into_iter().flat_map(|line| &line.opens);
+        let theirs = opens.filter(move |open| open.session == session);
+        theirs.map(move |open| OpenLine { line: id, open: open.id, interest: open.interest })
+    }
+
+    /// A handle that a session has dropped counts as given back. True: it had dropped it.
+    pub(crate) fn take_dropped(&mut self, session: SessionId, call: CallId) -> bool {
+        if self.dropped.is_empty() {
+            return false;
+        }
+        let key = self.dropped.remove(&(session, call));
+        key.is_some_and(|key| self.timers.cancel(key).is_some())
+    }
+
+    /// The handles that a session has dropped are not given back after all.
+    pub(crate) fn keep_handles(&mut self, session: SessionId) {
+        let timers = &mut self.timers;
+        self.dropped.retain(|(of, _), key| {
+            let theirs = *of == session;
+            if theirs {
+                timers.cancel(*key);
+            }
+            !theirs
+        });
     }
 
     /// Remembers what happened to a call.
@@ -123,9 +172,7 @@ impl Shard {
         if let (Purpose::Create(address), Some(call), Some((session, _))) = (purpose, call, who) {
             let mut handles = Handles::default();
             handles.set(session, Privilege::Owner);
-            let state = CallState::Unknown;
-            let media = MediaTypes::NONE;
-            self.add_call(call, Call { line, address, media, stage: Stage::Embryo, state, handles });
+            self.add_call(call, Call::new(line, address, Stage::Embryo, handles));
         }
         Ok(())
     }

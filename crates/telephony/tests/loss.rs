@@ -11,7 +11,9 @@ const VOICE: MediaTypes = MediaTypes::VOICE;
 
 fn come_back(bench: &mut Bench, new: u64, name: &str, lost: SessionId) -> Result<Reply, RequestError> {
     let grace = Duration::from_secs(10);
-    bench.answer(SessionId(new), Request::Attach { name: name.into(), grace, resume: Some(lost) })
+    let versions = hookswitch_telephony::SPOKEN;
+    let attach = Request::Attach { name: name.into(), grace, versions, resume: Some(lost) };
+    bench.answer(SessionId(new), attach)
 }
 
 #[test]
@@ -64,15 +66,15 @@ fn a_session_that_comes_back_finds_its_lines_calls_and_completions() {
     let holding = bench.ask(lost, Request::Operate(hookswitch_spi::Operation::Hold { call }));
     bench.ask(lost, Request::Lost);
     bench.pass(Duration::from_secs(5));
-    assert_eq!(bench.take(), [], "nobody is there to hear");
+    assert_eq!(bench.take_answer(lost, holding), Some(Ok(Reply::Done)), "told for whoever keeps it");
+    assert_eq!(shorts(&bench.take_of(lost)), ["on hold"]);
 
     assert_eq!(come_back(&mut bench, 2, "impostor", lost), Err(RequestError::NothingToResume));
-    let Ok(Reply::Attached { lines, calls }) = come_back(&mut bench, 2, "app", lost) else { panic!() };
-    assert_eq!(lines, [LINE]);
+    let Ok(Reply::Attached { lines, calls, .. }) = come_back(&mut bench, 2, "app", lost) else { panic!() };
+    assert_eq!(lines.iter().map(|open| open.line).collect::<Vec<_>>(), [LINE]);
     assert_eq!(calls.len(), 1);
     assert_eq!((calls[0].call, calls[0].privilege), (call, Privilege::Owner));
     assert_eq!(calls[0].state.kind(), StateKind::OnHold);
-    assert_eq!(bench.take_answer(SessionId(2), holding), Some(Ok(Reply::Done)));
 
     bench.pass(Duration::from_secs(60));
     assert_eq!(bench.state(call), Some(StateKind::OnHold), "its grace no longer runs");

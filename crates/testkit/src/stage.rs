@@ -16,7 +16,8 @@ use hookswitch_spi::{
     RejectReason,
 };
 use hookswitch_telephony::{
-    AppRequestId, Config, Event, Interest, LadderNames, Reply, Request, RequestError, SessionId, ladder,
+    AppRequestId, Config, Event, Interest, LadderNames, Reply, Request, RequestError, SessionId,
+    StatusMessages, ladder,
 };
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -144,7 +145,7 @@ impl Stage {
     pub fn attach(&mut self, name: &str) -> SessionId {
         let session = SessionId(self.apps.len() as u64 + 1);
         self.apps.insert(session, App::new(session, name));
-        self.ask(session, Request::Attach { name: name.into(), grace: Duration::ZERO, resume: None });
+        self.ask(session, Request::attach(name, Duration::ZERO));
         session
     }
 
@@ -156,8 +157,9 @@ impl Stage {
         self.apps.get_mut(&session).expect("the session was attached here")
     }
 
-    /// Opens a line for an application.
+    /// Opens a line for an application, which hears all news of it.
     pub fn open(&mut self, session: SessionId, line: LineId, interest: Interest) {
+        let interest = interest.hearing(StatusMessages::ALL);
         self.ask(session, Request::OpenLine { line, interest });
     }
 
