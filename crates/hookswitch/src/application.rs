@@ -5,11 +5,9 @@ use crate::session::{Session, SessionToken};
 use crate::{Audio, Call, Error, Event};
 use hookswitch_spi::{
     AddressId, CallOptions, Capabilities, ForwardingRules, LineDescription, LineId, LineState, MediaType,
-    Operation,
+    Operation, Set, StatusKind,
 };
-use hookswitch_telephony::{
-    CallRequest, HandOffTarget, Interest, OpenId, Reply, Request, RequestError, StatusMessages,
-};
+use hookswitch_telephony::{CallRequest, HandOffTarget, Interest, OpenId, Reply, Request, RequestError};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -65,10 +63,7 @@ impl Application {
             return Err(Error::NoSuchLine { name: name.to_owned(), known: known.join(", ") });
         };
         let line = found.line;
-        let interest = match interest.status {
-            StatusMessages::NONE => interest.hearing(StatusMessages::ALL),
-            _ => interest,
-        };
+        let interest = if interest.status.is_empty() { interest.hearing(Set::ALL) } else { interest };
         match self.session.request(Request::OpenLine { line, interest }).await? {
             Reply::Opened(open) => Ok(Line::new(&self.session, line, open, name)),
             _ => Err(Error::Stopped),
@@ -186,7 +181,7 @@ impl Line {
 
     /// Chooses which news come through this opening of the line (lineSetStatusMessages). [`in_service`](Self::in_service) needs
     /// those of its service.
-    pub async fn set_status_messages(&self, status: StatusMessages) -> Result<(), Error> {
+    pub async fn set_status_messages(&self, status: Set<StatusKind>) -> Result<(), Error> {
         let (line, open) = (self.id, self.open);
         self.session.request(Request::SetStatusMessages { line, open, status }).await.map(drop)
     }

@@ -53,12 +53,12 @@ pub use hookswitch_spi::{
     AddressDescription, AddressId, CallId, CallInfo, CallState, CallStatistics, Capabilities, ConnectedMode,
     DigitOptions, Disconnect, DisconnectMode, EndedBy, Feature, ForwardCondition, ForwardRule, ForwardTarget,
     ForwardingRules, InfoParts, InterfaceVersion, LineDescription, LineId, LineState, MediaType, MediaTypes,
-    Origin, OutOfService, Party, Presentation, Reason, RejectReason, StateKind, TimelineEntry, TimelineFact,
-    TransferOutcome, VersionRange, Way,
+    Origin, OutOfService, Party, Presentation, Reason, RejectReason, Set, StateKind, StatusKind,
+    TimelineEntry, TimelineFact, TransferOutcome, VersionRange, Way,
 };
 pub use hookswitch_telephony::{
-    AddressNews, CallRequest, CallSnapshot, HandOffTarget, Interest, LadderNames, LineNews, LineSnapshot,
-    OLDEST, OpenId, OpenLine, Privilege, RequestError, StatusMessages, Treatment, Unowned,
+    CallRequest, CallSnapshot, HandOffTarget, Interest, LadderNames, LineSnapshot, OLDEST, OpenId, OpenLine,
+    Privilege, RequestError, Treatment, Unowned,
 };
 #[doc(hidden)]
 pub use service::Tuning;

@@ -304,7 +304,30 @@ impl Session {
             TelephonyEvent::LineClosed { line } => self.note(Event::LineClosed { line }, wakes),
             TelephonyEvent::LineCreated { line } => self.note(Event::LineCreated { line }, wakes),
             TelephonyEvent::LineRemoved { line } => self.note(Event::LineRemoved { line }, wakes),
-            TelephonyEvent::Reinitialise => self.note(Event::Reinitialise, wakes),
+            TelephonyEvent::DigitBegun { call, digit } => {
+                self.inform(Event::DigitBegun { call, digit }, wakes);
+            }
+            TelephonyEvent::Tone { call, tag } => self.inform(Event::Tone { call, tag }, wakes),
+            TelephonyEvent::Media { call, media } => self.inform(Event::Media { call, media }, wakes),
+            TelephonyEvent::Ringing { line, mode, count } => {
+                self.inform(Event::Ringing { line, mode, count }, wakes);
+            }
+            TelephonyEvent::MessageWaiting { line, waiting, new, old } => {
+                self.inform(Event::MessageWaiting { line, waiting, new, old }, wakes);
+            }
+            TelephonyEvent::CallCount { line, address, calls } => {
+                self.inform(Event::CallCount { line, address, calls }, wakes);
+            }
+            TelephonyEvent::CompletionEnded { line, completion } => {
+                self.note(Event::CompletionEnded { line, completion }, wakes);
+            }
+            TelephonyEvent::CapabilitiesChanged { line } => {
+                self.inform(Event::CapabilitiesChanged { line }, wakes);
+            }
+            TelephonyEvent::Extension { line, event } => {
+                self.inform(Event::Extension { line, event }, wakes);
+            }
+            TelephonyEvent::Reinitialise { why } => self.note(Event::Reinitialise { why }, wakes),
             TelephonyEvent::RequestWaiting => self.note(Event::RequestWaiting, wakes),
             TelephonyEvent::Snapshot(part) => self.picture(part, wakes),
             TelephonyEvent::GivenUp => {

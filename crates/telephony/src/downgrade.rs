@@ -5,7 +5,8 @@
 
 use crate::{CallSnapshot, Event, Reply, RequestError, SnapshotPart};
 use hookswitch_spi::{
-    CallInfo, CallState, ConnectedMode, Disconnect, DisconnectMode, InterfaceVersion, Reason, VersionRange,
+    CallInfo, CallState, ConnectedMode, Disconnect, DisconnectMode, InterfaceVersion, Origin, Reason,
+    VersionRange,
 };
 
 /// The synthetic version before the first: without the constants that TAPI got later, and with its older rule that the only
@@ -38,7 +39,11 @@ pub(crate) fn event(event: Event) -> Event {
             Event::Snapshot(SnapshotPart::Call(Box::new(snapshot(*call))))
         }
         // TAPI before 1.4: all that can be said is that it had better start over.
-        Event::LineCreated { .. } | Event::LineRemoved { .. } => Event::Reinitialise,
+        Event::LineCreated { line } => Event::Reinitialise { why: format!("{line} appeared") },
+        Event::LineRemoved { line } => Event::Reinitialise { why: format!("{line} is gone") },
+        Event::CapabilitiesChanged { line } => {
+            Event::Reinitialise { why: format!("what {line} can do has changed") }
+        }
         other @ (Event::Refused { .. }
         | Event::CallInfo { .. }
         | Event::Owners { .. }
@@ -50,7 +55,15 @@ pub(crate) fn event(event: Event) -> Event {
         | Event::LineOpens { .. }
         | Event::Forwarding { .. }
         | Event::LineClosed { .. }
-        | Event::Reinitialise
+        | Event::Reinitialise { .. }
+        | Event::DigitBegun { .. }
+        | Event::Tone { .. }
+        | Event::Media { .. }
+        | Event::Ringing { .. }
+        | Event::MessageWaiting { .. }
+        | Event::CallCount { .. }
+        | Event::CompletionEnded { .. }
+        | Event::Extension { .. }
         | Event::RequestWaiting
         | Event::Snapshot(_)
         | Event::GivenUp) => other,
@@ -118,7 +131,14 @@ const fn disconnected(mode: DisconnectMode) -> DisconnectMode {
 }
 
 fn info(info: CallInfo) -> CallInfo {
-    CallInfo { reason: reason(info.reason), ..info }
+    let origin = match info.origin {
+        // TAPI 1.4 added inbound for what may be either.
+        Origin::Inbound | Origin::External => Origin::External,
+        Origin::Internal => Origin::Internal,
+        Origin::Outbound => Origin::Outbound,
+        Origin::Conference => Origin::Conference,
+    };
+    CallInfo { origin, reason: reason(info.reason), ..info }
 }
 
 /// TAPI 1.4 and 2.0 added reasons.
@@ -135,7 +155,7 @@ const fn reason(reason: Reason) -> Reason {
         | Reason::CallCompletion
         | Reason::Unknown
         | Reason::Unavailable => reason,
-        Reason::Reminder => Reason::Unavailable,
+        Reason::Reminder | Reason::Parked | Reason::CampedOn | Reason::Intrusion => Reason::Unavailable,
     }
 }
 
@@ -178,6 +198,6 @@ mod tests {
             assert_eq!(event(told(new)), told(old));
         }
         let created = Event::LineCreated { line: hookswitch_spi::LineId(3) };
-        assert_eq!(event(created), Event::Reinitialise);
+        assert!(matches!(event(created), Event::Reinitialise { .. }));
     }
 }

@@ -3,8 +3,8 @@
 use crate::priorities::Priorities;
 use crate::request::Interest;
 use crate::sessions::Sessions;
-use crate::{OpenId, SessionId, StatusMessages};
-use hookswitch_spi::{AddressId, CallId, MediaType, MediaTypes};
+use crate::{OpenId, SessionId};
+use hookswitch_spi::{AddressId, CallId, MediaType, MediaTypes, Set, StatusKind};
 use std::collections::BTreeSet;
 
 /// A line that at least one session has open.
@@ -16,6 +16,8 @@ pub(crate) struct Line {
     pub(crate) calls: BTreeSet<CallId>,
     /// What the provider was last told to detect.
     pub(crate) detected: MediaTypes,
+    /// The news that the provider was last told somebody wants.
+    pub(crate) told: Set<StatusKind>,
 }
 
 /// One session's opening of a line.
@@ -38,13 +40,24 @@ impl Line {
     }
 
     /// The sessions that want such news, each once.
-    pub(crate) fn hearing(&self, news: StatusMessages) -> impl Iterator<Item = SessionId> {
+    pub(crate) fn hearing(&self, news: StatusKind) -> impl Iterator<Item = SessionId> {
         let wants = move |open: &Open| open.interest.status.contains(news);
         let heard_before = move |n: usize, session: SessionId| {
             self.opens.iter().take(n).any(|open| open.session == session && wants(open))
         };
         let wanting = self.opens.iter().enumerate().filter(move |(_, open)| wants(open));
         wanting.filter(move |(n, open)| !heard_before(*n, open.session)).map(|(_, open)| open.session)
+    }
+
+    /// The sessions that have it open, in the order of opening.
+    pub(crate) fn sessions(&self) -> Vec<SessionId> {
+        let mut sessions = Vec::new();
+        for open in &self.opens {
+            if !sessions.contains(&open.session) {
+                sessions.push(open.session);
+            }
+        }
+        sessions
     }
 
     /// The media types that somebody who is here wants.
@@ -107,7 +120,6 @@ impl Line {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::LineNews;
     use crate::sessions::Session;
     use hookswitch_machine::HashKeys;
     use hookswitch_spi::InterfaceVersion;
@@ -161,12 +173,12 @@ mod tests {
     #[test]
     fn news_go_once_to_each_session_that_wants_them() {
         let (mut line, _) = line(&[(1, "a", FAX), (2, "b", FAX), (1, "a", FAX), (3, "c", FAX)]);
-        let service = StatusMessages::of_line(LineNews::SERVICE);
+        let service = StatusKind::Service;
         for n in [0, 2, 3] {
-            line.opens[n].interest.status = StatusMessages::ALL;
+            line.opens[n].interest.status = Set::ALL;
         }
         assert_eq!(line.hearing(service).collect::<Vec<_>>(), [SessionId(1), SessionId(3)]);
-        line.opens[0].interest.status = StatusMessages::NONE;
+        line.opens[0].interest.status = Set::NONE;
         assert_eq!(line.hearing(service).collect::<Vec<_>>(), [SessionId(1), SessionId(3)]);
     }
 

@@ -4,11 +4,11 @@ use crate::opens::Open;
 use crate::request::Interest;
 use crate::requests::Purpose;
 use crate::shard::Shard;
-use crate::{AppRequestId, OpenId, RequestError, SessionId, StatusMessages};
+use crate::{AppRequestId, OpenId, RequestError, SessionId};
 use hookswitch_machine::Time;
 use hookswitch_spi::{
-    AudioSource, CallId, Feature, InterfaceVersion, LineError, LineId, MediaType, MediaTypes, Operation,
-    Provider, VersionRange,
+    AddressId, AudioSource, CallId, Feature, InterfaceVersion, LineError, LineId, MediaType, MediaTypes,
+    Operation, OperationError, Provider, Set, StatusKind, TransferMode, VersionRange,
 };
 
 /// The versions of the provider interface that this crate speaks.
@@ -56,7 +56,7 @@ pub(crate) fn open_line(
     if let Some(session) = shard.sessions.get_mut(session) {
         session.lines.insert(id);
     }
-    shard.detect_media(provider, id);
+    shard.detect(provider, id);
     shard.tell_opens(id, session, true);
     Ok(open)
 }
@@ -64,14 +64,16 @@ pub(crate) fn open_line(
 /// Chooses the news that come through an opening (lineSetStatusMessages).
 pub(crate) fn set_status(
     shard: &mut Shard,
+    provider: &mut dyn Provider,
     session: SessionId,
     id: LineId,
     open: OpenId,
-    status: StatusMessages,
+    status: Set<StatusKind>,
 ) -> Result<(), RequestError> {
     let line = shard.lines.get_mut(&id).ok_or(RequestError::LineNotOpen(id))?;
     let theirs = line.opens.iter_mut().find(|known| known.id == open && known.session == session);
     theirs.ok_or(RequestError::NoSuchOpen(id, open))?.interest.status = status;
+    shard.detect_status(provider, id);
     Ok(())
 }
 
@@ -84,29 +86,26 @@ pub(crate) fn operate(
     operation: Operation,
 ) -> Result<(), RequestError> {
     let feature = Feature::of(&operation);
-    let (line, purpose) = match &operation {
-        Operation::MakeCall { line, address, .. } => (*line, Purpose::Create(*address)),
-        Operation::Forward { line, .. } => (*line, Purpose::Plain),
-        Operation::Accept { call }
-        | Operation::Answer { call, .. }
-        | Operation::Redirect { call, .. }
-        | Operation::Drop { call, .. }
-        | Operation::Hold { call }
-        | Operation::Retrieve { call }
-        | Operation::BlindTransfer { call, .. }
-        | Operation::SendDigits { call, .. }
-        | Operation::Play { call, .. }
-        | Operation::Record { call, .. }
-        | Operation::Statistics { call } => {
+    let (line, address) = match (operation.call(), operation.line()) {
+        (Some(call), _) => {
             // Whoever watches may know, whoever owns may act.
-            let call = if feature == Feature::Statistics {
-                shard.held(session, *call)?.0
+            let call = if feature.needs_owner() {
+                shard.owned(session, call)?
             } else {
-                shard.owned(session, *call)?
+                shard.held(session, call)?.0
             };
-            (call.line, Purpose::Plain)
+            (call.line, call.address)
+        }
+        (None, Some(line)) => (line, address_of(&operation)),
+        (None, None) => {
+            let nothing = "the request names neither a call nor a line".to_owned();
+            return Err(OperationError::InvalidParameter(nothing).into());
         }
     };
+    if let Some(other) = operation.other_call() {
+        shard.owned(session, other)?;
+    }
+    let purpose = if creates(&operation) { Purpose::Create(address) } else { Purpose::Plain };
     let opened = shard.sessions.get(session).is_some_and(|session| session.lines.contains(&line));
     if !opened {
         return Err(RequestError::LineNotOpen(line));
@@ -124,10 +123,36 @@ pub(crate) fn operate(
 /// What the other side hears of a call after an operation, if that says so. Most hear nothing but a voice, which costs nothing.
 fn heard_of(operation: &Operation) -> Option<(CallId, Option<Box<AudioSource>>)> {
     match operation {
-        Operation::Answer { call, source } | Operation::Play { call, source } => {
+        Operation::Answer { call, source, .. } | Operation::Play { call, source } => {
             let more = *source != AudioSource::Silence;
             Some((*call, more.then(|| Box::new(source.clone()))))
         }
         _ => None,
+    }
+}
+
+/// Whether a request brings a call into being that its session owns.
+fn creates(operation: &Operation) -> bool {
+    match operation {
+        Operation::MakeCall { .. }
+        | Operation::SetupTransfer { .. }
+        | Operation::SetupConference { .. }
+        | Operation::PrepareAddToConference { .. }
+        | Operation::Unpark { .. }
+        | Operation::Pickup { .. } => true,
+        Operation::CompleteTransfer { mode, .. } => *mode == TransferMode::Conference,
+        _ => false,
+    }
+}
+
+/// The address that a request names; the first if it names none.
+fn address_of(operation: &Operation) -> AddressId {
+    match operation {
+        Operation::MakeCall { address, .. }
+        | Operation::Forward { address, .. }
+        | Operation::SetupConference { address, .. }
+        | Operation::Unpark { address, .. }
+        | Operation::Pickup { address, .. } => *address,
+        _ => AddressId(0),
     }
 }

@@ -4,13 +4,14 @@
 
 use crate::calls::{Call, Handles, Phase, Stage};
 use crate::event::{Event, Reply};
+use crate::opens::Line;
 use crate::requests::Purpose;
 use crate::shard::Shard;
-use crate::{AddressNews, LineNews, RequestError, StatusMessages, offer, release, unowned};
+use crate::{RequestError, SessionId, offer, release, unowned};
 use hookswitch_machine::Time;
 use hookswitch_spi::{
     AddressId, CallId, CallState, LineId, MediaTypes, OperationError, Outcome, Provider, ProviderEvent,
-    RequestId, TimelineFact,
+    RequestId, StatusKind, TimelineFact,
 };
 
 /// Handles everything the provider has to tell.
@@ -36,12 +37,40 @@ fn one(shard: &mut Shard, now: Time, provider: &mut dyn Provider, event: Provide
             about(shard, call, || Event::MediaFailed { call, message: message.clone() });
         }
         ProviderEvent::LineState { line, state } => {
-            let news = StatusMessages::of_line(LineNews::SERVICE);
-            about_line(shard, line, news, || Event::LineState { line, state: state.clone() });
+            about_line(shard, line, StatusKind::Service, || Event::LineState { line, state: state.clone() });
         }
         ProviderEvent::Forwarding { line, address } => {
-            let news = StatusMessages::of_addresses(AddressNews::FORWARDING);
-            about_line(shard, line, news, || Event::Forwarding { line, address });
+            about_line(shard, line, StatusKind::Forwarding, || Event::Forwarding { line, address });
+        }
+        ProviderEvent::DigitBegun { call, digit } => about(shard, call, || Event::DigitBegun { call, digit }),
+        ProviderEvent::Tone { call, tag } => about(shard, call, || Event::Tone { call, tag }),
+        ProviderEvent::Media { call, media } => about(shard, call, || Event::Media { call, media }),
+        ProviderEvent::Ringing { line, mode, count } => {
+            about_line(shard, line, StatusKind::Ringing, || Event::Ringing { line, mode, count });
+        }
+        ProviderEvent::MessageWaiting { line, waiting, new, old } => {
+            about_line(shard, line, StatusKind::MessageWaiting, || Event::MessageWaiting {
+                line,
+                waiting,
+                new,
+                old,
+            });
+        }
+        ProviderEvent::CallCount { line, address, calls } => {
+            about_line(shard, line, StatusKind::CallCount, || Event::CallCount { line, address, calls });
+        }
+        ProviderEvent::CompletionEnded { line, completion } => {
+            about_line(shard, line, StatusKind::Completions, || Event::CompletionEnded { line, completion });
+        }
+        ProviderEvent::CapabilitiesChanged { line } => {
+            capabilities_changed(shard, line);
+        }
+        ProviderEvent::Extension { line, event } => {
+            openers(shard, line, || Event::Extension { line, event: event.clone() });
+        }
+        ProviderEvent::CloseRequested { line, why: _ } => close_requested(shard, now, provider, line),
+        ProviderEvent::Reinitialise { why } => {
+            everybody(shard, || Event::Reinitialise { why: why.clone() });
         }
         ProviderEvent::LineCreated { line } => everybody(shard, || Event::LineCreated { line }),
         ProviderEvent::LineRemoved { line } => removed(shard, now, provider, line),
@@ -74,14 +103,38 @@ fn completed(
         shard.record(now, call, TimelineFact::Completed(request, done));
     }
     let created = match &result {
-        Ok(Outcome::Call(call)) => Some(*call),
-        Ok(Outcome::Done | Outcome::Transferred(_) | Outcome::Statistics(_)) | Err(_) => None,
+        Ok(Outcome::Call(call) | Outcome::Conference { conference: call, .. }) => Some(*call),
+        Ok(
+            Outcome::Done
+            | Outcome::Transferred(_)
+            | Outcome::Parked(_)
+            | Outcome::Completion(_)
+            | Outcome::Gathered { .. }
+            | Outcome::Statistics(_)
+            | Outcome::Extension(_),
+        )
+        | Err(_) => None,
+    };
+    let consult = match &result {
+        Ok(Outcome::Conference { consult, .. }) => *consult,
+        Ok(_) | Err(_) => None,
     };
     if let Some(who) = pending.who {
         shard.complete(who, result.map(Reply::from).map_err(RequestError::from));
     }
     match (pending.purpose, pending.call.or(created)) {
-        (Purpose::Create(_), Some(call)) if created == Some(call) => born(shard, now, provider, call),
+        (Purpose::Create(address), Some(call)) if created == Some(call) => {
+            born(shard, now, provider, call);
+            if let Some(consult) = consult {
+                match pending.who {
+                    Some((session, _)) => {
+                        shard.conceive(consult, pending.line, address, session);
+                        born(shard, now, provider, consult);
+                    }
+                    None => provider.close_call(now, consult),
+                }
+            }
+        }
         (Purpose::Create(_), Some(call)) => shard.forget_call(call),
         (Purpose::SendAway, Some(call)) if !done => unowned::not_sent_away(shard, now, provider, call),
         (Purpose::Create(_) | Purpose::SendAway | Purpose::Plain, _) => {}
@@ -113,7 +166,11 @@ fn arrived(
     if !shard.lines.contains_key(&line) {
         return provider.close_call(now, call);
     }
+    if shard.calls.len() >= shard.config.limits.calls as usize {
+        return provider.take_call(now, call, false);
+    }
     shard.add_call(call, Call::new(line, address, Stage::Arriving, Handles::default()));
+    provider.take_call(now, call, true);
 }
 
 fn entered(
@@ -178,11 +235,29 @@ fn about(shard: &mut Shard, call: CallId, event: impl FnMut() -> Event) {
 }
 
 /// Something about a line, for those who want such news.
-fn about_line(shard: &mut Shard, line: LineId, news: StatusMessages, mut event: impl FnMut() -> Event) {
+fn about_line(shard: &mut Shard, line: LineId, news: StatusKind, mut event: impl FnMut() -> Event) {
     let Shard { lines, events, .. } = shard;
     let Some(line) = lines.get(&line) else { return };
     for session in line.hearing(news) {
         events.push_back((session, event()));
+    }
+}
+
+/// Something about a line, for all that have it open.
+fn openers(shard: &mut Shard, line: LineId, mut event: impl FnMut() -> Event) {
+    for session in shard.lines.get(&line).map(Line::sessions).unwrap_or_default() {
+        shard.events.push_back((session, event()));
+    }
+}
+
+/// Those who want to know; those who speak the oldest version must know in any case that they had better start over.
+fn capabilities_changed(shard: &mut Shard, line: LineId) {
+    let Some(entry) = shard.lines.get(&line) else { return };
+    let mut told: Vec<SessionId> = entry.hearing(StatusKind::Capabilities).collect();
+    let old = entry.sessions().into_iter().filter(|session| shard.sessions.is_old(*session));
+    told.extend(old.filter(|session| !told.contains(session)).collect::<Vec<_>>());
+    for session in told {
+        shard.events.push_back((session, Event::CapabilitiesChanged { line }));
     }
 }
 
@@ -192,20 +267,24 @@ fn everybody(shard: &mut Shard, mut event: impl FnMut() -> Event) {
     }
 }
 
-/// A line is gone for good: its calls are closed, then it, then everybody learns.
-fn removed(shard: &mut Shard, now: Time, provider: &mut dyn Provider, id: LineId) {
+/// The provider wants a line closed: its applications lose it (LINE_CLOSE).
+fn close_requested(shard: &mut Shard, now: Time, provider: &mut dyn Provider, id: LineId) {
     for call in shard.calls_of(id) {
         shard.close_call(now, provider, call);
     }
-    if let Some(line) = shard.lines.remove(&id) {
-        provider.close_line(now, id);
-        for open in line.opens {
-            let closed = shard.sessions.get_mut(open.session).is_some_and(|s| s.lines.remove(&id));
-            if closed {
-                release::complete_rest(shard, open.session, id);
-                shard.tell(open.session, Event::LineClosed { line: id });
-            }
+    let Some(line) = shard.lines.remove(&id) else { return };
+    provider.close_line(now, id);
+    for open in line.opens {
+        // Once for each session, however often it has opened the line.
+        if shard.sessions.get_mut(open.session).is_some_and(|session| session.lines.remove(&id)) {
+            release::complete_rest(shard, open.session, id);
+            shard.tell(open.session, Event::LineClosed { line: id });
         }
     }
+}
+
+/// A line is gone for good: its calls are closed, then it, then everybody learns.
+fn removed(shard: &mut Shard, now: Time, provider: &mut dyn Provider, id: LineId) {
+    close_requested(shard, now, provider, id);
     everybody(shard, || Event::LineRemoved { line: id });
 }

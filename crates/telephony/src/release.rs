@@ -5,7 +5,7 @@ use crate::requests::Purpose;
 use crate::shard::{Due, Shard};
 use crate::{OpenId, RequestError, SessionId, unowned};
 use hookswitch_machine::Time;
-use hookswitch_spi::{CallId, LineId, Operation, OperationError, Provider, RejectReason};
+use hookswitch_spi::{CallId, LineId, Operation, OperationError, Provider};
 
 /// Gives a handle back (lineDeallocateCall). The physical call is untouched unless it was the last handle. In the oldest version
 /// the only owner of a call that is not idle cannot (spec C3).
@@ -86,7 +86,7 @@ pub(crate) fn close_line(
             continue;
         }
         if call.handles.is_sole_owner(session) && call.phase() != Phase::Idle {
-            let drop = Operation::Drop { call: id, reason: RejectReason::Default };
+            let drop = Operation::drop(id);
             // A refusal changes nothing: the call is closed or left to its monitors all the same.
             let _refused = shard.submit(now, provider, None, line, drop, Purpose::Plain);
         }
@@ -110,7 +110,7 @@ pub(crate) fn leave_line(
     line.close(session);
     if !line.opens.is_empty() {
         shard.tell_opens(id, session, false);
-        return shard.detect_media(provider, id);
+        return shard.detect(provider, id);
     }
     for call in shard.calls_of(id) {
         shard.forget_call(call);
@@ -135,7 +135,7 @@ pub(crate) fn close_open(
     if several {
         line.opens.retain(|known| known.id != open);
         shard.tell_opens(id, session, false);
-        shard.detect_media(provider, id);
+        shard.detect(provider, id);
     }
     Ok(several)
 }

@@ -1,8 +1,9 @@
 //! What a session can ask for.
 
-use crate::{CallRequest, OpenId, SessionId, StatusMessages};
+use crate::{CallRequest, OpenId, SessionId};
 use hookswitch_spi::{
-    AddressId, CallId, InterfaceVersion, LineId, MediaType, MediaTypes, Operation, VersionRange,
+    AddressId, CallId, InterfaceVersion, LineId, MediaType, MediaTypes, Operation, Set, StatusKind,
+    VersionRange,
 };
 use std::time::Duration;
 
@@ -53,7 +54,7 @@ pub enum Request {
         /// Which opening of it.
         open: OpenId,
         /// The news.
-        status: StatusMessages,
+        status: Set<StatusKind>,
     },
     /// Asks the provider for something. Everything about a call but statistics needs ownership of it; calls and
     /// forwarding rules need the line open.
@@ -175,14 +176,14 @@ pub struct Interest {
     pub monitor: bool,
     /// First ownership only of calls to this address (TAPI: LINEOPENOPTION_SINGLEADDRESS).
     pub address: Option<AddressId>,
-    /// News of the line and its addresses.
-    pub status: StatusMessages,
+    /// News of the line and its addresses that it wants. That the line was closed under it or is gone, that it should start
+    /// over, calls, their states and completions reach it in any case.
+    pub status: Set<StatusKind>,
 }
 
 impl Interest {
     /// In making calls only.
-    pub const NONE: Self =
-        Self { owner: MediaTypes::NONE, monitor: false, address: None, status: StatusMessages::NONE };
+    pub const NONE: Self = Self { owner: MediaTypes::NONE, monitor: false, address: None, status: Set::NONE };
 
     /// In owning calls of these types.
     pub const fn owner(media: MediaTypes) -> Self {
@@ -196,7 +197,7 @@ impl Interest {
 
     /// As this one, with these news.
     #[must_use]
-    pub const fn hearing(mut self, status: StatusMessages) -> Self {
+    pub const fn hearing(mut self, status: Set<StatusKind>) -> Self {
         self.status = status;
         self
     }

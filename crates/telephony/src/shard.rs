@@ -8,11 +8,11 @@ use crate::opens::Line;
 use crate::requests::{Pending, Purpose, Requests};
 use crate::sessions::Sessions;
 use crate::timeline::Timeline;
-use crate::{AppRequestId, LineNews, Privilege, RequestError, SessionId, StatusMessages};
+use crate::{AppRequestId, Privilege, RequestError, SessionId};
 use hookswitch_machine::{Entropy, Map, Time, TimerKey, TimerQueue};
 use hookswitch_spi::{
-    CallId, Features, LineId, MediaType, MediaTypes, Operation, OperationError, Provider, TimelineEntry,
-    TimelineFact,
+    AddressId, CallId, Features, LineId, MediaType, MediaTypes, Operation, OperationError, Provider, Set,
+    StatusKind, TimelineEntry, TimelineFact,
 };
 use std::collections::VecDeque;
 
@@ -104,7 +104,7 @@ impl Shard {
     pub(crate) fn tell_opens(&mut self, id: LineId, who: SessionId, opened: bool) {
         let Some(line) = self.lines.get(&id) else { return };
         let opens = u32::try_from(line.opens.len()).unwrap_or(u32::MAX);
-        let hearing = line.hearing(StatusMessages::of_line(LineNews::OPENS));
+        let hearing = line.hearing(StatusKind::OtherOpens);
         for session in hearing.filter(|session| *session != who) {
             self.events.push_back((session, Event::LineOpens { line: id, opened, opens }));
         }
@@ -161,7 +161,8 @@ impl Shard {
     ) -> Result<(), OperationError> {
         let request = self.requests.mint();
         let (name, about) = (operation.name(), operation.call());
-        let call = provider.submit(now, request, operation)?.or(about);
+        let created = provider.submit(now, request, operation)?;
+        let call = created.or(about);
         if let Some(call) = call {
             self.record(now, call, TimelineFact::Asked(request, name));
         }
@@ -169,12 +170,17 @@ impl Shard {
             session.pending += 1;
         }
         self.requests.insert(request, Pending { who, line, call, purpose });
-        if let (Purpose::Create(address), Some(call), Some((session, _))) = (purpose, call, who) {
-            let mut handles = Handles::default();
-            handles.set(session, Privilege::Owner);
-            self.add_call(call, Call::new(line, address, Stage::Embryo, handles));
+        if let (Purpose::Create(address), Some(call), Some((session, _))) = (purpose, created, who) {
+            self.conceive(call, line, address, session);
         }
         Ok(())
+    }
+
+    /// A call that a request of `session` is creating, and that will be its own.
+    pub(crate) fn conceive(&mut self, call: CallId, line: LineId, address: AddressId, session: SessionId) {
+        let mut handles = Handles::default();
+        handles.set(session, Privilege::Owner);
+        self.add_call(call, Call::new(line, address, Stage::Embryo, handles));
     }
 
     /// Takes a call into the tables.
@@ -233,7 +239,7 @@ impl Shard {
     ) -> Option<CallSnapshot> {
         let call = self.calls.get(&id).filter(|call| call.stage == Stage::Known)?;
         let privilege = call.handles.get(session)?;
-        let able = provider.capabilities(call.line).map_or(Features::NONE, |c| c.possible(call.state.kind()));
+        let able = provider.call_status(id).map_or(Features::NONE, |status| status.possible);
         Some(CallSnapshot {
             call: id,
             state: call.state.clone(),
@@ -250,6 +256,26 @@ impl Shard {
         let lines = self.sessions.get(session).into_iter().flat_map(|s| &s.lines);
         let calls = lines.filter_map(|line| self.lines.get(line)).flat_map(|line| &line.calls);
         calls.filter_map(|call| self.snapshot(provider, session, *call)).collect()
+    }
+
+    /// Tells the provider what is wanted of a line, if that has changed.
+    pub(crate) fn detect(&mut self, provider: &mut dyn Provider, id: LineId) {
+        self.detect_media(provider, id);
+        self.detect_status(provider, id);
+    }
+
+    /// Tells the provider which news of a line somebody wants, if that has changed (lineSetStatusMessages).
+    pub(crate) fn detect_status(&mut self, provider: &mut dyn Provider, id: LineId) {
+        let Some(line) = self.lines.get_mut(&id) else { return };
+        let wanted = line
+            .opens
+            .iter()
+            .fold(Set::NONE, |kinds: Set<StatusKind>, open| kinds.union(open.interest.status));
+        // Those of the application side are none of the provider's business.
+        let wanted = wanted.without(StatusKind::OtherOpens);
+        if wanted != line.told && provider.detect_status(id, wanted).is_ok() {
+            line.told = wanted;
+        }
     }
 
     /// Tells the provider which media types somebody wants to hear of, if that has changed.

@@ -112,7 +112,7 @@ impl Telephony {
                 Ok(Answer::Now(Reply::Done))
             }
             Request::SetStatusMessages { line, open, status } => {
-                operate::set_status(shard, session, line, open, status).map(done)
+                operate::set_status(shard, provider, session, line, open, status).map(done)
             }
             Request::CloseLine { line } => {
                 if !shard.sessions.get(session).is_some_and(|session| session.lines.contains(&line)) {

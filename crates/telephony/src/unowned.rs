@@ -48,9 +48,9 @@ fn treat(shard: &mut Shard, now: Time, provider: &mut dyn Provider, id: CallId, 
     let Some(call) = shard.calls.get(&id) else { return };
     let (line, state) = (call.line, call.state.kind());
     let operation = match (treatment, state) {
-        (Treatment::Ringback, StateKind::Offering) => Operation::Accept { call: id },
+        (Treatment::Ringback, StateKind::Offering) => Operation::accept(id),
         (Treatment::Answered(source), StateKind::Offering | StateKind::Accepted) => {
-            Operation::Answer { call: id, source }
+            Operation::Answer { call: id, source, user_info: None }
         }
         (Treatment::Answered(source), StateKind::Connected) => Operation::Play { call: id, source },
         (Treatment::Ringback | Treatment::Answered(_), _) => return,
@@ -76,7 +76,7 @@ pub(crate) fn drop_call(
 ) {
     let Some(call) = shard.calls.get(&id) else { return };
     let (line, nobody) = (call.line, call.handles.is_empty());
-    let drop = Operation::Drop { call: id, reason };
+    let drop = Operation::Drop { call: id, reason, user_info: None };
     if shard.submit(now, provider, None, line, drop, Purpose::Plain).is_err() && nobody {
         shard.close_call(now, provider, id);
     }

@@ -13,11 +13,10 @@ use hookswitch_sip::auth::Secret;
 use hookswitch_sip::message::{Limits, Message};
 use hookswitch_spi::{
     AddressId, CallId, CallOptions, CallState, ForwardingRules, LineId, MediaTypes, Operation, Provider as _,
-    RejectReason,
+    RejectReason, Set,
 };
 use hookswitch_telephony::{
-    AppRequestId, Config, Event, Interest, LadderNames, Reply, Request, RequestError, SessionId,
-    StatusMessages, ladder,
+    AppRequestId, Config, Event, Interest, LadderNames, Reply, Request, RequestError, SessionId, ladder,
 };
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -159,7 +158,7 @@ impl Stage {
 
     /// Opens a line for an application, which hears all news of it.
     pub fn open(&mut self, session: SessionId, line: LineId, interest: Interest) {
-        let interest = interest.hearing(StatusMessages::ALL);
+        let interest = interest.hearing(Set::ALL);
         self.ask(session, Request::OpenLine { line, interest });
     }
 

@@ -16,14 +16,16 @@ pub struct Side {
     pub line: Line,
 }
 
-/// A SIP port that nobody else in this run is given, and a hundred ports for audio.
+/// A SIP port and a hundred ports for audio that nobody else in this run is given, nor, most likely, in another.
 pub fn ports() -> (u16, u16) {
     static NEXT: AtomicU16 = AtomicU16::new(0);
+    let other_runs = (std::process::id() % 400) as u16;
     loop {
-        let n = NEXT.fetch_add(1, Ordering::Relaxed);
-        let port = 22_000 + n;
-        if UdpSocket::bind(("127.0.0.1", port)).is_ok() {
-            return (port, 24_000 + n * 100);
+        let n = (other_runs + NEXT.fetch_add(1, Ordering::Relaxed)) % 400;
+        let (sip, media) = (22_000 + n, 24_000 + n * 100);
+        let free = |port: u16| UdpSocket::bind(("127.0.0.1", port)).is_ok();
+        if free(sip) && free(media) && free(media + 2) {
+            return (sip, media);
         }
     }
 }
