@@ -4,8 +4,8 @@ use crate::service::ServiceShared;
 use crate::session::{Session, SessionToken};
 use crate::{Audio, Call, Error, Event};
 use hookswitch_spi::{
-    AddressId, CallOptions, Capabilities, ForwardingRules, LineDescription, LineId, LineState, MediaType,
-    Operation, Set, StatusKind,
+    AddressId, AddressStatus, CallOptions, Capabilities, ForwardingRules, LineDescription, LineId, LineState,
+    LineStatus, MediaType, MediaTypes, Operation, Set, StatusKind,
 };
 use hookswitch_telephony::{CallRequest, HandOffTarget, Interest, OpenId, Reply, Request, RequestError};
 use std::fmt;
@@ -241,8 +241,7 @@ impl Line {
 
     /// Calls somebody (lineMakeCall); done when the call is under way. `audio` is what they hear.
     pub async fn call(&self, destination: &str, audio: Audio) -> Result<Call, Error> {
-        self.call_with(destination, CallOptions { source: audio.into_source(), ..CallOptions::default() })
-            .await
+        self.call_with(destination, audio, CallOptions::default()).await
     }
 
     /// Calls somebody who is given up on after `no_answer`.
@@ -252,20 +251,23 @@ impl Line {
         audio: Audio,
         no_answer: Duration,
     ) -> Result<Call, Error> {
-        let options = CallOptions {
-            source: audio.into_source(),
-            no_answer_after: Some(no_answer),
-            ..CallOptions::default()
-        };
-        self.call_with(destination, options).await
+        let options = CallOptions { no_answer_after: Some(no_answer), ..CallOptions::default() };
+        self.call_with(destination, audio, options).await
     }
 
-    async fn call_with(&self, destination: &str, options: CallOptions) -> Result<Call, Error> {
+    /// Calls somebody with details; their `source` is what `audio` says. An empty destination goes off-hook and waits for
+    /// [`Call::dial`], one that ends in `;` for more of it.
+    pub async fn call_with(
+        &self,
+        destination: &str,
+        audio: Audio,
+        options: CallOptions,
+    ) -> Result<Call, Error> {
         let operation = Operation::MakeCall {
             line: self.id,
             address: AddressId(0),
             destination: destination.to_owned(),
-            options,
+            options: CallOptions { source: audio.into_source(), ..options },
         };
         let (_, mut calls) = self.session.request_call(Request::Operate(operation)).await?;
         calls.pop().ok_or(Error::Stopped)
@@ -275,6 +277,59 @@ impl Line {
     pub async fn forward(&self, rules: ForwardingRules) -> Result<(), Error> {
         let operation = Operation::Forward { line: self.id, address: AddressId(0), rules };
         self.session.request(Request::Operate(operation)).await.map(drop)
+    }
+
+    /// The forwarding rules of the line's first address that are in force, as far as they are known.
+    pub async fn forwarding(&self) -> Result<ForwardingRules, Error> {
+        let what = Request::Forwarding { line: self.id, address: AddressId(0) };
+        match self.session.request(what).await? {
+            Reply::Forwarding(rules) => Ok(rules),
+            _ => Err(Error::Stopped),
+        }
+    }
+
+    /// Takes the line out of service, or back into it (lineSetLineDevStatus): its account un-registers or registers.
+    pub async fn set_service(&self, on: bool) -> Result<(), Error> {
+        self.operate(Operation::SetService { line: self.id, on }).await.map(drop)
+    }
+
+    /// How the line is now (lineGetLineDevStatus).
+    pub async fn status(&self) -> Result<LineStatus, Error> {
+        match self.session.request(Request::LineStatus { line: self.id }).await? {
+            Reply::LineStatus(status) => Ok(*status),
+            _ => Err(Error::Stopped),
+        }
+    }
+
+    /// How an address of the line is now (lineGetAddressStatus).
+    pub async fn address_status(&self, address: AddressId) -> Result<AddressStatus, Error> {
+        match self.session.request(Request::AddressStatus { line: self.id, address }).await? {
+            Reply::AddressStatus(status) => Ok(*status),
+            _ => Err(Error::Stopped),
+        }
+    }
+
+    /// Which address of the line others dial so (lineGetAddressID).
+    pub async fn address_id(&self, dialled: &str) -> Result<AddressId, Error> {
+        let what = Request::AddressId { line: self.id, dialled: dialled.to_owned() };
+        match self.session.request(what).await? {
+            Reply::Address(address) => Ok(address),
+            _ => Err(Error::Stopped),
+        }
+    }
+
+    /// Whether calls of these media types, made with these options, could be had on the line; changes nothing.
+    pub async fn could_detect(&self, media: MediaTypes, call: CallOptions) -> Result<(), Error> {
+        let what = Request::CouldDetect { line: self.id, media, call: Box::new(call) };
+        self.session.request(what).await.map(drop)
+    }
+
+    pub(crate) async fn operate(&self, operation: Operation) -> Result<Reply, Error> {
+        self.session.request(Request::Operate(operation)).await
+    }
+
+    pub(crate) fn session(&self) -> &Session {
+        &self.session
     }
 
     /// Handles, as a monitor, to calls of this line that the application has none to yet (lineGetNewCalls).

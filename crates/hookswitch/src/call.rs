@@ -3,10 +3,10 @@
 use crate::session::Session;
 use crate::{Audio, Error, LiveAudio};
 use hookswitch_spi::{
-    CallId, CallInfo, CallState, CallStatistics, DigitOptions, Disconnect, Operation, RejectReason,
-    StateKind, TimelineEntry, TransferOutcome,
+    CallId, CallInfo, CallState, CallStatistics, Disconnect, Operation, RejectReason, StateKind,
+    TimelineEntry, TransferOutcome, UserInfo,
 };
-use hookswitch_telephony::{HandOffTarget, LadderNames, Reply, Request, ladder};
+use hookswitch_telephony::{CallSnapshot, HandOffTarget, LadderNames, Reply, Request, ladder};
 use std::collections::VecDeque;
 use std::fmt;
 use std::path::Path;
@@ -101,6 +101,10 @@ impl Call {
         self.0.now().state.clone()
     }
 
+    pub(crate) fn session(&self) -> &Session {
+        &self.0.session
+    }
+
     /// What was known of it when it was announced: caller, called, reason. `None` for calls that this application made.
     pub fn first_info(&self) -> Option<&CallInfo> {
         self.0.info.as_deref()
@@ -108,8 +112,14 @@ impl Call {
 
     /// What is known of it now.
     pub async fn info(&self) -> Result<CallInfo, Error> {
+        self.snapshot().await?.info.map(|info| *info).ok_or(Error::Stopped)
+    }
+
+    /// All about it now: where it is and since when, what this application may do with it, what is possible, how many own and
+    /// monitor it.
+    pub async fn snapshot(&self) -> Result<CallSnapshot, Error> {
         match self.0.session.request(Request::CallInfo { call: self.0.id }).await? {
-            Reply::Call(snapshot) => snapshot.info.map(|info| *info).ok_or(Error::Stopped),
+            Reply::Call(snapshot) => Ok(*snapshot),
             _ => Err(Error::Stopped),
         }
     }
@@ -165,7 +175,7 @@ impl Call {
         }
     }
 
-    async fn operate(&self, operation: Operation) -> Result<Reply, Error> {
+    pub(crate) async fn operate(&self, operation: Operation) -> Result<Reply, Error> {
         self.0.session.request(Request::Operate(operation)).await
     }
 
@@ -208,6 +218,23 @@ impl Call {
     /// Refuses an offered call, abandons one on its way, or hangs up (lineDrop).
     pub async fn drop_call(&self, reason: RejectReason) -> Result<(), Error> {
         self.operate(Operation::Drop { call: self.0.id, reason, user_info: None }).await.map(drop)
+    }
+
+    /// As [`accept`](Self::accept), and tells the caller some octets along with it.
+    pub async fn accept_with(&self, user_info: UserInfo) -> Result<(), Error> {
+        self.operate(Operation::Accept { call: self.0.id, user_info: Some(user_info) }).await.map(drop)
+    }
+
+    /// As [`answer`](Self::answer), and tells the caller some octets along with it.
+    pub async fn answer_with(&self, audio: Audio, user_info: UserInfo) -> Result<(), Error> {
+        let (source, user_info) = (audio.into_source(), Some(user_info));
+        self.operate(Operation::Answer { call: self.0.id, source, user_info }).await.map(drop)
+    }
+
+    /// As [`drop_call`](Self::drop_call), and tells the other side some octets along with it.
+    pub async fn drop_with(&self, reason: RejectReason, user_info: UserInfo) -> Result<(), Error> {
+        let user_info = Some(user_info);
+        self.operate(Operation::Drop { call: self.0.id, reason, user_info }).await.map(drop)
     }
 
     /// Ends the call.
@@ -265,12 +292,6 @@ impl Call {
     pub async fn conference_calls(&self) -> Result<Vec<Call>, Error> {
         let asked = self.0.session.request_call(Request::ConferenceCalls { call: self.0.id }).await;
         asked.map(|(_, calls)| calls)
-    }
-
-    /// Sends digits (lineGenerateDigits); done when the last was sent.
-    pub async fn send_digits(&self, digits: &str) -> Result<(), Error> {
-        let digits = DigitOptions::new(digits);
-        self.operate(Operation::SendDigits { call: self.0.id, digits }).await.map(drop)
     }
 
     /// Changes what the other side hears.

@@ -373,7 +373,7 @@ impl Session {
         let Some((asked, result)) = self.complete_answer(request, result) else { return };
         if self.is_lost() && asked.answer.is_closed() {
             let call = match &result {
-                Ok(Reply::Created(call)) => Some(*call),
+                Ok(Reply::Created(call) | Reply::Conference { conference: call, .. }) => Some(*call),
                 Ok(_) | Err(_) => asked.call,
             };
             let result = result.as_ref().map(drop).map_err(Clone::clone);
@@ -383,6 +383,10 @@ impl Session {
             // The calls' handles exist before their events come. If nobody waits for them any more, they are let go of here.
             let calls = match &reply {
                 Reply::Created(id) => vec![self.call(*id, CallState::Dialing, None)],
+                Reply::Conference { conference, consult } => {
+                    let calls = std::iter::once(conference).chain(consult);
+                    calls.map(|id| self.call(*id, CallState::Unknown, None)).collect()
+                }
                 Reply::Calls(calls) | Reply::Attached { calls, .. } => calls
                     .iter()
                     .map(|call| self.call(call.call, call.state.clone(), call.info.clone()))

@@ -11,7 +11,7 @@ use hookswitch_runtime::media::Media;
 use hookswitch_sip::message::unescape;
 use hookswitch_sip::transaction::Branch;
 use hookswitch_sip::ua::UserAgent;
-use hookswitch_spi::{CallId, LineId, Operation};
+use hookswitch_spi::{CallId, LineId};
 use hookswitch_telephony::{Reply, Request};
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -50,11 +50,18 @@ pub(crate) fn concerned(request: &Request, shards: usize) -> Option<usize> {
         | Request::SetStatusMessages { line, .. }
         | Request::ExistingCalls { line, .. }
         | Request::Capabilities { line }
-        | Request::Forwarding { line, .. }
-        | Request::Operate(Operation::MakeCall { line, .. } | Operation::Forward { line, .. }) => {
-            Some(of_line(*line, shards))
+        | Request::LineStatus { line }
+        | Request::AddressStatus { line, .. }
+        | Request::AddressId { line, .. }
+        | Request::CouldDetect { line, .. }
+        | Request::NegotiateExtension { line, .. }
+        | Request::SelectExtension { line, .. }
+        | Request::Forwarding { line, .. } => Some(of_line(*line, shards)),
+        Request::Operate(operation) => {
+            // A line lives in one shard with all its calls.
+            let line = operation.line().map(|line| of_line(line, shards));
+            line.or_else(|| operation.call().as_ref().and_then(of_call)).or(Some(0))
         }
-        Request::Operate(operation) => operation.call().as_ref().and_then(of_call).or(Some(0)),
         Request::HandOff { call, .. }
         | Request::TakeOwnership { call }
         | Request::Monitor { call }

@@ -1,10 +1,12 @@
 //! What a session hears.
 
 use crate::{AppRequestId, CallRequest, Interest, OpenId, Privilege, RequestError};
+use hookswitch_machine::Time;
 use hookswitch_spi::{
-    AddressId, CallCounts, CallId, CallInfo, CallState, CallStatistics, Capabilities, CompletionId,
-    ExtensionAnswer, ExtensionEvent, Features, ForwardingRules, GatherEnd, InfoParts, InterfaceVersion,
-    LineDescription, LineId, LineState, MediaType, Outcome, TimelineEntry, TransferOutcome,
+    AddressId, AddressStatus, CallCounts, CallId, CallInfo, CallState, CallStatistics, Capabilities,
+    CompletionId, ExtensionAnswer, ExtensionEvent, ExtensionVersion, Features, ForwardingRules, GatherEnd,
+    InfoParts, InterfaceVersion, LineDescription, LineId, LineState, LineStatus, MediaType, Outcome,
+    TimelineEntry, TransferOutcome,
 };
 use std::time::Duration;
 
@@ -308,6 +310,14 @@ pub enum Reply {
     Capabilities(Box<Capabilities>),
     /// Forwarding rules.
     Forwarding(ForwardingRules),
+    /// How a line is.
+    LineStatus(Box<LineStatus>),
+    /// How an address is.
+    AddressStatus(Box<AddressStatus>),
+    /// An address of a line.
+    Address(AddressId),
+    /// A version of a line's extension.
+    ExtensionVersion(ExtensionVersion),
     /// What happened to a call, oldest first.
     Timeline(Vec<TimelineEntry>),
 }
@@ -335,6 +345,8 @@ pub struct CallSnapshot {
     pub call: CallId,
     /// Where it is.
     pub state: CallState,
+    /// Since when.
+    pub since: Time,
     /// What the session may do with it.
     pub privilege: Privilege,
     /// What the provider can do with it now; what of that the session may ask depends on its privilege.

@@ -99,13 +99,18 @@ fn rename(shard: &mut Shard, lost: SessionId, new: SessionId, lines: &[LineId]) 
     shard.assisted.rename(lost, new);
     for id in lines {
         if let Some(line) = shard.lines.get_mut(id) {
+            for user in line.extension.iter_mut().flat_map(|extension| &mut extension.users) {
+                if *user == lost {
+                    *user = new;
+                }
+            }
             for open in line.opens.iter_mut().filter(|open| open.session == lost) {
                 open.session = new;
             }
         }
         for call in shard.calls_of(*id) {
             if let Some(call) = shard.calls.get_mut(&call) {
-                call.handles.rename(lost, new);
+                call.rename(lost, new);
             }
         }
     }
@@ -179,7 +184,7 @@ fn part(shard: &mut Shard, now: Time, provider: &mut dyn Provider, id: SessionId
     shard.take_dropped(id, call);
     let Some(entry) = shard.calls.get_mut(&call) else { return };
     let sole_owner = entry.handles.is_sole_owner(id);
-    if entry.handles.remove(id).is_none() {
+    if entry.let_go(id).is_none() {
         return;
     }
     if entry.stage == Stage::Embryo {

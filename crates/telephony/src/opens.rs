@@ -4,7 +4,7 @@ use crate::priorities::Priorities;
 use crate::request::Interest;
 use crate::sessions::Sessions;
 use crate::{OpenId, SessionId};
-use hookswitch_spi::{AddressId, CallId, MediaType, MediaTypes, Set, StatusKind};
+use hookswitch_spi::{AddressId, CallId, ExtensionVersion, MediaType, MediaTypes, Set, StatusKind};
 use std::collections::BTreeSet;
 
 /// A line that at least one session has open.
@@ -18,6 +18,15 @@ pub(crate) struct Line {
     pub(crate) detected: MediaTypes,
     /// The news that the provider was last told somebody wants.
     pub(crate) told: Set<StatusKind>,
+    /// The version of its extension that is in force.
+    pub(crate) extension: Option<InForce>,
+}
+
+/// The version of a line's extension that is in force, and who has selected it.
+#[derive(Debug)]
+pub(crate) struct InForce {
+    pub(crate) version: ExtensionVersion,
+    pub(crate) users: Vec<SessionId>,
 }
 
 /// One session's opening of a line.

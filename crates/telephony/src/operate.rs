@@ -3,12 +3,12 @@
 use crate::opens::Open;
 use crate::request::Interest;
 use crate::requests::Purpose;
-use crate::shard::Shard;
-use crate::{AppRequestId, OpenId, RequestError, SessionId};
+use crate::shard::{SettingMedia, Shard};
+use crate::{AppRequestId, OpenId, RequestError, SessionId, extension, monitoring};
 use hookswitch_machine::Time;
 use hookswitch_spi::{
-    AddressId, AudioSource, CallId, Feature, InterfaceVersion, LineError, LineId, MediaType, MediaTypes,
-    Operation, OperationError, Provider, Set, StatusKind, TransferMode, VersionRange,
+    AddressId, AudioSource, Feature, InterfaceVersion, LineError, LineId, MediaType, MediaTypes, Operation,
+    OperationError, Provider, Set, StatusKind, TransferMode, VersionRange,
 };
 
 /// The versions of the provider interface that this crate speaks.
@@ -105,30 +105,51 @@ pub(crate) fn operate(
     if let Some(other) = operation.other_call() {
         shard.owned(session, other)?;
     }
+    if let Some(named) = operation.line().filter(|named| *named != line) {
+        let elsewhere = format!("the call is on {line}, not on {named}");
+        return Err(OperationError::InvalidParameter(elsewhere).into());
+    }
     let purpose = if creates(&operation) { Purpose::Create(address) } else { Purpose::Plain };
     let opened = shard.sessions.get(session).is_some_and(|session| session.lines.contains(&line));
     if !opened {
         return Err(RequestError::LineNotOpen(line));
     }
+    extension::check(shard, provider, session, line, &operation)?;
+    let about = operation.call();
+    let widened = about.and_then(|id| monitoring::widened(shard.calls.get(&id)?, session, &operation));
+    let (operation, wishes) = match widened {
+        Some((operation, wishes)) => (operation, Some(wishes)),
+        None => (operation, None),
+    };
     let heard = heard_of(&operation);
-    shard.submit(now, provider, Some((session, request)), line, operation, purpose)?;
-    if let Some((call, playing)) = heard
-        && let Some(call) = shard.calls.get_mut(&call)
-    {
+    let setting = match &operation {
+        Operation::SetMediaType { call, media } => Some((*call, *media)),
+        _ => None,
+    };
+    let submitted = shard.submit(now, provider, Some((session, request)), line, operation, purpose)?;
+    if let Some((call, media)) = setting {
+        shard.setting_media.push(SettingMedia { request: submitted.request, call, session, media });
+    }
+    let Some(call) = submitted.created.or(about).and_then(|id| shard.calls.get_mut(&id)) else {
+        return Ok(());
+    };
+    if let Some(playing) = heard {
         (call.playing, call.treated) = (playing, false);
+    }
+    if let Some(wishes) = wishes {
+        call.wishes = Some(Box::new(wishes));
     }
     Ok(())
 }
 
 /// What the other side hears of a call after an operation, if that says so. Most hear nothing but a voice, which costs nothing.
-fn heard_of(operation: &Operation) -> Option<(CallId, Option<Box<AudioSource>>)> {
-    match operation {
-        Operation::Answer { call, source, .. } | Operation::Play { call, source } => {
-            let more = *source != AudioSource::Silence;
-            Some((*call, more.then(|| Box::new(source.clone()))))
-        }
-        _ => None,
-    }
+fn heard_of(operation: &Operation) -> Option<Option<Box<AudioSource>>> {
+    let source = match operation {
+        Operation::Answer { source, .. } | Operation::Play { source, .. } => source,
+        Operation::MakeCall { options, .. } => &options.source,
+        _ => return None,
+    };
+    Some((*source != AudioSource::Silence).then(|| Box::new(source.clone())))
 }
 
 /// Whether a request brings a call into being that its session owns.

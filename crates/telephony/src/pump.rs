@@ -4,20 +4,24 @@
 
 use crate::calls::{Call, Handles, Phase, Stage};
 use crate::event::{Event, Reply};
-use crate::opens::Line;
+use crate::monitoring::{self, Heard};
 use crate::requests::Purpose;
 use crate::shard::Shard;
 use crate::{RequestError, SessionId, offer, release, unowned};
 use hookswitch_machine::Time;
 use hookswitch_spi::{
-    AddressId, CallId, CallState, LineId, MediaTypes, OperationError, Outcome, Provider, ProviderEvent,
-    RequestId, StatusKind, TimelineFact,
+    AddressId, CallId, CallState, InfoParts, LineId, MediaTypes, OperationError, Outcome, Provider,
+    ProviderEvent, RequestId, StatusKind, TimelineFact,
 };
 
 /// Handles everything the provider has to tell.
 pub(crate) fn pump(shard: &mut Shard, now: Time, provider: &mut dyn Provider) {
     while let Some(event) = provider.poll_event() {
         one(shard, now, provider, event);
+    }
+    if !shard.setting_media.is_empty() {
+        let Shard { setting_media, requests, .. } = shard;
+        setting_media.retain(|setting| requests.get(setting.request).is_some());
     }
 }
 
@@ -27,10 +31,12 @@ fn one(shard: &mut Shard, now: Time, provider: &mut dyn Provider, event: Provide
         ProviderEvent::NewCall { line, address, call } => arrived(shard, now, provider, line, address, call),
         ProviderEvent::CallState { call, state, media } => entered(shard, now, provider, call, state, media),
         ProviderEvent::CallInfo { call, changed } => {
-            about(shard, call, || Event::CallInfo { call, changed });
+            let setter = shard.setting_media.iter().find(|setting| setting.call == call);
+            let knows = setter.map(|setting| setting.session).filter(|_| changed == InfoParts::MEDIA);
+            about_those(shard, call, |_, holder| Some(holder) != knows, || Event::CallInfo { call, changed });
         }
         ProviderEvent::Digit { call, digit, duration } => {
-            about(shard, call, || Event::Digit { call, digit, duration });
+            heard(shard, call, Heard::Digit, || Event::Digit { call, digit, duration });
         }
         ProviderEvent::Played { call } => about(shard, call, || Event::Played { call }),
         ProviderEvent::MediaFailed { call, message } => {
@@ -42,9 +48,15 @@ fn one(shard: &mut Shard, now: Time, provider: &mut dyn Provider, event: Provide
         ProviderEvent::Forwarding { line, address } => {
             about_line(shard, line, StatusKind::Forwarding, || Event::Forwarding { line, address });
         }
-        ProviderEvent::DigitBegun { call, digit } => about(shard, call, || Event::DigitBegun { call, digit }),
-        ProviderEvent::Tone { call, tag } => about(shard, call, || Event::Tone { call, tag }),
-        ProviderEvent::Media { call, media } => about(shard, call, || Event::Media { call, media }),
+        ProviderEvent::DigitBegun { call, digit } => {
+            heard(shard, call, Heard::DigitBegun, || Event::DigitBegun { call, digit });
+        }
+        ProviderEvent::Tone { call, tag } => {
+            heard(shard, call, Heard::Tone(tag), || Event::Tone { call, tag });
+        }
+        ProviderEvent::Media { call, media } => {
+            heard(shard, call, Heard::Media(media), || Event::Media { call, media });
+        }
         ProviderEvent::Ringing { line, mode, count } => {
             about_line(shard, line, StatusKind::Ringing, || Event::Ringing { line, mode, count });
         }
@@ -66,7 +78,10 @@ fn one(shard: &mut Shard, now: Time, provider: &mut dyn Provider, event: Provide
             capabilities_changed(shard, line);
         }
         ProviderEvent::Extension { line, event } => {
-            openers(shard, line, || Event::Extension { line, event: event.clone() });
+            let in_force = shard.lines.get(&line).and_then(|line| line.extension.as_ref());
+            for session in in_force.map(|extension| extension.users.clone()).unwrap_or_default() {
+                shard.events.push_back((session, Event::Extension { line, event: event.clone() }));
+            }
         }
         ProviderEvent::CloseRequested { line, why: _ } => close_requested(shard, now, provider, line),
         ProviderEvent::Reinitialise { why } => {
@@ -99,6 +114,11 @@ fn completed(
     // A second completion finds nothing.
     let Some(pending) = shard.requests.take(request) else { return };
     let done = result.is_ok();
+    if let Some(setting) = shard.setting_media.iter().find(|setting| setting.request == request)
+        && let Some(call) = shard.calls.get_mut(&setting.call).filter(|_| done)
+    {
+        call.media = setting.media;
+    }
     if let Some(call) = pending.call {
         shard.record(now, call, TimelineFact::Completed(request, done));
     }
@@ -234,19 +254,31 @@ fn about(shard: &mut Shard, call: CallId, event: impl FnMut() -> Event) {
     }
 }
 
+/// Something about a call that changes nothing here, for some of its holders.
+fn about_those(
+    shard: &mut Shard,
+    id: CallId,
+    wanted: impl Fn(&Call, SessionId) -> bool,
+    mut event: impl FnMut() -> Event,
+) {
+    let Shard { calls, events, .. } = shard;
+    let Some(call) = calls.get(&id).filter(|call| call.stage == Stage::Known) else { return };
+    for (holder, _) in call.handles.iter().filter(|(holder, _)| wanted(call, *holder)) {
+        events.push_back((holder, event()));
+    }
+}
+
+/// Something heard in a call's audio, for the holders that want to know.
+fn heard(shard: &mut Shard, call: CallId, heard: Heard, event: impl FnMut() -> Event) {
+    about_those(shard, call, |call, holder| monitoring::wanted(call, holder, heard), event);
+}
+
 /// Something about a line, for those who want such news.
 fn about_line(shard: &mut Shard, line: LineId, news: StatusKind, mut event: impl FnMut() -> Event) {
     let Shard { lines, events, .. } = shard;
     let Some(line) = lines.get(&line) else { return };
     for session in line.hearing(news) {
         events.push_back((session, event()));
-    }
-}
-
-/// Something about a line, for all that have it open.
-fn openers(shard: &mut Shard, line: LineId, mut event: impl FnMut() -> Event) {
-    for session in shard.lines.get(&line).map(Line::sessions).unwrap_or_default() {
-        shard.events.push_back((session, event()));
     }
 }
 

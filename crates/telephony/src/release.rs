@@ -3,7 +3,7 @@
 use crate::calls::{Phase, Stage};
 use crate::requests::Purpose;
 use crate::shard::{Due, Shard};
-use crate::{OpenId, RequestError, SessionId, unowned};
+use crate::{OpenId, RequestError, SessionId, extension, unowned};
 use hookswitch_machine::Time;
 use hookswitch_spi::{CallId, LineId, Operation, OperationError, Provider};
 
@@ -61,7 +61,7 @@ pub(crate) fn let_go_now(
 fn let_go(shard: &mut Shard, now: Time, provider: &mut dyn Provider, session: SessionId, id: CallId) {
     shard.take_dropped(session, id);
     if let Some(call) = shard.calls.get_mut(&id) {
-        call.handles.remove(session);
+        call.let_go(session);
     }
     shard.tell_owners(id, Some(session));
     unowned::settle(shard, now, provider, id);
@@ -106,6 +106,7 @@ pub(crate) fn leave_line(
     if let Some(session) = shard.sessions.get_mut(session) {
         session.lines.remove(&id);
     }
+    extension::leave(shard, provider, session, id);
     let Some(line) = shard.lines.get_mut(&id) else { return };
     line.close(session);
     if !line.opens.is_empty() {

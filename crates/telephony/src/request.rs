@@ -2,8 +2,8 @@
 
 use crate::{CallRequest, OpenId, SessionId};
 use hookswitch_spi::{
-    AddressId, CallId, InterfaceVersion, LineId, MediaType, MediaTypes, Operation, Set, StatusKind,
-    VersionRange,
+    AddressId, CallId, CallOptions, ExtensionVersion, InterfaceVersion, LineId, MediaType, MediaTypes,
+    Operation, Set, StatusKind, VersionRange,
 };
 use std::time::Duration;
 
@@ -142,6 +142,50 @@ pub enum Request {
         line: LineId,
         /// Which of its addresses.
         address: AddressId,
+    },
+    /// How a line is now (lineGetLineDevStatus).
+    LineStatus {
+        /// Which line.
+        line: LineId,
+    },
+    /// How an address is now (lineGetAddressStatus).
+    AddressStatus {
+        /// Which line.
+        line: LineId,
+        /// Which of its addresses.
+        address: AddressId,
+    },
+    /// Which address of a line others dial so (lineGetAddressID).
+    AddressId {
+        /// Which line.
+        line: LineId,
+        /// What they dial.
+        dialled: String,
+    },
+    /// Whether calls of these media types could be had on a line; changes nothing (TSPI_lineConditionalMediaDetection).
+    CouldDetect {
+        /// Which line.
+        line: LineId,
+        /// Which media types.
+        media: MediaTypes,
+        /// The call that would be made.
+        call: Box<CallOptions>,
+    },
+    /// Which version of a line's extension, from the first to the second, could be selected now (lineNegotiateExtVersion).
+    NegotiateExtension {
+        /// Which line.
+        line: LineId,
+        /// The oldest and the newest that the application knows.
+        offered: (ExtensionVersion, ExtensionVersion),
+    },
+    /// Selects a version of the extension of a line that the session has open; [`ExtensionVersion::NONE`] lets go of it. The
+    /// first to select one decides for all until nobody needs it any more. Commands are refused, and the extension's events not
+    /// heard, without.
+    SelectExtension {
+        /// Which line.
+        line: LineId,
+        /// Which version.
+        version: ExtensionVersion,
     },
     /// All that is known of a call (lineGetCallInfo, lineGetCallStatus).
     CallInfo {

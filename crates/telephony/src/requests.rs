@@ -47,6 +47,10 @@ impl Requests {
         self.table.remove(&request)
     }
 
+    pub(crate) fn get(&self, request: RequestId) -> Option<&Pending> {
+        self.table.get(&request)
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.table.len()
     }

@@ -11,8 +11,8 @@ use crate::timeline::Timeline;
 use crate::{AppRequestId, Privilege, RequestError, SessionId};
 use hookswitch_machine::{Entropy, Map, Time, TimerKey, TimerQueue};
 use hookswitch_spi::{
-    AddressId, CallId, Features, LineId, MediaType, MediaTypes, Operation, OperationError, Provider, Set,
-    StatusKind, TimelineEntry, TimelineFact,
+    AddressId, CallId, Features, LineId, MediaType, MediaTypes, Operation, OperationError, Provider,
+    RequestId, Set, StatusKind, TimelineEntry, TimelineFact,
 };
 use std::collections::VecDeque;
 
@@ -33,8 +33,26 @@ pub(crate) struct Shard {
     /// Handles that were dropped without a word and are not given back yet.
     pub(crate) dropped: Map<(SessionId, CallId), TimerKey>,
     pub(crate) assisted: Assisted,
+    pub(crate) setting_media: Vec<SettingMedia>,
     pub(crate) timeline: Timeline,
     pub(crate) events: VecDeque<(SessionId, Event)>,
+}
+
+/// A request that the provider has accepted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Submitted {
+    pub(crate) request: RequestId,
+    /// The call that it creates.
+    pub(crate) created: Option<CallId>,
+}
+
+/// A session that is setting the media types of a call; it is not told that they have changed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SettingMedia {
+    pub(crate) request: RequestId,
+    pub(crate) call: CallId,
+    pub(crate) session: SessionId,
+    pub(crate) media: MediaTypes,
 }
 
 /// What is to be done later.
@@ -57,6 +75,7 @@ impl Shard {
             timers: TimerQueue::new(),
             dropped: Map::with_hasher(entropy.hash_keys()),
             assisted: Assisted::default(),
+            setting_media: Vec::new(),
             timeline: Timeline::new(config.timeline_entries),
             events: VecDeque::new(),
             config,
@@ -158,7 +177,7 @@ impl Shard {
         line: LineId,
         operation: Operation,
         purpose: Purpose,
-    ) -> Result<(), OperationError> {
+    ) -> Result<Submitted, OperationError> {
         let request = self.requests.mint();
         let (name, about) = (operation.name(), operation.call());
         let created = provider.submit(now, request, operation)?;
@@ -173,7 +192,7 @@ impl Shard {
         if let (Purpose::Create(address), Some(call), Some((session, _))) = (purpose, created, who) {
             self.conceive(call, line, address, session);
         }
-        Ok(())
+        Ok(Submitted { request, created })
     }
 
     /// A call that a request of `session` is creating, and that will be its own.
@@ -239,12 +258,16 @@ impl Shard {
     ) -> Option<CallSnapshot> {
         let call = self.calls.get(&id).filter(|call| call.stage == Stage::Known)?;
         let privilege = call.handles.get(session)?;
-        let able = provider.call_status(id).map_or(Features::NONE, |status| status.possible);
+        let (since, possible) = match provider.call_status(id) {
+            Some(status) => (status.since, status.possible),
+            None => (Time::ZERO, Features::NONE),
+        };
         Some(CallSnapshot {
             call: id,
             state: call.state.clone(),
             privilege,
-            possible: able,
+            since,
+            possible,
             owners: call.handles.owners(),
             monitors: call.handles.monitors(),
             info: provider.call_info(id).map(Box::new),
@@ -255,6 +278,8 @@ impl Shard {
     pub(crate) fn snapshots(&self, provider: &dyn Provider, session: SessionId) -> Vec<CallSnapshot> {
         let lines = self.sessions.get(session).into_iter().flat_map(|s| &s.lines);
         let calls = lines.filter_map(|line| self.lines.get(line)).flat_map(|line| &line.calls);
+        // A handle that was dropped a moment ago is none any more.
+        let calls = calls.filter(|call| !self.dropped.contains_key(&(session, **call)));
         calls.filter_map(|call| self.snapshot(provider, session, *call)).collect()
     }
 

@@ -9,7 +9,8 @@ use crate::sessions::Presence;
 use crate::shard::{Due, Shard};
 use crate::timeline::Timeline;
 use crate::{
-    AppRequestId, RequestError, SessionId, downgrade, inquire, loss, operate, pump, recipients, release,
+    AppRequestId, RequestError, SessionId, downgrade, extension, inquire, loss, operate, pump, recipients,
+    release,
 };
 use hookswitch_machine::{Entropy, Time};
 use hookswitch_spi::{LineError, MediaType, Provider};
@@ -169,6 +170,30 @@ impl Telephony {
                 rules
                     .map(|rules| Answer::Now(Reply::Forwarding(rules)))
                     .ok_or(RequestError::NoSuchAddress(line))
+            }
+            Request::LineStatus { line } => {
+                let status = provider.line_status(line).ok_or(LineError::NoSuchLine(line))?;
+                Ok(Answer::Now(Reply::LineStatus(Box::new(status))))
+            }
+            Request::AddressStatus { line, address } => {
+                let status = provider.address_status(line, address);
+                let status = status.ok_or(RequestError::NoSuchAddress(line))?;
+                Ok(Answer::Now(Reply::AddressStatus(Box::new(status))))
+            }
+            Request::AddressId { line, dialled } => {
+                let address = provider.address_id(line, &dialled).ok_or(RequestError::NoSuchAddress(line))?;
+                Ok(Answer::Now(Reply::Address(address)))
+            }
+            Request::CouldDetect { line, media, call } => {
+                provider.could_detect(line, media, &call)?;
+                Ok(Answer::Now(Reply::Done))
+            }
+            Request::NegotiateExtension { line, offered } => {
+                let version = extension::negotiate(shard, provider, line, offered)?;
+                Ok(Answer::Now(Reply::ExtensionVersion(version)))
+            }
+            Request::SelectExtension { line, version } => {
+                extension::select(shard, provider, session, line, version).map(done)
             }
             Request::CallInfo { call } => {
                 let snapshot = shard.snapshot(provider, session, call);

@@ -131,7 +131,7 @@ pub(crate) fn found_ended(
 fn take_back(shard: &mut Shard, now: Time, provider: &mut dyn Provider, holder: SessionId, id: CallId) {
     shard.take_dropped(holder, id);
     let Some(call) = shard.calls.get_mut(&id) else { return };
-    let Some(_privilege @ (Privilege::Owner | Privilege::Monitor)) = call.handles.remove(holder) else {
+    let Some(_privilege @ (Privilege::Owner | Privilege::Monitor)) = call.let_go(holder) else {
         return;
     };
     shard.tell(holder, Event::CallForgotten { call: id });

@@ -151,6 +151,12 @@ impl Observer {
             | Request::Lines
             | Request::Capabilities { .. }
             | Request::Forwarding { .. }
+            | Request::LineStatus { .. }
+            | Request::AddressStatus { .. }
+            | Request::AddressId { .. }
+            | Request::CouldDetect { .. }
+            | Request::NegotiateExtension { .. }
+            | Request::SelectExtension { .. }
             | Request::CallInfo { .. }
             | Request::Timeline { .. }
             | Request::Snapshot => {}
