@@ -70,16 +70,43 @@ impl Application {
         }
     }
 
+    /// Opens the first line that is in service, has these media types and could make such a call (TAPI: LINEMAPPER).
+    ///
+    /// # Errors
+    /// [`Error::NoLineFits`] if there is none.
+    pub async fn open_any(&self, interest: Interest, call: CallOptions) -> Result<Line, Error> {
+        for description in self.lines().await? {
+            if description.state != LineState::InService {
+                continue;
+            }
+            let call = Box::new(call.clone());
+            let fits = Request::CouldDetect { line: description.line, media: interest.owner, call };
+            match self.session.request(fits).await {
+                Ok(_) => match self.open(&description.name, interest).await {
+                    Err(Error::Refused(_) | Error::Failed(_)) => {}
+                    opened_or_stopped => return opened_or_stopped,
+                },
+                Err(Error::Refused(_) | Error::Failed(_)) => {}
+                Err(stopped) => return Err(stopped),
+            }
+        }
+        Err(Error::NoLineFits)
+    }
+
     /// The order in which applications are offered calls of a media type (lineSetAppPriority).
     pub async fn set_priority(&self, media: MediaType, order: &[&str]) -> Result<(), Error> {
-        let order = order.iter().map(|name| (*name).into()).collect();
-        self.session.request(Request::SetPriority { media, order }).await.map(drop)
+        let order: Vec<Box<str>> = order.iter().map(|name| (*name).into()).collect();
+        self.session.request(Request::SetPriority { media, order: order.clone() }).await?;
+        self.service.priorities.send_modify(|priorities| priorities.set(media, order));
+        Ok(())
     }
 
     /// The order in which applications are given requests for calls.
     pub async fn set_recipient_priority(&self, order: &[&str]) -> Result<(), Error> {
-        let order = order.iter().map(|name| (*name).into()).collect();
-        self.session.request(Request::SetRecipientPriority { order }).await.map(drop)
+        let order: Vec<Box<str>> = order.iter().map(|name| (*name).into()).collect();
+        self.session.request(Request::SetRecipientPriority { order: order.clone() }).await?;
+        self.service.priorities.send_modify(|priorities| priorities.set_recipients(order));
+        Ok(())
     }
 
     /// Takes requests for calls from now on (lineRegisterRequestRecipient); [`Event::RequestWaiting`] says when there are some.

@@ -66,7 +66,7 @@ pub use hookswitch_spi::{
 };
 pub use hookswitch_telephony::{
     CallRequest, CallSnapshot, HandOffTarget, Interest, LadderNames, LineSnapshot, OLDEST, OpenId, OpenLine,
-    Privilege, RequestError, Treatment, Unowned,
+    Priorities, Privilege, RequestError, Treatment, Unowned,
 };
 #[doc(hidden)]
 pub use service::Tuning;

@@ -15,7 +15,7 @@ use hookswitch_runtime::media::{Media, MediaConfig};
 use hookswitch_runtime::{Bound, Clock, Driver, DriverHandle, Listen, Options, Running, Sink, entropy};
 use hookswitch_spi::{InterfaceVersion, VersionRange};
 use hookswitch_telephony::{
-    CallRequest, Reply, Request as TelephonyRequest, RequestError, SPOKEN, SessionId,
+    CallRequest, Priorities, Reply, Request as TelephonyRequest, RequestError, SPOKEN, SessionId,
 };
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -34,6 +34,8 @@ pub(crate) struct ServiceShared {
     keys: Mutex<Entropy>,
     /// Starts somebody who takes requests for calls.
     launcher: OnceLock<Launcher>,
+    /// Who comes first, for whoever stores it.
+    pub(crate) priorities: watch::Sender<Priorities>,
 }
 
 /// Starts a program that takes requests for calls.
@@ -264,12 +266,20 @@ pub struct Tuning {
     pub null_media: bool,
     /// How many ports are kept in stock; the media threads' default if absent.
     pub stock: Option<usize>,
+    /// As in [`Service::start_with`].
+    pub priorities: Priorities,
 }
 
 impl Service {
     /// Opens the sockets and starts the threads. Lines register when an application opens them.
     pub fn start(config: Config) -> Result<Self, StartError> {
         Self::start_tuned(config, &Tuning::default())
+    }
+
+    /// As [`start`](Self::start), with the orders of applications that [`priorities`](Self::priorities) had when the service last
+    /// ran.
+    pub fn start_with(config: Config, priorities: Priorities) -> Result<Self, StartError> {
+        Self::start_tuned(config, &Tuning { priorities, ..Tuning::default() })
     }
 
     /// As [`start`](Self::start), with settings for tests.
@@ -304,6 +314,7 @@ impl Service {
             (provider.shard, provider.shards) = (shard as u16, count as u16);
             let telephony = hookswitch_telephony::Config {
                 unowned: config.unowned.clone(),
+                priorities: tuning.priorities.clone(),
                 ..hookswitch_telephony::Config::default()
             };
             let engine = Engine::new(EngineConfig { provider, telephony }, identifiers.fork());
@@ -336,6 +347,7 @@ impl Service {
             next_session: AtomicU64::new(1),
             keys: Mutex::new(keys),
             launcher: OnceLock::new(),
+            priorities: watch::Sender::new(tuning.priorities.clone()),
         });
         Ok(Self { shared, running: Some(running), endpoints, notices })
     }
@@ -433,6 +445,20 @@ impl Service {
         }
         self.shared.forget(session.id);
         done.map(drop)
+    }
+
+    /// Who comes first for which media type, and for requests for calls, as applications have set it: to be stored, and given
+    /// back to [`start_with`](Self::start_with).
+    pub fn priorities(&self) -> Priorities {
+        self.shared.priorities.borrow().clone()
+    }
+
+    /// Waits until an application has set an order, and returns all of them. For whoever stores them.
+    pub async fn priorities_changed(&self) -> Priorities {
+        let mut changes = self.shared.priorities.subscribe();
+        // The sender lives as long as the service.
+        let _ = changes.changed().await;
+        changes.borrow_and_update().clone()
     }
 
     /// What to do when a call is asked for and no application takes such requests: start one that will. The request waits for it.

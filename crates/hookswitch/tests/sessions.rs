@@ -261,6 +261,22 @@ async fn requests_for_calls_wait_in_one_queue_for_the_first_recipient() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_order_of_applications_is_given_back_to_be_stored() {
+    let (service, app) = two_shards().await;
+    let order = ["second", "first"];
+    let (set, changed) = tokio::join!(
+        app.set_priority(hookswitch::MediaType::Voice, &order),
+        in_time(service.priorities_changed())
+    );
+    assert_eq!(set, Ok(()));
+    assert_eq!(changed, service.priorities());
+    let stored: Vec<&str> = changed.order(hookswitch::MediaType::Voice).iter().map(|name| &**name).collect();
+    assert_eq!(stored, order);
+    let none = in_time(app.open_any(Interest::owner(VOICE), hookswitch::CallOptions::default())).await;
+    assert!(none.is_ok(), "{none:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_launcher_starts_who_takes_requests_for_calls() {
     let (service, mut app) = two_shards().await;
     let launched = Arc::new(AtomicUsize::new(0));

@@ -30,7 +30,7 @@ pub fn ports() -> (u16, u16) {
     }
 }
 
-pub async fn side(path: Path, (own, media): (u16, u16), other: u16, user: &str) -> Side {
+pub fn service(path: Path, (own, media): (u16, u16), other: u16, user: &str) -> Service {
     let media = format!("[{media}, {}]", media + 99);
     let (transport, host, bare, profile) = match path {
         Path::Udp4 => ("udp", "127.0.0.1", "127.0.0.1", "generic".to_owned()),
@@ -43,7 +43,10 @@ pub async fn side(path: Path, (own, media): (u16, u16), other: u16, user: &str) 
          numbers = ['900', '901']\nregister = false\n"
     );
     let config = Config::parse(&text, "test.toml".as_ref()).unwrap_or_else(|error| panic!("{error}"));
-    let service = Service::start(config).unwrap_or_else(|error| panic!("{error}"));
+    Service::start(config).unwrap_or_else(|error| panic!("{error}"))
+}
+
+pub async fn side(service: Service, user: &str) -> Side {
     let mut app = service.attach(user).await.unwrap_or_else(|error| panic!("{error}"));
     let interest = Interest { monitor: false, ..Interest::owner(MediaTypes::VOICE) };
     let line = app.open("trunk", interest).await.unwrap_or_else(|error| panic!("{error}"));
@@ -78,7 +81,9 @@ pub async fn pair() -> (Side, Side) {
 
 pub async fn pair_over(path: Path) -> (Side, Side) {
     let (a, b) = (ports(), ports());
-    (side(path, a, b.0, "alice").await, side(path, b, a.0, "bob").await)
+    // Both are there before either line is opened: what a line sends to nobody comes back as refused.
+    let (alice, bob) = (service(path, a, b.0, "alice"), service(path, b, a.0, "bob"));
+    (side(alice, "alice").await, side(bob, "bob").await)
 }
 
 pub async fn next(app: &mut Application) -> Event {
