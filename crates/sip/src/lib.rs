@@ -5,6 +5,7 @@ pub mod auth;
 pub mod cause;
 pub mod compat;
 pub mod dialog;
+pub mod event;
 pub mod message;
 pub mod refer;
 pub mod registration;

@@ -12,8 +12,9 @@ mod refer_to;
 mod replaces;
 mod subscriber;
 
+pub use crate::event::SubscriptionState;
 pub use notifier::{Notifier, NotifierInput, NotifierOutput, Notify};
-pub use notify::{SIPFRAG, StatusLine, SubscriptionState, event_id};
+pub use notify::{SIPFRAG, StatusLine, event_id};
 pub use refer_to::{ReferError, ReferTo, ReferredBy};
 pub use replaces::{Replaces, ReplacesError};
 pub use subscriber::{Deadlines, Outcome, Reaction, Report, Subscriber, SubscriberInput, Why};
