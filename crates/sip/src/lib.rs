@@ -9,5 +9,6 @@ pub mod event;
 pub mod message;
 pub mod refer;
 pub mod registration;
+pub mod subscription;
 pub mod transaction;
 pub mod ua;
