@@ -8,7 +8,7 @@ use crate::ua::Failure;
 /// An INVITE of the test with the Call-ID `other-call`.
 fn invite(branch: &str, fields: &str) -> Vec<u8> {
     let text = String::from_utf8(request("INVITE", branch, None, 1, fields, OFFER)).unwrap();
-    text.replace("raw-call", &format!("other-call-{branch}")).into_bytes()
+    text.replace("Call-ID: raw-call", &format!("Call-ID: other-call-{branch}")).into_bytes()
 }
 
 /// What makes A replace a session of its own.
@@ -25,7 +25,7 @@ fn named(net: &Net, leg: LegId) -> Replaces {
 fn replacing(net: &Net) -> (LegId, LegId) {
     match net.last(A) {
         Indication::Replacing { leg, replaced } => (leg, replaced),
-        other => panic!("{other:?}"),
+        other => panic!("{other:?} {:?}", net.titles()),
     }
 }
 
@@ -163,7 +163,8 @@ fn every_rule_has_its_refusal() {
     // It rings here, so nobody but us can end it.
     net.inject(A, &request("INVITE", "in", None, 10, "", OFFER));
     let early = net.incoming(A);
-    assert_eq!(refused(&mut net, "z", &header(&named(&net, early))), Some(481));
+    let fields = header(&named(&net, early));
+    assert_eq!(refused(&mut net, "z", &fields), Some(481));
     net.hang_up(A, early).unwrap();
     net.run(700_000);
 }
