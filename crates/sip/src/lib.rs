@@ -6,6 +6,7 @@ pub mod cause;
 pub mod compat;
 pub mod dialog;
 pub mod event;
+pub mod headers;
 pub mod message;
 pub mod refer;
 pub mod registration;

@@ -3,11 +3,12 @@
 use super::agent::{Timer, UserAgent};
 use super::ids::{LegError, LegId};
 use super::indication::{Failure, Indication};
-use super::leg::{Exchange, OfferKind, State, Unacknowledged};
+use super::leg::{Again, Exchange, Leg, OfferKind, State, Unacknowledged};
 use super::pending::Purpose;
 use super::reply::{Reply, SDP};
 use super::sending::credentials_of;
 use crate::dialog::{Dialog, Role};
+use crate::headers::ExtraHeaders;
 use crate::message::{Limits, Message, Method};
 use crate::transaction::{ClientId, Layer, Retransmission, Retransmit2xx, ServerId};
 use bytes::Bytes;
@@ -21,6 +22,18 @@ const MAX_CROSSED: u8 = 5;
 impl UserAgent {
     /// Sends a re-INVITE with an offer. Ends with [`Indication::OfferAnswered`] or [`Indication::OfferRefused`].
     pub fn offer(&mut self, now: Time, layer: &mut Layer, id: LegId, sdp: &[u8]) -> Result<(), LegError> {
+        self.offer_with(now, layer, id, sdp, "")
+    }
+
+    /// As [`offer`](Self::offer), with further complete header field lines ([`ExtraHeaders`]).
+    pub fn offer_with(
+        &mut self,
+        now: Time,
+        layer: &mut Layer,
+        id: LegId,
+        sdp: &[u8],
+        fields: &str,
+    ) -> Result<(), LegError> {
         let leg = self.legs.get(id).ok_or(LegError::Gone)?;
         match (&leg.state, &leg.exchange) {
             (State::Confirmed, Exchange::Idle) => {}
@@ -37,7 +50,7 @@ impl UserAgent {
                 return Err(LegError::State);
             }
         }
-        self.send_offer(now, layer, id, sdp, 0)
+        self.send_offer(now, layer, id, sdp, fields, 0)
     }
 
     /// The re-INVITE, which crossed theirs so many times before.
@@ -47,11 +60,12 @@ impl UserAgent {
         layer: &mut Layer,
         id: LegId,
         sdp: &[u8],
+        fields: &str,
         crossed: u8,
     ) -> Result<(), LegError> {
-        let allow = format!("Allow: {}\r\n", self.allow);
+        let lines = format!("Allow: {}\r\nSupported: {}\r\n{fields}", self.allow, self.supported);
         let client =
-            self.request_within(now, layer, id, Purpose::Offer(id), Method::Invite, allow, Some((SDP, sdp)))?;
+            self.request_within(now, layer, id, Purpose::Offer(id), Method::Invite, lines, Some((SDP, sdp)))?;
         let deadline = self.timers.set(now + layer.timers().lifetime(), Timer::OfferOverdue(id));
         if let Some(leg) = self.legs.get_mut(id) {
             leg.exchange = Exchange::Ours { client, deadline, crossed };
@@ -78,10 +92,14 @@ impl UserAgent {
     /// The pause after a crossing of offers is over: ours goes out again.
     pub(super) fn offer_again(&mut self, now: Time, layer: &mut Layer, id: LegId) -> Indication {
         let Some(leg) = self.legs.get_mut(id) else { return Indication::None };
-        let Exchange::OursAgain { body, crossed, .. } = &leg.exchange else { return Indication::None };
-        let (body, crossed) = (body.clone(), *crossed);
-        leg.exchange = Exchange::Idle;
-        match self.send_offer(now, layer, id, &body, crossed) {
+        if !matches!(leg.exchange, Exchange::OursAgain { .. }) {
+            return Indication::None;
+        }
+        let Exchange::OursAgain { again, crossed, .. } = std::mem::replace(&mut leg.exchange, Exchange::Idle)
+        else {
+            return Indication::None;
+        };
+        match self.send_offer(now, layer, id, &again.body, &again.fields, crossed) {
             Ok(()) => Indication::None,
             Err(_) => Indication::OfferRefused(id, Failure::Status(491)),
         }
@@ -152,10 +170,13 @@ impl UserAgent {
             let owner = leg.dialog.as_ref().is_some_and(|dialog| dialog.role() == Role::Client);
             let steps = if owner { 210 + self.entropy.below(191) } else { self.entropy.below(201) };
             let timer = self.timers.set(now + Duration::from_millis(steps * 10), Timer::OfferAgain(id));
-            let body = Message::parse(request.clone(), &Limits::default())
-                .map(|request| Bytes::copy_from_slice(request.body()))
-                .unwrap_or_default();
-            leg.exchange = Exchange::OursAgain { body, timer, crossed: crossed + 1 };
+            let standing = leg.standing();
+            let request = Message::parse(request.clone(), &Limits::default()).ok();
+            let again = Box::new(Again {
+                body: request.as_ref().map(|r| Bytes::copy_from_slice(r.body())).unwrap_or_default(),
+                fields: request.as_ref().map(|r| added(r, standing)).unwrap_or_default(),
+            });
+            leg.exchange = Exchange::OursAgain { again, timer, crossed: crossed + 1 };
             return Indication::None;
         }
         Indication::OfferRefused(id, failure)
@@ -233,7 +254,8 @@ impl UserAgent {
             dialog.refresh_target(message);
         }
         let (contact, allow) = (Arc::clone(&leg.contact), Arc::clone(&self.allow));
-        let fields = format_args!("Contact: <{contact}>\r\nAllow: {allow}\r\n");
+        let standing = leg.standing().to_owned();
+        let fields = format_args!("Contact: <{contact}>\r\nAllow: {allow}\r\n{standing}");
         self.respond(now, layer, server, flow, message, 200, fields);
     }
 
@@ -246,10 +268,28 @@ impl UserAgent {
         id: LegId,
         sdp: Option<&[u8]>,
     ) -> Result<(), LegError> {
+        self.answer_offer_with(now, layer, id, sdp, "")
+    }
+
+    /// As [`answer_offer`](Self::answer_offer), with further complete header field lines ([`ExtraHeaders`]).
+    pub fn answer_offer_with(
+        &mut self,
+        now: Time,
+        layer: &mut Layer,
+        id: LegId,
+        sdp: Option<&[u8]>,
+        fields: &str,
+    ) -> Result<(), LegError> {
         let leg = self.legs.get_mut(id).ok_or(LegError::Gone)?;
         let Exchange::Theirs { server, reply, kind, .. } = &leg.exchange else { return Err(LegError::State) };
         let (server, kind, cseq) = (*server, *kind, reply.cseq());
-        let fields = format_args!("Contact: <{}>\r\nAllow: {}\r\n", leg.contact, self.allow);
+        let fields = format_args!(
+            "Contact: <{}>\r\nAllow: {}\r\nSupported: {}\r\n{}{fields}",
+            leg.contact,
+            self.allow,
+            self.supported,
+            leg.standing()
+        );
         let bytes = reply.write(200, fields, sdp.map(|sdp| (SDP, sdp)));
         leg.exchange = Exchange::Idle;
         layer.respond(now, server, 200, bytes.clone()).map_err(|_| LegError::Gone)?;
@@ -359,9 +399,23 @@ impl UserAgent {
             if withdrawn {
                 self.timers.set(now, Timer::OfferCrossed(id));
             }
+            let standing = self.legs.get(id).map(Leg::standing).unwrap_or_default();
             // A transaction that is gone wants no answer.
-            let _ = layer.respond(now, server, status, reply.write(status, format_args!("{fields}"), None));
+            let bytes = reply.write(status, format_args!("{standing}{fields}"), None);
+            let _ = layer.respond(now, server, status, bytes);
         }
         true
     }
+}
+
+/// The header field lines that the user gave with a request, without those that come by themselves.
+fn added(request: &Message, standing: &str) -> Box<str> {
+    let mut lines = String::new();
+    for (name, value) in ExtraHeaders::of(request).iter() {
+        let line = format!("{name}: {value}\r\n");
+        if !standing.contains(&line) {
+            lines.push_str(&line);
+        }
+    }
+    lines.into_boxed_str()
 }

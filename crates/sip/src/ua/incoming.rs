@@ -162,6 +162,7 @@ impl UserAgent {
             flow,
             contact: Arc::from(""),
             account: None,
+            standing: None,
             ack: None,
         });
         self.invited.insert(server, leg);
@@ -211,8 +212,10 @@ impl UserAgent {
         status: u16,
         fields: fmt::Arguments<'_>,
     ) {
-        if let Some(State::Invited { server, reply, .. }) = self.legs.get(id).map(|leg| &leg.state) {
-            let bytes = reply.write(status, fields, None);
+        if let Some(leg) = self.legs.get(id)
+            && let State::Invited { server, reply, .. } = &leg.state
+        {
+            let bytes = reply.write(status, format_args!("{}{fields}", leg.standing()), None);
             // A transaction that is gone wants no answer.
             let _ = layer.respond(now, *server, status, bytes);
         }

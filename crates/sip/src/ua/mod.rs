@@ -20,6 +20,7 @@ mod indication;
 mod leg;
 mod notifying;
 mod outgoing;
+mod outside;
 mod pending;
 mod replacing;
 mod reply;
@@ -33,6 +34,7 @@ pub use ids::{AccountId, LegError, LegId, SubscriptionId};
 pub use indication::{Failure, Indication};
 pub use notifying::{Grant, Notified};
 pub use outgoing::Invitation;
+pub use outside::Errand;
 pub use reply::Reply;
 pub use subscribing::Watch;
 

@@ -2,6 +2,7 @@
 
 use super::ids::{AccountId, LegId, SubscriptionId};
 use crate::auth;
+use crate::transaction::ClientId;
 use bytes::Bytes;
 use hookswitch_machine::Flow;
 
@@ -13,6 +14,8 @@ pub(super) struct Pending {
     pub(super) flow: Flow,
     /// Where it goes if its stream cannot be had.
     pub(super) instead: Option<Box<Flow>>,
+    /// What the user knows it as, if it went on as another transaction.
+    pub(super) first: Option<ClientId>,
     /// As it was sent, to be sent again with changes. Shared with the transaction.
     pub(super) bytes: Bytes,
     /// Which challenges were answered already; of requests with an account.

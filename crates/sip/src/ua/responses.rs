@@ -4,12 +4,11 @@ use super::agent::UserAgent;
 use super::ids::{AccountId, LegId};
 use super::indication::{Failure, Indication};
 use super::leg::{Acknowledgement, Exchange, Leg, State, Tag, Wish};
-use super::pending::Purpose;
+use super::pending::{Pending, Purpose};
 use super::sending::{Draft, credentials_of, is_challenge};
 use crate::dialog::Dialog;
 use crate::message::{Limits, Message, Method};
 use crate::transaction::{ClientId, Layer};
-use bytes::Bytes;
 use hookswitch_machine::{Flow, Time};
 use std::hash::BuildHasher;
 
@@ -62,8 +61,9 @@ impl UserAgent {
         let cancelled = self.is_cancelled(purpose);
         if is_challenge(message)
             && !cancelled
-            && self.with_credentials(now, layer, &pending, message).is_some()
+            && let Some(again) = self.with_credentials(now, layer, &pending, message)
         {
+            self.goes_on(client, pending.first, again);
             return Indication::None;
         }
         if let (Purpose::Invite(id), 300..=399, false) = (purpose, status, cancelled)
@@ -76,7 +76,7 @@ impl UserAgent {
             return self.subscribe_answered(now, layer, client, id, &pending, message);
         }
         let failure = Self::failure(&pending, status);
-        self.finished(now, layer, client, &pending.purpose, &pending.bytes, failure)
+        self.finished(now, layer, client, &pending, failure)
     }
 
     /// No response will come, or none could be asked for.
@@ -90,11 +90,12 @@ impl UserAgent {
         let Some(pending) = self.pending.remove(&client) else { return Indication::None };
         if failure == Failure::Unreachable
             && !self.is_cancelled(pending.purpose)
-            && self.another_way(now, layer, &pending).is_some()
+            && let Some(again) = self.another_way(now, layer, &pending)
         {
+            self.goes_on(client, pending.first, again);
             return Indication::None;
         }
-        self.finished(now, layer, client, &pending.purpose, &pending.bytes, failure)
+        self.finished(now, layer, client, &pending, failure)
     }
 
     /// Whether a request is not wanted any more: then it is not sent again.
@@ -123,11 +124,12 @@ impl UserAgent {
         now: Time,
         layer: &mut Layer,
         client: ClientId,
-        purpose: &Purpose,
-        request: &Bytes,
+        pending: &Pending,
         failure: Failure,
     ) -> Indication {
-        match *purpose {
+        let request = &pending.bytes;
+        let known_as = pending.first.unwrap_or(client);
+        match pending.purpose {
             Purpose::Invite(id) => match self.remove(id).map(|leg| leg.state) {
                 Some(State::Inviting { wish: Wish::Cancel, .. }) => Indication::HungUp(id),
                 Some(_) => Indication::Failed(id, failure),
@@ -138,7 +140,7 @@ impl UserAgent {
                 None => Indication::None,
             },
             Purpose::Abandoned | Purpose::Farewell => Indication::None,
-            Purpose::Outside => Indication::OutOfDialogResponse(client, failure),
+            Purpose::Outside => Indication::OutOfDialogResponse(known_as, failure),
             Purpose::Subscribe(id) => self.subscribe_unanswered(now, layer, client, id),
             Purpose::Notify(id) => self.notify_answered(now, layer, client, id, failure.status()),
             Purpose::Offer(id) => self.offer_finished(now, layer, id, request, failure),
@@ -152,7 +154,7 @@ impl UserAgent {
                     self.abandon(now, layer, id);
                     return Indication::Lost(id, failure);
                 }
-                Indication::Response(id, client, failure)
+                Indication::Response(id, known_as, failure)
             }
         }
     }

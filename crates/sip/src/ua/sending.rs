@@ -74,6 +74,7 @@ impl UserAgent {
             account: draft.account,
             flow: draft.flow,
             instead: draft.instead.map(Box::new),
+            first: None,
             bytes,
             attempt: draft.account.map(|_| Box::new(attempt)),
             settled: Vec::new(),
@@ -187,7 +188,16 @@ impl UserAgent {
             Forward::new(&request).remove(Name::Via).push_via(transport.via_name(), sent_by, branch).finish();
         let Pending { purpose, account, .. } = *pending;
         let attempt = pending.attempt.clone();
-        let next = Pending { purpose, account, flow, instead: None, bytes, attempt, settled: Vec::new() };
+        let next = Pending {
+            purpose,
+            account,
+            flow,
+            instead: None,
+            first: None,
+            bytes,
+            attempt,
+            settled: Vec::new(),
+        };
         let client = self.start(now, layer, request.method(), branch, next).ok()?;
         if let Some(leg) = purpose.leg().and_then(|id| self.legs.get_mut(id))
             && leg.flow == pending.flow
@@ -223,6 +233,13 @@ impl UserAgent {
                 .finish()
         });
         client.ok()
+    }
+
+    /// A request goes on as another transaction: the user knows it as what it was at first.
+    pub(super) fn goes_on(&mut self, old: ClientId, first: Option<ClientId>, new: ClientId) {
+        if let Some(pending) = self.pending.get_mut(&new) {
+            pending.first = Some(first.unwrap_or(old));
+        }
     }
 
     /// A request goes on as another transaction.

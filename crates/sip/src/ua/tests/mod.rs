@@ -5,6 +5,7 @@ mod calls;
 mod cost;
 mod credentials;
 mod ending;
+mod extras;
 mod forks;
 mod loss;
 mod offers;
