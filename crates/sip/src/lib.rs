@@ -10,6 +10,7 @@ pub mod headers;
 pub mod message;
 pub mod refer;
 pub mod registration;
+pub mod session_timer;
 pub mod subscription;
 pub mod transaction;
 pub mod ua;

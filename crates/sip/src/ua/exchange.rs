@@ -63,7 +63,8 @@ impl UserAgent {
         fields: &str,
         crossed: u8,
     ) -> Result<(), LegError> {
-        let lines = format!("Allow: {}\r\nSupported: {}\r\n{fields}", self.allow, self.supported);
+        let timer = self.timer_lines(Some(id));
+        let lines = format!("Allow: {}\r\nSupported: {}\r\n{timer}{fields}", self.allow, self.supported);
         let client =
             self.request_within(now, layer, id, Purpose::Offer(id), Method::Invite, lines, Some((SDP, sdp)))?;
         let deadline = self.timers.set(now + layer.timers().lifetime(), Timer::OfferOverdue(id));
@@ -75,7 +76,8 @@ impl UserAgent {
 
     /// Our re-INVITE got provisional responses at the most: it is cancelled, which gives it an end (RFC 3261 9.1).
     pub(super) fn offer_overdue(&mut self, now: Time, layer: &mut Layer, id: LegId) -> Indication {
-        if let Some(Exchange::Ours { client, .. }) = self.legs.get(id).map(|leg| &leg.exchange) {
+        let exchange = self.legs.get(id).map(|leg| &leg.exchange);
+        if let Some(Exchange::Ours { client, .. } | Exchange::Refreshing { client, .. }) = exchange {
             let _ = layer.cancel(now, *client, None);
         }
         Indication::None
@@ -108,15 +110,15 @@ impl UserAgent {
     /// A 2xx to our re-INVITE: acknowledged at once, every time it comes.
     pub(super) fn offer_answered(
         &mut self,
+        now: Time,
         layer: &mut Layer,
         client: ClientId,
         id: LegId,
         message: &Message,
     ) -> Indication {
         let Some(pending) = self.pending.get(&client) else { return Indication::None };
-        let credentials = Message::parse(pending.bytes.clone(), &Limits::default())
-            .map(|request| credentials_of(&request))
-            .unwrap_or_default();
+        let request = Message::parse(pending.bytes.clone(), &Limits::default()).ok();
+        let credentials = request.as_ref().map(credentials_of).unwrap_or_default();
         let (known, cseq) = (pending.flow, message.cseq().number);
         let Some(leg) = self.legs.get_mut(id) else {
             // The session has ended meanwhile; the ACK still ends their retransmissions.
@@ -126,10 +128,14 @@ impl UserAgent {
             }
             return Indication::None;
         };
-        let mut ours = false;
-        if let Exchange::Ours { client: open, deadline, .. } = leg.exchange
+        let (mut ours, mut told) = (false, Indication::None);
+        if let Exchange::Ours { client: open, deadline, .. } | Exchange::Refreshing { client: open, deadline } =
+            leg.exchange
             && open == client
         {
+            if matches!(leg.exchange, Exchange::Ours { .. }) {
+                told = Indication::OfferAnswered(id);
+            }
             self.timers.cancel(deadline);
             leg.exchange = Exchange::Idle;
             ours = true;
@@ -144,7 +150,11 @@ impl UserAgent {
         };
         let (flow, bytes) = self.write_ack(layer, dialog, known, cseq, &credentials, None);
         layer.transmit(flow, bytes);
-        if ours { Indication::OfferAnswered(id) } else { Indication::None }
+        if ours {
+            let said = request.as_ref().map(Message::body).filter(|sdp| !sdp.is_empty());
+            self.agreed_timer(now, id, message, said);
+        }
+        told
     }
 
     /// Our re-INVITE was refused or not answered.
@@ -212,7 +222,10 @@ impl UserAgent {
                 None
             }
             // The ACK that is still on its way must not be waited for: the peer has our 2xx, or it could not offer.
-            (State::Confirmed, Exchange::Ours { .. } | Exchange::TheirsAnswered { .. })
+            (
+                State::Confirmed,
+                Exchange::Ours { .. } | Exchange::Refreshing { .. } | Exchange::TheirsAnswered { .. },
+            )
             | (State::Accepted { .. } | State::Inviting { .. } | State::Redirected { .. }, _) => Some(491),
             (State::Confirmed, Exchange::Theirs { .. }) | (State::Invited { .. }, _) => Some(500),
             (State::HangingUp { .. }, _) => Some(481),
@@ -230,11 +243,25 @@ impl UserAgent {
                 return Indication::None;
             }
         }
+        let answering = match self.asked_timer(Some(id), message) {
+            Ok(answering) => answering,
+            Err(least) => {
+                if withdrawn {
+                    self.timers.set(now, Timer::OfferCrossed(id));
+                    if let Some(leg) = self.legs.get_mut(id) {
+                        leg.exchange = Exchange::Idle;
+                    }
+                }
+                self.respond(now, layer, server, flow, message, 422, format_args!("{least}"));
+                return Indication::None;
+            }
+        };
+        let Some(leg) = self.legs.get_mut(id) else { return Indication::None };
         if let Some(dialog) = &mut leg.dialog {
             dialog.refresh_target(message);
         }
         let tag = message.to_tag().unwrap_or_default();
-        let reply = Box::new(Reply::to(message, tag, flow.peer));
+        let reply = Box::new(Reply::to(message, tag, flow.peer).agreeing(answering));
         leg.exchange = Exchange::Theirs { server, reply, kind, withdrawn };
         Indication::Offered(id)
     }
@@ -249,14 +276,26 @@ impl UserAgent {
         flow: Flow,
         message: &Message,
     ) {
+        let answering = match self.asked_timer(Some(id), message) {
+            Ok(answering) => answering,
+            Err(least) => {
+                self.respond(now, layer, server, flow, message, 422, format_args!("{least}"));
+                return;
+            }
+        };
         let Some(leg) = self.legs.get_mut(id) else { return };
         if let Some(dialog) = leg.dialog_with(message.from_tag().unwrap_or_default()) {
             dialog.refresh_target(message);
         }
+        let early = matches!(leg.state, State::Inviting { .. });
+        let timer = answering.filter(|_| !early).map_or(String::new(), |a| a.agreed.to_string());
         let (contact, allow) = (Arc::clone(&leg.contact), Arc::clone(&self.allow));
         let standing = leg.standing().to_owned();
-        let fields = format_args!("Contact: <{contact}>\r\nAllow: {allow}\r\n{standing}");
+        let fields = format_args!("Contact: <{contact}>\r\nAllow: {allow}\r\n{timer}{standing}");
         self.respond(now, layer, server, flow, message, 200, fields);
+        if !early {
+            self.answered_timer(now, id, answering, None);
+        }
     }
 
     /// Answers the re-INVITE or UPDATE just indicated; `sdp` is the answer, or the offer if it had none; `None` only for an
@@ -282,12 +321,13 @@ impl UserAgent {
     ) -> Result<(), LegError> {
         let leg = self.legs.get_mut(id).ok_or(LegError::Gone)?;
         let Exchange::Theirs { server, reply, kind, .. } = &leg.exchange else { return Err(LegError::State) };
-        let (server, kind, cseq) = (*server, *kind, reply.cseq());
+        let (server, kind, cseq, answering) = (*server, *kind, reply.cseq(), reply.answering());
         let fields = format_args!(
-            "Contact: <{}>\r\nAllow: {}\r\nSupported: {}\r\n{}{fields}",
+            "Contact: <{}>\r\nAllow: {}\r\nSupported: {}\r\n{}{}{fields}",
             leg.contact,
             self.allow,
             self.supported,
+            reply.timer(),
             leg.standing()
         );
         let bytes = reply.write(200, fields, sdp.map(|sdp| (SDP, sdp)));
@@ -303,6 +343,7 @@ impl UserAgent {
                 };
             }
         }
+        self.answered_timer(now, id, answering, sdp);
         Ok(())
     }
 
@@ -366,7 +407,7 @@ impl UserAgent {
         let Some(leg) = self.legs.get_mut(id) else { return };
         match std::mem::replace(&mut leg.exchange, Exchange::Idle) {
             Exchange::Idle | Exchange::Theirs { .. } => {}
-            Exchange::Ours { client, deadline, .. } => {
+            Exchange::Ours { client, deadline, .. } | Exchange::Refreshing { client, deadline } => {
                 self.timers.cancel(deadline);
                 // Or it waits for ever, if the peer has sent a 100 and forgets it.
                 let _ = layer.cancel(now, client, None);

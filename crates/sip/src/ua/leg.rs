@@ -1,5 +1,6 @@
 //! One INVITE session and its states.
 
+use super::clock::Clock;
 use super::ids::{AccountId, LegId};
 use super::pending::Pending;
 use super::reply::Reply;
@@ -88,6 +89,8 @@ pub(super) enum Exchange {
     },
     /// Our re-INVITE crossed theirs (491): it is sent again when the timer fires (RFC 3261 14.1).
     OursAgain { again: Box<Again>, timer: TimerKey, crossed: u8 },
+    /// We sent a re-INVITE that offers nothing new, to refresh the session (RFC 4028): the user knows nothing of it.
+    Refreshing { client: ClientId, deadline: TimerKey },
     /// Their re-INVITE or UPDATE waits for our answer.
     Theirs {
         server: ServerId,
@@ -129,6 +132,8 @@ pub(super) struct Leg {
     pub(super) account: Option<AccountId>,
     /// Header field lines that all its messages carry from now on, if there are any.
     pub(super) standing: Option<Box<Box<str>>>,
+    /// How long it lives without a refresh, if that is agreed (RFC 4028).
+    pub(super) clock: Option<Box<Clock>>,
     /// The ACK of our INVITE, sent again for every retransmitted 2xx while the transaction lives.
     pub(super) ack: Option<Box<Acknowledgement>>,
 }

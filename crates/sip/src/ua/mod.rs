@@ -9,9 +9,11 @@
 //! `leg.rs` holds the states; `incoming.rs` reacts to requests, `outgoing.rs` carries out what the caller wants,
 //! `responses.rs` reacts to responses, `exchange.rs` holds what concerns offers within a session, `sending.rs` repeats
 //! requests with credentials or over another transport. Beside sessions the agent keeps subscriptions (RFC 6665): `subscribing.rs`
-//! ours, `notifying.rs` those that others have with us.
+//! ours, `notifying.rs` those that others have with us. `timing.rs` holds session timers (RFC 4028), `replacing.rs` sessions that take the
+//! place of others (RFC 3891), `outside.rs` requests outside any session.
 
 mod agent;
+mod clock;
 mod exchange;
 mod hop;
 mod ids;
@@ -27,6 +29,7 @@ mod reply;
 mod responses;
 mod sending;
 mod subscribing;
+mod timing;
 mod usage;
 
 pub use agent::{Config, UserAgent};

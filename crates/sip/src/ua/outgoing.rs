@@ -54,7 +54,7 @@ impl UserAgent {
         // RFC 3261 8.1.1.5: any start below 2³¹.
         let cseq = self.entropy.next_u32() >> 8;
         let (allow, product) = (Arc::clone(&self.allow), Arc::clone(&self.product));
-        let supported = Arc::clone(&self.supported);
+        let (supported, timer) = (Arc::clone(&self.supported), self.timer_lines(None));
         let draft = Draft {
             purpose: Purpose::Invite(tag.leg),
             account: invitation.account,
@@ -76,6 +76,7 @@ impl UserAgent {
                 .header(Name::Allow, &allow)
                 .header(Name::Supported, &supported)
                 .header(Name::UserAgent, &product)
+                .lines(&timer)
                 .lines(credentials)
                 .lines(invitation.fields);
             match invitation.offer {
@@ -91,6 +92,7 @@ impl UserAgent {
             contact: Arc::clone(&invitation.contact),
             account: invitation.account,
             standing: None,
+            clock: None,
             ack: None,
         }))
     }
@@ -189,12 +191,13 @@ impl UserAgent {
     ) -> Result<(), LegError> {
         let leg = self.legs.get_mut(id).ok_or(LegError::Gone)?;
         let State::Invited { server, reply, replaces } = &leg.state else { return Err(LegError::State) };
-        let (server, cseq, replaces) = (*server, reply.cseq(), *replaces);
+        let (server, cseq, replaces, answering) = (*server, reply.cseq(), *replaces, reply.answering());
         let fields = format_args!(
-            "Contact: <{contact}>\r\nAllow: {}\r\nSupported: {}\r\nServer: {}\r\n{}{fields}",
+            "Contact: <{contact}>\r\nAllow: {}\r\nSupported: {}\r\nServer: {}\r\n{}{}{fields}",
             self.allow,
             self.supported,
             self.product,
+            reply.timer(),
             leg.standing()
         );
         let bytes = reply.write(200, fields, Some((SDP, sdp)));
@@ -214,6 +217,7 @@ impl UserAgent {
             dialog.confirm();
         }
         self.invited.remove(&server);
+        self.answered_timer(now, id, answering, Some(sdp));
         if let Some(replaced) = replaces {
             self.give_way(now, layer, replaced);
         }
@@ -257,6 +261,9 @@ impl UserAgent {
         // It stays for 64·T1: in a buffer of its size.
         let kept = Bytes::copy_from_slice(&bytes);
         layer.transmit(flow, bytes);
+        if let Some(sdp) = sdp {
+            self.said_in_ack(id, sdp);
+        }
         if let Some(leg) = self.legs.get_mut(id) {
             leg.ack = Some(Box::new(Acknowledgement::Sent { client, flow, bytes: kept }));
         }

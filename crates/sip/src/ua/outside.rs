@@ -29,14 +29,14 @@ pub struct Errand<'a> {
     pub to: &'a str,
     /// The URI in Contact, for methods that have one; MESSAGE has none (RFC 3428 4).
     pub contact: Option<&'a str>,
-    /// Further complete header field lines ([`ExtraHeaders`]).
+    /// Further complete header field lines ([`ExtraHeaders`](crate::headers::ExtraHeaders)).
     pub fields: &'a str,
     /// The body: type and octets.
     pub body: Option<(&'a str, &'a [u8])>,
 }
 
 impl UserAgent {
-    /// Sends a request outside any session: MESSAGE, OPTIONS, INFO, NOTIFY, ... Ends with [`Indication::OutOfDialogResponse`].
+    /// Sends a request outside any session: MESSAGE, OPTIONS, INFO, NOTIFY, ... Ends with [`OutOfDialogResponse`](super::Indication::OutOfDialogResponse).
     pub fn request_outside(
         &mut self,
         now: Time,
@@ -77,7 +77,7 @@ impl UserAgent {
     }
 
     /// Sends a request outside any session, written by the caller but for its Via. Ends with
-    /// [`Indication::OutOfDialogResponse`].
+    /// [`OutOfDialogResponse`](super::Indication::OutOfDialogResponse).
     pub fn send_outside(
         &mut self,
         now: Time,

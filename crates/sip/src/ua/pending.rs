@@ -47,6 +47,8 @@ pub(super) enum Purpose {
     Abandoned,
     /// Offers within a session.
     Offer(LegId),
+    /// Refreshes a session.
+    Refresh(LegId),
     /// Ends a session that the user still knows.
     Bye(LegId),
     /// Ends a session that the user does not know any more.
@@ -64,7 +66,11 @@ pub(super) enum Purpose {
 impl Purpose {
     pub(super) const fn leg(self) -> Option<LegId> {
         match self {
-            Self::Invite(leg) | Self::Offer(leg) | Self::Bye(leg) | Self::Within(leg) => Some(leg),
+            Self::Invite(leg)
+            | Self::Offer(leg)
+            | Self::Refresh(leg)
+            | Self::Bye(leg)
+            | Self::Within(leg) => Some(leg),
             Self::Abandoned | Self::Farewell | Self::Outside | Self::Subscribe(_) | Self::Notify(_) => None,
         }
     }
@@ -74,6 +80,7 @@ impl Purpose {
             Self::Subscribe(id) | Self::Notify(id) => Some(id),
             Self::Invite(_)
             | Self::Offer(_)
+            | Self::Refresh(_)
             | Self::Bye(_)
             | Self::Within(_)
             | Self::Abandoned

@@ -35,6 +35,7 @@ impl UserAgent {
                 }
                 Purpose::Abandoned
                 | Purpose::Offer(_)
+                | Purpose::Refresh(_)
                 | Purpose::Bye(_)
                 | Purpose::Farewell
                 | Purpose::Within(_)
@@ -46,7 +47,9 @@ impl UserAgent {
         if status < 300 && message.method() == Method::Invite {
             return match purpose {
                 Purpose::Invite(id) => self.answered(now, layer, client, id, message),
-                Purpose::Offer(id) => self.offer_answered(layer, client, id, message),
+                Purpose::Offer(id) | Purpose::Refresh(id) => {
+                    self.offer_answered(now, layer, client, id, message)
+                }
                 // The session was let go of while its INVITE was on the way.
                 Purpose::Abandoned
                 | Purpose::Bye(_)
@@ -65,6 +68,17 @@ impl UserAgent {
         {
             self.goes_on(client, pending.first, again);
             return Indication::None;
+        }
+        if status == 422
+            && !cancelled
+            && matches!(purpose, Purpose::Invite(_) | Purpose::Offer(_) | Purpose::Refresh(_))
+            && let Some(again) = self.with_longer_interval(now, layer, &pending, message)
+        {
+            self.goes_on(client, pending.first, again);
+            return Indication::None;
+        }
+        if let (Purpose::Refresh(id), 200..=299) = (purpose, status) {
+            return self.update_answered(now, id, message);
         }
         if let (Purpose::Invite(id), 300..=399, false) = (purpose, status, cancelled)
             && let Some(leg) = self.legs.get_mut(id)
@@ -109,6 +123,9 @@ impl UserAgent {
             Purpose::Offer(id) => {
                 !matches!(self.legs.get(id).map(|leg| &leg.exchange), Some(Exchange::Ours { .. }))
             }
+            Purpose::Refresh(id) => {
+                !matches!(self.legs.get(id).map(|leg| &leg.state), Some(State::Confirmed))
+            }
             Purpose::Bye(_)
             | Purpose::Farewell
             | Purpose::Within(_)
@@ -143,6 +160,7 @@ impl UserAgent {
             Purpose::Outside => Indication::OutOfDialogResponse(known_as, failure),
             Purpose::Subscribe(id) => self.subscribe_unanswered(now, layer, client, id),
             Purpose::Notify(id) => self.notify_answered(now, layer, client, id, failure.status()),
+            Purpose::Refresh(id) => self.refresh_finished(now, layer, id, failure),
             Purpose::Offer(id) => self.offer_finished(now, layer, id, request, failure),
             Purpose::Within(id) => {
                 if self.legs.get(id).is_none_or(Leg::is_abandoned) {
@@ -218,6 +236,8 @@ impl UserAgent {
                     cseq: request.cseq().number,
                     credentials: credentials_of(&request),
                 }));
+                let said = Some(request.body()).filter(|sdp| !sdp.is_empty());
+                self.agreed_timer(now, id, message, said);
                 match wish {
                     Wish::Answer => Indication::Answered(id),
                     Wish::Cancel => {

@@ -12,6 +12,7 @@ mod offers;
 mod replacing;
 mod requests;
 mod subscriptions;
+mod timing;
 mod within;
 
 use super::{AccountId, Config, Indication, Invitation, LegId, UserAgent};
