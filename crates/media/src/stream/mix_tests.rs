@@ -410,7 +410,7 @@ fn members_are_listened_to_one_by_one() {
     }
     conference.run(3_000);
     for place in 0..3u64 {
-        let heard: Vec<_> = conference.streams[place as usize].1.events.iter().cloned().collect();
+        let heard = conference.streams[place as usize].1.events.clone();
         assert!(heard.contains(&Event::ToneHeard { stream: StreamId(place), tag: place }), "{heard:?}");
         assert_eq!(conference.events(place as usize, |e| matches!(e, Event::ToneHeard { .. })), 1);
         let calling = conference.events(place as usize, |e| matches!(e, Event::FaxHeard { .. }));
