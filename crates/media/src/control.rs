@@ -118,6 +118,8 @@ pub enum Source {
         /// Level of each in dBm0, 0 to -60.
         level: i8,
     },
+    /// A tone with a cadence, for its own duration, then silence: ringback or busy as the treatment of a call.
+    Generated(GeneratedTone),
     /// A WAV file (8 or 16 kHz and others, mono or stereo; resampled), then silence.
     File {
         /// Where it lies.
@@ -208,7 +210,7 @@ pub enum Command {
         stream: StreamId,
         /// Which one.
         tone: GeneratedTone,
-        /// How long; zero for the tone's own duration: until stopped, but once for [`GeneratedTone::Billing`].
+        /// How long; zero for the tone's own duration ([`GeneratedTone::usual_duration`]).
         duration: Duration,
         /// Returned in [`Event::ToneSent`].
         tag: u64,

@@ -6,8 +6,8 @@ use hookswitch_machine::Entropy;
 use hookswitch_media::audio::{level_dbm0, measure_tone, read_wav_channel, tone_level_dbm0};
 use hookswitch_media::codec::Codec;
 use hookswitch_media::control::{
-    Command, Direction, Event, FaxTone, GeneratedTone, MixId, MixPart, Port, Source, StreamId,
-    StreamParameters, WatchedTone,
+    Command, Direction, Event, FaxTone, GeneratedTone, MAX_MIX_MEMBERS, MixId, MixPart, Port, Source,
+    StreamId, StreamParameters, WatchedTone,
 };
 use hookswitch_runtime::Clock;
 use hookswitch_runtime::media::{Media, MediaConfig};
@@ -274,6 +274,25 @@ fn a_conference_has_a_voice_of_its_own_and_its_members_are_monitored() {
         let music = level_dbm0(&received[received.len() - 8_000..]);
         assert_eq!(music > -40.0, n == 0, "phone {n}: {music} dBm0");
     }
+    driver.media.shutdown(DEADLINE).unwrap();
+}
+
+#[test]
+fn who_comes_to_a_full_mix_is_told() {
+    let mut driver = Driver::start(22_600..=22_699);
+    for stream in 0..=MAX_MIX_MEMBERS as u64 {
+        let id = StreamId(stream);
+        driver.media.command(Command::StartLocal { stream: id, source: Source::Silence });
+        driver.mix(stream, Some(3), MixPart::Talks);
+    }
+    let last = StreamId(MAX_MIX_MEMBERS as u64);
+    driver.wait("no room", |event| *event == Event::MixFull { stream: last, mix: MixId(3) });
+    driver.stop(0);
+    driver.mix(last.0, Some(3), MixPart::Listens);
+    driver.media.command(Command::Report { stream: last });
+    driver.wait("figures", |event| matches!(event, Event::Statistics { .. }));
+    let full = driver.seen.iter().filter(|event| matches!(event, Event::MixFull { .. }));
+    assert_eq!(full.count(), 1);
     driver.media.shutdown(DEADLINE).unwrap();
 }
 

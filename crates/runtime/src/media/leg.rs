@@ -141,6 +141,7 @@ impl Leg {
             Source::Silence => Feed::Silence,
             Source::Echo => Feed::Echo,
             Source::Tone { frequencies, level } => Feed::Tone { frequencies: *frequencies, level: *level },
+            Source::Generated(tone) => Feed::Generated(tone.clone()),
             Source::File { .. } | Source::Music => Feed::Silence,
             Source::Live(id) => match services.live.attach(*id) {
                 Some(live) => Feed::Live(live),
@@ -161,7 +162,9 @@ impl Leg {
         let wanted = match &self.source {
             Source::File { path, .. } => Wanted::File(path.clone()),
             Source::Music => Wanted::Melody,
-            Source::Silence | Source::Echo | Source::Tone { .. } | Source::Live(_) => return,
+            Source::Silence | Source::Echo | Source::Tone { .. } | Source::Generated(_) | Source::Live(_) => {
+                return;
+            }
         };
         if self.loaded_rate == Some(rate) {
             return;
@@ -182,7 +185,9 @@ impl Leg {
         let repeat = match &self.source {
             Source::File { repeat, .. } => *repeat,
             Source::Music => true,
-            Source::Silence | Source::Echo | Source::Tone { .. } | Source::Live(_) => return,
+            Source::Silence | Source::Echo | Source::Tone { .. } | Source::Generated(_) | Source::Live(_) => {
+                return;
+            }
         };
         match arrived.loaded {
             Ok(samples) => self.stream.feed(now, Feed::Samples { samples, rate, repeat }),
