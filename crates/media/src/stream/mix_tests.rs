@@ -6,7 +6,9 @@ use crate::codec::Codec;
 use crate::control::{
     Direction, Event, GeneratedTone, MAX_MIX_MEMBERS, MixPart, StreamId, StreamParameters, WatchedTone,
 };
+use crate::rtcp::is_rtcp;
 use hookswitch_machine::{Entropy, Time, WallClock};
+use rtp_rs::RtpReader;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -70,6 +72,8 @@ struct Conference {
     order: u64,
     loss: u32,
     jitter: u64,
+    /// Of each stream's last packet: source, sequence number, when its audio ends on the media clock.
+    last: BTreeMap<usize, (u32, u16, u32)>,
 }
 
 struct Ours<'a>(&'a mut Vec<(Stream, Sent)>);
@@ -100,6 +104,7 @@ impl Conference {
             order: 0,
             loss: 0,
             jitter: 0,
+            last: BTreeMap::new(),
         };
         for place in 0..2 * count {
             let feed = match place.checked_sub(count) {
@@ -193,6 +198,7 @@ impl Conference {
     fn carry(&mut self) {
         for place in 0..self.streams.len() {
             for (to, packet) in std::mem::take(&mut self.streams[place].1.rtp) {
+                self.check_order(place, &packet);
                 if self.entropy.chance(self.loss, 100) {
                     continue;
                 }
@@ -203,6 +209,27 @@ impl Conference {
                 self.flying.insert((at, self.order), (to, address(place), packet));
             }
         }
+    }
+
+    /// Numbers have no holes, and the media clock of audio neither stands still nor runs back.
+    fn check_order(&mut self, place: usize, packet: &[u8]) {
+        if is_rtcp(packet) {
+            return;
+        }
+        let read = RtpReader::new(packet).unwrap();
+        let (source, sequence) = (read.ssrc(), u16::from(read.sequence_number()));
+        let before = self.last.get(&place).filter(|(its, ..)| *its == source).copied();
+        if let Some((_, last, _)) = before {
+            assert_eq!(sequence, last.wrapping_add(1), "stream {place}");
+        }
+        let mut end = before.map_or(read.timestamp(), |(.., end)| end);
+        if read.payload_type() == 100 {
+            let overlap = end.wrapping_sub(read.timestamp()) as i32;
+            assert!(overlap <= 0, "stream {place} goes back by {overlap} samples");
+            let codec = self.phones[place % self.phones.len()].codec;
+            end = read.timestamp().wrapping_add(codec.samples_in(read.payload().len()) as u32);
+        }
+        self.last.insert(place, (source, sequence, end));
     }
 
     /// What each phone hears in the next seconds, after some time to settle.
@@ -548,4 +575,75 @@ fn in_band_digits_of_a_peer_without_events_are_reported() {
         }
     }
     assert_eq!(text, "115599##");
+}
+
+#[test]
+fn whatever_is_asked_in_whatever_order_packets_go_out_evenly() {
+    const CODECS: [Codec; 4] =
+        [Codec::Pcmu, Codec::Pcma, Codec::L16 { rate: 16_000 }, Codec::L16 { rate: 8_000 }];
+    for seed in 0..60 {
+        let mut entropy = Entropy::from_number(seed);
+        let phones: Vec<Phone> = (0..3)
+            .map(|n| Phone {
+                codec: CODECS[(n + seed as usize) % 4],
+                packet_time: 5 * (2 + entropy.below(11)),
+            })
+            .collect();
+        let mut conference = Conference::new(&phones);
+        (conference.loss, conference.jitter) = (entropy.below(5) as u32, entropy.below(40));
+        let local = conference.local(Feed::Generated(GeneratedTone::Ringback));
+        for _ in 0..80 {
+            let place = [0, 1, 2, local][entropy.below(4) as usize];
+            let part = [MixPart::Talks, MixPart::Listens, MixPart::Away][entropy.below(3) as usize];
+            match entropy.below(9) {
+                0..=2 => conference.join(place, part),
+                3 => conference.leave(place),
+                4 if place < 3 => {
+                    let (sends, receives) = (entropy.chance(3, 4), entropy.chance(3, 4));
+                    conference.configure(place, Direction::from_halves(sends, receives));
+                }
+                5 => {
+                    // No echo, which keeps the time of the other side.
+                    let feeds = [Feed::Silence, Feed::Tone { frequencies: [TONES[3], 0], level: LEVEL }];
+                    let feed = feeds.into_iter().nth(entropy.below(2) as usize).unwrap();
+                    conference.with(place, |stream, now, _| stream.feed(now, feed));
+                }
+                6 => {
+                    let lasts = Duration::from_millis(entropy.below(300));
+                    conference
+                        .with(place, |stream, now, out| stream.send_digits(now, "1,2", lasts, lasts, 1, out));
+                }
+                7 => {
+                    let lasts = Duration::from_millis(entropy.below(300));
+                    conference.with(place, |stream, now, out| {
+                        stream.send_tone(now, GeneratedTone::Busy, lasts, 2, out);
+                    });
+                }
+                _ => {
+                    let tape = entropy.chance(1, 2).then(|| Box::new(Tape::default()) as Box<dyn Recorder>);
+                    conference.with(place, |stream, now, _| {
+                        stream.record(now, tape);
+                        stream.monitor_fax(now, true);
+                    });
+                }
+            }
+            conference.run(entropy.below(200));
+        }
+        // In the end, all talk.
+        for place in [0, 1, 2] {
+            conference.configure(place, Direction::SendRecv);
+            conference.with(place, |stream, _, out| stream.stop_generating(out));
+            conference.join(place, MixPart::Talks);
+        }
+        conference.run(500);
+        let before: Vec<u64> = (0..3).map(|n| conference.streams[n].0.statistics().packets_sent).collect();
+        conference.run(3_000);
+        for (n, phone) in phones.iter().enumerate() {
+            let sent = conference.streams[n].0.statistics().packets_sent - before[n];
+            // What no Ethernet carries goes in packets of 20 ms.
+            let octets = phone.codec.octets_per_packet(Duration::from_millis(phone.packet_time));
+            let expected = 3_000 / if octets > 1_280 { 20 } else { phone.packet_time };
+            assert!(sent.abs_diff(expected) <= 2, "seed {seed}: {sent} packets of {} ms", phone.packet_time);
+        }
+    }
 }
