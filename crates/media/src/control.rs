@@ -174,7 +174,8 @@ pub enum Command {
     },
     /// Join a mix, change the part in it, or leave. In a mix, the stream's source is what it hears while it is away, or while its
     /// direction lets us only send (held by us); otherwise it hears the other members. What it does not send us, or sends while
-    /// its direction does not let us receive, is not heard by the others.
+    /// its direction does not let us receive, is not heard by the others. Digits pass between the two members of a bridge, and
+    /// not between more.
     Mix {
         /// The stream.
         stream: StreamId,

@@ -289,6 +289,30 @@ fn two_bridged_hear_each_other() {
 }
 
 #[test]
+fn digits_cross_a_bridge_and_stay_out_of_a_conference() {
+    for members in [2, 3] {
+        let mut conference = Conference::new(&[PLAIN; 3]);
+        (conference.loss, conference.jitter) = (5, 20);
+        (0..members).for_each(|place| conference.join(place, MixPart::Talks));
+        let (long, gap) = (Duration::from_millis(60), Duration::from_millis(60));
+        conference.run(500);
+        conference.with(3, |stream, now, out| stream.send_digits(now, "12334#", long, gap, 1, out));
+        conference.run(3_000);
+        let digits = |place: usize| -> String {
+            let digit = |event: &Event| match event {
+                Event::Digit { digit, .. } => Some(*digit),
+                _ => None,
+            };
+            conference.streams[place].1.events.iter().filter_map(digit).collect()
+        };
+        assert_eq!(digits(0), "12334#");
+        assert_eq!(digits(4), if members == 2 { "12334#" } else { "" });
+        assert_eq!((digits(3), digits(5)), (String::new(), String::new()));
+        assert_eq!(conference.events(1, |event| matches!(event, Event::DigitsSent { .. })), 0);
+    }
+}
+
+#[test]
 fn one_leaves_and_comes_back() {
     let mut conference = three();
     conference.run(1_000);

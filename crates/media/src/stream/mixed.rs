@@ -6,13 +6,18 @@ use super::feed::{Emission, Outbox};
 use super::session::MAX_SAMPLES;
 use crate::audio::{MIX_FRAME, MIX_RATE, MIX_TIME, MixFrame, convert, is_audible};
 use crate::control::{Direction, MixPart};
+use crate::dtmf::ReceivedDigit;
 use hookswitch_machine::Time;
+use std::collections::VecDeque;
 use std::time::Duration;
 
 /// Samples of a frame at the highest rate.
 const MAX_FRAME: usize = 2 * MIX_FRAME;
 /// Room for a packet and the frame that completes it.
 const ROOM: usize = MAX_SAMPLES + MAX_FRAME;
+
+/// Digits that wait to be passed on.
+const MAX_DIGITS: usize = 32;
 
 /// What a packet's frames have been so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +45,10 @@ pub(super) struct Mixed {
     adds: bool,
     /// What a stream without packets heard last.
     last: [i16; MIX_FRAME],
+    /// Digits of the other side, for whoever it is bridged with.
+    pressed: Vec<ReceivedDigit>,
+    /// Digits of whoever it is bridged with, for the other side.
+    passed_on: VecDeque<ReceivedDigit>,
 }
 
 impl Mixed {
@@ -52,6 +61,8 @@ impl Mixed {
             own: [0; MIX_FRAME],
             adds: false,
             last: [0; MIX_FRAME],
+            pressed: Vec::new(),
+            passed_on: VecDeque::new(),
         }
     }
 
@@ -66,6 +77,18 @@ impl Mixed {
     /// Whether it hears its own source: it is told to, or the other side may only listen (RFC 3264 8.4, on hold).
     pub(super) fn is_away(&self, direction: Direction) -> bool {
         self.part == MixPart::Away || direction == Direction::SendOnly
+    }
+
+    /// The other side pressed a digit.
+    pub(super) fn pressed(&mut self, digit: ReceivedDigit) {
+        if self.part == MixPart::Talks && self.pressed.len() < MAX_DIGITS {
+            self.pressed.push(digit);
+        }
+    }
+
+    /// The next digit to be passed on.
+    pub(super) fn next_digit(&mut self) -> Option<ReceivedDigit> {
+        self.passed_on.pop_front()
     }
 
     /// What was said in the time of the packet.
@@ -114,19 +137,35 @@ impl Mixed {
 }
 
 impl Stream {
-    /// The first half of a mix's turn: adds what this member says in the frame that is due at `at`, the mix's `number`th.
-    pub(super) fn speak(&mut self, now: Time, number: u64, mix: &mut MixFrame, out: &mut dyn Outbox) {
+    /// The first half of a mix's turn: adds what this member says in the mix's `number`th frame. True if it pressed digits.
+    pub(super) fn speak(&mut self, now: Time, number: u64, mix: &mut MixFrame, out: &mut dyn Outbox) -> bool {
         let mut own = [0; MIX_FRAME];
         let speaks = if self.local {
             self.speak_itself(&mut own, out)
         } else {
             self.speak_received(now, number, &mut own)
         };
-        let Some(mixed) = &mut self.mixed else { return };
+        let Some(mixed) = &mut self.mixed else { return false };
         mixed.adds = speaks && mixed.part == MixPart::Talks && is_audible(&own);
         if mixed.adds {
             mix.add(&own);
             mixed.own = own;
+        }
+        !mixed.pressed.is_empty()
+    }
+
+    /// Gives the digits that the other side pressed since the last time.
+    pub(super) fn take_digits(&mut self) -> Vec<ReceivedDigit> {
+        self.mixed.as_mut().map_or_else(Vec::new, |mixed| std::mem::take(&mut mixed.pressed))
+    }
+
+    /// Takes digits that are to be passed on to the other side.
+    pub(super) fn pass_on(&mut self, digits: &[ReceivedDigit]) {
+        let (Some(session), Some(mixed)) = (&self.session, &mut self.mixed) else { return };
+        let direction = session.parameters.direction;
+        if direction.sends() && !mixed.is_away(direction) {
+            let room = MAX_DIGITS.saturating_sub(mixed.passed_on.len());
+            mixed.passed_on.extend(digits.iter().take(room));
         }
     }
 
@@ -168,7 +207,7 @@ impl Stream {
                 self.playing.bypass(MIX_RATE, &mixed.last);
                 return true;
             }
-            out.event(outgoing.ended(self.id, false));
+            outgoing.report(self.id, false, out);
             self.outgoing = None;
         }
         match self.playing.fill(self.id, MIX_RATE, &mixed.last, own, out) {
