@@ -120,6 +120,8 @@ pub struct Counts {
     pub service_calls: usize,
     /// Requests of the extensions that wait for a response.
     pub service_requests: usize,
+    /// Calls that are remembered, those of the extensions included.
+    pub calls: usize,
     /// Media ports in stock.
     pub ports: usize,
     /// Timers set, those of transactions left out.
@@ -133,8 +135,8 @@ pub struct Counts {
 impl Counts {
     /// Whether nothing is alive any more.
     pub fn is_idle(&self) -> bool {
-        let Self { bindings, forwarded, service_calls, service_requests, timers, transactions, .. } = *self;
-        let nothing = bindings + forwarded + service_calls + service_requests + timers == 0;
+        let Self { bindings, forwarded, service_calls, service_requests, timers, transactions, calls, .. } = *self;
+        let nothing = bindings + forwarded + service_calls + service_requests + timers + calls == 0;
         nothing && transactions == transaction::Counts::default()
     }
 }

@@ -2,11 +2,12 @@
 //! echo, tone and music.
 //!
 //! [`Softswitch`] is one [`Machine`](hookswitch_machine::Machine). `softswitch.rs` sorts what arrives; `registrar.rs` keeps
-//! contacts in `location.rs`; `proxy/` passes requests on, statefully, to all contacts of a user; `services.rs` answers calls
-//! to the extensions; `gate.rs` asks for credentials; `routing.rs` and `passage.rs` lead requests within dialogs to the other
+//! contacts in `location.rs`; `proxy/` passes requests on, statefully, to all contacts of a user; `calls.rs` remembers the calls that
+//! pass; `services/` answers calls to the extensions, parks calls and picks them up; `gate.rs` asks for credentials; `routing.rs` and `passage.rs` lead requests within dialogs to the other
 //! side without state of our own; `core.rs` is what they use together.
 #![forbid(unsafe_code)]
 
+mod calls;
 mod config;
 mod core;
 mod ended;
@@ -24,6 +25,6 @@ mod routing;
 mod services;
 mod softswitch;
 
-pub use config::{Account, Config, Limits};
+pub use config::{Account, Config, Features, Limits, Rule};
 pub use event::{Counts, Event, Registration, Request, Snapshot, Unregistered};
 pub use softswitch::Softswitch;

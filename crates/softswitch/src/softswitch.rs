@@ -1,18 +1,19 @@
 //! The machine: what arrives is sorted here to registrar, proxy or extensions.
 
+use crate::calls::{CallState, Calls, Party};
 use crate::config::{Config, Limits};
 use crate::core::{Core, Timer};
 use crate::ended::Ended;
 use crate::event::{Counts, Event, Registration, Request, Snapshot, Unregistered};
 use crate::gate::{Gate, Pass};
-use crate::location::Locations;
+use crate::location::{Locations, UserId};
 use crate::loops::Loops;
 use crate::own::{Own, user_of};
 use crate::passage::{Passages, Side};
 use crate::proxy::{Arrived, Kind, Onward, Proxy, Target, breadth};
 use crate::registrar;
 use crate::routing::Routing;
-use crate::services::Services;
+use crate::services::{Code, Ringing, Services};
 use bytes::Bytes;
 use hookswitch_machine::{Endpoint, Entropy, Flow, Input, Machine, Output, Time, TimerQueue};
 use hookswitch_media::control::{Command, Event as MediaEvent};
@@ -66,6 +67,7 @@ impl Softswitch {
         let proxy = Proxy::new(&mut entropy);
         let core = Core {
             limits,
+            features: config.features.clone(),
             own: Own::new(&config.domain, endpoints),
             layer: Layer::new(layer_config, entropy.fork()),
             locations: Locations::new(&config.accounts, &mut entropy),
@@ -73,6 +75,7 @@ impl Softswitch {
             passages: Passages::new(&mut entropy),
             loops: Loops::new(shard, &mut entropy),
             ended: Ended::new(&mut entropy),
+            calls: Calls::new(&mut entropy),
             timers: TimerQueue::new(),
             outputs: VecDeque::new(),
             entropy,
@@ -90,6 +93,7 @@ impl Softswitch {
             service_requests: self.services.live_requests(),
             ports: self.services.ports(),
             timers: self.core.timers.len() + self.services.live_timers(),
+            calls: self.core.calls.len(),
             transactions: self.core.layer.counts(),
             dropped: self.dropped,
         }
@@ -213,7 +217,7 @@ impl Softswitch {
         }
         let core = &mut self.core;
         match core.gate.check(now, Place::Proxy, flow.peer.ip(), message, &core.own, &core.locations) {
-            Pass::User(_) => self.for_user(now, server, flow, message, &routing, &user),
+            Pass::User(sender) => self.for_user(now, server, flow, message, &routing, &user, sender),
             Pass::Challenge(status, name, values) => {
                 let fields: Vec<_> = values.into_iter().map(|value| (Name::new(name), value)).collect();
                 core.answer(now, server, flow, message, status, &fields);
@@ -232,6 +236,7 @@ impl Softswitch {
     }
 
     /// An authenticated request to a user or an extension.
+    #[allow(clippy::too_many_arguments)]
     fn for_user(
         &mut self,
         now: Time,
@@ -240,12 +245,20 @@ impl Softswitch {
         message: &Message,
         routing: &Routing<'_>,
         user: &str,
+        sender: UserId,
     ) {
         let is_invite = message.method() == Method::Invite;
         if is_invite && self.draining {
             return self.core.refuse(now, server, flow, message, 503, &[]);
         }
-        if self.services.find(user).is_some() {
+        let code = self.services.find(user);
+        if let Some(Code::Pickup(whom)) = &code
+            && is_invite
+            && message.to_tag().is_none()
+        {
+            return self.pick_up(now, server, flow, message, whom.as_deref(), sender);
+        }
+        if code.is_some() || self.services.replaces(message).is_some() {
             return self.services.dispatch(&mut self.core, now, Received::Request(server), flow, message);
         }
         let core = &mut self.core;
@@ -263,7 +276,9 @@ impl Softswitch {
                 let call_id = message.call_id().to_owned();
                 let from = user_of(&message.from());
                 core.tell(Event::CallStarted { call_id: call_id.clone(), from, to: user.to_owned() });
-                Kind::Call(call_id.into())
+                let (caller, callee) = (core.sender(message), Party::of(&message.to(), Some(id)));
+                let no = core.call_begins(now, &call_id, caller, callee, CallState::Trying { server });
+                Kind::Call(call_id.into(), no)
             }
             (true, Some(_)) => Kind::Invite,
             (false, _) => Kind::Other,
@@ -273,6 +288,49 @@ impl Softswitch {
         let record = dialogs.contains(&message.method());
         let arrived = Arrived { server, flow, request: message, routes: routing.left(), record, kind };
         self.proxy.forward(core, now, arrived, targets);
+    }
+
+    /// A user wants to pick up what rings at `whom`, or in its groups.
+    fn pick_up(
+        &mut self,
+        now: Time,
+        server: ServerId,
+        flow: Flow,
+        message: &Message,
+        whom: Option<&str>,
+        picker: UserId,
+    ) {
+        let core = &mut self.core;
+        let rule = core.features.who_may_pick_up;
+        let whom: Vec<UserId> = match whom.map(|whom| core.locations.find(whom)) {
+            Some(None) => return core.refuse(now, server, flow, message, 404, &[]),
+            Some(Some(user)) if !core.locations.permits(rule, picker, user) => {
+                return core.refuse(now, server, flow, message, 403, &[]);
+            }
+            Some(Some(user)) => vec![user],
+            None => {
+                let group = |user: &UserId| *user != picker && core.locations.in_one_group(picker, *user);
+                core.locations.users().filter(group).collect()
+            }
+        };
+        let ringing = whom.into_iter().flat_map(|user| core.calls.ringing_at(user));
+        let ringing = ringing.filter(|(_, _, call)| call.caller.user != Some(picker));
+        let oldest = ringing.min_by_key(|(no, _, _)| *no).map(|(call, server, _)| (call, server));
+        let found = oldest.and_then(|(call, server)| {
+            Some(Ringing { call, server, request: self.proxy.waiting(server)? })
+        });
+        match found {
+            Some(ringing) => self.services.pick_up(core, now, server, flow, message, &ringing),
+            None => core.refuse(now, server, flow, message, 480, &[]),
+        }
+    }
+
+    /// Gives INVITEs to the services that want them.
+    fn hand_over(&mut self, now: Time) {
+        while let Some(wanted) = self.services.wanted() {
+            let given = self.proxy.take(&mut self.core, now, wanted.server);
+            self.services.given(&mut self.core, now, &wanted, given);
+        }
     }
 
     /// A request within a dialog that we saw begin.
@@ -292,6 +350,10 @@ impl Softswitch {
         let (target, routes) = routing.within(core, side);
         let kind = match message.method() {
             Method::Invite => Kind::Invite,
+            Method::Refer => {
+                self.services.referred(core, now, message);
+                Kind::Other
+            }
             Method::Bye => {
                 core.hung_up(now, message.call_id());
                 Kind::Other
@@ -362,6 +424,11 @@ impl Softswitch {
         }
     }
 
+    /// Passes on what happened to calls.
+    fn tell_news(&mut self, _now: Time) {
+        while let Some(_news) = self.core.calls.news() {}
+    }
+
     fn flow_closed(&mut self, now: Time, flow: Flow) {
         if flow.connection != 0 {
             for (user, binding) in self.core.locations.on_flow(flow) {
@@ -382,9 +449,15 @@ impl Softswitch {
                 }
                 Timer::Ringing(client) => self.proxy.overdue(&mut self.core, now, client),
                 Timer::Service(leg) => self.services.hang_up(&mut self.core, now, leg),
+                Timer::Forget(call) => self.core.call_ends(call),
+                Timer::Orbit(orbit) => self.services.orbit_due(&mut self.core, now, orbit),
+                Timer::Probe(leg) => self.services.probe(&mut self.core, now, leg),
             }
         }
-        while let Some(output) = self.core.layer.poll() {
+        loop {
+            self.hand_over(now);
+            self.tell_news(now);
+            let Some(output) = self.core.layer.poll() else { break };
             self.transaction_event(now, output);
         }
     }

@@ -8,7 +8,7 @@ use hookswitch_machine::{
 use hookswitch_media::control::{Command, Event as MediaEvent, Port, PortId};
 use hookswitch_sip::message::Message;
 use hookswitch_sip::transaction;
-use hookswitch_softswitch::{Account, Config, Event, Limits, Request, Softswitch};
+use hookswitch_softswitch::{Account, Config, Event, Features, Limits, Request, Softswitch};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -49,13 +49,14 @@ impl World {
 
     pub(crate) fn with(limits: Limits) -> Self {
         let account =
-            |user: &str| Account { user: user.into(), password: format!("{user}-secret").as_str().into() };
+            |user: &str| Account { user: user.into(), password: format!("{user}-secret").as_str().into(), groups: Vec::new() };
         let config = Config {
             listen: Vec::new(),
             domain: "example.org".into(),
             echo: "600".into(),
             tone: "601".into(),
             music: "602".into(),
+            features: Features::default(),
             accounts: ["ann", "bob", "cat"].map(account).into(),
         };
         let endpoints = vec![
