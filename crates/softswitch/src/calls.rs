@@ -3,12 +3,20 @@
 use crate::location::UserId;
 use hookswitch_machine::{Entropy, Map, TimerKey};
 use hookswitch_sip::message::{Message, NameAddr};
+use hookswitch_sip::refer::Replaces;
 use hookswitch_sip::transaction::ServerId;
 use std::collections::{BTreeSet, VecDeque};
+use std::fmt;
 
 /// Names a call, never another one; rising.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct CallNo(u64);
+
+impl fmt::Display for CallNo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
 
 /// The longest URI and name that are remembered.
 const LONGEST: usize = 256;
@@ -81,6 +89,8 @@ pub(crate) struct Call {
     pub(crate) claimed: bool,
     /// Another INVITE took its place at the caller (RFC 3891): who rings is told that the call was answered elsewhere.
     pub(crate) replaced: bool,
+    /// The call whose place it takes at one side (RFC 3891) if it is answered.
+    pub(crate) replaces: Option<CallNo>,
     /// Forgets it in the end.
     timer: TimerKey,
 }
@@ -140,7 +150,11 @@ impl Calls {
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.calls.len().max(self.by_id.len()).max(self.by_user.len())
+        match self.calls.len() {
+            // Nothing may be left in the others either.
+            0 => self.by_id.len().max(self.by_user.len()),
+            calls => calls,
+        }
     }
 
     /// The number of the next call.
@@ -160,7 +174,8 @@ impl Calls {
         timer: TimerKey,
     ) {
         let call_id = call_id.into();
-        let call = Call { call_id, caller, callee, state, claimed: false, replaced: false, timer };
+        let call =
+            Call { call_id, caller, callee, state, claimed: false, replaced: false, replaces: None, timer };
         self.by_id.entry(call.call_id.clone()).or_default().insert(no);
         for (user, _) in call.users() {
             self.by_user.entry(user).or_default().insert(no);
@@ -196,7 +211,11 @@ impl Calls {
         let tag = response.to_tag().filter(|tag| tag.len() <= LONGEST);
         call.callee.tag = tag.unwrap_or_default().into();
         call.callee.reached(response);
+        let replaces = call.replaces;
         self.news.push_back(News::Changed(no));
+        if let Some(old) = replaces.and_then(|old| self.calls.get_mut(&old)) {
+            old.replaced = true;
+        }
     }
 
     /// It is over; the timer that would have forgotten it.
@@ -236,6 +255,17 @@ impl Calls {
     /// The calls of this Call-ID, oldest first.
     pub(crate) fn of_id(&self, call_id: &str) -> Vec<CallNo> {
         self.by_id.get(call_id).into_iter().flatten().copied().collect()
+    }
+
+    /// The call that a Replaces to this user names, by the user's own tag, and the contact of the phone that has it.
+    pub(crate) fn named_by(&self, replaces: &Replaces, user: UserId) -> Option<(CallNo, &str)> {
+        self.by_id.get(&*replaces.call_id)?.iter().find_map(|no| {
+            let call = self.calls.get(no)?;
+            let mine =
+                |(one, role): &(UserId, Role)| *one == user && *call.sides(*role).0.tag == *replaces.to_tag;
+            let (_, role) = call.users().find(mine)?;
+            Some((*no, &*call.sides(role).0.target))
+        })
     }
 
     /// The calls of a user, oldest first.

@@ -10,6 +10,7 @@ use crate::loops::Loops;
 use crate::own::{Own, user_of};
 use crate::passage::Passages;
 use crate::services::OrbitNo;
+use crate::watch::SubscriptionNo;
 use hookswitch_machine::{Entropy, Flow, Output, Time, TimerQueue, Transport};
 use hookswitch_media::control::Command;
 use hookswitch_sip::message::{Message, Name, Response};
@@ -30,6 +31,8 @@ pub(crate) enum Timer {
     Forget(CallNo),
     /// A reservation of an orbit, or something about the call parked there, is due.
     Orbit(OrbitNo),
+    /// Something about a subscription is due.
+    Watch(SubscriptionNo),
     /// Both sides of a call that we connected are to be asked whether they are there.
     Probe(LegId),
 }

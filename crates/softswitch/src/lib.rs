@@ -3,7 +3,7 @@
 //!
 //! [`Softswitch`] is one [`Machine`](hookswitch_machine::Machine). `softswitch.rs` sorts what arrives; `registrar.rs` keeps
 //! contacts in `location.rs`; `proxy/` passes requests on, statefully, to all contacts of a user; `calls.rs` remembers the calls that
-//! pass; `services/` answers calls to the extensions, parks calls and picks them up; `gate.rs` asks for credentials; `routing.rs` and `passage.rs` lead requests within dialogs to the other
+//! pass; `services/` answers calls to the extensions, parks calls and picks them up; `watch/` tells watchers, `phones.rs` the operator, what happens to them; `gate.rs` asks for credentials; `routing.rs` and `passage.rs` lead requests within dialogs to the other
 //! side without state of our own; `core.rs` is what they use together.
 #![forbid(unsafe_code)]
 
@@ -18,13 +18,18 @@ mod location;
 mod loops;
 mod own;
 mod passage;
+mod phones;
 mod proxy;
 mod reach;
 mod registrar;
 mod routing;
 mod services;
 mod softswitch;
+mod watch;
 
 pub use config::{Account, Config, Features, Limits, Rule};
-pub use event::{Counts, Event, Registration, Request, Snapshot, Unregistered};
+pub use event::{
+    Counts, Direction, Event, Messages, Phone, PhoneCall, PhoneCallState, PhoneContact, Registration,
+    Request, Snapshot, Unregistered,
+};
 pub use softswitch::Softswitch;

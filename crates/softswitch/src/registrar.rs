@@ -173,7 +173,8 @@ fn set(
     let bindings = core.locations.bindings(user);
     let known = bindings.iter().find(|binding| binding.is_at(&contact.uri())).map(|binding| binding.id);
     let full = bindings.len() >= core.limits.contacts_per_user;
-    let since = bindings.iter().find(|binding| Some(binding.id) == known).map_or(now, |binding| binding.since);
+    let since =
+        bindings.iter().find(|binding| Some(binding.id) == known).map_or(now, |binding| binding.since);
     let soonest = bindings.iter().min_by_key(|binding| binding.expires).map(|binding| binding.id);
     match (known, soonest) {
         (Some(id), _) => {

@@ -10,15 +10,18 @@ use crate::location::{Locations, UserId};
 use crate::loops::Loops;
 use crate::own::{Own, user_of};
 use crate::passage::{Passages, Side};
+use crate::phones;
 use crate::proxy::{Arrived, Kind, Onward, Proxy, Target, breadth};
 use crate::registrar;
 use crate::routing::Routing;
 use crate::services::{Code, Ringing, Services};
+use crate::watch::{Package, Watchers};
 use bytes::Bytes;
 use hookswitch_machine::{Endpoint, Entropy, Flow, Input, Machine, Output, Time, TimerQueue};
 use hookswitch_media::control::{Command, Event as MediaEvent};
 use hookswitch_sip::auth::Place;
 use hookswitch_sip::message::{KeepAlive, Message, Method, Name, Response, Scheme, Uri};
+use hookswitch_sip::refer::Replaces;
 use hookswitch_sip::transaction::{self, Layer, Received, ServerId, response_flow};
 use hookswitch_sip::ua::{self, UserAgent};
 use std::collections::VecDeque;
@@ -32,6 +35,8 @@ pub struct Softswitch {
     core: Core,
     proxy: Proxy,
     services: Services,
+    watchers: Watchers,
+    watched: bool,
     rejections: Rejections,
     dropped: u64,
     draining: bool,
@@ -65,6 +70,7 @@ impl Softswitch {
         let agent = UserAgent::new(agent_config, entropy.fork());
         let services = Services::new(config, agent, shard, &mut entropy);
         let proxy = Proxy::new(&mut entropy);
+        let watchers = Watchers::new(&mut entropy);
         let core = Core {
             limits,
             features: config.features.clone(),
@@ -81,7 +87,7 @@ impl Softswitch {
             entropy,
         };
         let rejections = Rejections { left: 0, second: None };
-        Self { core, proxy, services, rejections, dropped: 0, draining: false }
+        Self { core, proxy, services, watchers, watched: false, rejections, dropped: 0, draining: false }
     }
 
     /// What is alive.
@@ -94,6 +100,7 @@ impl Softswitch {
             ports: self.services.ports(),
             timers: self.core.timers.len() + self.services.live_timers(),
             calls: self.core.calls.len(),
+            subscriptions: self.watchers.len(),
             transactions: self.core.layer.counts(),
             dropped: self.dropped,
         }
@@ -139,6 +146,10 @@ impl Softswitch {
                         services.take_over(core, now, server, flow, &request, &user);
                     }
                 }
+            }
+            Received::Response(client) if self.watchers.owns(client) => {
+                let status = message.status().unwrap_or_default();
+                self.watchers.answered(&mut self.core, now, client, status);
             }
             Received::Cancel { .. }
             | Received::Response(_)
@@ -265,7 +276,26 @@ impl Softswitch {
         let Some(id) = core.locations.find(user) else {
             return core.refuse(now, server, flow, message, 404, &[]);
         };
+        let package = message.header(Name::Event).and_then(Package::of);
+        if let Some(package) = package.filter(|_| message.method() == Method::Subscribe) {
+            let watchers = &mut self.watchers;
+            return match message.to_tag() {
+                Some(_) => watchers.resubscribe(core, now, server, flow, message, sender),
+                None if self.draining => core.refuse(now, server, flow, message, 503, &[]),
+                None => watchers.subscribe(core, now, server, flow, message, package, sender, id),
+            };
+        }
+        let replaces = message.header(Name::Replaces).filter(|_| is_invite);
+        let replaces = replaces.and_then(|value| Replaces::parse(value).ok());
+        let replaced = replaces.and_then(|replaces| core.calls.named_by(&replaces, id));
         let mut bindings: Vec<_> = core.locations.bindings(id).iter().collect();
+        if let Some((_, contact)) = replaced
+            && bindings.iter().any(|binding| *binding.contact == *contact)
+        {
+            // RFC 3891 3: only the phone that has the dialog can do anything with it.
+            bindings.retain(|binding| *binding.contact == *contact);
+        }
+        let replaced = replaced.map(|(no, _)| no);
         bindings.sort_by_key(|binding| std::cmp::Reverse(binding.q.unwrap_or(1_000)));
         let targets: Vec<Target> = bindings.into_iter().map(|b| Target::new(&*b.contact, b.flow)).collect();
         if targets.is_empty() {
@@ -278,6 +308,9 @@ impl Softswitch {
                 core.tell(Event::CallStarted { call_id: call_id.clone(), from, to: user.to_owned() });
                 let (caller, callee) = (core.sender(message), Party::of(&message.to(), Some(id)));
                 let no = core.call_begins(now, &call_id, caller, callee, CallState::Trying { server });
+                if let Some(call) = no.and_then(|no| core.calls.get_mut(no)) {
+                    call.replaces = replaced;
+                }
                 Kind::Call(call_id.into(), no)
             }
             (true, Some(_)) => Kind::Invite,
@@ -316,9 +349,8 @@ impl Softswitch {
         let ringing = whom.into_iter().flat_map(|user| core.calls.ringing_at(user));
         let ringing = ringing.filter(|(_, _, call)| call.caller.user != Some(picker));
         let oldest = ringing.min_by_key(|(no, _, _)| *no).map(|(call, server, _)| (call, server));
-        let found = oldest.and_then(|(call, server)| {
-            Some(Ringing { call, server, request: self.proxy.waiting(server)? })
-        });
+        let found = oldest
+            .and_then(|(call, server)| Some(Ringing { call, server, request: self.proxy.waiting(server)? }));
         match found {
             Some(ringing) => self.services.pick_up(core, now, server, flow, message, &ringing),
             None => core.refuse(now, server, flow, message, 480, &[]),
@@ -414,19 +446,35 @@ impl Softswitch {
                     expires: binding.expires.since(now),
                     flow: binding.flow,
                 });
-                let snapshot = Snapshot { registrations: registrations.collect(), counts: self.counts() };
+                let registrations = registrations.collect();
+                let phones = phones::phones(&self.core, &self.watchers, now);
+                let snapshot = Snapshot { registrations, phones, counts: self.counts() };
                 self.core.tell(Event::Snapshot(snapshot));
+            }
+            Request::WatchPhones(watched) => self.watched = watched,
+            Request::SetMessages { user, messages } => {
+                let Some(id) = self.core.locations.find(&user) else { return };
+                self.watchers.set_messages(&mut self.core, now, id, messages);
+                if self.watched {
+                    self.core.tell(Event::PhoneMessages { user, messages });
+                }
             }
             Request::Drain => {
                 self.draining = true;
+                self.watchers.drain(&mut self.core, now);
                 self.services.drain(&mut self.core, now);
             }
         }
     }
 
     /// Passes on what happened to calls.
-    fn tell_news(&mut self, _now: Time) {
-        while let Some(_news) = self.core.calls.news() {}
+    fn tell_news(&mut self, now: Time) {
+        while let Some(news) = self.core.calls.news() {
+            self.watchers.news(&mut self.core, now, &news);
+            if self.watched {
+                phones::tell(&mut self.core, &news);
+            }
+        }
     }
 
     fn flow_closed(&mut self, now: Time, flow: Flow) {
@@ -450,6 +498,7 @@ impl Softswitch {
                 Timer::Ringing(client) => self.proxy.overdue(&mut self.core, now, client),
                 Timer::Service(leg) => self.services.hang_up(&mut self.core, now, leg),
                 Timer::Forget(call) => self.core.call_ends(call),
+                Timer::Watch(id) => self.watchers.due(&mut self.core, now, id),
                 Timer::Orbit(orbit) => self.services.orbit_due(&mut self.core, now, orbit),
                 Timer::Probe(leg) => self.services.probe(&mut self.core, now, leg),
             }
@@ -474,6 +523,11 @@ impl Softswitch {
             }
             Out::ClientGone(client) if self.proxy.owns(client) => self.proxy.client_gone(core, client),
             Out::ServerGone(server) if self.proxy.has(server) => self.proxy.server_gone(core, now, server),
+            Out::TimedOut(client) | Out::TransportFailed(client) | Out::ClientGone(client)
+                if self.watchers.owns(client) =>
+            {
+                self.watchers.unanswered(core, now, &output);
+            }
             Out::TimedOut(_)
             | Out::TransportFailed(_)
             | Out::ClientGone(_)

@@ -226,7 +226,14 @@ impl Proxy {
 
     /// Sends a 2xx upstream. Further ones to an INVITE follow the first (RFC 3261 16.7, 5), even behind a refusal: somebody
     /// waits for an ACK and a BYE.
-    pub(super) fn succeed(&mut self, core: &mut Core, now: Time, id: ContextId, status: u16, response: &Message) {
+    pub(super) fn succeed(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        id: ContextId,
+        status: u16,
+        response: &Message,
+    ) {
         let bytes = upstream(response);
         let Some(context) = self.contexts.get_mut(&id) else { return };
         match core.layer.respond(now, context.server, status, bytes.clone()) {

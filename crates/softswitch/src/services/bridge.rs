@@ -29,7 +29,9 @@ impl Services {
     pub(super) fn partner(&self, leg: LegId) -> Option<LegId> {
         match &self.members.get(&leg)?.role {
             Role::Bridged(bridge) => Some(bridge.other),
-            Role::Parked(_) | Role::Taking(_) | Role::Recalled(_) | Role::Replacing(_) | Role::Picking(_) => None,
+            Role::Parked(_) | Role::Taking(_) | Role::Recalled(_) | Role::Replacing(_) | Role::Picking(_) => {
+                None
+            }
         }
     }
 
@@ -40,7 +42,9 @@ impl Services {
     fn bridge(&mut self, leg: LegId) -> Option<&mut Bridge> {
         match &mut self.members.get_mut(&leg)?.role {
             Role::Bridged(bridge) => Some(bridge),
-            Role::Parked(_) | Role::Taking(_) | Role::Recalled(_) | Role::Replacing(_) | Role::Picking(_) => None,
+            Role::Parked(_) | Role::Taking(_) | Role::Recalled(_) | Role::Replacing(_) | Role::Picking(_) => {
+                None
+            }
         }
     }
 
@@ -111,7 +115,9 @@ impl Services {
         if let Some(member) = self.members.get_mut(&leg) {
             member.face.heard(message.body());
         }
-        let Some(bridge) = self.bridge(other).filter(|bridge| bridge.asking == Asking::Offered) else { return };
+        let Some(bridge) = self.bridge(other).filter(|bridge| bridge.asking == Asking::Offered) else {
+            return;
+        };
         bridge.asking = Asking::Nothing;
         let Some(member) = self.members.get_mut(&other) else { return };
         let sdp = member.face.answer(message.body(), &mut core.entropy);
@@ -122,7 +128,9 @@ impl Services {
     /// A leg refused what the other offered.
     pub(super) fn pass_refusal(&mut self, core: &mut Core, now: Time, leg: LegId, failure: Failure) {
         let Some(other) = self.partner(leg) else { return };
-        let Some(bridge) = self.bridge(other).filter(|bridge| bridge.asking == Asking::Offered) else { return };
+        let Some(bridge) = self.bridge(other).filter(|bridge| bridge.asking == Asking::Offered) else {
+            return;
+        };
         bridge.asking = Asking::Nothing;
         let _ = self.agent.refuse_offer(now, &mut core.layer, other, failure.status(), "");
     }
@@ -139,7 +147,8 @@ impl Services {
     ) -> bool {
         let Some(bridge) = self.bridge(leg) else { return false };
         let (other, full) = (bridge.other, bridge.requests.len() >= MOST_PASSED);
-        let passed = matches!(message.method(), Method::Info | Method::Refer | Method::Notify | Method::Message);
+        let passed =
+            matches!(message.method(), Method::Info | Method::Refer | Method::Notify | Method::Message);
         if !passed || full {
             let status = if full { 500 } else { 405 };
             self.agent.respond(now, &mut core.layer, server, flow, message, status, format_args!(""));

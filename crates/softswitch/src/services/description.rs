@@ -121,7 +121,8 @@ mod tests {
 
     const ONE: &[u8] = b"v=0\r\no=ann 7 8 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n\
         a=sendrecv\r\n";
-    const TWO: &[u8] = b"v=0\no=bob 1 2 IN IP4 192.0.2.2\ns=-\nc=IN IP4 192.0.2.2\nt=0 0\nm=audio 5000 RTP/AVP 8 0\n\
+    const TWO: &[u8] =
+        b"v=0\no=bob 1 2 IN IP4 192.0.2.2\ns=-\nc=IN IP4 192.0.2.2\nt=0 0\nm=audio 5000 RTP/AVP 8 0\n\
         a=sendrecv\nm=video 5002 RTP/AVP 96\na=rtpmap:96 VP8/90000\n";
 
     fn text(octets: Vec<u8>) -> String {

@@ -196,9 +196,7 @@ impl Services {
         self.joins.remove(&leg);
         let sdp = match (self.partner(leg), self.calls.get_mut(&leg)) {
             (Some(partner), _) => self.members.get(&partner).map(|member| member.face.theirs().to_vec()),
-            (None, Some(call)) => {
-                call.session.offer(&self.capabilities, call.rtp, Direction::SendRecv).ok()
-            }
+            (None, Some(call)) => call.session.offer(&self.capabilities, call.rtp, Direction::SendRecv).ok(),
             (None, None) => None,
         };
         let Some((sdp, member)) = sdp.zip(self.members.get_mut(&leg)) else {

@@ -175,7 +175,8 @@ impl Services {
             let known = self.know(core, now, leg, partner);
             let Some(member) = self.members.get_mut(&leg) else { continue };
             core.tell(Event::CallAnswered { call_id: member.call_id.to_string() });
-            member.known = known;
+            // It may have talked with somebody else before.
+            std::mem::replace(&mut member.known, known).iter().for_each(|no| core.call_ends(*no));
             match &mut member.role {
                 Role::Bridged(bridge) => bridge.probe = probe.take(),
                 role => {
@@ -191,7 +192,7 @@ impl Services {
         let dialog = self.agent.dialog(leg)?;
         let mut us = other.party.clone();
         // The other one's lamp is about its own dialog.
-        (us.user, us.tag) = (None, dialog.local_tag().into());
+        (us.user, us.tag, us.target) = (None, dialog.local_tag().into(), (*member.contact).into());
         let them = member.party.clone().tagged(dialog.remote_tag());
         let (caller, callee) = match dialog.role() {
             hookswitch_sip::dialog::Role::Server => (them, us),
@@ -254,7 +255,15 @@ impl Services {
                             core.timers.cancel(*timer);
                         });
                         for Passed { server, flow, request, .. } in bridge.requests {
-                            self.agent.respond(now, &mut core.layer, server, flow, &request, 481, format_args!(""));
+                            self.agent.respond(
+                                now,
+                                &mut core.layer,
+                                server,
+                                flow,
+                                &request,
+                                481,
+                                format_args!(""),
+                            );
                         }
                     }
                 }

@@ -229,7 +229,9 @@ impl Services {
             (Indication::OutOfDialog(server), Some(message)) => {
                 self.refuse_request(core, now, server, flow, message);
             }
-            (Indication::Response(leg, client, failure), _) => self.pass_response(core, now, leg, client, failure),
+            (Indication::Response(leg, client, failure), _) => {
+                self.pass_response(core, now, leg, client, failure)
+            }
             (Indication::Redirected(leg), _) => {
                 // Whoever is rung back answers, or does not.
                 self.agent.abandon(now, &mut core.layer, leg);
@@ -262,7 +264,14 @@ impl Services {
     }
 
     /// A request within a dialog, or to the softswitch itself, that nobody is there for.
-    fn refuse_request(&mut self, core: &mut Core, now: Time, server: ServerId, flow: Flow, message: &Message) {
+    fn refuse_request(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        server: ServerId,
+        flow: Flow,
+        message: &Message,
+    ) {
         let status = match message.method() {
             Method::Info => 200,
             // RFC 6665 4.1.3: no subscription of ours.

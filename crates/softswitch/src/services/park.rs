@@ -31,7 +31,9 @@ impl Services {
     /// `park` was called: the answer says which orbit is free, and keeps it for a while.
     pub(super) fn reserve(&mut self, core: &mut Core, now: Time, leg: LegId, flow: Flow, message: &Message) {
         let by = core.locations.find(&user_of(&message.from()));
-        let Some(by) = by.filter(|_| self.open) else { return self.refuse(core, now, leg, flow, message, 503) };
+        let Some(by) = by.filter(|_| self.open) else {
+            return self.refuse(core, now, leg, flow, message, 503);
+        };
         let free = self.orbits.free(self.codes.orbits()).filter(|_| !self.orbits.has_enough(by));
         let Some(orbit) = free else { return self.refuse(core, now, leg, flow, message, 486) };
         let timer = core.timers.set_after(now, self.features.reserved, Timer::Orbit(orbit));
@@ -127,7 +129,15 @@ impl Services {
     }
 
     /// An occupied orbit was called.
-    fn retrieve(&mut self, core: &mut Core, now: Time, leg: LegId, flow: Flow, message: &Message, orbit: OrbitNo) {
+    fn retrieve(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        leg: LegId,
+        flow: Flow,
+        message: &Message,
+        orbit: OrbitNo,
+    ) {
         let Some(parking) = self.orbits.parking(orbit) else { return };
         let parked = parking.leg;
         if parking.taker.is_some() || self.joins.contains_key(&parked) {
@@ -249,7 +259,8 @@ impl Services {
             Some(Slot::Occupied(parking)) => parking,
             None => return,
         };
-        let (leg, parker, until, taken) = (parking.leg, parking.parker, parking.until, parking.taker.is_some());
+        let (leg, parker, until, taken) =
+            (parking.leg, parking.parker, parking.until, parking.taker.is_some());
         let recalls = std::mem::take(&mut parking.recalls);
         let was_ringing = !recalls.is_empty();
         for recall in recalls {
@@ -276,7 +287,14 @@ impl Services {
     }
 
     /// Rings all phones of the parker; false if there is none. Their 200 brings the offer.
-    fn ring_back(&mut self, core: &mut Core, now: Time, orbit: OrbitNo, parked: LegId, parker: UserId) -> bool {
+    fn ring_back(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        orbit: OrbitNo,
+        parked: LegId,
+        parker: UserId,
+    ) -> bool {
         let Some(member) = self.members.get(&parked) else { return false };
         let shown = member.party.display.clone().or_else(|| {
             let uri = Uri::parse(&member.party.uri).ok()?;

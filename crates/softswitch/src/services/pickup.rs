@@ -125,7 +125,13 @@ impl Services {
     }
 
     /// The proxy gave the INVITE away, or could not, because it has an answer or is cancelled.
-    pub(crate) fn given(&mut self, core: &mut Core, now: Time, wanted: &Wanted, given: Option<(Flow, Message)>) {
+    pub(crate) fn given(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        wanted: &Wanted,
+        given: Option<(Flow, Message)>,
+    ) {
         let picker = wanted.picker;
         let Some((flow, request)) = given else { return self.dismiss(core, now, picker, 480) };
         let reachable = by_its_flow(core, flow, &request);

@@ -48,16 +48,32 @@ impl World {
     }
 
     pub(crate) fn with(limits: Limits) -> Self {
-        let account =
-            |user: &str| Account { user: user.into(), password: format!("{user}-secret").as_str().into(), groups: Vec::new() };
+        Self::made(limits, Features::default())
+    }
+
+    pub(crate) fn made(limits: Limits, features: Features) -> Self {
+        Self::of(limits, features, &[("ann", &[]), ("bob", &[]), ("cat", &[])])
+    }
+
+    /// With these users and their groups.
+    pub(crate) fn grouped(features: Features, users: &[(&str, &[&str])]) -> Self {
+        Self::of(Limits::default(), features, users)
+    }
+
+    pub(crate) fn of(limits: Limits, features: Features, users: &[(&str, &[&str])]) -> Self {
+        let account = |(user, groups): &(&str, &[&str])| Account {
+            user: (*user).into(),
+            password: format!("{user}-secret").as_str().into(),
+            groups: groups.iter().map(|group| (*group).to_owned()).collect(),
+        };
         let config = Config {
             listen: Vec::new(),
             domain: "example.org".into(),
             echo: "600".into(),
             tone: "601".into(),
             music: "602".into(),
-            features: Features::default(),
-            accounts: ["ann", "bob", "cat"].map(account).into(),
+            features,
+            accounts: users.iter().map(account).collect(),
         };
         let endpoints = vec![
             Endpoint { id: UDP, transport: Transport::Udp, advertised: SWITCH },
