@@ -26,6 +26,12 @@ pub enum Error {
         /// What there is.
         known: String,
     },
+    /// No user of the embedded softswitch has this name.
+    #[error("the softswitch has no user called {user:?}; add an account for it, or give another user")]
+    NoSuchUser {
+        /// What was asked for.
+        user: String,
+    },
     /// The line cannot be used now.
     #[error("line {line:?} is out of service: {reason}")]
     OutOfService {

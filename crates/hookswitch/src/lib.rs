@@ -46,7 +46,8 @@ pub use error::{Error, StartError};
 pub use event::Event;
 pub use hookswitch_machine::Endpoint;
 pub use hookswitch_softswitch::{
-    Event as SoftswitchEvent, Registration as SoftswitchRegistration, Snapshot as SoftswitchSnapshot,
+    Direction as PhoneCallDirection, Event as SoftswitchEvent, Messages, Phone as SoftswitchPhone, PhoneCall,
+    PhoneCallState, PhoneContact, Registration as SoftswitchRegistration, Snapshot as SoftswitchSnapshot,
     Unregistered,
 };
 pub use hookswitch_spi::{
@@ -60,4 +61,4 @@ pub use hookswitch_telephony::{HandOffTarget, Interest, LadderNames, Privilege, 
 #[doc(hidden)]
 pub use service::Tuning;
 pub use service::{Figures, Service};
-pub use switch::Softswitch;
+pub use switch::{Missed, PhoneChanges, Softswitch};

@@ -269,7 +269,7 @@ impl Softswitch {
         {
             return self.pick_up(now, server, flow, message, whom.as_deref(), sender);
         }
-        if code.is_some() || self.services.replaces(message).is_some() {
+        if code.is_some() || self.services.is_replaced(message) {
             return self.services.dispatch(&mut self.core, now, Received::Request(server), flow, message);
         }
         let core = &mut self.core;

@@ -15,7 +15,12 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(super) enum State {
     /// An INVITE came; no final response yet.
-    Invited { server: ServerId, reply: Box<Reply> },
+    Invited {
+        server: ServerId,
+        reply: Box<Reply>,
+        /// The session whose place it wants (RFC 3891).
+        replaces: Option<LegId>,
+    },
     /// We sent 2xx and wait for its ACK.
     Accepted {
         ok: Box<Unacknowledged>,

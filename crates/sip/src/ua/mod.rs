@@ -7,7 +7,9 @@
 //! which answers (RFC 3264 by way of RFC 6337), not what stands in them.
 //!
 //! `leg.rs` holds the states; `incoming.rs` reacts to requests, `outgoing.rs` carries out what the caller wants,
-//! `responses.rs` reacts to responses, `exchange.rs` holds what concerns offers within a session, `sending.rs` repeats requests with credentials or over another transport.
+//! `responses.rs` reacts to responses, `exchange.rs` holds what concerns offers within a session, `sending.rs` repeats
+//! requests with credentials or over another transport. Beside sessions the agent keeps subscriptions (RFC 6665): `subscribing.rs`
+//! ours, `notifying.rs` those that others have with us.
 
 mod agent;
 mod exchange;
@@ -16,17 +18,23 @@ mod ids;
 mod incoming;
 mod indication;
 mod leg;
+mod notifying;
 mod outgoing;
 mod pending;
+mod replacing;
 mod reply;
 mod responses;
 mod sending;
+mod subscribing;
+mod usage;
 
 pub use agent::{Config, UserAgent};
-pub use ids::{AccountId, LegError, LegId};
+pub use ids::{AccountId, LegError, LegId, SubscriptionId};
 pub use indication::{Failure, Indication};
+pub use notifying::{Grant, Notified};
 pub use outgoing::Invitation;
 pub use reply::Reply;
+pub use subscribing::Watch;
 
 #[cfg(test)]
 mod tests;

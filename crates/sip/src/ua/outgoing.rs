@@ -55,6 +55,7 @@ impl UserAgent {
         // RFC 3261 8.1.1.5: any start below 2³¹.
         let cseq = self.entropy.next_u32() >> 8;
         let (allow, product) = (Arc::clone(&self.allow), Arc::clone(&self.product));
+        let supported = Arc::clone(&self.supported);
         let draft = Draft {
             purpose: Purpose::Invite(tag.leg),
             account: invitation.account,
@@ -74,6 +75,7 @@ impl UserAgent {
                 .cseq(cseq, Method::Invite)
                 .header(Name::Contact, format_args!("<{}>", invitation.contact))
                 .header(Name::Allow, &allow)
+                .header(Name::Supported, &supported)
                 .header(Name::UserAgent, &product)
                 .lines(credentials)
                 .lines(invitation.fields);
@@ -136,13 +138,13 @@ impl UserAgent {
         sdp: Option<&[u8]>,
     ) -> Result<(), LegError> {
         let leg = self.legs.get_mut(id).ok_or(LegError::Gone)?;
-        let State::Invited { server, reply } = &leg.state else { return Err(LegError::State) };
+        let State::Invited { server, reply, .. } = &leg.state else { return Err(LegError::State) };
         let body = sdp.map(|sdp| (SDP, sdp));
         let bytes = reply.write(status, format_args!("Contact: <{contact}>\r\n"), body);
         layer.respond(now, *server, status, bytes).map_err(|_| LegError::Gone)
     }
 
-    /// Answers the INVITE of a session with 200; `sdp` is the answer, or the offer if the INVITE had none.
+    /// Answers the INVITE of a session with 200, and ends the session it replaces, if there is one; `sdp` is the answer, or the offer if the INVITE had none.
     pub fn accept(
         &mut self,
         now: Time,
@@ -153,10 +155,12 @@ impl UserAgent {
         sdp: &[u8],
     ) -> Result<(), LegError> {
         let leg = self.legs.get_mut(id).ok_or(LegError::Gone)?;
-        let State::Invited { server, reply } = &leg.state else { return Err(LegError::State) };
-        let (server, cseq) = (*server, reply.cseq());
-        let fields =
-            format_args!("Contact: <{contact}>\r\nAllow: {}\r\nServer: {}\r\n", self.allow, self.product);
+        let State::Invited { server, reply, replaces } = &leg.state else { return Err(LegError::State) };
+        let (server, cseq, replaces) = (*server, reply.cseq(), *replaces);
+        let fields = format_args!(
+            "Contact: <{contact}>\r\nAllow: {}\r\nSupported: {}\r\nServer: {}\r\n",
+            self.allow, self.supported, self.product
+        );
         let bytes = reply.write(200, fields, Some((SDP, sdp)));
         if layer.respond(now, server, 200, bytes.clone()).is_err() {
             self.remove(id);
@@ -170,7 +174,13 @@ impl UserAgent {
         };
         leg.contact = contact;
         leg.account = account;
+        if let Some(dialog) = &mut leg.dialog {
+            dialog.confirm();
+        }
         self.invited.remove(&server);
+        if let Some(replaced) = replaces {
+            self.give_way(now, layer, replaced);
+        }
         Ok(())
     }
 

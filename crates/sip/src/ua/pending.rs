@@ -1,6 +1,6 @@
 //! A request that waits for its final response.
 
-use super::ids::{AccountId, LegId};
+use super::ids::{AccountId, LegId, SubscriptionId};
 use crate::auth;
 use bytes::Bytes;
 use hookswitch_machine::Flow;
@@ -52,13 +52,30 @@ pub(super) enum Purpose {
     Within(LegId),
     /// A request of the user outside any session.
     Outside,
+    /// Asks for a subscription, refreshes it or ends it.
+    Subscribe(SubscriptionId),
+    /// Tells a subscriber.
+    Notify(SubscriptionId),
 }
 
 impl Purpose {
     pub(super) const fn leg(self) -> Option<LegId> {
         match self {
             Self::Invite(leg) | Self::Offer(leg) | Self::Bye(leg) | Self::Within(leg) => Some(leg),
-            Self::Abandoned | Self::Farewell | Self::Outside => None,
+            Self::Abandoned | Self::Farewell | Self::Outside | Self::Subscribe(_) | Self::Notify(_) => None,
+        }
+    }
+
+    pub(super) const fn subscription(self) -> Option<SubscriptionId> {
+        match self {
+            Self::Subscribe(id) | Self::Notify(id) => Some(id),
+            Self::Invite(_)
+            | Self::Offer(_)
+            | Self::Bye(_)
+            | Self::Within(_)
+            | Self::Abandoned
+            | Self::Farewell
+            | Self::Outside => None,
         }
     }
 }

@@ -27,7 +27,8 @@ impl Reply {
         let start = memchr::memchr(b'\n', &whole).map_or(0, |at| at + 1);
         let end = if whole.ends_with(NO_BODY) { whole.len() - NO_BODY.len() } else { whole.len() };
         let mut routes = BytesMut::new();
-        if request.method() == Method::Invite {
+        // RFC 3261 12.1.1, RFC 6665 4.4.1: what can make a dialog.
+        if matches!(request.method(), Method::Invite | Method::Subscribe | Method::Notify) {
             for field in request.fields(Name::RecordRoute) {
                 routes.extend_from_slice(request.line(field));
             }

@@ -39,7 +39,9 @@ impl UserAgent {
                 | Purpose::Bye(_)
                 | Purpose::Farewell
                 | Purpose::Within(_)
-                | Purpose::Outside => Indication::None,
+                | Purpose::Outside
+                | Purpose::Subscribe(_)
+                | Purpose::Notify(_) => Indication::None,
             };
         }
         if status < 300 && message.method() == Method::Invite {
@@ -51,7 +53,9 @@ impl UserAgent {
                 | Purpose::Bye(_)
                 | Purpose::Farewell
                 | Purpose::Within(_)
-                | Purpose::Outside => self.refuse_answer(now, layer, client, message),
+                | Purpose::Outside
+                | Purpose::Subscribe(_)
+                | Purpose::Notify(_) => self.refuse_answer(now, layer, client, message),
             };
         }
         let Some(pending) = self.pending.remove(&client) else { return Indication::None };
@@ -67,6 +71,9 @@ impl UserAgent {
         {
             leg.state = State::Redirected { invite: Box::new(pending) };
             return Indication::Redirected(id);
+        }
+        if let Purpose::Subscribe(id) = purpose {
+            return self.subscribe_answered(now, layer, client, id, &pending, message);
         }
         let failure = Self::failure(&pending, status);
         self.finished(now, layer, client, &pending.purpose, &pending.bytes, failure)
@@ -101,7 +108,12 @@ impl UserAgent {
             Purpose::Offer(id) => {
                 !matches!(self.legs.get(id).map(|leg| &leg.exchange), Some(Exchange::Ours { .. }))
             }
-            Purpose::Bye(_) | Purpose::Farewell | Purpose::Within(_) | Purpose::Outside => false,
+            Purpose::Bye(_)
+            | Purpose::Farewell
+            | Purpose::Within(_)
+            | Purpose::Outside
+            | Purpose::Subscribe(_)
+            | Purpose::Notify(_) => false,
         }
     }
 
@@ -127,6 +139,8 @@ impl UserAgent {
             },
             Purpose::Abandoned | Purpose::Farewell => Indication::None,
             Purpose::Outside => Indication::OutOfDialogResponse(client, failure),
+            Purpose::Subscribe(id) => self.subscribe_unanswered(now, layer, client, id),
+            Purpose::Notify(id) => self.notify_answered(now, layer, client, id, failure.status()),
             Purpose::Offer(id) => self.offer_finished(now, layer, id, request, failure),
             Purpose::Within(id) => {
                 if self.legs.get(id).is_none_or(Leg::is_abandoned) {

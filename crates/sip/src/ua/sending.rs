@@ -149,6 +149,9 @@ impl UserAgent {
         {
             dialog.raise_cseq(cseq);
         }
+        if let Some(id) = pending.purpose.subscription() {
+            self.subscriptions.raise_cseq(id, cseq);
+        }
         let Pending { purpose, account, flow, .. } = *pending;
         let instead = pending.instead.as_deref().copied();
         let method = request.method();
@@ -224,6 +227,9 @@ impl UserAgent {
 
     /// A request goes on as another transaction.
     fn continued(&mut self, purpose: Purpose, client: ClientId) -> Option<ClientId> {
+        if let Some(id) = purpose.subscription() {
+            self.subscriptions.sent(id, client);
+        }
         let leg = purpose.leg().and_then(|id| self.legs.get_mut(id));
         match leg.map(|leg| (&mut leg.state, &mut leg.exchange)) {
             Some((State::Inviting { client: old, early, .. }, _))

@@ -9,7 +9,8 @@ use crate::core::{Core, Timer};
 use crate::event::Event;
 use crate::own::user_of;
 use hookswitch_machine::{Flow, Time, TimerKey};
-use hookswitch_sip::message::{Message, Method};
+use hookswitch_sip::message::{Message, Method, Name};
+use hookswitch_sip::refer::Replaces;
 use hookswitch_sip::transaction::{ClientId, ServerId};
 use hookswitch_sip::ua::LegId;
 use std::sync::Arc;
@@ -280,21 +281,10 @@ impl Services {
         }
     }
 
-    /// The leg that an INVITE is to take the place of (RFC 3891), if it is one of ours.
-    pub(super) fn replaced_by(&self, invite: &Message) -> Option<LegId> {
-        self.replaces(invite).filter(|leg| self.members.contains_key(leg))
-    }
-
-    /// Whether an INVITE names a dialog of ours in its Replaces.
-    pub(crate) fn replaces(&self, invite: &Message) -> Option<LegId> {
-        if invite.method() != Method::Invite {
-            return None;
-        }
-        let value = invite.header(hookswitch_sip::message::Name::Replaces)?;
-        let replaces = hookswitch_sip::refer::Replaces::parse(value).ok()?;
-        let leg = self.agent.own_leg(&replaces.to_tag)?;
-        let dialog = self.agent.dialog(leg)?;
-        let same = dialog.call_id() == replaces.call_id && dialog.remote_tag() == replaces.from_tag;
-        same.then_some(leg)
+    /// Whether an INVITE is to take the place of a leg of ours (RFC 3891).
+    pub(crate) fn is_replaced(&self, invite: &Message) -> bool {
+        let value = invite.header(Name::Replaces).filter(|_| invite.method() == Method::Invite);
+        let replaces = value.and_then(|value| Replaces::parse(value).ok());
+        replaces.is_some_and(|replaces| self.agent.own_leg(&replaces.to_tag).is_some())
     }
 }

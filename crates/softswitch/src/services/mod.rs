@@ -202,6 +202,13 @@ impl Services {
     ) {
         match (indication, message) {
             (Indication::Incoming(leg), Some(message)) => self.incoming(core, now, leg, flow, message, None),
+            (Indication::Replacing { leg, replaced }, Some(message)) => {
+                if self.members.contains_key(&replaced) {
+                    self.replace(core, now, leg, flow, message, replaced);
+                } else {
+                    self.incoming(core, now, leg, flow, message, None);
+                }
+            }
             (Indication::Offered(leg), Some(message)) => {
                 if self.is_bridged(leg) {
                     self.pass_offer(core, now, leg, message);
@@ -249,6 +256,7 @@ impl Services {
             (
                 Indication::None
                 | Indication::Incoming(_)
+                | Indication::Replacing { .. }
                 | Indication::Offered(_)
                 | Indication::Confirmed(_)
                 | Indication::OfferConfirmed(_)
@@ -257,7 +265,11 @@ impl Services {
                 | Indication::Progress(_)
                 | Indication::Answered(_)
                 | Indication::OfferAnswered(_)
-                | Indication::OutOfDialogResponse(..),
+                | Indication::OutOfDialogResponse(..)
+                // Watchers are not the agent's.
+                | Indication::Subscription(..)
+                | Indication::NotifyDue(_)
+                | Indication::SubscriberGone(_),
                 _,
             ) => {}
         }
@@ -293,9 +305,6 @@ impl Services {
         message: &Message,
         diverted: Option<&str>,
     ) {
-        if let Some(other) = self.replaced_by(message) {
-            return self.replace(core, now, leg, flow, message, other);
-        }
         let called = message.uri().ok().and_then(|uri| uri.user_unescaped().map(|user| user.into_owned()));
         // Behind a redirection the Request-URI names who was called at first.
         let user = diverted.map(str::to_owned).or(called).unwrap_or_else(|| user_of(&message.to()));
@@ -328,7 +337,9 @@ impl Services {
         let reachable = by_its_flow(core, flow, request);
         let request = reachable.as_ref().unwrap_or(request);
         match self.agent.dispatch(now, &mut core.layer, Received::Request(server), flow, request) {
-            Indication::Incoming(leg) => self.incoming(core, now, leg, flow, request, Some(user)),
+            Indication::Incoming(leg) | Indication::Replacing { leg, .. } => {
+                self.incoming(core, now, leg, flow, request, Some(user));
+            }
             other => self.indicated(core, now, other, flow, Some(request)),
         }
     }

@@ -402,7 +402,6 @@ fn a_transfer_with_consultation_to_an_orbit_parks_the_other_party() {
         dialog.remote_tag(),
         dialog.local_tag()
     );
-    let replaces = replaces.replace("Require: replaces\r\n", "");
     let new = it.world.phones[cat].call_with(it.world.now, "701", Some(&sdp(6_600)), &replaces);
     it.world.run(1);
     assert_eq!(it.last(cat), &Indication::Answered(new));

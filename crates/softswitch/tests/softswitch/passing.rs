@@ -2,6 +2,7 @@ use super::phone::{Manner, SDP};
 use super::world::World;
 use hookswitch_machine::Transport::{Tcp, Udp};
 use hookswitch_sip::message::{Method, Name};
+use hookswitch_sip::ua::{Failure, Indication};
 
 #[test]
 fn what_explains_a_call_passes_untouched() {
@@ -27,7 +28,8 @@ fn what_explains_a_call_passes_untouched() {
         assert_eq!(invite.header(name), Some(value), "{name}");
     }
     assert_eq!(invite.body(), SDP.as_bytes());
-    world.phones[ann].hang_up(world.now, leg);
-    world.run(1);
+    // The phone knows no dialog that could be replaced.
+    let failed = Indication::Failed(leg, Failure::Status(481));
+    assert_eq!(world.phones[ann].indications.last(), Some(&failed));
     world.drain();
 }

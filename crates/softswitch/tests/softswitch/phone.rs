@@ -211,7 +211,7 @@ impl Phone {
         let (agent, layer) = (&mut self.agent, &mut self.layer);
         match (&indication, message) {
             (Indication::None, _) => return,
-            (Indication::Incoming(leg), _) => {
+            (Indication::Incoming(leg) | Indication::Replacing { leg, .. }, _) => {
                 self.incoming.push(*leg);
                 self.legs.push(*leg);
                 match &self.manner {

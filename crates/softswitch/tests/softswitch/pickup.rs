@@ -210,10 +210,9 @@ fn a_caller_that_understands_replaces_is_picked_up_through_the_proxy() {
     assert_eq!(it.world.phones[other].count(Method::Invite), 0, "only the phone that calls");
     let invite = it.world.phones[ann].last(Method::Invite);
     assert_eq!(invite.header(Name::Replaces), Some(replaces.trim_end().split_once(": ").unwrap().1));
-    // What a phone does that knows Replaces.
     let mine = it.world.phones[ann].answer(it.world.now);
     it.world.run(1);
-    it.hang_up(ann, call);
+    assert!(it.world.phones[ann].indications.contains(&Indication::HungUp(call)));
     assert_eq!(it.last(cat), &Indication::Answered(picked));
     it.assert_cancelled_elsewhere();
     it.hang_up(ann, mine);
