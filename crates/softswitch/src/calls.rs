@@ -51,7 +51,7 @@ impl Party {
     /// What From or To says. `user` is known by other means.
     pub(crate) fn of(address: &NameAddr<'_>, user: Option<UserId>) -> Self {
         let display = address.display().map(|name| cut(&name).into());
-        let tag = address.tag().unwrap_or_default().into();
+        let tag = cut(address.tag().unwrap_or_default()).into();
         Self { user, uri: cut(address.uri_str()).into(), display, tag, target: Box::default() }
     }
 
@@ -250,6 +250,11 @@ impl Calls {
 
     pub(crate) fn get_mut(&mut self, no: CallNo) -> Option<&mut Call> {
         self.calls.get_mut(&no)
+    }
+
+    /// How many calls a user has.
+    pub(crate) fn count_of(&self, user: UserId) -> usize {
+        self.by_user.get(&user).map_or(0, BTreeSet::len)
     }
 
     /// The calls of this Call-ID, oldest first.

@@ -106,6 +106,8 @@ pub struct Limits {
     pub ringing: Duration,
     /// Calls passed on that are remembered until they end; those beyond it can be neither watched nor picked up.
     pub calls: usize,
+    /// Those that one user may have.
+    pub calls_per_user: usize,
     /// How long a call is remembered whose end nobody tells.
     pub longest_call: Duration,
     /// How often both sides of a call that was parked or picked up are asked whether they are still there.
@@ -134,6 +136,7 @@ impl Default for Limits {
             service_call: Duration::from_secs(3_600),
             ringing: Duration::from_secs(181),
             calls: 100_000,
+            calls_per_user: 2_000,
             longest_call: Duration::from_secs(12 * 3_600),
             probe: Duration::from_secs(900),
             subscriptions: 10_000,

@@ -18,6 +18,9 @@ use hookswitch_sip::transaction::{ClientId, Layer, ServerId};
 use hookswitch_sip::ua::LegId;
 use std::collections::VecDeque;
 
+/// The longest Call-ID that is remembered.
+const LONGEST_CALL_ID: usize = 256;
+
 /// A timer of the softswitch.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Timer {
@@ -70,7 +73,9 @@ impl Core {
         callee: Party,
         state: CallState,
     ) -> Option<CallNo> {
-        if self.calls.len() >= self.limits.calls {
+        let full = |user| self.calls.count_of(user) >= self.limits.calls_per_user;
+        let full = caller.user.is_some_and(full) || callee.user.is_some_and(full);
+        if full || self.calls.len() >= self.limits.calls || call_id.len() > LONGEST_CALL_ID {
             return None;
         }
         let no = self.calls.next_no();

@@ -48,6 +48,13 @@ impl Services {
         }
     }
 
+    /// A leg wants to change something about its media.
+    pub(super) fn asks(&mut self, leg: LegId, asking: Asking) {
+        if let Some(bridge) = self.bridge(leg) {
+            bridge.asking = asking;
+        }
+    }
+
     /// A re-INVITE or UPDATE of one leg goes to the other.
     pub(super) fn pass_offer(&mut self, core: &mut Core, now: Time, leg: LegId, message: &Message) {
         let Some(other) = self.partner(leg) else { return };
@@ -58,11 +65,7 @@ impl Services {
             return self.offer_last(core, now, leg, other);
         }
         match self.reoffer(core, now, leg, other) {
-            Ok(()) => {
-                if let Some(bridge) = self.bridge(leg) {
-                    bridge.asking = Asking::Offered;
-                }
-            }
+            Ok(()) => self.asks(leg, Asking::Offered),
             Err(error) => {
                 // RFC 3261 14.2: offers that cross are for the two of them to settle.
                 let status = if error == LegError::OfferPending { 491 } else { 500 };
@@ -84,10 +87,8 @@ impl Services {
         let theirs = self.members.get(&other).map(|member| member.face.theirs().clone()).unwrap_or_default();
         let Some(member) = self.members.get_mut(&leg) else { return };
         let sdp = member.face.offer(&theirs, &mut core.entropy);
-        if self.agent.answer_offer(now, &mut core.layer, leg, Some(&sdp)).is_ok()
-            && let Some(bridge) = self.bridge(leg)
-        {
-            bridge.asking = Asking::Wanted;
+        if self.agent.answer_offer(now, &mut core.layer, leg, Some(&sdp)).is_ok() {
+            self.asks(leg, Asking::Wanted);
         }
     }
 
@@ -115,10 +116,13 @@ impl Services {
         if let Some(member) = self.members.get_mut(&leg) {
             member.face.heard(message.body());
         }
-        let Some(bridge) = self.bridge(other).filter(|bridge| bridge.asking == Asking::Offered) else {
-            return;
-        };
-        bridge.asking = Asking::Nothing;
+        let Some(bridge) = self.bridge(other) else { return };
+        match std::mem::replace(&mut bridge.asking, Asking::Nothing) {
+            Asking::Offered => {}
+            Asking::First | Asking::Nothing => return,
+            // Its ACK is still to come.
+            Asking::Wanted => return bridge.asking = Asking::Wanted,
+        }
         let Some(member) = self.members.get_mut(&other) else { return };
         let sdp = member.face.answer(message.body(), &mut core.entropy);
         // It may have cancelled.
@@ -128,11 +132,16 @@ impl Services {
     /// A leg refused what the other offered.
     pub(super) fn pass_refusal(&mut self, core: &mut Core, now: Time, leg: LegId, failure: Failure) {
         let Some(other) = self.partner(leg) else { return };
-        let Some(bridge) = self.bridge(other).filter(|bridge| bridge.asking == Asking::Offered) else {
-            return;
-        };
-        bridge.asking = Asking::Nothing;
-        let _ = self.agent.refuse_offer(now, &mut core.layer, other, failure.status(), "");
+        let Some(bridge) = self.bridge(other) else { return };
+        match std::mem::replace(&mut bridge.asking, Asking::Nothing) {
+            Asking::Offered => {
+                let _ = self.agent.refuse_offer(now, &mut core.layer, other, failure.status(), "");
+            }
+            // They have no media in common: there is no call.
+            Asking::First => self.hang_up(core, now, other),
+            Asking::Nothing => {}
+            Asking::Wanted => bridge.asking = Asking::Wanted,
+        }
     }
 
     /// A request of one leg goes to the other; false if there is no other.
@@ -154,9 +163,15 @@ impl Services {
             self.agent.respond(now, &mut core.layer, server, flow, message, status, format_args!(""));
             return true;
         }
+        if message.method() == Method::Refer {
+            self.referred(core, now, message);
+        }
         let mut fields = String::new();
         for name in FIELDS {
             if let Some(value) = message.header(name) {
+                // A REFER has another number here (RFC 3515 2.4.6), and there is hardly ever more than one.
+                let refer = matches!(name, Name::Event) && value.starts_with("refer;");
+                let value = if refer { "refer" } else { value };
                 // Writing to a String cannot fail.
                 let _ = write!(fields, "{name}: {value}\r\n");
             }

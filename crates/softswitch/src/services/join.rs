@@ -1,7 +1,7 @@
 //! Bringing two phones together (RFC 3725): the offer of one goes to the other, and the answer back.
 
 use super::Services;
-use super::member::Role;
+use super::member::{Asking, Role};
 use super::pickup::Wanted;
 use crate::core::Core;
 use hookswitch_machine::Time;
@@ -83,12 +83,20 @@ impl Services {
             Some(Stage::Withdrawn) => self.bring_back(core, now, leg),
             Some(Stage::Returning) => {
                 self.joins.remove(&leg);
+                if let Some(member) = self.members.get_mut(&leg) {
+                    member.face.heard(message.body());
+                }
                 let Some(call) = self.calls.get_mut(&leg) else { return };
                 if let Ok(parameters) = call.session.receive_answer(&self.capabilities, message.body()) {
                     core.command(Command::Configure { stream: call.stream, parameters });
                 }
             }
-            Some(Stage::Waiting(_) | Stage::Accepted) => {}
+            // An offer of its partner's that was there before.
+            Some(Stage::Waiting(_)) => {
+                self.pass_answer(core, now, leg, message);
+                self.push(core, now, leg);
+            }
+            Some(Stage::Accepted) => {}
             None => self.pass_answer(core, now, leg, message),
         }
     }
@@ -105,7 +113,10 @@ impl Services {
                     call.session.abandon();
                 }
             }
-            Some(Stage::Waiting(_)) => self.push(core, now, leg),
+            Some(Stage::Waiting(_)) => {
+                self.pass_refusal(core, now, leg, failure);
+                self.push(core, now, leg);
+            }
             Some(Stage::Accepted) => {}
             None => self.pass_refusal(core, now, leg, failure),
         }
@@ -119,8 +130,8 @@ impl Services {
                 self.hang_up(core, now, leg);
             }
             Some(Stage::Accepted) => self.complete(core, now, leg, message.body()),
-            Some(Stage::Waiting(_) | Stage::Offered | Stage::Withdrawn | Stage::Returning) => {}
-            None => self.pass_late_answer(core, now, leg, message),
+            Some(Stage::Offered | Stage::Withdrawn | Stage::Returning) => {}
+            Some(Stage::Waiting(_)) | None => self.pass_late_answer(core, now, leg, message),
         }
     }
 
@@ -153,7 +164,12 @@ impl Services {
             }
         };
         match done {
-            Ok(other) => self.connected(core, now, leg, other),
+            Ok(other) => {
+                self.connected(core, now, leg, other);
+                if let AnswerTo::Offer(_) = joining.answer_to {
+                    self.asks(leg, Asking::First);
+                }
+            }
             // Who wanted it is gone, or cannot be told.
             Err(_) => {
                 let other = joining.answer_to.leg();

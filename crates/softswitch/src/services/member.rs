@@ -55,6 +55,8 @@ pub(super) enum Asking {
     Nothing,
     /// Its offer is with the other leg.
     Offered,
+    /// Its answer to the other's description went there as an offer, by which the two first meet.
+    First,
     /// It wanted an offer and got the other's last description; its ACK brings the answer.
     Wanted,
 }
@@ -178,12 +180,7 @@ impl Services {
             core.tell(Event::CallAnswered { call_id: member.call_id.to_string() });
             // It may have talked with somebody else before.
             std::mem::replace(&mut member.known, known).iter().for_each(|no| core.call_ends(*no));
-            match &mut member.role {
-                Role::Bridged(bridge) => bridge.probe = probe.take(),
-                role => {
-                    *role = Role::Bridged(Box::new(Bridge { probe: probe.take(), ..Bridge::to(partner) }));
-                }
-            }
+            member.role = Role::Bridged(Box::new(Bridge { probe: probe.take(), ..Bridge::to(partner) }));
         }
     }
 
@@ -227,14 +224,20 @@ impl Services {
                 }
             }
             Role::Bridged(bridge) => {
-                bridge.probe.iter().for_each(|timer| {
-                    core.timers.cancel(*timer);
-                });
-                for Passed { server, flow, request, .. } in bridge.requests {
-                    self.agent.respond(now, &mut core.layer, server, flow, &request, 481, format_args!(""));
-                }
-                self.hang_up(core, now, bridge.other);
+                let other = bridge.other;
+                self.part(core, now, *bridge);
+                self.hang_up(core, now, other);
             }
+        }
+    }
+
+    /// What hung on two legs that talk with one another no more.
+    fn part(&mut self, core: &mut Core, now: Time, bridge: Bridge) {
+        if let Some(timer) = bridge.probe {
+            core.timers.cancel(timer);
+        }
+        for Passed { server, flow, request, .. } in bridge.requests {
+            self.agent.respond(now, &mut core.layer, server, flow, &request, 481, format_args!(""));
         }
     }
 
@@ -248,34 +251,19 @@ impl Services {
             }
             Role::Replacing(other) => {
                 let other = *other;
-                // Its partner goes on with us.
-                if let Some(old) = self.members.get_mut(&other) {
-                    let role = std::mem::replace(&mut old.role, Role::Replacing(other));
-                    if let Role::Bridged(bridge) = role {
-                        bridge.probe.iter().for_each(|timer| {
-                            core.timers.cancel(*timer);
-                        });
-                        for Passed { server, flow, request, .. } in bridge.requests {
-                            self.agent.respond(
-                                now,
-                                &mut core.layer,
-                                server,
-                                flow,
-                                &request,
-                                481,
-                                format_args!(""),
-                            );
-                        }
-                    }
+                let Some(old) = self.members.remove(&other) else { return };
+                // Its partner goes on with another.
+                old.known.iter().for_each(|no| core.call_ends(*no));
+                core.tell(Event::CallEnded { call_id: old.call_id.into(), status: None });
+                if let Role::Bridged(bridge) = old.role {
+                    self.part(core, now, *bridge);
                 }
                 self.hang_up(core, now, other);
             }
             Role::Bridged(bridge) => {
-                // Its partner changed.
-                bridge.asking = Asking::Nothing;
-                bridge.probe.take().iter().for_each(|timer| {
-                    core.timers.cancel(*timer);
-                });
+                // Its partner changed, or has only now come.
+                let bridge = std::mem::replace(&mut **bridge, Bridge::to(leg));
+                self.part(core, now, bridge);
             }
             Role::Picking(_) => {}
         }

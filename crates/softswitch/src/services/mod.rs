@@ -212,9 +212,12 @@ impl Services {
             (Indication::Offered(leg), Some(message)) => {
                 if self.is_bridged(leg) {
                     self.pass_offer(core, now, leg, message);
-                } else {
+                } else if self.calls.contains_key(&leg) {
                     self.offered(core, now, leg, message);
                     self.push(core, now, leg);
+                } else {
+                    // Another's offer is on the way to it.
+                    let _ = self.agent.refuse_offer(now, &mut core.layer, leg, 491, "");
                 }
             }
             (Indication::Confirmed(leg) | Indication::OfferConfirmed(leg), Some(message)) => {

@@ -3,7 +3,7 @@
 //! A call is parked by sending the other party to an orbit: by REFER, which any phone can do, or by a redirection. What makes a call
 //! to a free orbit one to be parked is a `Referred-By`, a REFER that the proxy has just seen pass, a redirection, or a reservation;
 //! anybody else who calls a free orbit comes too late to retrieve, and gets 404. Calling an occupied orbit retrieves what is
-//! parked there. After a while the parker is rung back, marked by `Alert-Info: <urn:alert:service:recall:hold>` (RFC 7462).
+//! parked there; whoever is sent to one gets 486, so that no two strangers are connected. After a while the parker is rung back, marked by `Alert-Info: <urn:alert:service:recall:hold>` (RFC 7462).
 
 use super::Services;
 use super::codes::{OrbitNo, Service};
@@ -74,6 +74,10 @@ impl Services {
         let referrer = referrer(core, message);
         let expected = self.orbits.expected(now, orbit);
         let parker = match self.orbits.slots.get(&orbit) {
+            // Whoever is sent here is to be parked, not to talk with whom another has parked.
+            Some(Slot::Occupied(_)) if diverted || referrer.is_some() || expected.is_some() => {
+                return self.refuse(core, now, leg, flow, message, 486);
+            }
             Some(Slot::Occupied(_)) => return self.retrieve(core, now, leg, flow, message, orbit),
             // Somebody was promised the orbit.
             Some(Slot::Reserved { by, .. }) if referrer.is_some_and(|one| one != Some(*by)) => {

@@ -14,6 +14,9 @@ use hookswitch_sip::transaction::ServerId;
 /// How long a refused watcher should wait, in seconds.
 const LATER: &str = "60";
 
+/// The largest SUBSCRIBE that is taken, in octets: parts of it are kept.
+const LARGEST: usize = 8_192;
+
 /// A SUBSCRIBE that is being carried out.
 #[derive(Clone, Copy, Debug)]
 struct Asked<'m> {
@@ -42,6 +45,9 @@ impl Watchers {
         };
         if !permitted {
             return core.refuse(now, server, flow, request, 403, &[]);
+        }
+        if request.bytes().len() > LARGEST {
+            return core.refuse(now, server, flow, request, 513, &[]);
         }
         let Some(expires) = granted(core, request) else {
             return too_brief(core, now, server, flow, request);

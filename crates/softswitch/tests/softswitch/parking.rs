@@ -416,19 +416,29 @@ fn a_transfer_with_consultation_to_an_orbit_parks_the_other_party() {
 
 #[test]
 fn a_retrieved_call_can_be_transferred_with_replaces() {
-    let (mut it, theirs) = parked().retrieved();
-    let (ann, bob, cat, leg) = (it.ann, it.bob, it.cat, it.leg);
-    let dialog = it.world.phones[cat].agent.dialog(theirs).unwrap();
-    let (call_id, remote, local) = (dialog.call_id(), dialog.remote_tag(), dialog.local_tag());
-    let replaces = format!("Replaces: {call_id};to-tag={remote};from-tag={local}\r\n");
-    let new = it.world.phones[ann].call_with(it.world.now, "701", Some(&sdp(7_700)), &replaces);
-    it.world.run(1);
-    assert_eq!(it.last(ann), &Indication::Answered(new));
-    assert_eq!(it.last(cat), &Indication::Ended(theirs));
-    assert!(body(it.world.phones[bob].last(Method::Invite)).contains("m=audio 7700 "));
-    it.hang_up(ann, new);
-    assert_eq!(it.last(bob), &Indication::Ended(leg));
-    it.end();
+    for bob_ends in [true, false] {
+        let (mut it, theirs) = parked().retrieved();
+        let (ann, bob, cat, leg) = (it.ann, it.bob, it.cat, it.leg);
+        let dialog = it.world.phones[cat].agent.dialog(theirs).unwrap();
+        let (call_id, remote, local) = (dialog.call_id(), dialog.remote_tag(), dialog.local_tag());
+        let replaces = format!("Replaces: {call_id};to-tag={remote};from-tag={local}\r\n");
+        let new = it.world.phones[ann].call_with(it.world.now, "701", Some(&sdp(7_700)), &replaces);
+        it.world.run(1);
+        assert_eq!(it.last(ann), &Indication::Answered(new));
+        assert_eq!(it.last(cat), &Indication::Ended(theirs));
+        assert!(body(it.world.phones[bob].last(Method::Invite)).contains("m=audio 7700 "));
+        it.offer(bob, leg, &sdp(5_006));
+        assert_eq!(it.last(bob), &Indication::OfferAnswered(leg));
+        assert!(body(it.world.phones[ann].last(Method::Invite)).contains("m=audio 5006 "));
+        if bob_ends {
+            it.hang_up(bob, leg);
+            assert_eq!(it.last(ann), &Indication::Ended(new));
+        } else {
+            it.hang_up(ann, new);
+            assert_eq!(it.last(bob), &Indication::Ended(leg));
+        }
+        it.end();
+    }
 }
 
 #[test]
@@ -461,5 +471,89 @@ fn parked_calls_are_bounded() {
     assert_eq!(it.last(cat), &Indication::Failed(third, Failure::Status(486)));
     it.hang_up(ann, second);
     it.hang_up(bob, leg);
+    it.end();
+}
+
+#[test]
+fn whoever_is_sent_to_an_occupied_orbit_is_not_connected_with_a_stranger() {
+    let mut it = parked();
+    let (bob, cat, leg) = (it.bob, it.cat, it.leg);
+    let sent = it.world.phones[cat].call_with(it.world.now, "701", Some(SDP), BY_ANN);
+    it.world.run(1);
+    assert_eq!(it.last(cat), &Indication::Failed(sent, Failure::Status(486)));
+    it.hang_up(bob, leg);
+    it.end();
+}
+
+#[test]
+fn when_all_orbits_are_taken_parking_is_refused_and_works_again_later() {
+    let features =
+        Features { orbits: 701..=703, longest_park: Duration::from_secs(100), ..Features::default() };
+    let mut it = parked_with(Limits::default(), features);
+    let (ann, cat) = (it.ann, it.cat);
+    for orbit in ["702", "703"] {
+        it.world.phones[cat].call_with(it.world.now, orbit, Some(SDP), BY_ANN);
+        it.world.run(1);
+    }
+    let ask = |it: &mut Parked| {
+        let leg = it.world.phones[ann].call(it.world.now, "park");
+        it.world.run(1);
+        let answer = it.last(ann).clone();
+        let now = it.world.now;
+        let phone = &mut it.world.phones[ann];
+        phone.agent.abandon(now, &mut phone.layer, leg);
+        matches!(answer, Indication::Redirected(_))
+    };
+    assert!(!ask(&mut it));
+    it.world.run(110);
+    assert!(ask(&mut it), "nobody is parked for ever");
+    it.world.run(40);
+    it.end();
+}
+
+#[test]
+fn a_retriever_and_a_parked_phone_without_common_media_do_not_stay_connected() {
+    let mut it = parked();
+    let (bob, cat) = (it.bob, it.cat);
+    it.world.phones[bob].answers_offers = false;
+    it.world.phones[cat].late_offer = true;
+    let theirs = it.world.phones[cat].call_with(it.world.now, "701", None, "");
+    it.world.run(1);
+    let (now, leg) = (it.world.now, it.leg);
+    let phone = &mut it.world.phones[bob];
+    phone.agent.refuse_offer(now, &mut phone.layer, leg, 488, "").unwrap();
+    it.world.run(1);
+    assert_eq!(it.last(cat), &Indication::Ended(theirs));
+    assert_eq!(it.last(bob), &Indication::Ended(leg));
+    it.end();
+}
+
+#[test]
+fn a_retrieved_call_can_be_parked_again() {
+    let (mut it, theirs) = parked().retrieved();
+    let (ann, bob, cat, leg) = (it.ann, it.bob, it.cat, it.leg);
+    let now = it.world.now;
+    let phone = &mut it.world.phones[cat];
+    let fields = "Refer-To: <sip:709@example.org>\r\n";
+    phone.agent.send_within(now, &mut phone.layer, theirs, Method::Refer, fields, None).unwrap();
+    it.world.run(1);
+    assert!(matches!(it.last(cat), Indication::Response(_, _, Failure::Status(202))));
+    let refer = it.world.phones[bob].last(Method::Refer);
+    assert_eq!(refer.header(Name::ReferTo), Some("<sip:709@example.org>"));
+    let now = it.world.now;
+    let phone = &mut it.world.phones[bob];
+    let fields = "Event: refer;id=7\r\nSubscription-State: active\r\n";
+    let body = Some(("message/sipfrag", &b"SIP/2.0 100 Trying\r\n"[..]));
+    phone.agent.send_within(now, &mut phone.layer, leg, Method::Notify, fields, body).unwrap();
+    let again = it.world.phones[bob].call(it.world.now, "709");
+    it.world.run(1);
+    let notify = it.world.phones[cat].last(Method::Notify);
+    assert_eq!((notify.header(Name::Event), notify.body()), (Some("refer"), &b"SIP/2.0 100 Trying\r\n"[..]));
+    assert!(it.world.phones[bob].indications.contains(&Indication::Answered(again)));
+    it.hang_up(cat, theirs);
+    let taken = it.world.phones[ann].call(it.world.now, "709");
+    it.world.run(1);
+    assert_eq!(it.last(ann), &Indication::Answered(taken));
+    it.hang_up(ann, taken);
     it.end();
 }
