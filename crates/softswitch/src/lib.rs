@@ -1,7 +1,7 @@
 //! The embedded softswitch, so that the system works with nothing else running: registrar, forking proxy, and extensions for
 //! echo, tone and music.
 //!
-//! [`Softswitch`] is one [`Machine`](hookswitch_machine::Machine). `softswitch.rs` sorts what arrives; `registrar.rs` keeps
+//! [`Softswitch`] is one [`Machine`](hookswitch_machine::Machine). `softswitch.rs` sorts what arrives, `users.rs` what is for users; `registrar.rs` keeps
 //! contacts in `location.rs`; `proxy/` passes requests on, statefully, to all contacts of a user; `calls.rs` remembers the calls that
 //! pass; `services/` answers calls to the extensions, parks calls and picks them up; `watch/` tells watchers, `phones.rs` the operator, what happens to them; `gate.rs` asks for credentials; `routing.rs` and `passage.rs` lead requests within dialogs to the other
 //! side without state of our own; `core.rs` is what they use together.
@@ -25,6 +25,7 @@ mod registrar;
 mod routing;
 mod services;
 mod softswitch;
+mod users;
 mod watch;
 
 pub use config::{Account, Config, Features, Limits, Rule};

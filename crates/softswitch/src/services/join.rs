@@ -166,8 +166,14 @@ impl Services {
         match done {
             Ok(other) => {
                 self.connected(core, now, leg, other);
-                if let AnswerTo::Offer(_) = joining.answer_to {
-                    self.asks(leg, Asking::First);
+                match joining.answer_to {
+                    AnswerTo::Offer(_) => {
+                        self.asks(leg, Asking::First);
+                        self.introduce(core, now, other);
+                    }
+                    AnswerTo::Ack(_) => self.introduce(core, now, other),
+                    // With its ACK.
+                    AnswerTo::Invite(_) | AnswerTo::Ringing(_) => {}
                 }
             }
             // Who wanted it is gone, or cannot be told.

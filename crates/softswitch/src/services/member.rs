@@ -9,7 +9,7 @@ use crate::core::{Core, Timer};
 use crate::event::Event;
 use crate::own::user_of;
 use hookswitch_machine::{Flow, Time, TimerKey};
-use hookswitch_sip::message::{Message, Method, Name};
+use hookswitch_sip::message::{Message, Method, Name, Quoted};
 use hookswitch_sip::refer::Replaces;
 use hookswitch_sip::transaction::{ClientId, ServerId};
 use hookswitch_sip::ua::LegId;
@@ -70,6 +70,11 @@ pub(super) struct Passed {
     pub(super) request: Box<Message>,
 }
 
+/// Whether the sender of a message takes UPDATE.
+pub(super) fn takes_update(message: &Message) -> bool {
+    message.lists(Name::Allow, Method::Update.as_str())
+}
+
 /// A leg that is more than a call to an extension.
 #[derive(Debug)]
 pub(super) struct Member {
@@ -80,6 +85,10 @@ pub(super) struct Member {
     /// Who it is.
     pub(super) party: Party,
     pub(super) call_id: Box<str>,
+    /// It takes UPDATE (RFC 3311), so it can be told with whom it talks.
+    pub(super) takes_update: bool,
+    /// It has been.
+    pub(super) introduced: bool,
     /// As it is remembered for its user, once it is connected.
     pub(super) known: Option<CallNo>,
 }
@@ -107,6 +116,8 @@ impl Services {
             face: Face::of(invite.body()),
             party,
             call_id: invite.call_id().into(),
+            takes_update: takes_update(invite),
+            introduced: false,
             known: None,
         };
         self.members.insert(leg, member);
@@ -166,7 +177,7 @@ impl Services {
         }
     }
 
-    /// Two legs were brought together: they hear us no more, and what they say is passed on.
+    /// Two legs were brought together: they hear us no more, and what they say is passed on. `one` has answered and is answered.
     pub(super) fn connected(&mut self, core: &mut Core, now: Time, one: LegId, other: LegId) {
         for leg in [one, other] {
             self.settle_role(core, now, leg);
@@ -179,8 +190,25 @@ impl Services {
             let Some(member) = self.members.get_mut(&leg) else { continue };
             core.tell(Event::CallAnswered { call_id: member.call_id.to_string() });
             // It may have talked with somebody else before.
+            member.introduced = false;
             std::mem::replace(&mut member.known, known).iter().for_each(|no| core.call_ends(*no));
             member.role = Role::Bridged(Box::new(Bridge { probe: probe.take(), ..Bridge::to(partner) }));
+        }
+        self.introduce(core, now, one);
+    }
+
+    /// Tells a leg with whom it talks (RFC 3325, RFC 5876 4.2), once, if it can be told.
+    pub(super) fn introduce(&mut self, core: &mut Core, now: Time, leg: LegId) {
+        let Some(party) = self.partner(leg).and_then(|other| self.members.get(&other)).map(|m| &m.party)
+        else {
+            return;
+        };
+        let name = party.display.as_deref().map(|name| format!("{} ", Quoted(name))).unwrap_or_default();
+        let fields = format!("P-Asserted-Identity: {name}<{}>\r\n", party.uri);
+        let Some(member) = self.members.get_mut(&leg).filter(|member| member.takes_update) else { return };
+        if !std::mem::replace(&mut member.introduced, true) {
+            // One that is just ending need not know.
+            let _ = self.agent.send_within(now, &mut core.layer, leg, Method::Update, &fields, None);
         }
     }
 

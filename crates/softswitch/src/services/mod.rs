@@ -227,6 +227,7 @@ impl Services {
                     self.confirmed(core, now, leg, message);
                 }
                 self.push(core, now, leg);
+                self.introduce(core, now, leg);
             }
             (Indication::Answered(leg), Some(message)) => self.answered(core, now, leg, message),
             (Indication::OfferAnswered(leg), Some(message)) => self.offer_answered(core, now, leg, message),

@@ -9,7 +9,7 @@ use super::Services;
 use super::codes::{OrbitNo, Service};
 use super::description::Face;
 use super::join::{AnswerTo, Joining, Stage};
-use super::member::{Member, Role};
+use super::member::{Member, Role, takes_update};
 use super::orbits::{Parking, Slot};
 use crate::calls::Party;
 use crate::core::{Core, Timer};
@@ -128,6 +128,8 @@ impl Services {
             face: Face::of(message.body()),
             party: core.sender(message),
             call_id: message.call_id().into(),
+            takes_update: takes_update(message),
+            introduced: false,
             known: None,
         }
     }
@@ -336,7 +338,10 @@ impl Services {
                 to: core.locations.name(parker).to_owned(),
             });
             let (role, face) = (Role::Recalled(orbit), Face::default());
-            let member = Member { role, contact, face, party, call_id: call_id.into(), known: None };
+            let call_id = call_id.into();
+            let (takes_update, introduced) = (false, false);
+            let member =
+                Member { role, contact, face, party, call_id, takes_update, introduced, known: None };
             self.members.insert(leg, member);
             if let Some(parking) = self.orbits.parking(orbit) {
                 parking.recalls.push(leg);
@@ -351,6 +356,7 @@ impl Services {
         let Some(member) = self.members.get_mut(&leg) else { return self.hang_up(core, now, leg) };
         let Role::Recalled(orbit) = member.role else { return self.hang_up(core, now, leg) };
         member.face.heard(message.body());
+        member.takes_update = takes_update(message);
         let Some(parking) = self.orbits.parking(orbit) else { return self.hang_up(core, now, leg) };
         let (parked, taken) = (parking.leg, parking.taker.is_some());
         if taken || message.body().is_empty() || self.joins.contains_key(&parked) {

@@ -557,3 +557,17 @@ fn a_retrieved_call_can_be_parked_again() {
     it.hang_up(ann, taken);
     it.end();
 }
+
+#[test]
+fn both_learn_with_whom_they_talk() {
+    let (mut it, theirs) = parked().retrieved();
+    let (bob, cat) = (it.bob, it.cat);
+    for (phone, other) in [(bob, "<sip:cat@example.org>"), (cat, "<sip:bob@example.org>")] {
+        assert_eq!(it.world.phones[phone].count(Method::Update), 1);
+        let update = it.world.phones[phone].last(Method::Update);
+        assert_eq!(update.header(Name::PAssertedIdentity), Some(other));
+        assert!(update.body().is_empty());
+    }
+    it.hang_up(cat, theirs);
+    it.end();
+}

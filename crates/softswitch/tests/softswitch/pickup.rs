@@ -71,6 +71,17 @@ fn a_ringing_call_is_picked_up_by_its_code_or_by_the_group_alone() {
             assert!(to_cat.contains("m=audio 5000 "), "{to_cat}");
             let to_ann = it.world.phones[ann].heard.iter().rfind(|m| m.status() == Some(200)).unwrap();
             assert!(body(to_ann).contains("m=audio 4000 "), "cat's answer");
+            let told = |phone: usize| {
+                it.world.phones[phone]
+                    .last(Method::Update)
+                    .header(Name::PAssertedIdentity)
+                    .unwrap()
+                    .to_owned()
+            };
+            assert_eq!(
+                (told(ann), told(cat)),
+                ("<sip:cat@example.org>".into(), "<sip:ann@example.org>".into())
+            );
             if caller_ends {
                 it.hang_up(ann, call);
                 assert_eq!(it.last(cat), &Indication::Ended(picked));

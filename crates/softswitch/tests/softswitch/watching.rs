@@ -6,7 +6,7 @@ use hookswitch_sip::event::{
     DialogInfo, DialogState, Direction, MessageClass, MessageSummary, WatchedDialog,
 };
 use hookswitch_sip::message::{Method, Name};
-use hookswitch_sip::ua::{Failure, Indication};
+use hookswitch_sip::ua::{Failure, Indication, LegId};
 use hookswitch_softswitch::{
     Direction as Way, Event, Features, Limits, Messages, PhoneCallState, Request, Rule, Snapshot,
 };
@@ -402,8 +402,12 @@ fn calls_beyond_the_bound_go_through_unseen() {
     world.drain();
 }
 
-/// Everything at once over a network that loses, doubles and reorders.
-fn a_bad_day(seed: u64) {
+/// What a bad day must bring about all the same, in the end: pickups, parkings, retrievals, lamps.
+const WANTED: [&str; 4] = ["*8", "park here", "701", "lamp"];
+
+/// Everything at once over a network that loses, doubles and reorders. How often each of [`WANTED`] came about.
+fn a_bad_day(seed: u64) -> [usize; 4] {
+    let mut tried: Vec<(usize, LegId, usize)> = Vec::new();
     let mut world = World::new();
     world.stock(60);
     for (user, transport) in [("ann", Udp), ("bob", Udp), ("cat", Tcp), ("ann", Udp), ("bob", Tcp)] {
@@ -420,10 +424,10 @@ fn a_bad_day(seed: u64) {
         match chance.below(10) {
             0 => phones.subscribe(now, whom, "", "dialog", 60 * chance.below(4) as u32),
             1 => drop(phones.call(now, whom)),
-            2 => drop(phones.call(now, "*8")),
-            3 => drop(phones.call(now, &format!("*8{whom}"))),
-            4 => drop(phones.call_with(now, "701", Some(SDP), &by)),
-            5 => drop(phones.call(now, "701")),
+            2 => tried.push((phone, phones.call(now, "*8"), 0)),
+            3 => tried.push((phone, phones.call(now, &format!("*8{whom}")), 0)),
+            4 => tried.push((phone, phones.call_with(now, "701", Some(SDP), &by), 1)),
+            5 => tried.push((phone, phones.call(now, "701"), 2)),
             6 => drop(phones.call(now, "park")),
             7 if !phones.legs.is_empty() => {
                 let leg = phones.legs[chance.below(phones.legs.len() as u64) as usize];
@@ -451,17 +455,28 @@ fn a_bad_day(seed: u64) {
             }
         }
     }
+    let mut reached = [0; 4];
+    for (phone, leg, what) in tried {
+        let answered = world.phones[phone].indications.contains(&Indication::Answered(leg));
+        reached[what] += usize::from(answered);
+    }
+    reached[3] = world.phones.iter().map(|phone| phone.notified().len()).sum();
     world.calm_down();
     world.drain();
+    reached
 }
 
 #[test]
 fn nothing_is_left_behind_on_a_bad_day() {
+    let mut reached = [0; 4];
     let seeds = option_env!("HOOKSWITCH_SEEDS").and_then(|text| text.parse().ok()).unwrap_or(40);
     for seed in 0..seeds {
         println!("seed {seed}");
-        a_bad_day(seed);
+        let today = a_bad_day(seed);
+        reached.iter_mut().zip(today).for_each(|(all, today)| *all += today);
     }
+    println!("{WANTED:?}: {reached:?}");
+    assert!(reached.iter().all(|count| *count > 0), "{WANTED:?}: {reached:?}");
 }
 
 #[test]
