@@ -20,10 +20,10 @@ use crate::config::{Config, Features};
 use crate::core::Core;
 use crate::own::user_of;
 use crate::reach::by_its_flow;
+use codes::Codes;
 pub(crate) use codes::{Code, OrbitNo};
-use codes::{Codes, Service};
 use hookswitch_machine::{Entropy, Flow, Map, Time};
-use hookswitch_media::control::{Command, Event as MediaEvent, Port, StreamId};
+use hookswitch_media::control::{Command, Event as MediaEvent, Port, Source, StreamId};
 use hookswitch_media::negotiate::Capabilities;
 use hookswitch_sip::message::{Message, Method, Uri};
 use hookswitch_sip::transaction::{Output, Received, ServerId};
@@ -314,7 +314,7 @@ impl Services {
         let user = diverted.map(str::to_owned).or(called).unwrap_or_else(|| user_of(&message.to()));
         match self.find(&user) {
             Some(Code::Service(service)) => {
-                self.answer(core, now, leg, flow, message, service, &user);
+                self.answer(core, now, leg, flow, message, service.source(), &user);
             }
             Some(Code::Park) => self.reserve(core, now, leg, flow, message),
             Some(Code::Orbit(orbit)) => {
@@ -323,7 +323,7 @@ impl Services {
             // What rings is known to those who ask the proxy, and they do not come here.
             Some(Code::Pickup(_)) => self.refuse(core, now, leg, flow, message, 404),
             None => {
-                self.answer(core, now, leg, flow, message, Service::Echo, &user);
+                self.answer(core, now, leg, flow, message, Source::Echo, &user);
             }
         }
     }

@@ -6,7 +6,7 @@
 //! parked there; whoever is sent to one gets 486, so that no two strangers are connected. After a while the parker is rung back, marked by `Alert-Info: <urn:alert:service:recall:hold>` (RFC 7462).
 
 use super::Services;
-use super::codes::{OrbitNo, Service};
+use super::codes::OrbitNo;
 use super::description::Face;
 use super::join::{AnswerTo, Joining, Stage};
 use super::member::{Member, Role, takes_update};
@@ -17,6 +17,7 @@ use crate::event::Event;
 use crate::location::UserId;
 use crate::own::user_of;
 use hookswitch_machine::{Flow, Time};
+use hookswitch_media::control::Source;
 use hookswitch_sip::message::{Message, Name, NameAddr, Quoted, Uri};
 use hookswitch_sip::refer::{ReferTo, ReferredBy};
 use hookswitch_sip::ua::{Invitation, LegId};
@@ -108,7 +109,7 @@ impl Services {
         let name = orbit.to_string();
         let member = self.parked(core, flow, message, orbit);
         self.members.insert(leg, member);
-        if !self.answer(core, now, leg, flow, message, Service::Music, &name) {
+        if !self.answer(core, now, leg, flow, message, Source::Music, &name) {
             self.members.remove(&leg);
             return;
         }
@@ -235,7 +236,7 @@ impl Services {
         }
         let member = self.parked(core, flow, message, orbit);
         self.members.insert(leg, member);
-        if !self.answer(core, now, leg, flow, message, Service::Music, &orbit.to_string()) {
+        if !self.answer(core, now, leg, flow, message, Source::Music, &orbit.to_string()) {
             self.members.remove(&leg);
             return;
         }

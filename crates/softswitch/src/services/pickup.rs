@@ -1,6 +1,6 @@
 //! Picking up what rings elsewhere.
 //!
-//! The picker's own call is answered at once, on hold; then it gets the caller's offer in a re-INVITE, and its answer becomes the
+//! The picker's own call is answered at once, with silence; then it gets the caller's offer in a re-INVITE, and its answer becomes the
 //! 200 to the caller's INVITE, which the proxy gives away: the phones that ring are cancelled. So neither caller nor picker needs
 //! to know anything but RFC 3261, and as long as the picker has not answered, nothing is lost for the phones that ring.
 
@@ -12,12 +12,10 @@ use crate::core::Core;
 use crate::own::user_of;
 use crate::reach::by_its_flow;
 use hookswitch_machine::{Flow, Time};
-use hookswitch_media::control::Direction;
-use hookswitch_media::negotiate::MediaSession;
+use hookswitch_media::control::Source;
 use hookswitch_sip::message::Message;
 use hookswitch_sip::transaction::{Received, ServerId};
 use hookswitch_sip::ua::{Indication, LegId};
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// A call that rings.
@@ -40,9 +38,6 @@ pub(crate) struct Wanted {
     /// The picker's description: the answer, or an offer where the INVITE has none.
     pub(super) answer: Vec<u8>,
 }
-
-/// Where nothing is sent to (RFC 863).
-const DISCARD: u16 = 9;
 
 impl Services {
     /// A user wants to pick up what rings.
@@ -77,7 +72,7 @@ impl Services {
             (false, true) => {
                 self.accept_with(core, now, leg, offer, AnswerTo::Ringing(ringing.server));
             }
-            (false, false) => self.pick_up_held(core, now, leg, flow, message, ringing),
+            (false, false) => self.pick_up_silent(core, now, leg, flow, message, ringing),
             (true, _) => {
                 let wanted = Wanted { server: ringing.server, picker: leg, answer: wanted.to_vec() };
                 self.wanted.push_back(wanted);
@@ -89,8 +84,8 @@ impl Services {
         self.open && self.members.len() + 1 < most
     }
 
-    /// Answers the picker on hold, and brings it the caller's offer.
-    fn pick_up_held(
+    /// Answers the picker with silence, and brings it the caller's offer.
+    fn pick_up_silent(
         &mut self,
         core: &mut Core,
         now: Time,
@@ -99,24 +94,12 @@ impl Services {
         message: &Message,
         ringing: &Ringing,
     ) {
-        let ip = core.own.endpoint(flow.endpoint).map_or(flow.peer.ip(), |endpoint| endpoint.advertised.ip());
-        let nowhere = SocketAddr::new(ip, DISCARD);
-        let mut session = MediaSession::new(core.entropy.next_u64());
-        let answer = session.receive_offer(&self.capabilities, message.body());
-        let answer = answer.and_then(|_| session.answer(&self.capabilities, nowhere, Direction::Inactive));
-        let sdp = match answer {
-            Ok((sdp, _)) => sdp,
-            Err(error) => {
-                let status = error.status().unwrap_or(500);
-                return self.refuse(core, now, leg, flow, message, status);
-            }
-        };
-        let Some(contact) = self.members.get(&leg).map(|member| Arc::clone(&member.contact)) else { return };
-        if self.agent.accept(now, &mut core.layer, leg, contact, None, &sdp).is_err() {
-            return self.hang_up(core, now, leg);
+        let user = message.uri().ok().and_then(|uri| uri.user().map(str::to_owned)).unwrap_or_default();
+        if self.answer(core, now, leg, flow, message, Source::Silence, &user) {
+            self.carry(core, now, leg, ringing.request.body(), AnswerTo::Ringing(ringing.server));
+        } else {
+            self.leave(core, now, leg);
         }
-        self.said(leg, &sdp);
-        self.carry(core, now, leg, ringing.request.body(), AnswerTo::Ringing(ringing.server));
     }
 
     /// The next INVITE that is wanted from the proxy.

@@ -1,13 +1,12 @@
 //! Calls that have sound of ours: the extensions, and whoever is parked.
 
 use super::Services;
-use super::codes::Service;
 use crate::calls::{CallNo, CallState, Party};
 use crate::core::{Core, Timer};
 use crate::event::Event;
 use crate::own::user_of;
 use hookswitch_machine::{Flow, Time, TimerKey};
-use hookswitch_media::control::{Command, Direction, Port, StreamId, StreamParameters};
+use hookswitch_media::control::{Command, Direction, Port, Source, StreamId, StreamParameters};
 use hookswitch_media::negotiate::{MediaSession, NegotiateError, OfferAnswer};
 use hookswitch_sip::message::{Message, Method};
 use hookswitch_sip::ua::LegId;
@@ -37,7 +36,7 @@ impl Services {
         leg: LegId,
         flow: Flow,
         message: &Message,
-        service: Service,
+        source: Source,
         user: &str,
     ) -> bool {
         let refused = match self.prepare(core, message) {
@@ -51,7 +50,7 @@ impl Services {
                     self.agent.abandon(now, &mut core.layer, leg);
                     return false;
                 }
-                core.command(Command::Start { stream, port: port.id, source: service.source() });
+                core.command(Command::Start { stream, port: port.id, source });
                 if let Some(parameters) = parameters {
                     core.command(Command::Configure { stream, parameters });
                 }

@@ -25,6 +25,7 @@ struct Scene {
 /// Ann calls Bob, whose phone rings; Cat is there.
 fn ringing_with(features: Features, transport: Transport, offer: Option<&str>) -> Scene {
     let mut world = World::made(Limits::default(), features);
+    world.stock(20);
     let ann = world.phone("ann", transport, Manner::Rings);
     let bob = world.phone("bob", Udp, Manner::Rings);
     let cat = world.phone("cat", Udp, Manner::Rings);
@@ -124,6 +125,7 @@ fn there_must_be_something_that_rings_and_the_rule_must_permit_it() {
     let features = Features { who_may_pick_up: Rule::SameGroup, ..Features::default() };
     let mut world =
         World::grouped(features, &[("ann", &[]), ("bob", &["sales"]), ("cat", &["sales"]), ("dan", &[])]);
+    world.stock(20);
     let ann = world.phone("ann", Udp, Manner::Rings);
     let bob = world.phone("bob", Udp, Manner::Rings);
     let cat = world.phone("cat", Udp, Manner::Rings);
@@ -235,4 +237,29 @@ impl Scene {
         let reason = self.world.phones[self.bob].last(Method::Cancel).header(Name::Reason);
         assert_eq!(reason, Some("SIP;cause=200;text=\"Call completed elsewhere\""));
     }
+}
+
+#[test]
+fn without_a_port_the_picker_is_refused_and_it_goes_on_ringing() {
+    let mut it = ringing();
+    let (ann, bob, cat, call) = (it.ann, it.bob, it.cat, it.call);
+    let mut first = Vec::new();
+    for _ in 0..20 {
+        first.push(it.world.phones[cat].call(it.world.now, "602"));
+        it.world.run(1);
+    }
+    let picked = it.world.phones[cat].call(it.world.now, "*8bob");
+    it.world.run(1);
+    assert_eq!(it.last(cat), &Indication::Failed(picked, Failure::Status(503)));
+    assert!(matches!(it.last(bob), Indication::Incoming(_)));
+    it.world.stock(1);
+    let picked = it.world.phones[cat].call(it.world.now, "*8bob");
+    it.world.run(1);
+    it.assert_picked_up();
+    for leg in first {
+        it.hang_up(cat, leg);
+    }
+    it.hang_up(ann, call);
+    assert_eq!(it.last(cat), &Indication::Ended(picked));
+    it.world.drain();
 }
