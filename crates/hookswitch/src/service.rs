@@ -5,7 +5,7 @@ use crate::application::{Application, Line};
 use crate::config::{Config, MediaSettings};
 use crate::session::{Session, SessionToken, Wakes};
 use crate::shards::{Shard, Steering};
-use crate::{Call, Error, StartError};
+use crate::{Audio, Call, Error, StartError};
 use dashmap::DashMap;
 use hookswitch_engine::{Engine, EngineConfig, Notice, Request};
 use hookswitch_machine::{Endpoint, Entropy};
@@ -15,7 +15,7 @@ use hookswitch_runtime::media::{Media, MediaConfig};
 use hookswitch_runtime::{Bound, Clock, Driver, DriverHandle, Listen, Options, Running, Sink, entropy};
 use hookswitch_spi::{InterfaceVersion, VersionRange};
 use hookswitch_telephony::{
-    CallRequest, Priorities, Reply, Request as TelephonyRequest, RequestError, SPOKEN, SessionId,
+    CallRequest, Limits, Priorities, Reply, Request as TelephonyRequest, RequestError, SPOKEN, SessionId,
 };
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -66,7 +66,8 @@ impl ServiceShared {
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct AttachOptions {
-    /// How long its answered calls wait for it should it be lost; capped by the service (five minutes).
+    /// How long its answered calls wait for it should it be lost; capped by
+    /// [`ServiceOptions::longest_grace`].
     pub grace: Duration,
     /// The versions of the interface that it can live with.
     pub versions: VersionRange,
@@ -267,7 +268,53 @@ pub struct Tuning {
     /// How many ports are kept in stock; the media threads' default if absent.
     pub stock: Option<usize>,
     /// As in [`Service::start_with`].
+    pub options: ServiceOptions,
+}
+
+/// What the program that runs a service decides about its applications.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ServiceOptions {
+    /// The orders of applications that [`Service::priorities`] had when the service last ran.
     pub priorities: Priorities,
+    /// The longest grace that an application can have; five minutes unless set.
+    pub longest_grace: Duration,
+    /// What the other side of an answered call hears while its application is lost; music unless set, `None`: what it heard
+    /// before.
+    pub lost_treatment: Option<Audio>,
+}
+
+impl Default for ServiceOptions {
+    fn default() -> Self {
+        Self {
+            priorities: Priorities::default(),
+            longest_grace: Duration::from_secs(300),
+            lost_treatment: Some(Audio::music()),
+        }
+    }
+}
+
+impl ServiceOptions {
+    /// With these orders of applications.
+    #[must_use]
+    pub fn priorities(mut self, priorities: Priorities) -> Self {
+        self.priorities = priorities;
+        self
+    }
+
+    /// With this bound for graces.
+    #[must_use]
+    pub const fn longest_grace(mut self, longest: Duration) -> Self {
+        self.longest_grace = longest;
+        self
+    }
+
+    /// With this to be heard while an application is lost.
+    #[must_use]
+    pub fn lost_treatment(mut self, treatment: Option<Audio>) -> Self {
+        self.lost_treatment = treatment;
+        self
+    }
 }
 
 impl Service {
@@ -276,10 +323,9 @@ impl Service {
         Self::start_tuned(config, &Tuning::default())
     }
 
-    /// As [`start`](Self::start), with the orders of applications that [`priorities`](Self::priorities) had when the service last
-    /// ran.
-    pub fn start_with(config: Config, priorities: Priorities) -> Result<Self, StartError> {
-        Self::start_tuned(config, &Tuning { priorities, ..Tuning::default() })
+    /// As [`start`](Self::start), with what the program decides about its applications.
+    pub fn start_with(config: Config, options: ServiceOptions) -> Result<Self, StartError> {
+        Self::start_tuned(config, &Tuning { options, ..Tuning::default() })
     }
 
     /// As [`start`](Self::start), with settings for tests.
@@ -312,9 +358,13 @@ impl Service {
             let mut provider = ProviderConfig::new(endpoints.clone(), config.lines.clone());
             provider.product.clone_from(&config.sip.user_agent);
             (provider.shard, provider.shards) = (shard as u16, count as u16);
+            let options = &tuning.options;
+            let limits = Limits { grace: options.longest_grace, ..Limits::default() };
             let telephony = hookswitch_telephony::Config {
                 unowned: config.unowned.clone(),
-                priorities: tuning.priorities.clone(),
+                priorities: options.priorities.clone(),
+                lost_treatment: options.lost_treatment.clone().map(Audio::into_source),
+                limits,
                 ..hookswitch_telephony::Config::default()
             };
             let engine = Engine::new(EngineConfig { provider, telephony }, identifiers.fork());
@@ -347,7 +397,7 @@ impl Service {
             next_session: AtomicU64::new(1),
             keys: Mutex::new(keys),
             launcher: OnceLock::new(),
-            priorities: watch::Sender::new(tuning.priorities.clone()),
+            priorities: watch::Sender::new(tuning.options.priorities.clone()),
         });
         Ok(Self { shared, running: Some(running), endpoints, notices })
     }
@@ -396,6 +446,7 @@ impl Service {
         }
         match self.take_up(name, &session).await {
             Ok((lines, calls)) => {
+                session.is_back();
                 if let Some(number) = last_seen {
                     session.queue.read_from(number.saturating_add(1));
                 }
@@ -404,6 +455,8 @@ impl Service {
                 let application = Application::new(session, Arc::clone(&self.shared), name.to_owned());
                 Ok(Resumed { application, lines, calls })
             }
+            // Given up while it was asked for.
+            Err(_) if session.is_over() => Err(nothing()),
             Err(error) => {
                 session.lose();
                 Err(error)

@@ -12,7 +12,7 @@ use hookswitch_spi::{CallId, CallInfo, CallState, StateKind};
 use hookswitch_telephony::{
     AppRequestId, Event as TelephonyEvent, Privilege, Reply, Request, SessionId, SnapshotPart, Weight,
 };
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
@@ -86,10 +86,22 @@ pub(crate) struct Session {
     pub(crate) token: SessionToken,
     /// How long its calls wait for it, in milliseconds.
     grace: AtomicU64,
-    /// Its application was dropped without closing: nobody acts for it, what it is told is kept.
-    lost: AtomicBool,
+    /// A [`Presence`].
+    presence: AtomicU8,
     /// Shards that have given it up.
     given_up: AtomicUsize,
+}
+
+/// Whether somebody acts for a session.
+#[derive(Clone, Copy, Debug)]
+#[repr(u8)]
+enum Presence {
+    /// Its application does.
+    Here,
+    /// Its application was dropped without closing: nobody does, and what it is told is kept.
+    Lost,
+    /// It is coming back: some shards know, and not all of its calls have their handles yet.
+    Returning,
 }
 
 /// What an application shows to come back after it was lost, together with its name.
@@ -129,14 +141,14 @@ impl Session {
             next: AtomicU64::new(1),
             token,
             grace: AtomicU64::new(0),
-            lost: AtomicBool::new(false),
+            presence: AtomicU8::new(Presence::Here as u8),
             given_up: AtomicUsize::new(0),
         })
     }
 
     /// Its application is gone without a word: calls and events wait for it.
     pub(crate) fn lose(&self) {
-        self.lost.store(true, Ordering::SeqCst);
+        self.presence.store(Presence::Lost as u8, Ordering::SeqCst);
         self.queue.let_go();
         self.tell(Request::Lost);
     }
@@ -150,14 +162,33 @@ impl Session {
         self.grace.store(u64::try_from(grace.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
-    /// Somebody acts for it again; false if somebody does already, or it is over.
+    /// Somebody wants to act for it again; false if somebody does already, or it is over.
     pub(crate) fn take_up(&self) -> bool {
         self.given_up.load(Ordering::SeqCst) == 0
-            && self.lost.compare_exchange(true, false, Ordering::SeqCst, Ordering::SeqCst).is_ok()
+            && self
+                .presence
+                .compare_exchange(
+                    Presence::Lost as u8,
+                    Presence::Returning as u8,
+                    Ordering::SeqCst,
+                    Ordering::SeqCst,
+                )
+                .is_ok()
     }
 
-    pub(crate) fn is_lost(&self) -> bool {
-        self.lost.load(Ordering::SeqCst)
+    /// It is back with everything that it had.
+    pub(crate) fn is_back(&self) {
+        self.presence.store(Presence::Here as u8, Ordering::SeqCst);
+    }
+
+    /// Nobody can hold handles of its calls.
+    fn is_lost(&self) -> bool {
+        self.presence.load(Ordering::SeqCst) == Presence::Lost as u8
+    }
+
+    /// Handles that are dropped are let go of, and calls without a handle are none of its business.
+    fn is_here(&self) -> bool {
+        self.presence.load(Ordering::SeqCst) == Presence::Here as u8
     }
 
     /// Whether all shards have given it up.
@@ -251,7 +282,7 @@ impl Session {
     /// application is lost and is to find its calls when it comes back.
     pub(crate) fn let_go(&self, call: CallId) {
         let gone = self.calls.remove_if(&call, |_, handle| handle.strong_count() == 0).is_some();
-        if gone && !self.is_lost() {
+        if gone && self.is_here() {
             self.tell(Request::LetGo { call });
         }
     }
@@ -371,7 +402,7 @@ impl Session {
 
     fn answer(self: &Arc<Self>, request: AppRequestId, result: Result<Reply, Error>, wakes: &mut Wakes) {
         let Some((asked, result)) = self.complete_answer(request, result) else { return };
-        if self.is_lost() && asked.answer.is_closed() {
+        if !self.is_here() && asked.answer.is_closed() {
             let call = match &result {
                 Ok(Reply::Created(call) | Reply::Conference { conference: call, .. }) => Some(*call),
                 Ok(_) | Err(_) => asked.call,
@@ -441,7 +472,7 @@ impl Session {
             return;
         }
         let known = self.known(id);
-        if known.is_none() && !self.is_lost() {
+        if known.is_none() && self.is_here() {
             // The application has let go of it.
             return;
         }

@@ -239,3 +239,39 @@ fn a_lost_session_is_told_everything_and_in_the_end_that_it_is_over() {
     bench.pass(Duration::from_secs(60));
     assert_eq!(bench.take_of(app).last(), Some(&hookswitch_telephony::Event::GivenUp));
 }
+
+#[test]
+fn what_a_lost_session_was_told_can_be_read_in_order_when_it_is_back() {
+    use hookswitch_telephony::{Event, Journal, Read, Weight};
+    let mut bench = Bench::new();
+    let app = bench.app(1, "app", Interest::owner(VOICE));
+    let mut journal: Journal<Event> = Journal::default();
+    let call = bench.connect(app, VOICE);
+    let keep = |bench: &mut Bench, journal: &mut Journal<Event>| {
+        for event in bench.take_of(app) {
+            journal.push(event, Weight::Essential);
+        }
+    };
+    bench.exchange.press(call, '1');
+    bench.drain();
+    keep(&mut bench, &mut journal);
+    let seen = journal.last();
+    bench.ask(app, Request::Lost);
+    for digit in ['2', '3'] {
+        bench.exchange.press(call, digit);
+        bench.drain();
+    }
+    bench.exchange.hang_up(call);
+    bench.drain();
+    assert!(come_back(&mut bench, 1, "app", app).is_ok());
+    keep(&mut bench, &mut journal);
+
+    journal.read_from(seen + 1);
+    let mut missed = Vec::new();
+    while let Some(Read::Event(number, event)) = journal.read() {
+        missed.push((number, short(event)));
+    }
+    assert_eq!(missed.len(), 3, "{missed:?}");
+    assert!(missed[0].1.starts_with("Digit") && missed[1].1.starts_with("Digit"), "{missed:?}");
+    assert_eq!(missed[2], (seen + 3, "disconnected".into()));
+}
