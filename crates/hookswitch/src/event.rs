@@ -1,8 +1,11 @@
 //! What an application hears.
 
-use crate::Call;
-use hookswitch_spi::{AddressId, CallId, CallState, InfoParts, LineId, LineState};
-use hookswitch_telephony::Privilege;
+use crate::{Call, Error};
+use hookswitch_spi::{
+    AddressId, CallCounts, CallId, CallState, CompletionId, ExtensionEvent, InfoParts, LineId, LineState,
+    MediaType,
+};
+use hookswitch_telephony::{CallSnapshot, LineSnapshot, Privilege};
 use std::time::Duration;
 
 /// Something an application hears, in order.
@@ -56,6 +59,27 @@ pub enum Event {
         /// How long.
         duration: Duration,
     },
+    /// The other side began to press a digit; only when that was asked for.
+    DigitBegun {
+        /// The call.
+        call: CallId,
+        /// `0-9 A-D * #`.
+        digit: char,
+    },
+    /// A tone that is listened for is heard.
+    Tone {
+        /// The call.
+        call: CallId,
+        /// The tag of its pattern.
+        tag: u32,
+    },
+    /// The call has this media type now, or sounds like it.
+    Media {
+        /// The call.
+        call: CallId,
+        /// Which.
+        media: MediaType,
+    },
     /// A file that was played came to its end.
     Played {
         /// The call.
@@ -75,6 +99,69 @@ pub enum Event {
         /// Where it is now.
         state: LineState,
     },
+    /// A call alerts on a line; once for each ring cycle.
+    Ringing {
+        /// The line.
+        line: LineId,
+        /// The ring mode, from 1.
+        mode: u8,
+        /// Which cycle, from 0.
+        count: u32,
+    },
+    /// Messages wait for a line's user, or none does any more.
+    MessageWaiting {
+        /// The line.
+        line: LineId,
+        /// Whether any waits.
+        waiting: bool,
+        /// New ones.
+        new: u32,
+        /// Old ones.
+        old: u32,
+    },
+    /// The number of calls at an address changed.
+    CallCount {
+        /// The line.
+        line: LineId,
+        /// The address.
+        address: AddressId,
+        /// How many there are now.
+        calls: CallCounts,
+    },
+    /// A call completion ended without a call.
+    CompletionEnded {
+        /// The line.
+        line: LineId,
+        /// Which.
+        completion: CompletionId,
+    },
+    /// What a line can do changed.
+    CapabilitiesChanged {
+        /// The line.
+        line: LineId,
+    },
+    /// Something that only a line's extension tells.
+    Extension {
+        /// The line.
+        line: LineId,
+        /// What.
+        event: ExtensionEvent,
+    },
+    /// The stored configuration changed in a way that takes effect at the next start.
+    Reinitialise {
+        /// What changed.
+        why: String,
+    },
+    /// A line appeared: it can be opened.
+    LineCreated {
+        /// The line.
+        line: LineId,
+    },
+    /// A line is gone for good.
+    LineRemoved {
+        /// The line.
+        line: LineId,
+    },
     /// The forwarding rules of an address changed.
     Forwarding {
         /// The line.
@@ -87,10 +174,50 @@ pub enum Event {
         /// The line.
         line: LineId,
     },
-    /// The application did not read fast enough: so many informational events were dropped here. States and completions
-    /// never are.
+    /// Another application has opened or closed a line.
+    LineOpens {
+        /// The line.
+        line: LineId,
+        /// Opened; otherwise closed.
+        opened: bool,
+        /// How many openings there are now, of all applications.
+        opens: u32,
+    },
+    /// Programs want calls to be made: [`Application::take_request`](crate::Application::take_request) until there is none. Said
+    /// once until then.
+    RequestWaiting,
+    /// A request that was outstanding when the application was lost has completed meanwhile.
+    Completed {
+        /// What was asked.
+        what: &'static str,
+        /// The call that it was about, or made.
+        call: Option<CallId>,
+        /// What became of it.
+        result: Result<(), Error>,
+    },
+    /// A picture of lines and calls begins, as [`Application::snapshot`](crate::Application::snapshot) asked: what was known
+    /// counts no more. Each part is right at its place in the stream; events after it are exactly what changes it.
+    SnapshotBegin,
+    /// A line of the picture.
+    SnapshotLine(Box<LineSnapshot>),
+    /// A call of the picture.
+    SnapshotCall {
+        /// Its handle.
+        call: Call,
+        /// What is known of it.
+        snapshot: Box<CallSnapshot>,
+    },
+    /// The picture is complete.
+    SnapshotEnd {
+        /// The number of its beginning.
+        begin: u64,
+    },
+    /// The events with these numbers are missing: the application did not read fast enough, so that informational events were
+    /// dropped, or they are not kept any more. A [snapshot](crate::Application::snapshot) says what is so now.
     Gap {
-        /// How many.
-        dropped: u64,
+        /// The first.
+        first: u64,
+        /// The last.
+        last: u64,
     },
 }

@@ -48,7 +48,7 @@ pub const fn successors(state: StateKind) -> &'static [StateKind] {
 /// What became of a request.
 #[derive(Debug)]
 enum Asked {
-    Open { request: Request, state: Option<StateKind>, since: Time },
+    Open { request: Box<Request>, state: Option<StateKind>, since: Time },
     Answered,
 }
 
@@ -128,7 +128,7 @@ impl Observer {
             ) => {
                 self.ended_on_purpose.insert(*call);
             }
-            Request::Detach | Request::Lost | Request::CloseLine { .. } => {
+            Request::Detach | Request::Lost | Request::CloseLine { .. } | Request::CloseOpen { .. } => {
                 let calls: Vec<CallId> =
                     self.seen.keys().filter(|(of, _)| *of == session).map(|(_, call)| *call).collect();
                 self.moved.extend(&calls);
@@ -139,25 +139,38 @@ impl Observer {
             | Request::Operate(_)
             | Request::Monitor { .. }
             | Request::Release { .. }
+            | Request::LetGo { .. }
             | Request::ExistingCalls { .. }
+            | Request::ConferenceCalls { .. }
+            | Request::SetStatusMessages { .. }
             | Request::SetPriority { .. }
+            | Request::SetRecipientPriority { .. }
+            | Request::RegisterRecipient { .. }
+            | Request::TakeRequest
+            | Request::RequestCall { .. }
             | Request::Lines
             | Request::Capabilities { .. }
             | Request::Forwarding { .. }
+            | Request::LineStatus { .. }
+            | Request::AddressStatus { .. }
+            | Request::AddressId { .. }
+            | Request::CouldDetect { .. }
+            | Request::NegotiateExtension { .. }
+            | Request::SelectExtension { .. }
             | Request::CallInfo { .. }
             | Request::Timeline { .. }
             | Request::Snapshot => {}
         }
-        if let Request::Release { call } = request {
+        if let Request::Release { call } | Request::LetGo { call } = request {
             self.moved.insert(*call);
         }
         if matches!(request, Request::Lost) {
-            // Nobody is left to hear of what it asked.
-            self.requests.retain(|(of, _), asked| *of != session || matches!(asked, Asked::Answered));
+            // It has no answer; what was asked before is answered until the session is given up.
             return;
         }
-        let before =
-            self.requests.insert((session, id), Asked::Open { request: request.clone(), state, since: now });
+        let before = self
+            .requests
+            .insert((session, id), Asked::Open { request: Box::new(request.clone()), state, since: now });
         if before.is_some() {
             self.breach(now, format!("{session} used request number {} twice", id.0));
         }
@@ -175,7 +188,10 @@ impl Observer {
                 self.entered(now, session, *call, state, *privilege);
             }
             Event::CallInfo { call, .. }
+            | Event::DigitBegun { call, .. }
             | Event::Digit { call, .. }
+            | Event::Tone { call, .. }
+            | Event::Media { call, .. }
             | Event::Played { call }
             | Event::MediaFailed { call, .. } => self.about(now, session, *call, event),
             Event::Owners { call, .. } => {
@@ -186,7 +202,21 @@ impl Observer {
             Event::CallForgotten { call } => {
                 self.seen.remove(&(session, *call));
             }
-            Event::LineState { .. }
+            Event::GivenUp => {
+                self.seen.retain(|(of, _), _| *of != session);
+                self.requests.retain(|(of, _), asked| *of != session || matches!(asked, Asked::Answered));
+            }
+            Event::Snapshot(_)
+            | Event::RequestWaiting
+            | Event::LineState { .. }
+            | Event::LineOpens { .. }
+            | Event::Ringing { .. }
+            | Event::MessageWaiting { .. }
+            | Event::CallCount { .. }
+            | Event::CompletionEnded { .. }
+            | Event::CapabilitiesChanged { .. }
+            | Event::Extension { .. }
+            | Event::Reinitialise { .. }
             | Event::Forwarding { .. }
             | Event::LineCreated { .. }
             | Event::LineRemoved { .. }
@@ -221,7 +251,7 @@ impl Observer {
                     self.breach(now, format!("{call} was heard of before its creation completed"));
                 }
                 self.calls.insert(*call);
-                let line = match &request {
+                let line = match &*request {
                     Request::Operate(Operation::MakeCall { line, .. }) => Some(*line),
                     _ => None,
                 };
@@ -235,7 +265,7 @@ impl Observer {
                     self.seen.insert((session, snapshot.call), seen);
                 }
             }
-            Ok(Ok(_)) => match request {
+            Ok(Ok(_)) => match *request {
                 Request::Release { call } => {
                     self.seen.remove(&(session, call));
                 }

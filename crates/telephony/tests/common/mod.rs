@@ -3,8 +3,7 @@
 
 use hookswitch_machine::{Entropy, Time};
 use hookswitch_spi::{
-    AddressId, CallId, CallState, InfoParts, LineId, MediaType, MediaTypes, Operation, RejectReason,
-    StateKind,
+    AddressId, CallId, CallState, InfoParts, LineId, MediaType, MediaTypes, Operation, StateKind,
 };
 use hookswitch_telephony::{
     AppRequestId, Config, Event, HandOffTarget, Interest, Privilege, Reply, Request, RequestError, SessionId,
@@ -55,6 +54,12 @@ impl Bench {
         let request = self.ask(session, what);
         self.pass(Duration::from_secs(1));
         self.take_answer(session, request).expect("an answer")
+    }
+
+    /// Asks, and returns the answer without letting time pass.
+    pub fn telephony_answer(&mut self, session: SessionId, what: Request) -> Result<Reply, RequestError> {
+        let request = self.ask(session, what);
+        self.take_answer(session, request).expect("an answer at once")
     }
 
     /// The number that the next request will have.
@@ -114,13 +119,14 @@ impl Bench {
     pub fn attach(&mut self, number: u64, name: &str) -> SessionId {
         let session = SessionId(number);
         let grace = Duration::from_secs(10);
-        let attached = self.answer(session, Request::Attach { name: name.into(), grace, resume: None });
+        let attached = self.answer(session, Request::attach(name, grace));
         assert!(matches!(attached, Ok(Reply::Attached { .. })), "{attached:?}");
         session
     }
 
     pub fn open(&mut self, session: SessionId, interest: Interest) {
-        assert_eq!(self.answer(session, Request::OpenLine { line: LINE, interest }), Ok(Reply::Done));
+        let opened = self.answer(session, Request::OpenLine { line: LINE, interest });
+        assert!(matches!(opened, Ok(Reply::Opened(_))), "{opened:?}");
     }
 
     /// An application with the line open.
@@ -169,11 +175,15 @@ impl Bench {
 }
 
 pub fn answer(call: CallId) -> Request {
-    Request::Operate(Operation::Answer { call, source: hookswitch_spi::AudioSource::Silence })
+    Request::Operate(Operation::Answer {
+        call,
+        source: hookswitch_spi::AudioSource::Silence,
+        user_info: None,
+    })
 }
 
 pub fn drop_it(call: CallId) -> Request {
-    Request::Operate(Operation::Drop { call, reason: RejectReason::Default })
+    Request::Operate(Operation::drop(call))
 }
 
 pub fn make_call(line: LineId, destination: &str) -> Request {
