@@ -82,7 +82,6 @@ async fn a_parked_phone_rings_its_parker_back() {
     let mut one = phone(&board, 1, &[]).await;
     let mut two = phone(&board, 2, &[]).await;
     parked(&board, &mut one, &mut two).await;
-    one.event("CALL_INCOMING").await;
     one.event("CALL_ESTABLISHED").await;
     talk((&mut one, TONES[0]), (&mut two, TONES[1])).await;
     one.end().await;

@@ -9,7 +9,7 @@ use super::Services;
 use super::codes::OrbitNo;
 use super::description::Face;
 use super::join::{AnswerTo, Joining, Stage};
-use super::member::{Member, Role, takes_update};
+use super::member::{Member, Role, session_of, takes_update};
 use super::orbits::{Parking, Slot};
 use crate::calls::Party;
 use crate::core::{Core, Timer};
@@ -131,6 +131,7 @@ impl Services {
             call_id: message.call_id().into(),
             takes_update: takes_update(message),
             introduced: false,
+            session: session_of(message),
             known: None,
         }
     }
@@ -340,9 +341,9 @@ impl Services {
             });
             let (role, face) = (Role::Recalled(orbit), Face::default());
             let call_id = call_id.into();
-            let (takes_update, introduced) = (false, false);
+            let (takes_update, introduced, session, known) = (false, false, None, None);
             let member =
-                Member { role, contact, face, party, call_id, takes_update, introduced, known: None };
+                Member { role, contact, face, party, call_id, takes_update, introduced, session, known };
             self.members.insert(leg, member);
             if let Some(parking) = self.orbits.parking(orbit) {
                 parking.recalls.push(leg);
@@ -358,6 +359,7 @@ impl Services {
         let Role::Recalled(orbit) = member.role else { return self.hang_up(core, now, leg) };
         member.face.heard(message.body());
         member.takes_update = takes_update(message);
+        member.session = session_of(message);
         let Some(parking) = self.orbits.parking(orbit) else { return self.hang_up(core, now, leg) };
         let (parked, taken) = (parking.leg, parking.taker.is_some());
         if taken || message.body().is_empty() || self.joins.contains_key(&parked) {

@@ -559,6 +559,26 @@ fn a_retrieved_call_can_be_parked_again() {
 }
 
 #[test]
+fn both_learn_which_call_it_is() {
+    let (one, two) = ("ab30317f1a784dc48ff824d0d3715d86", "47755a9de7794ba387653f2099600ef2");
+    let mut it = parked();
+    let (ann, bob, cat, leg) = (it.ann, it.bob, it.cat, it.leg);
+    it.hang_up(bob, leg);
+    let session = |own: &str| format!("Session-ID: {own};remote=00000000000000000000000000000000\r\n");
+    let parked = it.world.phones[ann].call_with(it.world.now, "702", Some(SDP), &(session(one) + BY_ANN));
+    it.world.run(1);
+    let taken = it.world.phones[cat].call_with(it.world.now, "702", Some(SDP), &session(two));
+    it.world.run(1);
+    for (phone, own, other) in [(ann, one, two), (cat, two, one)] {
+        let update = it.world.phones[phone].last(Method::Update);
+        assert_eq!(update.header(Name::SessionId), Some(&*format!("{other};remote={own}")));
+    }
+    it.hang_up(cat, taken);
+    assert_eq!(it.last(ann), &Indication::Ended(parked));
+    it.end();
+}
+
+#[test]
 fn both_learn_with_whom_they_talk() {
     let (mut it, theirs) = parked().retrieved();
     let (bob, cat) = (it.bob, it.cat);
