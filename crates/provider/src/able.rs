@@ -2,10 +2,9 @@
 
 use crate::Account;
 use hookswitch_spi::{
-    Bounds, BusyMode, Capabilities, CapabilityFlags, ConnectedMode, DisconnectMode, Feature, Features,
+    BusyMode, Capabilities, CapabilityFlags, ConnectedMode, DisconnectMode, Feature, Features,
     ForwardCondition, InfoParts, OfferingMode, Origin, Reason, Set, StateKind, StatusKind, TransferMode,
 };
-use std::time::Duration;
 
 /// The table of a line.
 pub(crate) fn capabilities(account: &Account) -> Capabilities {
@@ -65,7 +64,6 @@ pub(crate) fn capabilities(account: &Account) -> Capabilities {
             Reason::ForwardedNoAnswer,
             Reason::Redirected,
             Reason::Transferred,
-            Reason::Unknown,
         ]),
         origins: Set::of(&[Origin::Inbound, Origin::Internal, Origin::External, Origin::Outbound]),
         info_parts: InfoParts::CONNECTED
@@ -88,7 +86,7 @@ pub(crate) fn capabilities(account: &Account) -> Capabilities {
         max_calls: account.max_calls,
         max_forward_rules: crate::account::MOST_FORWARD_RULES,
         forward_conditions: Set::<ForwardCondition>::ALL,
-        no_answer_after: Bounds { least: Duration::from_secs(1), most: Duration::from_secs(3_600) },
+        no_answer_after: crate::forwarding::NO_ANSWER,
         transfer_modes: Set::of(&[TransferMode::Transfer]),
         removed_member: StateKind::Connected,
         flags: CapabilityFlags {

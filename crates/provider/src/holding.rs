@@ -104,7 +104,7 @@ impl Core {
     pub(crate) fn go_on(&mut self, now: Time, id: CallId, completion: Option<Completion>, aim: Aim) {
         match self.change_hold(now, id, aim) {
             Ok(what) => self.wait_on(id, completion, what),
-            Err(error) => self.missed(now, id, completion, aim, error),
+            Err(error) => self.missed(now, completion, aim, error),
         }
     }
 
@@ -124,7 +124,7 @@ impl Core {
                 }
                 if let Some((completion, Wait::OfferAnswer(aim))) = waiting {
                     let error = OperationError::Failed(format!("the answer cannot be used: {why}"));
-                    self.missed(now, id, completion, aim, error);
+                    self.missed(now, completion, aim, error);
                 }
             }
             (Ok(()), Some(_) | None) => {}
@@ -146,7 +146,7 @@ impl Core {
         let error = refused(failure, message);
         let waiting = call.take_waiting(|wait| matches!(wait, Wait::OfferAnswer(_)));
         if let Some((completion, Wait::OfferAnswer(aim))) = waiting.map(|w| (w.completion, w.what)) {
-            self.missed(now, id, completion, aim, error);
+            self.missed(now, completion, aim, error);
         }
         self.next_turn(now, id);
     }
@@ -188,14 +188,7 @@ impl Core {
     }
 
     /// What an offer was made for did not come about.
-    fn missed(
-        &mut self,
-        now: Time,
-        id: CallId,
-        completion: Option<Completion>,
-        aim: Aim,
-        error: OperationError,
-    ) {
+    fn missed(&mut self, now: Time, completion: Option<Completion>, aim: Aim, error: OperationError) {
         self.complete(completion, Err(error));
         match aim {
             Aim::Consult(consult) => {
@@ -212,12 +205,6 @@ impl Core {
                 }
             }
             Aim::Hold | Aim::SwapOut(_) | Aim::Retrieve | Aim::Return | Aim::Bridge(_) => {}
-        }
-        let alone = self.calls.get(id).is_some_and(|call| {
-            call.state == CallState::OnHoldPendingTransfer && call.partner().is_none() && !call.is_leaving()
-        });
-        if alone {
-            self.enter(id, CallState::OnHold);
         }
     }
 

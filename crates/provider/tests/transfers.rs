@@ -200,7 +200,10 @@ fn when_the_consultation_ends_the_call_comes_back_where_the_profile_says_so() {
                 r.holds("sendrecv");
                 assert_eq!(r.state(call), S::Connected);
             } else {
-                assert_eq!(r.state(call), S::OnHold);
+                assert_eq!(r.state(call), S::OnHoldPendingTransfer);
+                r.ask(Operation::Retrieve { call });
+                r.holds("sendrecv");
+                assert_eq!(r.state(call), S::Connected);
             }
         }
     }
