@@ -6,6 +6,7 @@ use super::outgoing::OutgoingDigits;
 use super::playout::Playout;
 use super::session::Session;
 use crate::control::{Event, Statistics, StreamId, StreamParameters};
+use crate::dtmf::DigitChange;
 use crate::quality::Conditions;
 use hookswitch_machine::{Entropy, Time, WallClock};
 use std::time::Duration;
@@ -197,5 +198,13 @@ pub(super) fn report_digit(
 ) {
     if let Some(ended) = ended {
         out.event(Event::Digit { stream, digit: ended.digit, duration: ended.duration });
+    }
+}
+
+/// Tells signalling of a digit that begins or ended.
+pub(super) fn report_change(stream: StreamId, change: DigitChange, out: &mut dyn Outbox) {
+    match change {
+        DigitChange::Begun(digit) => out.event(Event::DigitBegun { stream, digit }),
+        DigitChange::Ended(ended) => report_digit(stream, Some(ended), out),
     }
 }

@@ -1,6 +1,6 @@
 //! What arrives.
 
-use super::core::{Stream, report_digit};
+use super::core::{Stream, report_change, report_digit};
 use super::feed::{Outbox, Playing};
 use super::session::Session;
 use crate::control::Event;
@@ -90,8 +90,9 @@ impl Stream {
                 }
             }
             Kind::Digit => {
-                for ended in session.digits.take(now, packet.timestamp(), packet.payload(), rate) {
-                    report_digit(self.id, ended, out);
+                let changes = session.digits.take(now, packet.timestamp(), packet.payload(), rate);
+                for change in changes.into_iter().flatten() {
+                    report_change(self.id, change, out);
                 }
             }
             Kind::Unknown => self.discarded += 1,

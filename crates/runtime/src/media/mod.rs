@@ -16,7 +16,6 @@ mod config;
 mod leg;
 mod live;
 mod null;
-mod rate;
 mod reader;
 mod ring;
 mod service;

@@ -108,10 +108,17 @@ impl Media {
                 }
                 return;
             }
-            Command::Configure { stream, .. }
+            Command::StartLocal { stream, .. }
+            | Command::Configure { stream, .. }
             | Command::Send { stream, .. }
+            | Command::Mix { stream, .. }
             | Command::Record { stream, .. }
             | Command::SendDigits { stream, .. }
+            | Command::SendTone { stream, .. }
+            | Command::StopGenerating { stream }
+            | Command::MonitorTones { stream, .. }
+            | Command::MonitorFax { stream, .. }
+            | Command::MonitorInBandDigits { stream, .. }
             | Command::Report { stream }
             | Command::Stop { stream } => *stream,
         };

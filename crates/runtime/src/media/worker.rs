@@ -209,7 +209,13 @@ impl Worker {
             Command::Send { source, .. } => leg.send(now, source, &self.services, &self.deliver),
             Command::Record { path, .. } => leg.record(now, path, &self.services),
             Command::Stop { .. } => self.stop(stream),
-            Command::Start { .. } | Command::Return { .. } => {}
+            Command::SendTone { .. }
+            | Command::StopGenerating { .. }
+            | Command::MonitorTones { .. }
+            | Command::MonitorFax { .. }
+            | Command::MonitorInBandDigits { .. }
+            | Command::Mix { .. } => {}
+            Command::Start { .. } | Command::StartLocal { .. } | Command::Return { .. } => {}
         }
     }
 
