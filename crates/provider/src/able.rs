@@ -2,8 +2,9 @@
 
 use crate::Account;
 use hookswitch_spi::{
-    AnswerMode, Bounds, BusyMode, Capabilities, CapabilityFlags, ConnectedMode, DisconnectMode, Feature,
-    Features, ForwardCondition, InfoParts, OfferingMode, Origin, Reason, Set, StateKind, StatusKind,
+    AnswerMode, Bounds, BusyMode, CallTreatment, Capabilities, CapabilityFlags, ConnectedMode,
+    DigitMonitoring, DisconnectMode, Feature, Features, ForwardCondition, InfoParts, OfferingMode, Origin,
+    Reason, Set, StateKind, StatusKind,
 };
 use std::time::Duration;
 
@@ -25,7 +26,37 @@ pub(crate) fn capabilities(account: &Account) -> Capabilities {
         Feature::SetMediaType,
         Feature::SetCallData,
         Feature::SetAppSpecific,
+        Feature::SendTone,
+        Feature::StopSending,
+        Feature::GatherDigits,
+        Feature::StopGathering,
+        Feature::MonitorDigits,
+        Feature::MonitorTones,
+        Feature::MonitorMedia,
+        Feature::SetTreatment,
     ]);
+    let mut states = Set::of(&[
+        StateKind::Idle,
+        StateKind::Offering,
+        StateKind::Accepted,
+        StateKind::Proceeding,
+        StateKind::Ringback,
+        StateKind::Busy,
+        StateKind::Connected,
+        StateKind::OnHold,
+        StateKind::Disconnected,
+    ]);
+    let mut origins = Set::of(&[Origin::Inbound, Origin::Outbound]);
+    if profile.max_conference > 0 {
+        features = features.union(Features::of(&[
+            Feature::SetupConference,
+            Feature::PrepareAddToConference,
+            Feature::AddToConference,
+            Feature::RemoveFromConference,
+        ]));
+        states = states.with(StateKind::OnHoldPendingConference).with(StateKind::Conferenced);
+        origins = origins.with(Origin::Conference);
+    }
     if profile.redirect {
         features = features.with(Feature::Redirect).with(Feature::Forward);
     }
@@ -35,17 +66,7 @@ pub(crate) fn capabilities(account: &Account) -> Capabilities {
     Capabilities {
         features,
         media: account.media,
-        states: Set::of(&[
-            StateKind::Idle,
-            StateKind::Offering,
-            StateKind::Accepted,
-            StateKind::Proceeding,
-            StateKind::Ringback,
-            StateKind::Busy,
-            StateKind::Connected,
-            StateKind::OnHold,
-            StateKind::Disconnected,
-        ]),
+        states,
         disconnect_modes: Set::<DisconnectMode>::ALL,
         connected_modes: Set::of(&[ConnectedMode::Active, ConnectedMode::ActiveHeld]),
         offering_modes: Set::of(&[OfferingMode::Active]),
@@ -59,12 +80,13 @@ pub(crate) fn capabilities(account: &Account) -> Capabilities {
             Reason::Transferred,
             Reason::Unknown,
         ]),
-        origins: Set::of(&[Origin::Inbound, Origin::Outbound]),
+        origins,
         info_parts: InfoParts::CONNECTED
             .union(InfoParts::REDIRECTION)
             .union(InfoParts::MEDIA)
             .union(InfoParts::CALL_DATA)
-            .union(InfoParts::APP_SPECIFIC),
+            .union(InfoParts::APP_SPECIFIC)
+            .union(InfoParts::TREATMENT),
         max_call_data: 1_024,
         status: Set::of(&[StatusKind::Service, StatusKind::Forwarding]),
         answer_mode: AnswerMode::None,
@@ -72,11 +94,17 @@ pub(crate) fn capabilities(account: &Account) -> Capabilities {
         max_forward_rules: crate::account::MOST_FORWARD_RULES,
         forward_conditions: Set::<ForwardCondition>::ALL,
         no_answer_after: Bounds { least: Duration::from_secs(1), most: Duration::from_secs(3_600) },
+        max_conference: profile.max_conference,
         removed_member: StateKind::Connected,
+        treatments: Set::<CallTreatment>::ALL,
+        digit_monitoring: Set::<DigitMonitoring>::ALL,
+        gather_after: Bounds { least: Duration::from_millis(100), most: Duration::from_secs(600) },
+        max_tone_patterns: hookswitch_media::control::MAX_WATCHED_TONES as u16,
         flags: CapabilityFlags {
             close_drops: true,
             accept_alerts: profile.alerting == crate::profile::Alerting::OnAccept,
             forwarding_known: true,
+            conference_from_nothing: profile.max_conference > 0,
             ..CapabilityFlags::default()
         },
         ..Capabilities::none()

@@ -11,8 +11,7 @@ use hookswitch_sip::message::{Message, Method};
 use hookswitch_sip::transaction::ServerId;
 use hookswitch_sip::ua::{Failure, LegError, LegId};
 use hookswitch_spi::{
-    CallId, CallState, Disconnect, DisconnectMode, EndedBy, InfoParts, OperationError, Outcome,
-    ProviderEvent, StateKind,
+    CallId, CallState, Disconnect, DisconnectMode, EndedBy, OperationError, Outcome, StateKind,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -185,14 +184,11 @@ impl Core {
         let rtp = call.port.ok_or(NegotiateError::NothingToOffer)?.rtp;
         let offered = call.media.receive_offer(&capabilities, body)?;
         let wanted = call.media.wanted();
-        let (sdp, parameters) = call.media.answer(&capabilities, rtp, wanted)?;
-        let types = media_types(offered.media);
-        let changed = call.media_types != types;
-        call.media_types = types;
+        let answer = call.media.answer(&capabilities, rtp, wanted);
+        // What they want is worth knowing even if we cannot give it.
+        self.media_described(id, media_types(offered.media));
+        let (sdp, parameters) = answer?;
         self.configure(id, parameters);
-        if changed {
-            self.tell(id, ProviderEvent::CallInfo { call: id, changed: InfoParts::MEDIA });
-        }
         Ok(sdp)
     }
 
@@ -263,7 +259,10 @@ impl Core {
         let Wait::Turn(hold) = waiting.what else { return };
         match self.change_hold(now, id, hold) {
             Ok(what) => self.wait_on(id, waiting.completion, what),
-            Err(error) => self.complete(waiting.completion, Err(error)),
+            Err(error) => {
+                self.complete(waiting.completion, Err(error));
+                self.not_retrieved(now, id);
+            }
         }
     }
 
@@ -276,6 +275,9 @@ impl Core {
             .get_mut(id)
             .and_then(|call| call.take_waiting(|wait| matches!(wait, Wait::OfferAnswer(_))));
         match (result, waiting.map(|w| (w.completion, w.what))) {
+            (Ok(()), Some((completion, Wait::OfferAnswer(false)))) if self.is_joining(id) => {
+                self.retrieved_to_join(id, completion);
+            }
             (Ok(()), Some((completion, Wait::OfferAnswer(hold)))) => {
                 let state =
                     if hold { CallState::OnHold } else { CallState::Connected(self.connected_mode(id)) };
@@ -289,6 +291,7 @@ impl Core {
                 if let Some((completion, _)) = waiting {
                     let error = OperationError::Failed(format!("the answer cannot be used: {why}"));
                     self.complete(completion, Err(error));
+                    self.not_retrieved(now, id);
                 }
             }
             (Ok(()), Some(_) | None) => {}
@@ -308,7 +311,9 @@ impl Core {
         let Some(call) = self.calls.get_mut(id) else { return };
         call.media.abandon();
         let error = refused(failure, message);
-        self.complete_waiting(id, |wait| matches!(wait, Wait::OfferAnswer(_)), Err(error));
+        if self.complete_waiting(id, |wait| matches!(wait, Wait::OfferAnswer(_)), Err(error)) {
+            self.not_retrieved(now, id);
+        }
         self.next_turn(now, id);
     }
 
@@ -364,7 +369,7 @@ impl Core {
         match digit.filter(|c| "0123456789ABCD*#".contains(*c)) {
             Some(digit) => {
                 let duration = Duration::from_millis(millis);
-                self.events.push_back(ProviderEvent::Digit { call: id, digit, duration });
+                self.digit_heard(id, digit, duration);
                 (200, String::new())
             }
             None => (400, String::new()),

@@ -13,7 +13,7 @@ use hookswitch_sip::message::{Contact, Message, Uri};
 use hookswitch_sip::ua::{Failure, Invitation, LegId};
 use hookswitch_spi::{
     AddressId, BusyMode, CallId, CallOptions, CallState, ConnectedMode, Disconnect, DisconnectMode, EndedBy,
-    InfoParts, LineId, MediaTypes, OperationError, Origin, Outcome, Party, ProviderEvent, Reason, StateKind,
+    InfoParts, LineId, MediaTypes, OperationError, Origin, Party, ProviderEvent, Reason, StateKind,
 };
 use std::time::Duration;
 
@@ -162,7 +162,9 @@ impl Core {
 
     /// The first sign that the call is under way: its request completes, and only then its events begin.
     fn proceeding(&mut self, id: CallId) {
-        if self.complete_waiting(id, |wait| wait == Wait::Proceeding, Ok(Outcome::Call(id))) {
+        let outcome = self.creation(id);
+        if self.complete_waiting(id, |wait| wait == Wait::Proceeding, Ok(outcome)) {
+            self.consultation_begins(id);
             self.enter(id, CallState::Proceeding);
         }
     }

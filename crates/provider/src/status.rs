@@ -71,7 +71,8 @@ impl Core {
     pub(crate) fn call_status(&self, id: CallId) -> Option<CallStatus> {
         let call = self.calls.get(id)?;
         let line = self.line(call.line)?;
-        let possible = line.capabilities.possible(call.state.kind());
+        let by_state = line.capabilities.possible(call.state.kind());
+        let possible = by_state.iter().filter(|feature| self.fits_role(id, *feature).is_ok()).collect();
         Some(CallStatus { state: call.state.clone(), since: call.since, possible })
     }
 
