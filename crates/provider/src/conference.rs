@@ -527,7 +527,8 @@ impl Core {
     fn disband(&mut self, now: Time, of: CallId) {
         let role = self.calls.get_mut(of).and_then(|call| call.extra.as_mut()?.role.take());
         let Some(Role::Conference(conference)) = role else { return };
-        if let Some(consultation) = conference.consultation {
+        // One that is being retrieved finds out then.
+        if let Some(consultation) = conference.consultation.filter(|call| !self.is_joining(*call)) {
             self.set_role(consultation, None);
         }
         for member in conference.members {
