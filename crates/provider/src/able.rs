@@ -2,9 +2,9 @@
 
 use crate::Account;
 use hookswitch_spi::{
-    AnswerMode, Bounds, BusyMode, CallTreatment, Capabilities, CapabilityFlags, ConnectedMode,
-    DigitMonitoring, DisconnectMode, Feature, Features, ForwardCondition, InfoParts, OfferingMode, Origin,
-    Reason, Set, StateKind, StatusKind,
+    Bounds, BusyMode, CallTreatment, Capabilities, CapabilityFlags, ConnectedMode, DigitMonitoring,
+    DisconnectMode, Feature, Features, ForwardCondition, InfoParts, OfferingMode, Origin, Reason, Set,
+    StateKind, StatusKind, TransferMode,
 };
 use std::time::Duration;
 
@@ -13,11 +13,16 @@ pub(crate) fn capabilities(account: &Account) -> Capabilities {
     let profile = &account.profile;
     let mut features = Features::of(&[
         Feature::MakeCall,
+        Feature::Dial,
         Feature::Accept,
         Feature::Answer,
         Feature::Drop,
         Feature::Hold,
         Feature::Retrieve,
+        Feature::SwapHold,
+        Feature::SetupTransfer,
+        Feature::CompleteTransfer,
+        Feature::SecureCall,
         Feature::SendDigits,
         Feature::Play,
         Feature::Record,
@@ -39,14 +44,18 @@ pub(crate) fn capabilities(account: &Account) -> Capabilities {
         StateKind::Idle,
         StateKind::Offering,
         StateKind::Accepted,
+        StateKind::Dialtone,
+        StateKind::Dialing,
         StateKind::Proceeding,
         StateKind::Ringback,
         StateKind::Busy,
         StateKind::Connected,
         StateKind::OnHold,
+        StateKind::OnHoldPendingTransfer,
         StateKind::Disconnected,
     ]);
-    let mut origins = Set::of(&[Origin::Inbound, Origin::Outbound]);
+    let mut origins = Set::of(&[Origin::Inbound, Origin::Internal, Origin::External, Origin::Outbound]);
+    let mut transfer_modes = Set::of(&[TransferMode::Transfer]);
     if profile.max_conference > 0 {
         features = features.union(Features::of(&[
             Feature::SetupConference,
@@ -56,6 +65,7 @@ pub(crate) fn capabilities(account: &Account) -> Capabilities {
         ]));
         states = states.with(StateKind::OnHoldPendingConference).with(StateKind::Conferenced);
         origins = origins.with(Origin::Conference);
+        transfer_modes = transfer_modes.with(TransferMode::Conference);
     }
     if profile.redirect {
         features = features.with(Feature::Redirect).with(Feature::Forward);
@@ -82,19 +92,29 @@ pub(crate) fn capabilities(account: &Account) -> Capabilities {
         ]),
         origins,
         info_parts: InfoParts::CONNECTED
+            .union(InfoParts::CALLER)
+            .union(InfoParts::REASON)
+            .union(InfoParts::SECURE)
+            .union(InfoParts::IDENTITY)
             .union(InfoParts::REDIRECTION)
             .union(InfoParts::MEDIA)
             .union(InfoParts::CALL_DATA)
             .union(InfoParts::APP_SPECIFIC)
             .union(InfoParts::TREATMENT),
         max_call_data: 1_024,
-        status: Set::of(&[StatusKind::Service, StatusKind::Forwarding]),
-        answer_mode: AnswerMode::None,
+        status: Set::of(&[
+            StatusKind::Service,
+            StatusKind::Ringing,
+            StatusKind::CallCount,
+            StatusKind::Forwarding,
+        ]),
+        answer_mode: profile.answer_mode,
         max_calls: account.max_calls,
         max_forward_rules: crate::account::MOST_FORWARD_RULES,
         forward_conditions: Set::<ForwardCondition>::ALL,
         no_answer_after: Bounds { least: Duration::from_secs(1), most: Duration::from_secs(3_600) },
         max_conference: profile.max_conference,
+        transfer_modes,
         removed_member: StateKind::Connected,
         treatments: Set::<CallTreatment>::ALL,
         digit_monitoring: Set::<DigitMonitoring>::ALL,
@@ -105,7 +125,9 @@ pub(crate) fn capabilities(account: &Account) -> Capabilities {
             accept_alerts: profile.alerting == crate::profile::Alerting::OnAccept,
             forwarding_known: true,
             conference_from_nothing: profile.max_conference > 0,
-            ..CapabilityFlags::default()
+            reconnects: profile.reconnect,
+            partial_dialing: true,
+            bridges: !profile.refer,
         },
         ..Capabilities::none()
     }

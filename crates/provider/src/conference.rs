@@ -5,16 +5,18 @@
 //! treatment. Nothing of this is seen in SIP, but that a held call is retrieved before it becomes a member. When one member is
 //! left of a connected conference, it dissolves: that call is an ordinary one again.
 
-use crate::call::{Ask, Call, Extra, Facts, Stream, Taken, Wait, source};
+use crate::call::{Aim, Ask, Call, Facts, Stream, source};
 use crate::core::Core;
-use crate::role::{Conference, Making, Role};
+use crate::dial;
+use crate::physical::SessionId;
+use crate::role::{Conference, Role};
 use hookswitch_machine::Time;
-use hookswitch_media::control::{Command, MixId, MixPart, Statistics};
+use hookswitch_media::control::{Command, MixId, MixPart};
 use hookswitch_media::negotiate::MediaSession;
 use hookswitch_spi::{
-    AddressId, AudioSource, CallId, CallState, Completion, ConnectedMode, ConsultOptions, Disconnect,
-    DisconnectMode, EndedBy, Feature, GatherEnd, LineId, MediaTypes, OperationError, Origin, Outcome, Party,
-    PhysicalCallId, Reason, StateKind,
+    AddressId, CallId, CallState, Completion, ConnectedMode, ConsultOptions, Disconnect, DisconnectMode,
+    EndedBy, Feature, GatherEnd, LineId, OperationError, Origin, Outcome, Party, PhysicalCallId, Reason,
+    StateKind,
 };
 
 /// What can be asked of a conference call.
@@ -88,36 +90,40 @@ impl Core {
         }
     }
 
-    /// Begins a conference: with a first member or without, and a consultation call. It is known with the completion.
-    #[allow(clippy::too_many_arguments)]
+    /// Begins a conference: with a first member or without, and with a consultation call. The request completes, and then all this
+    /// is told.
     pub(crate) fn setup_conference(
         &mut self,
         now: Time,
         ask: &mut Ask,
-        line: LineId,
-        address: AddressId,
+        (line, address): (LineId, AddressId),
         first: Option<CallId>,
         consult: ConsultOptions,
     ) -> Result<CallId, OperationError> {
-        if let Some(call) = first.and_then(|first| self.calls.get(first)) {
+        if let Some(first) = first {
+            let call = self.calls.get(first).ok_or(OperationError::NoSuchCall(first))?;
             if call.line != line {
                 return Err(OperationError::InvalidParameter("the call is not on that line".into()));
             }
-            if call.changes_hold() {
-                return Err(OperationError::Failed("a hold of this call is on its way; try again".into()));
-            }
+            self.can_join(first, call)?;
         }
-        self.room_for_calls(line, 2)?;
-        let consultation = self.make_call(now, ask, line, address, &consult.destination, consult.call)?;
-        let of = self.new_conference(line, address, Conference::new(Making::SetUp { first }));
-        self.consult_for(of, consultation);
+        self.can_consult(line, address, &consult, 2)?;
+        let of = self.new_conference(line, address, Conference::default());
+        let consultation = self.consult_for(now, of, consult);
+        if let Some(completion) = ask.0.take() {
+            let outcome = Outcome::Conference { conference: of, consult: Some(consultation) };
+            self.complete(completion, Ok(outcome));
+        }
+        self.open_conference(of);
         if let Some(first) = first {
-            self.set_role(first, Some(Role::Promised(of)));
+            self.become_member(of, first);
         }
+        self.set_parts(of);
+        self.begin(now, consultation, None);
         Ok(of)
     }
 
-    /// Calls another party for a connected conference. It waits from the completion on.
+    /// Calls another party for a connected conference, which waits for it.
     pub(crate) fn prepare_add_to_conference(
         &mut self,
         now: Time,
@@ -132,8 +138,14 @@ impl Core {
                 "the conference still has a consultation call; add or drop that first".into(),
             ));
         }
-        let consultation = self.make_call(now, ask, line, address, &consult.destination, consult.call)?;
-        self.consult_for(of, consultation);
+        self.can_consult(line, address, &consult, 1)?;
+        let consultation = self.consult_for(now, of, consult);
+        if let Some(completion) = ask.0.take() {
+            self.complete(completion, Ok(Outcome::Call(consultation)));
+        }
+        self.enter(of, CallState::OnHoldPendingConference);
+        self.set_parts(of);
+        self.begin(now, consultation, None);
         Ok(consultation)
     }
 
@@ -161,13 +173,10 @@ impl Core {
         if Some(call.line) != line {
             return Err(OperationError::NotConsultation(member));
         }
-        if call.changes_hold() {
-            return Err(OperationError::Failed("a hold of this call is on its way; try again".into()));
-        }
+        self.can_join(member, call)?;
         if call.state.kind() == StateKind::OnHold {
-            let what = self.change_hold(now, member, false)?;
+            self.hold(now, ask, member, Aim::Join)?;
             self.set_role(member, Some(Role::Joining { of, consulted }));
-            self.wait(member, ask, what);
             return Ok(());
         }
         self.add(of, member);
@@ -196,98 +205,97 @@ impl Core {
         held: CallId,
         consult: CallId,
     ) -> Result<CallId, OperationError> {
+        self.can_complete(held, consult)?;
         let call = self.calls.get(held).ok_or(OperationError::NoSuchCall(held))?;
         let other = self.calls.get(consult).ok_or(OperationError::NoSuchCall(consult))?;
         let (line, address) = (call.line, call.address);
-        if other.line != line || held == consult || self.role(consult).is_some() {
-            return Err(OperationError::NotConsultation(consult));
-        }
         if other.state.kind() == StateKind::Busy {
             let (operation, state) = (Feature::CompleteTransfer.name(), StateKind::Busy);
             return Err(OperationError::InvalidCallState { operation, state });
         }
-        if call.changes_hold() || other.changes_hold() {
-            return Err(OperationError::Failed("a hold of one of the calls is on its way; try again".into()));
-        }
         self.room_for_calls(line, 1)?;
-        let what = self.change_hold(now, held, false)?;
-        let making = Making::Joined { held, consult };
-        let of = self.new_conference(line, address, Conference::new(making));
+        self.hold(now, ask, held, Aim::Join)?;
+        let joins = Some((held, consult));
+        let of = self.new_conference(line, address, Conference { joins, ..Conference::default() });
         self.set_role(held, Some(Role::Joining { of, consulted: false }));
         self.set_role(consult, Some(Role::Promised(of)));
-        self.wait(held, ask, what);
         Ok(of)
     }
 
-    /// Holds or takes back a conference: nothing but our own part in it changes, and a consultation call ends with taking it back.
-    pub(crate) fn hold_conference(&mut self, now: Time, ask: &mut Ask, of: CallId, hold: bool) {
-        if hold {
-            self.enter(of, CallState::OnHold);
-            self.set_parts(of);
-        } else {
-            let consultation = self.conference_mut(of).and_then(|conference| conference.consultation.take());
-            if let Some(consultation) = consultation {
-                self.set_role(consultation, None);
-                self.end_at_once(now, consultation);
+    /// Holds or takes back a conference: nothing but our own part in it changes.
+    pub(crate) fn change_conference(
+        &mut self,
+        now: Time,
+        of: CallId,
+        completion: Option<Completion>,
+        aim: Aim,
+    ) {
+        match aim {
+            Aim::Hold | Aim::Consult(_) => {
+                self.enter(of, CallState::OnHold);
+                self.set_parts(of);
+                self.complete(completion, Ok(Outcome::Done));
             }
-            self.resume(of);
+            Aim::SwapOut(other) => {
+                let waits = self.conference(of).is_some_and(|c| c.consultation == Some(other));
+                self.enter(of, if waits { CallState::OnHoldPendingConference } else { CallState::OnHold });
+                self.set_parts(of);
+                self.go_on(now, other, completion, Aim::SwapIn(of));
+            }
+            Aim::Retrieve => {
+                let waits = self.calls.get(of).is_some_and(|c| c.state == CallState::OnHoldPendingConference);
+                let conference = self.conference_mut(of).filter(|_| waits);
+                if let Some(consultation) = conference.and_then(|conference| conference.consultation.take()) {
+                    // The consultation is over (lineUnhold).
+                    self.set_role(consultation, None);
+                    self.dismiss(now, consultation);
+                }
+                self.resume(of);
+                self.complete(completion, Ok(Outcome::Done));
+            }
+            Aim::SwapIn(_) | Aim::Return | Aim::Bridge(_) | Aim::Join => {
+                self.resume(of);
+                self.complete(completion, Ok(Outcome::Done));
+            }
         }
-        self.done(ask, Outcome::Done);
     }
 
     /// Dropping a conference drops its members.
     pub(crate) fn drop_conference(&mut self, now: Time, ask: &mut Ask, of: CallId) {
         self.disband(now, of);
-        self.end_at_once(now, of);
+        self.finish(of);
         self.done(ask, Outcome::Done);
     }
 
-    /// What the request that made this call completes with.
-    pub(crate) fn creation(&self, id: CallId) -> Outcome {
-        match self.role(id) {
-            Some(Role::Consultation(of)) if self.is_being_set_up(*of) => {
-                Outcome::Conference { conference: *of, consult: Some(id) }
-            }
-            _ => Outcome::Call(id),
+    /// Another call is answered, for which active ones are dropped: a conference with its members.
+    pub(crate) fn displace_conference(&mut self, now: Time, of: CallId) {
+        if self.is_conference(of) {
+            self.disband(now, of);
+            let end = Disconnect::new(DisconnectMode::Normal, EndedBy::Us, "");
+            self.end_conference(of, CallState::Disconnected(end));
         }
-    }
-
-    /// The request that made this call has completed: a conference that it is meant for waits for it from now on.
-    pub(crate) fn consultation_begins(&mut self, id: CallId) {
-        let Some(Role::Consultation(of)) = self.role(id) else { return };
-        let of = *of;
-        let Some(conference) = self.conference_mut(of) else { return };
-        match std::mem::replace(&mut conference.making, Making::Made) {
-            Making::SetUp { first } => {
-                self.open_conference(of);
-                if let Some(first) = first {
-                    self.become_member(of, first);
-                }
-            }
-            Making::Made | Making::Joined { .. } => self.enter(of, CallState::OnHoldPendingConference),
-        }
-        self.set_parts(of);
     }
 
     /// A call that was to become a member has been retrieved.
-    pub(crate) fn retrieved_to_join(&mut self, id: CallId, completion: Completion) {
-        let Some(Role::Joining { of, consulted }) = self.role(id) else { return };
-        let (of, consulted) = (*of, *consulted);
+    pub(crate) fn retrieved_to_join(&mut self, id: CallId, completion: Option<Completion>) {
         let mode = self.connected_mode(id);
+        let (of, consulted) = match self.role(id) {
+            Some(Role::Joining { of, consulted }) => (*of, *consulted),
+            _ => return self.joins_nothing(id, completion, OperationError::CallEnded),
+        };
         self.set_role(id, consulted.then_some(Role::Consultation(of)));
-        match self.conference(of).map(|conference| conference.making) {
-            Some(Making::Joined { held, consult }) => {
-                if let Some(conference) = self.conference_mut(of) {
-                    conference.making = Making::Made;
-                }
-                self.complete(completion, Ok(Outcome::Conference { conference: of, consult: None }));
+        match self.conference_mut(of).map(|conference| conference.joins.take()) {
+            Some(Some((held, consult))) => {
+                self.part(held);
+                let outcome = Outcome::Conference { conference: of, consult: None };
+                self.complete(completion, Ok(outcome));
                 self.open_conference(of);
                 self.become_member(of, held);
                 self.become_member(of, consult);
                 self.remember(held, CallState::Connected(mode));
                 self.resume(of);
             }
-            Some(Making::Made | Making::SetUp { .. }) => match self.fits_role(of, Feature::AddToConference) {
+            Some(None) => match self.fits_role(of, Feature::AddToConference) {
                 Ok(()) => {
                     self.add(of, id);
                     self.remember(id, CallState::Connected(mode));
@@ -300,8 +308,9 @@ impl Core {
     }
 
     /// The conference ended, or was filled, while a call was retrieved for it.
-    fn joins_nothing(&mut self, id: CallId, completion: Completion, error: OperationError) {
+    fn joins_nothing(&mut self, id: CallId, completion: Option<Completion>, error: OperationError) {
         self.enter(id, CallState::Connected(self.connected_mode(id)));
+        self.part(id);
         self.complete(completion, Err(error));
     }
 
@@ -311,11 +320,6 @@ impl Core {
         let (of, consulted) = (*of, *consulted);
         self.set_role(id, consulted.then_some(Role::Consultation(of)));
         self.unmake(now, of);
-    }
-
-    /// Whether a call waits to be retrieved to become a member.
-    pub(crate) fn is_joining(&self, id: CallId) -> bool {
-        matches!(self.role(id), Some(Role::Joining { .. }))
     }
 
     /// What becomes of the state that a call enters: a member's is *conferenced* until it ends or leaves.
@@ -338,12 +342,9 @@ impl Core {
         };
         match role {
             Role::Conference(conference) => {
-                let making = conference.making;
+                let known = conference.joins.is_none();
                 self.set_role(id, Some(Role::Conference(conference)));
-                match making {
-                    Making::Made => self.disband(now, id),
-                    Making::SetUp { .. } | Making::Joined { .. } => self.unmake(now, id),
-                }
+                if known { self.disband(now, id) } else { self.unmake(now, id) }
             }
             Role::Member { of, outside, part } => {
                 self.set_role(id, Some(Role::Member { of, outside, part }));
@@ -354,7 +355,7 @@ impl Core {
                 if let Some(conference) = self.conference_mut(of) {
                     conference.consultation = None;
                 }
-                if self.is_being_set_up(of) { self.unmake(now, of) } else { self.nobody_comes(of) }
+                self.nobody_comes(of);
             }
             Role::Joining { of, consulted } => {
                 if let Some(conference) = self.conference_mut(of).filter(|_| consulted) {
@@ -363,12 +364,7 @@ impl Core {
                 self.unmake(now, of);
                 self.nobody_comes(of);
             }
-            Role::Promised(of) => match self.conference_mut(of).map(|conference| &mut conference.making) {
-                // The conference begins without it.
-                Some(Making::SetUp { first }) => *first = None,
-                Some(Making::Joined { .. }) => self.unmake(now, of),
-                Some(Making::Made) | None => {}
-            },
+            Role::Promised(of) => self.unmake(now, of),
         }
     }
 
@@ -527,59 +523,31 @@ impl Core {
     fn disband(&mut self, now: Time, of: CallId) {
         let role = self.calls.get_mut(of).and_then(|call| call.extra.as_mut()?.role.take());
         let Some(Role::Conference(conference)) = role else { return };
-        // One that is being retrieved finds out then.
-        if let Some(consultation) = conference.consultation.filter(|call| !self.is_joining(*call)) {
-            self.set_role(consultation, None);
+        if let Some(consultation) = conference.consultation {
+            // One that is being retrieved finds out then.
+            if matches!(self.role(consultation), Some(Role::Consultation(_))) {
+                self.set_role(consultation, None);
+            }
         }
         for member in conference.members {
             self.set_role(member, None);
-            self.end_at_once(now, member);
+            self.part_with(now, member);
         }
     }
 
-    /// Hangs up a call without waiting for the other side.
-    fn end_at_once(&mut self, now: Time, id: CallId) {
-        let Some(call) = self.calls.get(id) else { return };
-        if let Some(leg) = call.leg {
-            self.ua.abandon(now, &mut self.layer, leg);
-            self.leg_gone(id, leg);
-        }
-        self.abandon_referral(now, id);
-        self.stop_stream(id);
-        self.transfer_let_go(id);
-        self.complete_drops(id);
-        self.fail_waiting(id, &OperationError::CallEnded);
-        self.enter(id, CallState::Idle);
-    }
-
-    /// A conference that applications do not know yet comes to nothing; one that they know stays.
+    /// A conference that applications do not know yet comes to nothing; one that they know stays. The held call that it was to come
+    /// out of finds out when it is retrieved.
     fn unmake(&mut self, now: Time, of: CallId) {
-        let Some(conference) = self.conference(of) else { return };
-        let consultation = conference.consultation;
-        match conference.making {
-            Making::Made => return,
-            Making::SetUp { first } => {
-                if let Some(first) = first {
-                    self.set_role(first, None);
-                }
-            }
-            // The held call finds out when it is retrieved.
-            Making::Joined { held: _, consult } => self.set_role(consult, None),
-        }
+        let Some((_, consult)) = self.conference(of).and_then(|conference| conference.joins) else { return };
+        self.set_role(consult, None);
         self.set_role(of, None);
-        if let Some(consultation) = consultation {
-            // Its request is the one that makes the conference.
-            self.set_role(consultation, None);
-            self.fail_waiting(consultation, &OperationError::CallEnded);
-            self.forget(now, consultation);
-        }
         self.forget(now, of);
     }
 
     /// Applications know the conference from now on. Its audio begins.
     fn open_conference(&mut self, of: CallId) {
         let Some(call) = self.calls.get_mut(of) else { return };
-        call.taken = Taken::Yes;
+        call.embryo = false;
         call.stream = Stream::Running;
         let source = source(&call.source);
         self.media(Command::StartLocal { stream: Call::stream_id(of), source });
@@ -615,15 +583,45 @@ impl Core {
         }
     }
 
-    fn consult_for(&mut self, of: CallId, consultation: CallId) {
-        let related = self.calls.get(of).map(|call| PhysicalCallId(call.facts.physical));
-        if let Some(call) = self.calls.get_mut(consultation) {
-            call.extra().related = related;
-        }
+    /// A consultation call for a conference, which nobody knows of yet.
+    fn consult_for(&mut self, now: Time, of: CallId, consult: ConsultOptions) -> CallId {
+        let (line, address, physical) = self
+            .calls
+            .get(of)
+            .map_or((LineId(0), AddressId(0), 0), |call| (call.line, call.address, call.facts.physical));
+        let consultation = self.new_consultation(now, line, address, PhysicalCallId(physical), consult);
         self.set_role(consultation, Some(Role::Consultation(of)));
         if let Some(conference) = self.conference_mut(of) {
             conference.consultation = Some(consultation);
         }
+        consultation
+    }
+
+    /// Whether a consultation call could be made, and so many new calls be had.
+    fn can_consult(
+        &self,
+        line_id: LineId,
+        address: AddressId,
+        consult: &ConsultOptions,
+        number: u32,
+    ) -> Result<(), OperationError> {
+        let line = self.line(line_id).ok_or(OperationError::NoSuchLine(line_id))?;
+        if address.0 >= line.addresses() {
+            return Err(OperationError::InvalidParameter(format!("the line has no {address}")));
+        }
+        dial::dialled(&consult.destination, &line.account.domain)?;
+        self.can_make(line_id)?;
+        self.room_for_calls(line_id, number)
+    }
+
+    /// Whether nothing is on its way in a call that would be lost if it became a member.
+    fn can_join(&self, id: CallId, call: &Call) -> Result<(), OperationError> {
+        if call.partner().is_some() || call.is_leaving() {
+            return Err(OperationError::Failed(
+                "a transfer of this call is being prepared; complete it as a conference, or end it".into(),
+            ));
+        }
+        self.can_change(id)
     }
 
     fn room_for_calls(&self, line: LineId, number: u32) -> Result<(), OperationError> {
@@ -632,49 +630,26 @@ impl Core {
         if line.calls + number > most { Err(OperationError::TooManyCalls(most)) } else { Ok(()) }
     }
 
+    /// A conference that nobody knows of yet.
     fn new_conference(&mut self, line_id: LineId, address: AddressId, conference: Conference) -> CallId {
         let own =
             self.line(line_id).map(|line| Party::known(line.uri(address), line.account.display_name.clone()));
+        let facts = Facts {
+            physical: SessionId::number(self.entropy.next_u64()),
+            reason: Reason::Direct,
+            caller: own.unwrap_or_default(),
+            called: Party::default(),
+            connected: Party::default(),
+            redirecting: Party::default(),
+            redirection: Party::default(),
+            call_id: Box::default(),
+            target: Box::default(),
+        };
         let media = MediaSession::new(self.entropy.next_u64());
-        let physical = self.entropy.next_u64();
-        let id = self.calls.insert(Call {
-            line: line_id,
-            address,
-            origin: Origin::Conference,
-            state: CallState::Unknown,
-            since: self.now,
-            taken: Taken::Creating,
-            media_types: MediaTypes::VOICE,
-            leg: None,
-            last_leg: None,
-            media,
-            port: None,
-            stream: Stream::Unstarted,
-            source: AudioSource::Silence,
-            waiting: Vec::new(),
-            alerting: None,
-            minutes: 0,
-            heard: false,
-            timer: None,
-            transfer: None,
-            referral: None,
-            redirections: 0,
-            ending: None,
-            alerted: false,
-            facts: Box::new(Facts {
-                physical,
-                reason: Reason::Direct,
-                caller: own.unwrap_or_default(),
-                called: Party::default(),
-                connected: Party::default(),
-                redirecting: Party::default(),
-                redirection: Party::default(),
-                call_id: Box::default(),
-                target: Box::default(),
-            }),
-            extra: Some(Box::new(Extra { role: Some(Role::Conference(conference)), ..Extra::default() })),
-            statistics: Statistics::default(),
-        });
+        let mut call = Call::new((line_id, address), Origin::Conference, self.now, media, facts);
+        call.embryo = true;
+        call.extra().role = Some(Role::Conference(conference));
+        let id = self.calls.insert(call);
         if let Some(line) = self.line_mut(line_id) {
             line.calls += 1;
         }
@@ -716,16 +691,5 @@ impl Core {
             Role::Member { of, .. } => Some(*of),
             Role::Conference(_) | Role::Consultation(_) | Role::Joining { .. } | Role::Promised(_) => None,
         }
-    }
-
-    fn is_being_set_up(&self, of: CallId) -> bool {
-        self.conference(of).is_some_and(|conference| matches!(conference.making, Making::SetUp { .. }))
-    }
-}
-
-impl Call {
-    /// A hold or retrieve of it is on its way.
-    pub(crate) fn changes_hold(&self) -> bool {
-        self.waiting.iter().any(|waiting| matches!(waiting.what, Wait::Turn(_) | Wait::OfferAnswer(_)))
     }
 }

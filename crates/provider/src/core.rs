@@ -1,7 +1,7 @@
 //! What all parts of the provider work on, and how it touches the world: messages in and out, timers, look-ups, media.
 
 use crate::account::Elsewhere;
-use crate::call::{Ask, Call, Calls, Taken, Wait, Waiting};
+use crate::call::{Aim, Ask, Call, Calls, Taken, Wait, Waiting};
 use crate::line::Line;
 use bytes::Bytes;
 use hookswitch_machine::{
@@ -44,6 +44,8 @@ pub(crate) enum Timer {
     Announce(CallId),
     /// The next digit is overdue.
     Gather(CallId),
+    /// An offered call rings once more.
+    Ring(CallId),
 }
 
 /// Whose a request outside sessions is.
@@ -210,6 +212,7 @@ impl Core {
                 Timer::Transfer(call) => self.transfer_due(now, call),
                 Timer::Announce(call) => self.announce_again(now, call),
                 Timer::Gather(call) => self.digit_overdue(call),
+                Timer::Ring(call) => self.ring_again(now, call),
             }
         }
         self.settle(now);
@@ -278,8 +281,14 @@ impl Core {
     }
 
     /// Tells that a request is done.
-    pub(crate) fn complete(&mut self, completion: Completion, result: Result<Outcome, OperationError>) {
-        self.events.push_back(completion.complete(result));
+    pub(crate) fn complete(
+        &mut self,
+        completion: impl Into<Option<Completion>>,
+        result: Result<Outcome, OperationError>,
+    ) {
+        if let Some(completion) = completion.into() {
+            self.events.push_back(completion.complete(result));
+        }
     }
 
     /// A request is accepted and done in one.
@@ -302,7 +311,8 @@ impl Core {
     }
 
     /// A request goes on waiting.
-    pub(crate) fn wait_on(&mut self, id: CallId, completion: Completion, what: Wait) {
+    pub(crate) fn wait_on(&mut self, id: CallId, completion: impl Into<Option<Completion>>, what: Wait) {
+        let completion = completion.into();
         match self.calls.get_mut(id) {
             Some(call) => call.waiting.push(Waiting { completion, what }),
             None => self.complete(completion, Err(OperationError::CallEnded)),
@@ -311,7 +321,11 @@ impl Core {
 
     /// Tells something of a call, unless it was not taken yet.
     pub(crate) fn tell(&mut self, id: CallId, event: ProviderEvent) {
-        if self.calls.get(id).is_some_and(|call| call.taken == Taken::Yes) {
+        if self
+            .calls
+            .get(id)
+            .is_some_and(|call| call.taken == Taken::Yes && !call.embryo && call.bridge().is_none())
+        {
             self.events.push_back(event);
         }
     }
@@ -319,8 +333,17 @@ impl Core {
     /// Completes everything that waits on a call with this error.
     pub(crate) fn fail_waiting(&mut self, id: CallId, error: &OperationError) {
         let Some(call) = self.calls.get_mut(id) else { return };
-        for Waiting { completion, .. } in std::mem::take(&mut call.waiting) {
-            self.complete(completion, Err(error.clone()));
+        for waiting in std::mem::take(&mut call.waiting) {
+            self.fail(waiting, error.clone());
+        }
+        self.not_retrieved(self.now, id);
+    }
+
+    /// Completes one request with an error; a call that it was to create is gone with it.
+    pub(crate) fn fail(&mut self, waiting: Waiting, error: OperationError) {
+        self.complete(waiting.completion, Err(error));
+        if let Wait::Turn(Aim::Consult(consult)) | Wait::OfferAnswer(Aim::Consult(consult)) = waiting.what {
+            self.forget(self.now, consult);
         }
     }
 
@@ -352,11 +375,12 @@ impl Core {
         let media = call.media_types;
         let over = matches!(state, CallState::Idle | CallState::Disconnected(_));
         self.tell(id, ProviderEvent::CallState { call: id, state, media });
+        self.recount(id);
+        self.treat(id);
         if over {
             self.end_gathering(id, GatherEnd::Cancelled);
+            self.partner_ended(id);
             self.parted(self.now, id);
-        } else {
-            self.treat(id);
         }
     }
 
@@ -404,6 +428,8 @@ impl Core {
         self.stop_stream(id);
         self.abandon_referral(now, id);
         self.stop_alerting(id);
+        self.partner_ended(id);
+        self.uncount(id);
         let call = self.calls.remove(id)?;
         if let Some(timer) = call.timer {
             self.timers.cancel(timer);

@@ -1,6 +1,8 @@
 //! Which forwarding rule applies to a call.
 
-use hookswitch_spi::{ForwardCondition, ForwardRule, ForwardTarget, ForwardingRules, OperationError};
+use hookswitch_spi::{
+    CallerKind, ForwardCondition, ForwardRule, ForwardTarget, ForwardingRules, OperationError,
+};
 use std::time::Duration;
 
 /// The shortest and longest time before a no-answer rule applies.
@@ -31,16 +33,17 @@ pub(crate) fn checked(
     Ok(rules)
 }
 
-/// The rule for a call from `caller` under `condition`, if one applies.
+/// The rule for a call from `caller`, who belongs there, under `condition`, if one applies.
 pub(crate) fn applying<'a>(
     rules: &'a ForwardingRules,
     condition: ForwardCondition,
     caller: &str,
+    kind: CallerKind,
 ) -> Option<&'a ForwardRule> {
     rules
         .rules
         .iter()
-        .filter(|rule| rule.when == condition)
+        .filter(|rule| rule.when == condition && rule.origin.is_none_or(|origin| origin == kind))
         .find(|rule| rule.from.as_deref().is_none_or(|from| same_address(from, caller)))
 }
 
@@ -81,7 +84,7 @@ mod tests {
             no_answer_after: None,
         };
         let to = |condition, caller| {
-            applying(&rules, condition, caller).map(|rule| match &rule.to {
+            applying(&rules, condition, caller, CallerKind::External).map(|rule| match &rule.to {
                 ForwardTarget::Address(a) => a.to_string(),
                 ForwardTarget::DoNotDisturb => "dnd".into(),
             })
@@ -90,6 +93,25 @@ mod tests {
         assert_eq!(to(Unconditional, "sip:bob@EXAMPLE.org").as_deref(), Some("sip:bobs@d"));
         assert_eq!(to(Unconditional, "sip:bob@other.org"), None);
         assert_eq!(to(Busy, "sip:anyone@x").as_deref(), Some("sip:mail@d"));
+    }
+
+    #[test]
+    fn internal_and_external_callers_have_their_own_rules() {
+        let of = |origin, to| ForwardRule { origin, ..rule(ForwardCondition::Unconditional, None, to) };
+        let rules = ForwardingRules {
+            rules: vec![
+                of(Some(CallerKind::Internal), "sip:colleagues@d"),
+                of(Some(CallerKind::External), "sip:strangers@d"),
+            ],
+            no_answer_after: None,
+        };
+        for (kind, to) in
+            [(CallerKind::Internal, "sip:colleagues@d"), (CallerKind::External, "sip:strangers@d")]
+        {
+            let found = applying(&rules, ForwardCondition::Unconditional, "sip:a@b", kind);
+            assert_eq!(found.map(|rule| rule.to.clone()), Some(ForwardTarget::Address(to.into())));
+        }
+        assert_eq!(applying(&rules, ForwardCondition::Busy, "sip:a@b", CallerKind::Internal), None);
     }
 
     #[test]

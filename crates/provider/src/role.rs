@@ -14,36 +14,20 @@ pub(crate) enum Role {
     Consultation(CallId),
     /// It will be a member when it is retrieved; before it was the conference's consultation call, or not.
     Joining { of: CallId, consulted: bool },
-    /// It will be a member when the conference, which is being made, is there.
+    /// It will be a member when the other call of its transfer is retrieved.
     Promised(CallId),
 }
 
 /// What a conference call has beside.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Conference {
     pub(crate) members: Vec<CallId>,
     /// Who was called to become the next member.
     pub(crate) consultation: Option<CallId>,
-    pub(crate) making: Making,
+    /// The calls of a transfer that it comes out of, the held one first: until they are members, nobody knows the conference.
+    pub(crate) joins: Option<(CallId, CallId)>,
     /// Only one member was left while it waited; that is acted on when it is taken back.
     pub(crate) shrunk: bool,
     /// Our own part.
     pub(crate) part: Option<MixPart>,
-}
-
-/// Whether applications know a conference.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Making {
-    /// They do.
-    Made,
-    /// Not before its consultation call is under way; then `first` becomes its first member.
-    SetUp { first: Option<CallId> },
-    /// Not before `held` is retrieved; then both become members.
-    Joined { held: CallId, consult: CallId },
-}
-
-impl Conference {
-    pub(crate) const fn new(making: Making) -> Self {
-        Self { members: Vec::new(), consultation: None, making, shrunk: false, part: None }
-    }
 }

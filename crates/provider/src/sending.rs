@@ -40,7 +40,7 @@ impl Core {
 
     /// Stops what is being sent, if anything is.
     pub(crate) fn stop_sending(&mut self, ask: &mut Ask, id: CallId) {
-        if self.replaced(id) && self.calls.get(id).is_some_and(|call| call.stream == Stream::Running) {
+        if self.give_up_turn(id) && self.calls.get(id).is_some_and(|call| call.stream == Stream::Running) {
             self.media(Command::StopGenerating { stream: Call::stream_id(id) });
         }
         self.done(ask, Outcome::Done);
@@ -53,7 +53,7 @@ impl Core {
     }
 
     /// The request that sends completes as replaced.
-    fn replaced(&mut self, id: CallId) -> bool {
+    fn give_up_turn(&mut self, id: CallId) -> bool {
         self.complete_waiting(id, |wait| matches!(wait, Wait::Sending(_)), Err(OperationError::Replaced))
     }
 
@@ -63,7 +63,7 @@ impl Core {
             // It is being dropped: its audio has ended already.
             return Err(OperationError::CallEnded);
         }
-        self.replaced(id);
+        self.give_up_turn(id);
         let tag = self.next_tag();
         self.wait(id, ask, Wait::Sending(tag));
         Ok(tag)

@@ -4,8 +4,8 @@ mod scripted;
 
 use hookswitch_media::control::{Command, MixPart, Source, StreamId};
 use hookswitch_spi::StateKind::{
-    Conferenced, Connected, Disconnected, Idle, OnHold, OnHoldPendingConference as Waiting, Proceeding,
-    Ringback,
+    Conferenced, Connected, Dialing, Dialtone, Disconnected, Idle, OnHold,
+    OnHoldPendingConference as Waiting, OnHoldPendingTransfer, Proceeding,
 };
 use hookswitch_spi::*;
 use scripted::Told::{Completed, State};
@@ -69,26 +69,24 @@ fn call_out(r: &mut Rig) -> CallId {
     call.unwrap()
 }
 
+#[track_caller]
+fn assert_mix(r: &Rig, conference: CallId, expected: &[(CallId, MixPart)]) {
+    let mut expected = expected.to_vec();
+    expected.sort_by_key(|(call, _)| *call);
+    assert_eq!(r.mix(conference), expected);
+}
+
 fn settled(r: &mut Rig) {
     r.run(Duration::from_secs(40));
     assert_eq!(r.p.alive().sessions, 0, "sessions are left");
 }
 
 #[test]
-fn nothing_is_told_or_counted_before_the_request_completes() {
+fn everything_is_told_after_the_completion_and_the_conference_before_its_member() {
     let mut r = Rig::new();
     let caller = r.talking();
-    let before = r.p.line_status(LINE).unwrap().calls;
     let (request, conference) = r.ask(setup(Some(caller.call), "600"));
     let conference = conference.unwrap();
-    assert_eq!(r.told(), []);
-    assert_eq!(r.p.line_status(LINE).unwrap().calls, before);
-    assert_eq!(r.refused(Operation::drop(conference)), OperationError::NoSuchCall(conference));
-    assert!(matches!(
-        r.refused(Operation::Hold { call: caller.call }),
-        OperationError::InvalidCallState { .. }
-    ));
-    r.reply("INVITE", "180 Ringing", "");
     let Ok(Outcome::Conference { conference: of, consult: Some(consult) }) = r.result(request) else {
         panic!("{:?}", r.events)
     };
@@ -99,8 +97,8 @@ fn nothing_is_told_or_counted_before_the_request_completes() {
             Completed(request),
             State(conference, Waiting),
             State(caller.call, Conferenced),
+            State(consult, Dialing),
             State(consult, Proceeding),
-            State(consult, Ringback),
         ]
     );
     let counts = r.p.line_status(LINE).unwrap().calls;
@@ -109,24 +107,41 @@ fn nothing_is_told_or_counted_before_the_request_completes() {
     let info = r.p.call_info(conference).unwrap();
     assert_eq!((info.origin, &*info.sip_call_id), (Origin::Conference, ""));
     assert_eq!(r.p.call_info(consult).unwrap().related, Some(info.physical));
-    assert_eq!(r.mix(conference), [(caller.call, AWAY), (conference, AWAY)]);
+    assert_mix(&r, conference, &[(caller.call, AWAY), (conference, AWAY)]);
     let music = Command::Send { stream: StreamId(caller.call.0), source: Source::Music };
     assert!(r.commands.contains(&music), "the only member is on hold: {:?}", r.commands);
 }
 
 #[test]
-fn a_conference_whose_consultation_call_is_not_under_way_never_was() {
+fn a_consultation_call_is_dialled_step_by_step() {
     let mut r = Rig::new();
     let caller = r.talking();
-    let (request, conference) = r.ask(setup(Some(caller.call), "600"));
-    r.run(Duration::from_secs(200));
-    assert!(r.result(request).is_err());
-    assert_eq!(r.told(), [Completed(request)]);
-    assert_eq!(r.p.call_state(conference.unwrap()), None);
-    assert_eq!((r.state(caller.call), r.p.alive().calls), (Connected, 1));
-    r.done(Operation::SetCallData { call: caller.call, data: vec![1] });
-    let (request, _) = r.ask(Operation::Hold { call: caller.call });
-    assert_eq!(r.results(request), [], "it can be held again");
+    let (request, conference) = r.ask(setup(Some(caller.call), ""));
+    let Ok(Outcome::Conference { consult: Some(consult), .. }) = r.result(request) else {
+        panic!("{:?}", r.events)
+    };
+    assert_eq!(r.state(consult), Dialtone);
+    assert_eq!(r.last("INVITE").map(|_| ()), None);
+    r.done(Operation::Dial { call: consult, digits: "600".into() });
+    r.reply("INVITE", "200 OK", SDP);
+    r.done(add(conference.unwrap(), consult));
+}
+
+#[test]
+fn when_the_consultation_call_comes_to_nothing_the_conference_comes_back_where_the_profile_says_so() {
+    for reconnect in [false, true] {
+        let mut r = Rig::with(|profile| profile.reconnect = reconnect);
+        let caller = r.talking();
+        let (_, conference) = r.ask(setup(Some(caller.call), "600"));
+        let conference = conference.unwrap();
+        r.reply("INVITE", "486 Busy Here", "");
+        let expected = if reconnect { Connected } else { Waiting };
+        assert_eq!((r.state(conference), r.state(caller.call)), (expected, Conferenced));
+        if !reconnect {
+            r.done(Operation::Retrieve { call: conference });
+        }
+        assert_mix(&r, conference, &[(caller.call, TALKS), (conference, TALKS)]);
+    }
 }
 
 #[test]
@@ -144,7 +159,7 @@ fn the_consultation_call_is_added_and_the_conference_is_connected() {
     r.events.clear();
     let (request, _) = r.ask(add(conference, consult));
     assert_eq!(r.told(), [State(consult, Conferenced), State(conference, Connected), Completed(request)]);
-    assert_eq!(r.mix(conference), [(caller.call, TALKS), (consult, TALKS), (conference, TALKS)]);
+    assert_mix(&r, conference, &[(caller.call, TALKS), (consult, TALKS), (conference, TALKS)]);
     assert!(!r.sent.iter().any(|text| text.starts_with("INVITE") && text.contains("c1")), "no SIP");
 }
 
@@ -234,14 +249,19 @@ fn preparing_lets_the_members_go_on_talking() {
     let Set { mut r, caller, conference, consult } = of_two();
     let (request, third) = r.ask(prepare(conference));
     let third = third.unwrap();
-    assert_eq!((r.told(), r.state(conference)), (vec![], Connected));
-    r.reply("INVITE", "200 OK", SDP);
     assert_eq!(r.result(request), Ok(Outcome::Call(third)));
+    r.reply("INVITE", "200 OK", SDP);
     assert_eq!(
         r.told(),
-        [Completed(request), State(conference, Waiting), State(third, Proceeding), State(third, Connected)]
+        [
+            Completed(request),
+            State(conference, Waiting),
+            State(third, Dialing),
+            State(third, Proceeding),
+            State(third, Connected)
+        ]
     );
-    assert_eq!(r.mix(conference), [(caller.call, TALKS), (consult, TALKS), (conference, AWAY)]);
+    assert_mix(&r, conference, &[(caller.call, TALKS), (consult, TALKS), (conference, AWAY)]);
     r.done(add(conference, third));
     assert_eq!(r.mix(conference).iter().filter(|(_, part)| *part == TALKS).count(), 4);
     r.done(Operation::RemoveFromConference { member: third });
@@ -250,7 +270,8 @@ fn preparing_lets_the_members_go_on_talking() {
 
 #[test]
 fn a_prepared_party_that_does_not_answer_leaves_the_conference_waiting_until_it_is_retrieved() {
-    let Set { mut r, conference, .. } = of_two();
+    let Set { mut r, conference, consult, .. } = set_up(Rig::with(|profile| profile.reconnect = false));
+    r.done(add(conference, consult));
     let (_, third) = r.ask(prepare(conference));
     r.reply("INVITE", "180 Ringing", "");
     r.reply("INVITE", "486 Busy Here", "");
@@ -263,9 +284,10 @@ fn a_prepared_party_that_does_not_answer_leaves_the_conference_waiting_until_it_
 fn retrieving_ends_the_consultation_call() {
     let Set { mut r, caller, conference, consult } = set_up(Rig::new());
     r.done(Operation::Retrieve { call: conference });
+    r.reply("BYE", "200 OK", "");
     assert_eq!((r.state(conference), r.state(consult), r.state(caller.call)), (Connected, Idle, Conferenced));
     assert!(r.last("BYE").is_some());
-    assert_eq!(r.mix(conference), [(caller.call, TALKS), (conference, TALKS)]);
+    assert_mix(&r, conference, &[(caller.call, TALKS), (conference, TALKS)]);
     r.done(Operation::drop(conference));
     assert_eq!(r.state(caller.call), Idle);
 }
@@ -276,7 +298,7 @@ fn a_held_conference_goes_on_without_us() {
     r.sent.clear();
     r.done(Operation::Hold { call: conference });
     assert_eq!(r.state(conference), OnHold);
-    assert_eq!(r.mix(conference), [(caller.call, TALKS), (consult, TALKS), (conference, AWAY)]);
+    assert_mix(&r, conference, &[(caller.call, TALKS), (consult, TALKS), (conference, AWAY)]);
     r.done(Operation::Retrieve { call: conference });
     assert_eq!(r.state(conference), Connected);
     assert_eq!(r.sent, Vec::<String>::new(), "nobody is held in SIP");
@@ -292,7 +314,7 @@ fn the_last_party_is_an_ordinary_call_again() {
         r.told(),
         [State(caller.call, Disconnected), State(consult, Connected), State(conference, Idle)]
     );
-    assert_eq!(r.mix(conference), []);
+    assert_mix(&r, conference, &[]);
     r.done(Operation::drop(caller.call));
     let (request, _) = r.ask(Operation::Hold { call: consult });
     r.reply("INVITE", "200 OK", &(SDP.to_owned() + "a=recvonly\r\n"));
@@ -305,7 +327,7 @@ fn a_conference_that_shrank_while_it_waited_dissolves_when_it_is_taken_back() {
     r.done(Operation::Hold { call: conference });
     r.hangs_up(&mut caller);
     assert_eq!((r.state(conference), r.state(consult)), (OnHold, Conferenced));
-    assert_eq!(r.mix(conference), [(consult, AWAY), (conference, AWAY)]);
+    assert_mix(&r, conference, &[(consult, AWAY), (conference, AWAY)]);
     r.events.clear();
     r.done(Operation::Retrieve { call: conference });
     assert_eq!((r.state(conference), r.state(consult)), (Idle, Connected));
@@ -510,18 +532,132 @@ fn digits_tones_and_recordings_of_a_conference_are_of_its_mix() {
 }
 
 #[test]
-fn closing_the_conference_while_it_is_set_up_ends_everything_of_it() {
-    let mut r = Rig::new();
-    let caller = r.talking();
-    let (request, conference) = r.ask(setup(Some(caller.call), "600"));
-    r.p.close_call(r.now, conference.unwrap());
-    r.drain();
-    assert!(r.result(request).is_err());
-    assert_eq!((r.p.alive().calls, r.state(caller.call)), (1, Connected));
-    r.told();
+fn a_conference_and_its_consultation_call_are_swapped() {
+    let Set { mut r, caller, conference, consult } = set_up(Rig::new());
+    r.events.clear();
+    let swap = |active, held| Operation::SwapHold { active, held };
+    let (request, _) = r.ask(swap(consult, conference));
+    r.reply("INVITE", "200 OK", &(SDP.to_owned() + "a=recvonly\r\n"));
+    assert_eq!(r.told(), [State(consult, OnHold), State(conference, Connected), Completed(request)]);
+    assert_mix(&r, conference, &[(caller.call, TALKS), (conference, TALKS)]);
+    let (request, _) = r.ask(swap(conference, consult));
+    assert_eq!(r.told(), [State(conference, Waiting)]);
     r.reply("INVITE", "200 OK", SDP);
-    assert_eq!(r.told(), []);
-    assert!(r.last("BYE").is_some(), "the late answer is hung up");
+    assert_eq!(r.told(), [State(consult, Connected), Completed(request)]);
+    r.done(add(conference, consult));
+}
+
+#[test]
+fn a_swap_that_fails_leaves_the_conference_as_it_was() {
+    let Set { mut r, conference, consult, .. } = set_up(Rig::new());
+    r.ask(Operation::SwapHold { active: consult, held: conference });
+    r.reply("INVITE", "200 OK", &(SDP.to_owned() + "a=recvonly\r\n"));
+    let (request, _) = r.ask(Operation::SwapHold { active: conference, held: consult });
+    r.reply("INVITE", "500 Out of Order", "");
+    assert!(matches!(r.result(request), Err(OperationError::Refused { status: 500, .. })));
+    assert_eq!((r.state(conference), r.state(consult)), (Connected, OnHold));
+}
+
+/// A held call and its consultation call, connected.
+fn transfer(r: &mut Rig) -> (CallId, CallId) {
+    let held = r.talking().call;
+    let (_, consult) = r.ask(Operation::SetupTransfer { call: held, consult: ConsultOptions::to("600") });
+    r.reply("INVITE sip:c1", "200 OK", &(SDP.to_owned() + "a=recvonly\r\n"));
+    r.reply("INVITE sip:600", "200 OK", SDP);
+    r.events.clear();
+    (held, consult.unwrap())
+}
+
+const fn complete(call: CallId, consult: CallId) -> Operation {
+    Operation::CompleteTransfer {
+        call,
+        consult,
+        mode: TransferMode::Conference,
+        deadline: Duration::from_secs(30),
+    }
+}
+
+#[test]
+fn a_transfer_is_completed_as_a_conference() {
+    let mut r = Rig::new();
+    let (held, consult) = transfer(&mut r);
+    let before = r.p.line_status(LINE).unwrap().calls;
+    let (request, conference) = r.ask(complete(held, consult));
+    let conference = conference.unwrap();
+    assert_eq!((r.told(), r.p.line_status(LINE).unwrap().calls), (vec![], before));
+    assert_eq!(r.refused(Operation::drop(conference)), OperationError::NoSuchCall(conference));
+    r.reply("INVITE", "200 OK", SDP);
+    assert_eq!(r.result(request), Ok(Outcome::Conference { conference, consult: None }));
+    assert_eq!(
+        r.told(),
+        [
+            Completed(request),
+            State(conference, Waiting),
+            State(held, Conferenced),
+            State(consult, Conferenced),
+            State(conference, Connected),
+        ]
+    );
+    assert_mix(&r, conference, &[(held, TALKS), (consult, TALKS), (conference, TALKS)]);
+    // One leaves, and the other is an ordinary call.
+    r.done(Operation::RemoveFromConference { member: held });
+    assert_eq!((r.state(held), r.state(consult), r.state(conference)), (Connected, Connected, Idle));
+    let possible = r.p.call_status(consult).unwrap().possible;
+    assert!(possible.contains(Feature::SetupTransfer), "they are no partners any more: {possible:?}");
+}
+
+#[test]
+fn a_transfer_whose_held_call_cannot_be_retrieved_becomes_no_conference() {
+    let mut r = Rig::new();
+    let (held, consult) = transfer(&mut r);
+    let (request, conference) = r.ask(complete(held, consult));
+    r.reply("INVITE", "488 Not Acceptable Here", "");
+    assert!(matches!(r.result(request), Err(OperationError::Refused { status: 488, .. })));
+    assert_eq!((r.state(held), r.state(consult)), (OnHoldPendingTransfer, Connected));
+    assert_eq!(r.p.call_state(conference.unwrap()), None);
+    let (request, _) = r.ask(complete(held, consult));
+    r.reply("INVITE", "200 OK", SDP);
+    assert!(r.result(request).is_ok(), "and can be tried again");
+}
+
+#[test]
+fn a_consultation_that_ends_while_its_conference_is_made() {
+    let mut r = Rig::new();
+    let (held, consult) = transfer(&mut r);
+    let (request, conference) = r.ask(complete(held, consult));
+    r.p.close_call(r.now, consult);
+    r.drain();
+    r.reply("INVITE", "200 OK", SDP);
+    assert_eq!(r.result(request), Err(OperationError::CallEnded));
+    assert_eq!((r.state(held), r.p.call_state(conference.unwrap())), (Connected, None));
+    assert_eq!(r.p.alive().calls, 1);
+}
+
+#[test]
+fn a_line_that_wants_to_be_closed_forgets_a_conference_that_is_being_made() {
+    let mut r = Rig::new();
+    let (held, consult) = transfer(&mut r);
+    let (request, _) = r.ask(complete(held, consult));
+    r.p.request_close(r.now, LINE, "maintenance");
+    r.drain();
+    assert_eq!(r.result(request), Err(OperationError::Closed));
+    assert_eq!(r.p.alive().calls, 2);
+    r.ask(Operation::drop(held));
+    r.reply("BYE", "200 OK", "");
+    assert_eq!(r.state(held), Idle);
+}
+
+#[test]
+fn answering_another_call_holds_or_drops_a_conference() {
+    for (mode, state) in [(AnswerMode::Hold, OnHold), (AnswerMode::Drop, Disconnected)] {
+        let mut s = set_up(Rig::with(|profile| profile.answer_mode = mode));
+        s.r.done(add(s.conference, s.consult));
+        let mut other = s.r.ring(SDP);
+        s.r.answer(&mut other);
+        assert_eq!((s.r.state(other.call), s.r.state(s.conference)), (Connected, state), "{mode:?}");
+        let members = if mode == AnswerMode::Hold { Conferenced } else { Idle };
+        assert_eq!((s.r.state(s.caller.call), s.r.state(s.consult)), (members, members));
+    }
 }
 
 #[test]

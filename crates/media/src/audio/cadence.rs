@@ -55,6 +55,12 @@ impl CadencedTone {
         Self { rate, parts, position: 0, length: lasts.map(|lasts| samples(lasts, rate)) }
     }
 
+    /// The same tone at another rate, from this moment on.
+    pub(crate) fn at_rate(&self, rate: u32, tone: &GeneratedTone, duration: Duration) -> Self {
+        let position = self.position * u64::from(rate) / u64::from(self.rate.max(1));
+        Self { position, ..Self::new(rate, tone, duration) }
+    }
+
     /// Samples per second.
     pub const fn rate(&self) -> u32 {
         self.rate

@@ -200,9 +200,14 @@ mod tests {
 
     #[test]
     fn a_neighbour_of_another_frequency_is_not_heard() {
-        for (asked, sent) in
-            [(440, 480.0), (440, 350.0), (1_000, 1_100.0), (1_100, 1_000.0), (2_100, 1_900.0), (2_100, 2_300.0)]
-        {
+        for (asked, sent) in [
+            (440, 480.0),
+            (440, 350.0),
+            (1_000, 1_100.0),
+            (1_100, 1_000.0),
+            (2_100, 1_900.0),
+            (2_100, 2_300.0),
+        ] {
             let mut detector = watch([asked, 0, 0], 40);
             assert_eq!(count(&mut detector, &sound(&[(sent, -15.0)], 2_000)), 0, "{asked} {sent}");
         }
@@ -248,7 +253,8 @@ mod tests {
     #[test]
     fn silence_can_be_watched_for() {
         let mut detector = watch([0; 3], 500);
-        let heard = [sound(&[(500.0, -30.0)], 1_000), vec![3; 8_000], sound(&[(500.0, -30.0)], 1_000)].concat();
+        let heard =
+            [sound(&[(500.0, -30.0)], 1_000), vec![3; 8_000], sound(&[(500.0, -30.0)], 1_000)].concat();
         assert_eq!(count(&mut detector, &heard), 1);
     }
 

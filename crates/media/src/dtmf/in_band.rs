@@ -53,9 +53,16 @@ struct Filters {
 enum State {
     Quiet,
     /// A digit was in so many windows.
-    Rising { digit: char, windows: u32 },
+    Rising {
+        digit: char,
+        windows: u32,
+    },
     /// Pressed for so many windows, `missed` of which were something else just now.
-    Pressed { digit: char, windows: u32, missed: u32 },
+    Pressed {
+        digit: char,
+        windows: u32,
+        missed: u32,
+    },
 }
 
 impl Default for InBandDigits {
@@ -263,7 +270,8 @@ mod tests {
 
     #[test]
     fn one_frequency_alone_or_much_twist_is_no_digit() {
-        for (low, high) in [(-10.0, -100.0), (-100.0, -10.0), (-10.0, -26.0), (-26.0, -10.0), (-45.0, -45.0)] {
+        for (low, high) in [(-10.0, -100.0), (-100.0, -10.0), (-10.0, -26.0), (-26.0, -10.0), (-45.0, -45.0)]
+        {
             assert_eq!(digits(&key('5', 0.0, low, high, 8_000)), "", "{low} {high}");
         }
     }

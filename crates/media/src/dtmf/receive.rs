@@ -57,13 +57,7 @@ impl DigitReceiver {
 
     /// Takes a packet on a media clock of `rate` Hz. Several things can happen at once, in this order: a digit whose end was lost
     /// ends, this one begins, and ends. What begins ends once, what ends has begun.
-    pub fn take(
-        &mut self,
-        now: Time,
-        timestamp: u32,
-        payload: &[u8],
-        rate: u32,
-    ) -> [Option<DigitChange>; 3] {
+    pub fn take(&mut self, now: Time, timestamp: u32, payload: &[u8], rate: u32) -> [Option<DigitChange>; 3] {
         let Some(update) = TelephoneEvent::read(payload) else { return [None; 3] };
         let Some(digit) = digit_of_event(update.event).filter(|_| !self.was_reported(timestamp)) else {
             return [None; 3];
@@ -77,7 +71,11 @@ impl DigitReceiver {
             Some(pressed) if (timestamp.wrapping_sub(pressed.timestamp) as i32) < 0 => {
                 // Held back by the network, from before the digit that is pressed now.
                 let late = Pressed { timestamp, event: update.event, duration: update.duration, last: now };
-                return [Some(DigitChange::Begun(digit)), self.report(late, rate).map(DigitChange::Ended), None];
+                return [
+                    Some(DigitChange::Begun(digit)),
+                    self.report(late, rate).map(DigitChange::Ended),
+                    None,
+                ];
             }
             Some(_) | None => {
                 before = self.end(rate).map(DigitChange::Ended);

@@ -2,7 +2,8 @@
 
 use super::echo::EchoMap;
 use crate::audio::{Playback, Tone};
-use crate::control::Event;
+use crate::control::{Event, StreamId};
+use crate::dtmf::{DigitChange, ReceivedDigit};
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -56,6 +57,19 @@ pub enum Feed {
     Live(Box<dyn LiveAudio>),
 }
 
+/// What a packet carries instead of audio, or before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Emission {
+    /// The samples that were filled in.
+    Audio,
+    /// The samples that were filled in, which others in the mix are sent too.
+    Common,
+    /// Silence, without encoding anything.
+    Silence,
+    /// Nothing: an event went out, or there is nothing to say.
+    Nothing,
+}
+
 /// A feed at work.
 #[derive(Debug)]
 pub(super) enum Playing {
@@ -87,5 +101,64 @@ impl Playing {
 
     pub(super) const fn is_live(&self) -> bool {
         matches!(self, Self::Live(_))
+    }
+
+    /// Fills `sent` with what comes next at `rate`; `received` is what is heard meanwhile.
+    pub(super) fn fill(
+        &mut self,
+        stream: StreamId,
+        rate: u32,
+        received: &[i16],
+        sent: &mut [i16],
+        out: &mut dyn Outbox,
+    ) -> Emission {
+        match self {
+            Self::Silence | Self::Echo(_) => Emission::Silence,
+            Self::Tone { frequencies, level, tone } => {
+                if tone.as_ref().is_none_or(|(its, _)| *its != rate) {
+                    *tone = Some((rate, Tone::new(rate, *frequencies, *level)));
+                }
+                if let Some((_, tone)) = tone {
+                    tone.fill(sent);
+                }
+                Emission::Audio
+            }
+            Self::Samples { rate: its, .. } if *its != rate => Emission::Silence,
+            Self::Samples { playback, announced, .. } => {
+                let filled = playback.fill(sent);
+                if playback.is_finished() && !*announced {
+                    *announced = true;
+                    out.event(Event::Played { stream });
+                }
+                if filled == 0 { Emission::Silence } else { Emission::Audio }
+            }
+            Self::Live(live) => {
+                live.exchange(rate, received, sent);
+                Emission::Audio
+            }
+        }
+    }
+
+    /// Something else is sent: what is heard stays the application's, what it says meanwhile is lost.
+    pub(super) fn bypass(&mut self, rate: u32, received: &[i16]) {
+        if let Self::Live(live) = self {
+            let mut unsent = [0; 960];
+            live.exchange(rate, received, unsent.get_mut(..received.len()).unwrap_or_default());
+        }
+    }
+}
+
+/// Tells signalling of a digit that ended.
+pub(super) fn report_digit(stream: StreamId, ended: Option<ReceivedDigit>, out: &mut dyn Outbox) {
+    if let Some(ended) = ended {
+        out.event(Event::Digit { stream, digit: ended.digit, duration: ended.duration });
+    }
+}
+
+/// Tells signalling of a digit that begins or ended.
+pub(super) fn report_change(stream: StreamId, change: DigitChange, out: &mut dyn Outbox) {
+    match change {
+        DigitChange::Begun(digit) => out.event(Event::DigitBegun { stream, digit }),
+        DigitChange::Ended(ended) => report_digit(stream, Some(ended), out),
     }
 }

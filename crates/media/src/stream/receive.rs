@@ -1,7 +1,7 @@
 //! What arrives.
 
-use super::core::{Stream, report_change, report_digit};
-use super::feed::{Outbox, Playing};
+use super::core::Stream;
+use super::feed::{Outbox, Playing, report_change, report_digit};
 use super::session::Session;
 use crate::control::Event;
 use crate::rtcp::{Received, is_rtcp};
@@ -97,7 +97,7 @@ impl Stream {
             }
             Kind::Unknown => self.discarded += 1,
         }
-        if let (Playing::Echo(_), None) = (&self.playing, &self.digits) {
+        if let (Playing::Echo(_), None, None) = (&self.playing, &self.outgoing, &self.mixed) {
             self.echo(now, kind, &packet, newest, out);
         }
     }

@@ -170,6 +170,9 @@ impl UserAgent {
         };
         leg.contact = contact;
         leg.account = account;
+        if let Some(dialog) = leg.dialog.as_deref_mut() {
+            dialog.confirm();
+        }
         self.invited.remove(&server);
         Ok(())
     }
@@ -373,6 +376,23 @@ impl UserAgent {
     /// The dialog of a session, once there is one: for Replaces and for logs.
     pub fn dialog(&self, id: LegId) -> Option<&Dialog> {
         self.legs.get(id)?.dialog.as_deref()
+    }
+
+    /// All dialogs of a session: its own, or those that provisional responses to our INVITE made.
+    pub fn dialogs(&self, id: LegId) -> impl Iterator<Item = &Dialog> {
+        let leg = self.legs.get(id);
+        let early = match leg.map(|leg| &leg.state) {
+            Some(State::Inviting { early, .. }) => early.as_slice(),
+            Some(
+                State::Invited { .. }
+                | State::Accepted { .. }
+                | State::Redirected { .. }
+                | State::Confirmed
+                | State::HangingUp { .. },
+            )
+            | None => &[],
+        };
+        leg.and_then(|leg| leg.dialog.as_deref()).into_iter().chain(early)
     }
 
     #[allow(clippy::too_many_arguments)]
