@@ -463,7 +463,10 @@ impl Core {
         }
         match (indication, message) {
             (Indication::None, _) => {}
-            (Indication::Incoming(leg), Some(message)) => self.incoming(now, leg, flow, message),
+            (Indication::Incoming(leg), Some(message)) => self.incoming(now, leg, None, flow, message),
+            (Indication::Replacing { leg, replaced }, Some(message)) => {
+                self.incoming(now, leg, Some(replaced), flow, message);
+            }
             (Indication::Cancelled(leg), message) => self.cancelled(now, leg, message),
             (Indication::Confirmed(leg), message) => self.confirmed(now, leg, message),
             (Indication::Progress(leg), Some(message)) => self.progress(now, leg, message),
@@ -492,9 +495,12 @@ impl Core {
             (Indication::OutOfDialogResponse(client, failure), message) => {
                 self.outside_response(now, client, failure, message);
             }
+            // Nobody has asked for these yet.
+            (Indication::Subscription(..) | Indication::NotifyDue(_) | Indication::SubscriberGone(_), _) => {}
             // The agent gives the message with each of these; without it nothing can be done.
             (
                 Indication::Incoming(_)
+                | Indication::Replacing { .. }
                 | Indication::Progress(_)
                 | Indication::Answered(_)
                 | Indication::Redirected(_)

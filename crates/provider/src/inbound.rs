@@ -29,8 +29,15 @@ const ANNOUNCE_AGAIN: std::time::Duration = std::time::Duration::from_secs(1);
 const MOST_ANNOUNCEMENTS: u8 = 6;
 
 impl Core {
-    /// An INVITE opened a session.
-    pub(crate) fn incoming(&mut self, now: Time, leg: LegId, flow: Flow, message: &Message) {
+    /// An INVITE opened a session; one that is to take the place of another says so.
+    pub(crate) fn incoming(
+        &mut self,
+        now: Time,
+        leg: LegId,
+        replaced: Option<LegId>,
+        flow: Flow,
+        message: &Message,
+    ) {
         let Some((id, address)) = self.called_line(flow.peer.ip(), message) else {
             let status = self.status_for_nobody(flow.peer.ip(), message);
             self.refuse(now, leg, status, "");
@@ -46,8 +53,8 @@ impl Core {
         // A switch that is believed may still say who calls (RFC 4916).
         let may_come = trust == Trust::Trusted;
         let caller = parties::party(caller, may_come);
-        if let Some(value) = message.header(Name::Replaces) {
-            self.replaced(now, leg, id, value, caller, message);
+        if let Some(old) = replaced {
+            self.replaced(now, leg, id, old, caller, message);
             return;
         }
         if let Some(to) = self.rule(id, address, ForwardCondition::Unconditional, &caller.address) {

@@ -5,7 +5,7 @@ use crate::core::{Core, Query, Timer};
 use crate::dial::{self, Dialled};
 use crate::ending;
 use crate::inbound::given;
-use crate::physical::SessionId;
+use crate::physical;
 use hookswitch_machine::{Flow, Question, ResolveError, Target, Time, Transport};
 use hookswitch_media::control::Direction;
 use hookswitch_media::negotiate::MediaSession;
@@ -100,7 +100,7 @@ impl Core {
             Party::known(line.uri(address), line.account.display_name.clone())
         });
         let facts = Facts {
-            physical: SessionId::number(self.entropy.next_u64()),
+            physical: physical::number(self.entropy.next_u64()),
             reason: Reason::Direct,
             caller: own,
             called: Party::withheld(Presentation::Unknown),
@@ -166,7 +166,7 @@ impl Core {
         let failed = |text: &str| OperationError::Failed(text.to_owned());
         let call = self.calls.get(id).ok_or(OperationError::NoSuchCall(id))?;
         let (line_id, address, target) = (call.line, call.address, call.facts.target.clone());
-        let physical = call.facts.physical;
+        let number = call.facts.physical;
         let line = self.line(line_id).ok_or(OperationError::NoSuchLine(line_id))?;
         let (capabilities, credentials) = (std::sync::Arc::clone(&line.media), line.credentials);
         let name = display_name.unwrap_or(&line.account.display_name);
@@ -183,7 +183,7 @@ impl Core {
             .offer(&capabilities, rtp, Direction::SendRecv)
             .map_err(|error| failed(&error.to_string()))?;
         let to = format!("<{target}>");
-        let fields = format!("Session-ID: {}\r\n", SessionId::new(physical, self.entropy.next_u64()));
+        let fields = format!("Session-ID: {}\r\n", physical::session_id(number, self.entropy.next_u64()));
         let invitation = Invitation {
             flow,
             account: Some(credentials),

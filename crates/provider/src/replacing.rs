@@ -7,47 +7,35 @@ use hookswitch_machine::Time;
 use hookswitch_media::control::Direction;
 use hookswitch_media::negotiate::{MediaSession, NegotiateError, OfferAnswer};
 use hookswitch_sip::message::Message;
-use hookswitch_sip::refer::Replaces;
 use hookswitch_sip::ua::LegId;
 use hookswitch_spi::{CallId, CallState, InfoParts, LineId, Party, Reason, StateKind};
 
-/// What the picked-up side is told of its INVITE: somebody else has answered (RFC 3326 2).
-const ELSEWHERE: &str = "SIP;cause=200;text=\"Call completed elsewhere\"";
-
 impl Core {
-    /// An INVITE with Replaces: taken without a question if it names a session of a call of this line.
+    /// An INVITE that wants the place of a session of ours: taken without a question if that is of a call of this line.
     pub(crate) fn replaced(
         &mut self,
         now: Time,
         leg: LegId,
         line: LineId,
-        value: &str,
+        old: LegId,
         caller: Party,
         message: &Message,
     ) {
-        let found =
-            Replaces::parse(value).map_err(|_| 400).and_then(|replaces| self.replaced_call(line, &replaces));
-        let result = match found {
-            Ok(id) => self.take_place(now, leg, line, id, message).map(|()| id),
-            Err(status) => Err((status, String::new())),
-        };
+        let found = self.replaced_call(line, old).map_err(|status| (status, String::new()));
+        let result = found.and_then(|id| self.take_place(now, leg, line, id, message).map(|()| id));
         match result {
             Ok(id) => self.other_party(id, caller),
             Err((status, fields)) => self.refuse(now, leg, status, &fields),
         }
     }
 
-    /// The call whose session is meant, or the status of the refusal (RFC 3891 3).
-    fn replaced_call(&self, line: LineId, replaces: &Replaces) -> Result<CallId, u16> {
-        let old = self.ua.own_leg(&replaces.to_tag).ok_or(481_u16)?;
+    /// The call whose session is meant, or the status of the refusal.
+    fn replaced_call(&self, line: LineId, old: LegId) -> Result<CallId, u16> {
         let id = self.call_by_leg(old).ok_or(481_u16)?;
-        let call =
-            self.calls.get(id).filter(|call| call.leg == Some(old) && call.line == line).ok_or(481_u16)?;
-        let dialog = self
-            .ua
-            .dialogs(old)
-            .find(|dialog| dialog.call_id() == replaces.call_id && dialog.remote_tag() == replaces.from_tag);
-        replaces.permits(dialog)?;
+        let call = self.calls.get(id).ok_or(481_u16)?;
+        if call.leg != Some(old) || call.line != line {
+            return Err(481);
+        }
         if call.is_leaving() || call.bridge().is_some() { Err(491) } else { Ok(id) }
     }
 
@@ -103,10 +91,7 @@ impl Core {
         self.leg_changed(id);
         if let Some(old) = old {
             self.by_leg.remove(&old);
-            if !holds {
-                // A CANCEL says where the call went; for a BYE it is as true.
-                let _ = self.ua.hang_up(now, &mut self.layer, old, Some(ELSEWHERE));
-            }
+            // The agent has ended it; nothing more of it concerns the call.
             self.ua.abandon(now, &mut self.layer, old);
         }
         self.start_stream(id);

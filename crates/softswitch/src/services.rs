@@ -221,6 +221,10 @@ impl Services {
                 | Indication::HungUp(leg),
                 _,
             ) => self.stop(core, leg),
+            // A service is no party that could be replaced.
+            (Indication::Replacing { leg, .. }, _) => {
+                let _ = self.agent.reject(now, &mut core.layer, leg, 603, format_args!(""));
+            }
             // We call nobody and offer nothing on our own.
             (
                 Indication::None
@@ -236,7 +240,10 @@ impl Services {
                 | Indication::OfferAnswered(_)
                 | Indication::OfferRefused(..)
                 | Indication::Response(..)
-                | Indication::OutOfDialogResponse(..),
+                | Indication::OutOfDialogResponse(..)
+                | Indication::Subscription(..)
+                | Indication::NotifyDue(_)
+                | Indication::SubscriberGone(_),
                 _,
             ) => {}
         }

@@ -8,14 +8,13 @@ use super::leg::{Acknowledgement, AfterAck, Exchange, Leg, State, Unacknowledged
 use super::pending::Purpose;
 use super::reply::SDP;
 use super::sending::Draft;
-use crate::auth::Attempt;
 use crate::dialog::{Dialog, SentBy};
+use crate::headers::ExtraHeaders;
 use crate::message::{Method, Name, Request};
-use crate::transaction::{Branch, ClientId, Layer, Retransmit2xx};
+use crate::transaction::{ClientId, Layer, Retransmit2xx};
 use bytes::Bytes;
-use hookswitch_machine::{Flow, Time, Transport};
+use hookswitch_machine::{Flow, Time};
 use std::fmt;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// An INVITE to be sent.
@@ -33,7 +32,7 @@ pub struct Invitation<'a> {
     pub to: &'a str,
     /// The URI in Contact.
     pub contact: Arc<str>,
-    /// Further complete header field lines; CR and LF were checked by whoever wrote them.
+    /// Further complete header field lines ([`ExtraHeaders`]).
     pub fields: &'a str,
     /// The offer; `None` asks the other side for one.
     pub offer: Option<&'a [u8]>,
@@ -55,6 +54,7 @@ impl UserAgent {
         // RFC 3261 8.1.1.5: any start below 2³¹.
         let cseq = self.entropy.next_u32() >> 8;
         let (allow, product) = (Arc::clone(&self.allow), Arc::clone(&self.product));
+        let (supported, timer) = (Arc::clone(&self.supported), self.timer_lines(None));
         let draft = Draft {
             purpose: Purpose::Invite(tag.leg),
             account: invitation.account,
@@ -74,7 +74,9 @@ impl UserAgent {
                 .cseq(cseq, Method::Invite)
                 .header(Name::Contact, format_args!("<{}>", invitation.contact))
                 .header(Name::Allow, &allow)
+                .header(Name::Supported, &supported)
                 .header(Name::UserAgent, &product)
+                .lines(&timer)
                 .lines(credentials)
                 .lines(invitation.fields);
             match invitation.offer {
@@ -89,6 +91,8 @@ impl UserAgent {
             flow: invitation.flow,
             contact: Arc::clone(&invitation.contact),
             account: invitation.account,
+            standing: None,
+            clock: None,
             ack: None,
         }))
     }
@@ -135,14 +139,31 @@ impl UserAgent {
         contact: &str,
         sdp: Option<&[u8]>,
     ) -> Result<(), LegError> {
+        self.ring_with(now, layer, id, status, contact, sdp, "")
+    }
+
+    /// As [`ring`](Self::ring), with further complete header field lines
+    /// ([`ExtraHeaders`](crate::headers::ExtraHeaders)).
+    #[allow(clippy::too_many_arguments)]
+    pub fn ring_with(
+        &mut self,
+        now: Time,
+        layer: &mut Layer,
+        id: LegId,
+        status: u16,
+        contact: &str,
+        sdp: Option<&[u8]>,
+        fields: &str,
+    ) -> Result<(), LegError> {
         let leg = self.legs.get_mut(id).ok_or(LegError::Gone)?;
-        let State::Invited { server, reply } = &leg.state else { return Err(LegError::State) };
+        let State::Invited { server, reply, .. } = &leg.state else { return Err(LegError::State) };
         let body = sdp.map(|sdp| (SDP, sdp));
-        let bytes = reply.write(status, format_args!("Contact: <{contact}>\r\n"), body);
+        let fields = format_args!("Contact: <{contact}>\r\n{}{fields}", leg.standing());
+        let bytes = reply.write(status, fields, body);
         layer.respond(now, *server, status, bytes).map_err(|_| LegError::Gone)
     }
 
-    /// Answers the INVITE of a session with 200; `sdp` is the answer, or the offer if the INVITE had none.
+    /// Answers the INVITE of a session with 200, and ends the session it replaces, if there is one; `sdp` is the answer, or the offer if the INVITE had none.
     pub fn accept(
         &mut self,
         now: Time,
@@ -152,11 +173,33 @@ impl UserAgent {
         account: Option<AccountId>,
         sdp: &[u8],
     ) -> Result<(), LegError> {
+        self.accept_with(now, layer, id, contact, account, sdp, "")
+    }
+
+    /// As [`accept`](Self::accept), with further complete header field lines
+    /// ([`ExtraHeaders`](crate::headers::ExtraHeaders)).
+    #[allow(clippy::too_many_arguments)]
+    pub fn accept_with(
+        &mut self,
+        now: Time,
+        layer: &mut Layer,
+        id: LegId,
+        contact: Arc<str>,
+        account: Option<AccountId>,
+        sdp: &[u8],
+        fields: &str,
+    ) -> Result<(), LegError> {
         let leg = self.legs.get_mut(id).ok_or(LegError::Gone)?;
-        let State::Invited { server, reply } = &leg.state else { return Err(LegError::State) };
-        let (server, cseq) = (*server, reply.cseq());
-        let fields =
-            format_args!("Contact: <{contact}>\r\nAllow: {}\r\nServer: {}\r\n", self.allow, self.product);
+        let State::Invited { server, reply, replaces } = &leg.state else { return Err(LegError::State) };
+        let (server, cseq, replaces, answering) = (*server, reply.cseq(), *replaces, reply.answering());
+        let fields = format_args!(
+            "Contact: <{contact}>\r\nAllow: {}\r\nSupported: {}\r\nServer: {}\r\n{}{}{fields}",
+            self.allow,
+            self.supported,
+            self.product,
+            reply.timer(),
+            leg.standing()
+        );
         let bytes = reply.write(200, fields, Some((SDP, sdp)));
         if layer.respond(now, server, 200, bytes.clone()).is_err() {
             self.remove(id);
@@ -170,10 +213,14 @@ impl UserAgent {
         };
         leg.contact = contact;
         leg.account = account;
-        if let Some(dialog) = leg.dialog.as_deref_mut() {
+        if let Some(dialog) = &mut leg.dialog {
             dialog.confirm();
         }
         self.invited.remove(&server);
+        self.answered_timer(now, id, answering, Some(sdp));
+        if let Some(replaced) = replaces {
+            self.give_way(now, layer, replaced);
+        }
         Ok(())
     }
 
@@ -214,6 +261,9 @@ impl UserAgent {
         // It stays for 64·T1: in a buffer of its size.
         let kept = Bytes::copy_from_slice(&bytes);
         layer.transmit(flow, bytes);
+        if let Some(sdp) = sdp {
+            self.said_in_ack(id, sdp);
+        }
         if let Some(leg) = self.legs.get_mut(id) {
             leg.ack = Some(Box::new(Acknowledgement::Sent { client, flow, bytes: kept }));
         }
@@ -251,10 +301,24 @@ impl UserAgent {
         id: LegId,
         reason: Option<&str>,
     ) -> Result<(), LegError> {
+        self.hang_up_with(now, layer, id, reason, "")
+    }
+
+    /// As [`hang_up`](Self::hang_up), with further complete header field lines ([`ExtraHeaders`](crate::headers::ExtraHeaders)) in the BYE,
+    /// or in the 486. A CANCEL carries none: it goes no further than the next proxy (RFC 3261 9.1). Neither does a BYE that has to wait for
+    /// an ACK; what it must carry is to be given by [`set_standing_headers`](Self::set_standing_headers).
+    pub fn hang_up_with(
+        &mut self,
+        now: Time,
+        layer: &mut Layer,
+        id: LegId,
+        reason: Option<&str>,
+        fields: &str,
+    ) -> Result<(), LegError> {
         let leg = self.legs.get_mut(id).ok_or(LegError::Gone)?;
         match &mut leg.state {
             State::Invited { .. } => {
-                self.finish_invite(now, layer, id, 486, format_args!(""));
+                self.finish_invite(now, layer, id, 486, format_args!("{fields}"));
                 self.remove(id);
             }
             State::Accepted { then: then @ AfterAck::Talk, .. } => *then = AfterAck::HangUp,
@@ -264,7 +328,7 @@ impl UserAgent {
                 let _ = layer.cancel(now, *client, reason);
             }
             State::Confirmed => {
-                if self.send_bye(now, layer, id, reason) != Indication::None {
+                if self.send_bye_with(now, layer, id, reason, fields) != Indication::None {
                     return Err(LegError::Full);
                 }
             }
@@ -322,10 +386,23 @@ impl UserAgent {
         id: LegId,
         reason: Option<&str>,
     ) -> Indication {
+        self.send_bye_with(now, layer, id, reason, "")
+    }
+
+    fn send_bye_with(
+        &mut self,
+        now: Time,
+        layer: &mut Layer,
+        id: LegId,
+        reason: Option<&str>,
+        fields: &str,
+    ) -> Indication {
         self.close_exchange(now, layer, id);
         // A 2xx is acknowledged first, even if the user forgot.
         let _ = self.acknowledge(now, layer, id, None);
-        match self.request_within(now, layer, id, Purpose::Bye(id), Method::Bye, reason_field(reason), None) {
+        let mut lines = reason_field(reason);
+        lines.push_str(fields);
+        match self.request_within(now, layer, id, Purpose::Bye(id), Method::Bye, lines, None) {
             Ok(client) => {
                 if let Some(leg) = self.legs.get_mut(id) {
                     leg.state = State::HangingUp { client };
@@ -378,21 +455,15 @@ impl UserAgent {
         self.legs.get(id)?.dialog.as_deref()
     }
 
-    /// All dialogs of a session: its own, or those that provisional responses to our INVITE made.
-    pub fn dialogs(&self, id: LegId) -> impl Iterator<Item = &Dialog> {
-        let leg = self.legs.get(id);
-        let early = match leg.map(|leg| &leg.state) {
-            Some(State::Inviting { early, .. }) => early.as_slice(),
-            Some(
-                State::Invited { .. }
-                | State::Accepted { .. }
-                | State::Redirected { .. }
-                | State::Confirmed
-                | State::HangingUp { .. },
-            )
-            | None => &[],
-        };
-        leg.and_then(|leg| leg.dialog.as_deref()).into_iter().chain(early)
+    /// Gives header fields that the messages of a session carry from now on: every request but ACK and CANCEL, and every response
+    /// to INVITE, re-INVITE and UPDATE. Session-ID (RFC 7989) is one. They take the place of those given before.
+    ///
+    /// # Errors
+    /// If the session is gone.
+    pub fn set_standing_headers(&mut self, id: LegId, headers: &ExtraHeaders) -> Result<(), LegError> {
+        let leg = self.legs.get_mut(id).ok_or(LegError::Gone)?;
+        leg.standing = (!headers.is_empty()).then(|| Box::new(headers.as_lines().into()));
+        Ok(())
     }
 
     #[allow(clippy::too_many_arguments)]
@@ -412,6 +483,7 @@ impl UserAgent {
         let cseq = dialog.next_cseq();
         let flow = next_hop(dialog.next_hop(), leg.flow, &self.config.endpoints);
         let (account, contact) = (leg.account, Arc::clone(&leg.contact));
+        let standing = leg.standing.clone();
         let product = Arc::clone(&self.product);
         let octets = body.map_or(&[] as &[u8], |(_, body)| body);
         let instead = (flow.connection != 0).then(|| anew(dialog.next_hop(), flow));
@@ -422,7 +494,8 @@ impl UserAgent {
             if matches!(method, Method::Invite | Method::Update | Method::Refer | Method::Notify) {
                 request = request.header(Name::Contact, format_args!("<{contact}>"));
             }
-            let request = request.header(Name::UserAgent, &product).lines(credentials).lines(&fields);
+            let request = request.header(Name::UserAgent, &product).lines(credentials);
+            let request = request.lines(standing.as_deref().map_or("", |lines| lines)).lines(&fields);
             match body {
                 Some((kind, body)) => request.body(kind, body).finish(),
                 None => request.finish(),
@@ -432,24 +505,6 @@ impl UserAgent {
             leg.dialog = Some(dialog);
         }
         sent
-    }
-
-    /// Sends a request outside any session, written by the caller but for its Via. Ends with
-    /// [`Indication::OutOfDialogResponse`].
-    pub fn send_outside(
-        &mut self,
-        now: Time,
-        layer: &mut Layer,
-        flow: Flow,
-        account: Option<AccountId>,
-        method: Method<'_>,
-        write: impl Fn(Transport, SocketAddr, Branch) -> Bytes,
-    ) -> Result<ClientId, LegError> {
-        let purpose = Purpose::Outside;
-        let draft = Draft { purpose, account, flow, instead: None, method, uri: None, body: &[] };
-        self.launch(now, layer, &draft, Attempt::default(), |transport, address, branch| {
-            write(transport, address, branch)
-        })
     }
 }
 

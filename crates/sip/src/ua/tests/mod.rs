@@ -5,10 +5,14 @@ mod calls;
 mod cost;
 mod credentials;
 mod ending;
+mod extras;
 mod forks;
 mod loss;
 mod offers;
+mod replacing;
 mod requests;
+mod subscriptions;
+mod timing;
 mod within;
 
 use super::{AccountId, Config, Indication, Invitation, LegId, UserAgent};
@@ -73,6 +77,8 @@ pub(super) struct Side {
     pub(super) told: Vec<(Time, Indication)>,
     /// The body of the message that came with the latest indication.
     pub(super) body: Vec<u8>,
+    /// The messages that came.
+    pub(super) given: Vec<Message>,
     /// Sends the ACK at once; with an answer if the 2xx holds a body and the INVITE held none.
     pub(super) acknowledges: bool,
     pub(super) answer_in_ack: bool,
@@ -111,6 +117,7 @@ impl Net {
                 ua: UserAgent::new(config, entropy),
                 told: Vec::new(),
                 body: Vec::new(),
+                given: Vec::new(),
                 acknowledges: true,
                 answer_in_ack: false,
                 answers_offers: true,
@@ -277,6 +284,12 @@ impl Net {
         all.next().unwrap_or_else(|| panic!("no {wanted} among {:?}", self.titles())).message.clone()
     }
 
+    /// The latest request that an agent was given.
+    pub(super) fn latest_of(&self, side: usize, wanted: &str) -> Message {
+        let mut all = self.sides[side].given.iter().rev().filter(|message| title(message) == wanted);
+        all.next().unwrap_or_else(|| panic!("no {wanted}")).clone()
+    }
+
     pub(super) fn count(&self, from: usize, wanted: &str) -> usize {
         self.seen.iter().filter(|seen| seen.from == from && seen.title() == wanted).count()
     }
@@ -302,7 +315,7 @@ impl Net {
             let left = (side.ua.live_legs(), side.ua.live_requests(), side.ua.live_timers());
             assert_eq!(left, (0, 0, 0), "legs, requests, timers of {n} after {:?}", self.sides[n].told);
             assert!(side.layer.is_idle(), "{:?}", side.layer.counts());
-            assert_eq!(side.ua.live_invitations(), 0);
+            assert_eq!((side.ua.live_invitations(), side.ua.live_subscriptions()), (0, 0));
         }
     }
 
@@ -355,6 +368,7 @@ impl Net {
         }
         let now = self.now;
         let this = &mut self.sides[to];
+        this.given.push(message.clone());
         let told = this.ua.receive(now, &mut this.layer, flow, message);
         self.tell(to, told, Some(message));
         self.flush(to);
