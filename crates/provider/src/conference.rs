@@ -8,7 +8,7 @@
 use crate::call::{Aim, Ask, Call, Facts, Stream, source};
 use crate::core::Core;
 use crate::dial;
-use crate::physical::SessionId;
+use crate::physical;
 use crate::role::{Conference, Role};
 use hookswitch_machine::Time;
 use hookswitch_media::control::{Command, MixId, MixPart};
@@ -635,7 +635,7 @@ impl Core {
         let own =
             self.line(line_id).map(|line| Party::known(line.uri(address), line.account.display_name.clone()));
         let facts = Facts {
-            physical: SessionId::number(self.entropy.next_u64()),
+            physical: physical::number(self.entropy.next_u64()),
             reason: Reason::Direct,
             caller: own.unwrap_or_default(),
             called: Party::default(),
