@@ -7,7 +7,6 @@ use hookswitch_machine::Time;
 use hookswitch_media::control::{Command, Direction, GeneratedTone, MixPart, Source};
 use hookswitch_media::negotiate::OfferAnswer;
 use hookswitch_spi::{CallId, CallTreatment, InfoParts, OperationError, Outcome, StateKind};
-use std::time::Duration;
 
 impl Core {
     pub(crate) fn set_treatment(
@@ -37,22 +36,14 @@ impl Core {
         let own = source(&call.source);
         call.extra().heard = wanted;
         let stream = Call::stream_id(id);
-        if matches!(before, Some(CallTreatment::Ringback | CallTreatment::Busy)) {
-            self.media(Command::StopGenerating { stream });
-        }
-        let (source, tone) = match wanted {
-            None => (own, None),
-            Some(CallTreatment::Silence) => (Source::Silence, None),
-            Some(CallTreatment::Music) => (Source::Music, None),
-            Some(CallTreatment::Ringback) => (Source::Silence, Some(GeneratedTone::Ringback)),
-            Some(CallTreatment::Busy) => (Source::Silence, Some(GeneratedTone::Busy)),
+        let source = match wanted {
+            None => own,
+            Some(CallTreatment::Silence) => Source::Silence,
+            Some(CallTreatment::Music) => Source::Music,
+            Some(CallTreatment::Ringback) => Source::Generated(GeneratedTone::Ringback),
+            Some(CallTreatment::Busy) => Source::Generated(GeneratedTone::Busy),
         };
         self.media(Command::Send { stream, source });
-        if let Some(tone) = tone {
-            let tag = self.next_tag();
-            // Until it is stopped.
-            self.media(Command::SendTone { stream, tone, duration: Duration::ZERO, tag });
-        }
     }
 
     /// `None`: the call's own source.
