@@ -200,12 +200,14 @@ impl Service {
         self.shared.priorities.borrow().clone()
     }
 
-    /// Waits until an application has set an order, and returns all of them. For whoever stores them.
-    pub async fn priorities_changed(&self) -> Priorities {
+    /// Waits until the orders are others than those that are `known`, and returns them. For whoever stores them.
+    pub async fn priorities_changed(&self, known: &Priorities) -> Priorities {
         let mut changes = self.shared.priorities.subscribe();
-        // The sender lives as long as the service.
-        let _ = changes.changed().await;
-        changes.borrow_and_update().clone()
+        match changes.wait_for(|now| now != known).await {
+            Ok(now) => now.clone(),
+            // The sender lives as long as the service.
+            Err(_) => known.clone(),
+        }
     }
 
     /// What to do when a call is asked for and no application takes such requests: start one that will. The request waits for it.
