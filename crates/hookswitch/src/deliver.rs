@@ -11,6 +11,7 @@ use std::sync::{Arc, PoisonError};
 impl Session {
     /// Takes what telephony tells this session. On the shard's thread: never waits.
     pub(crate) fn deliver(self: &Arc<Self>, event: TelephonyEvent, wakes: &mut Wakes) {
+        let weight = event.weight();
         match event {
             TelephonyEvent::Completed { request, result } => {
                 self.answer(request, result.map_err(Error::Failed), wakes);
@@ -23,61 +24,68 @@ impl Session {
             }
             TelephonyEvent::CallState { call, state, privilege } => self.state(call, state, privilege, wakes),
             TelephonyEvent::CallInfo { call, changed } => {
-                self.inform(Event::Info { call, changed }, wakes);
+                self.hear(Event::Info { call, changed }, weight, wakes);
             }
             TelephonyEvent::Owners { call, owners, monitors } => {
-                self.inform(Event::Owners { call, owners, monitors }, wakes);
+                self.hear(Event::Owners { call, owners, monitors }, weight, wakes);
             }
             TelephonyEvent::Digit { call, digit, duration } => {
                 if let Some(call) = self.known(call) {
                     call.pressed(digit);
                     wakes.calls.push(call);
                 }
-                self.inform(Event::Digit { call, digit, duration }, wakes);
+                self.hear(Event::Digit { call, digit, duration }, weight, wakes);
             }
-            TelephonyEvent::Played { call } => self.inform(Event::Played { call }, wakes),
+            TelephonyEvent::Played { call } => self.hear(Event::Played { call }, weight, wakes),
             TelephonyEvent::MediaFailed { call, message } => {
-                self.inform(Event::MediaFailed { call, message }, wakes);
+                self.hear(Event::MediaFailed { call, message }, weight, wakes);
             }
             TelephonyEvent::CallForgotten { call } => self.forget(call),
             TelephonyEvent::LineState { line, state } => {
                 self.line_news.send_replace(());
-                self.note(Event::Line { line, state }, wakes);
+                self.hear(Event::Line { line, state }, weight, wakes);
             }
             TelephonyEvent::LineOpens { line, opened, opens } => {
-                self.inform(Event::LineOpens { line, opened, opens }, wakes);
+                self.hear(Event::LineOpens { line, opened, opens }, weight, wakes);
             }
             TelephonyEvent::Forwarding { line, address } => {
-                self.inform(Event::Forwarding { line, address }, wakes);
+                self.hear(Event::Forwarding { line, address }, weight, wakes);
             }
-            TelephonyEvent::LineClosed { line } => self.note(Event::LineClosed { line }, wakes),
-            TelephonyEvent::LineCreated { line } => self.note(Event::LineCreated { line }, wakes),
-            TelephonyEvent::LineRemoved { line } => self.note(Event::LineRemoved { line }, wakes),
+            TelephonyEvent::LineClosed { line } => self.hear(Event::LineClosed { line }, weight, wakes),
+            TelephonyEvent::LineCreated { line } => self.hear(Event::LineCreated { line }, weight, wakes),
+            TelephonyEvent::LineRemoved { line } => self.hear(Event::LineRemoved { line }, weight, wakes),
             TelephonyEvent::DigitBegun { call, digit } => {
-                self.inform(Event::DigitBegun { call, digit }, wakes);
+                self.hear(Event::DigitBegun { call, digit }, weight, wakes);
             }
-            TelephonyEvent::Tone { call, tag } => self.inform(Event::Tone { call, tag }, wakes),
-            TelephonyEvent::Media { call, media } => self.inform(Event::Media { call, media }, wakes),
+            TelephonyEvent::Tone { call, tag } => self.hear(Event::Tone { call, tag }, weight, wakes),
+            TelephonyEvent::Media { call, media } => self.hear(Event::Media { call, media }, weight, wakes),
             TelephonyEvent::Ringing { line, mode, count } => {
-                self.inform(Event::Ringing { line, mode, count }, wakes);
+                self.hear(Event::Ringing { line, mode, count }, weight, wakes);
             }
             TelephonyEvent::MessageWaiting { line, waiting, new, old } => {
-                self.inform(Event::MessageWaiting { line, waiting, new, old }, wakes);
+                self.hear(Event::MessageWaiting { line, waiting, new, old }, weight, wakes);
             }
             TelephonyEvent::CallCount { line, address, calls } => {
-                self.inform(Event::CallCount { line, address, calls }, wakes);
+                self.hear(Event::CallCount { line, address, calls }, weight, wakes);
             }
             TelephonyEvent::CompletionEnded { line, completion } => {
-                self.note(Event::CompletionEnded { line, completion }, wakes);
+                self.hear(Event::CompletionEnded { line, completion }, weight, wakes);
             }
             TelephonyEvent::CapabilitiesChanged { line } => {
-                self.inform(Event::CapabilitiesChanged { line }, wakes);
+                self.hear(Event::CapabilitiesChanged { line }, weight, wakes);
             }
             TelephonyEvent::Extension { line, event } => {
-                self.inform(Event::Extension { line, event }, wakes);
+                self.hear(Event::Extension { line, event }, weight, wakes);
             }
-            TelephonyEvent::Reinitialise { why } => self.note(Event::Reinitialise { why }, wakes),
-            TelephonyEvent::RequestWaiting => self.note(Event::RequestWaiting, wakes),
+            TelephonyEvent::Reinitialise { why } => {
+                let mut told = self.start_over.lock().unwrap_or_else(PoisonError::into_inner);
+                // Each shard says so; once is enough.
+                if told.as_ref() != Some(&why) {
+                    *told = Some(why.clone());
+                    self.hear(Event::Reinitialise { why }, weight, wakes);
+                }
+            }
+            TelephonyEvent::RequestWaiting => self.hear(Event::RequestWaiting, weight, wakes),
             TelephonyEvent::Snapshot(part) => self.picture(part, wakes),
             TelephonyEvent::GivenUp => {
                 self.given_up.fetch_add(1, Ordering::SeqCst);
@@ -126,7 +134,7 @@ impl Session {
                 Ok(_) | Err(_) => asked.call,
             };
             let result = result.as_ref().map(drop).map_err(Clone::clone);
-            self.note(Event::Completed { what: asked.what, call, result }, wakes);
+            self.hear(Event::Completed { what: asked.what, call, result }, Weight::Essential, wakes);
         }
         let answered = result.map(|reply| {
             // The calls' handles exist before their events come. If nobody waits for them any more, they are let go of here.
@@ -198,17 +206,11 @@ impl Session {
             call.entered(state.clone());
             wakes.calls.push(call);
         }
-        self.note(Event::State { call: id, state, privilege }, wakes);
+        self.hear(Event::State { call: id, state, privilege }, Weight::Essential, wakes);
     }
 
-    /// What must not be missed.
-    fn note(self: &Arc<Self>, event: Event, wakes: &mut Wakes) {
-        self.push(Noted::Event(event), Weight::Essential, wakes);
-    }
-
-    /// What may be.
-    fn inform(self: &Arc<Self>, event: Event, wakes: &mut Wakes) {
-        self.push(Noted::Event(event), Weight::Informational, wakes);
+    fn hear(self: &Arc<Self>, event: Event, weight: Weight, wakes: &mut Wakes) {
+        self.push(Noted::Event(event), weight, wakes);
     }
 
     fn push(self: &Arc<Self>, event: Noted, weight: Weight, wakes: &mut Wakes) -> u64 {

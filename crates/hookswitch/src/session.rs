@@ -78,6 +78,8 @@ pub(crate) struct Session {
     pub(crate) pictures: Mutex<Vec<(AppRequestId, u64, usize)>>,
     /// The beginning of the last picture that is complete.
     pub(crate) last_picture: AtomicU64,
+    /// Why it was last told to start over.
+    pub(crate) start_over: Mutex<Option<String>>,
     /// Held while the shards are told whether offers are wanted.
     telling: Mutex<()>,
     next: AtomicU64,
@@ -116,6 +118,7 @@ impl Session {
             announced: Mutex::new(Vec::new()),
             pictures: Mutex::new(Vec::new()),
             last_picture: AtomicU64::new(0),
+            start_over: Mutex::new(None),
             telling: Mutex::new(()),
             next: AtomicU64::new(1),
             token,
