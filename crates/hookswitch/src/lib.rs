@@ -43,9 +43,11 @@
 
 mod address;
 mod application;
+mod attach;
 mod audio;
 mod call;
 pub mod config;
+mod deliver;
 mod digits;
 mod error;
 mod event;
@@ -56,9 +58,11 @@ mod service;
 mod session;
 mod shards;
 mod switch;
+mod token;
 mod transfer;
 
 pub use application::{Application, Line};
+pub use attach::{AttachOptions, Resumed, ServiceOptions};
 pub use audio::{Audio, LiveAudio};
 pub use call::Call;
 pub use digits::Gathered;
@@ -86,7 +90,7 @@ pub use hookswitch_telephony::{
 };
 #[doc(hidden)]
 pub use service::Tuning;
-pub use service::{AttachOptions, Figures, Resumed, Service, ServiceOptions};
-pub use session::SessionToken;
+pub use service::{Figures, Service};
 pub use switch::{Missed, PhoneChanges, Softswitch};
+pub use token::SessionToken;
 pub use transfer::Conference;

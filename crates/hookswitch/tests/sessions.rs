@@ -264,9 +264,10 @@ async fn requests_for_calls_wait_in_one_queue_for_the_first_recipient() {
 async fn the_order_of_applications_is_given_back_to_be_stored() {
     let (service, app) = two_shards().await;
     let order = ["second", "first"];
+    let before = service.priorities();
     let (set, changed) = tokio::join!(
         app.set_priority(hookswitch::MediaType::Voice, &order),
-        in_time(service.priorities_changed())
+        in_time(service.priorities_changed(&before))
     );
     assert_eq!(set, Ok(()));
     assert_eq!(changed, service.priorities());

@@ -139,6 +139,31 @@ fn a_session_may_come_back_under_its_own_number() {
     assert_eq!(bench.privilege(app, call), Some(Privilege::Owner), "and a refusal changes nothing");
 }
 
+#[test]
+fn a_live_call_that_nobody_wants_is_treated_by_policy_after_the_grace() {
+    use hookswitch_spi::AudioSource::Music;
+    use hookswitch_telephony::Treatment;
+    for (treatment, held, stays) in [
+        (Treatment::Answered(Music), false, true),
+        (Treatment::Answered(Music), true, false),
+        (Treatment::Ringback, false, false),
+    ] {
+        let unowned = Unowned::Treatment(treatment);
+        let mut bench = Bench::with(Config { unowned: unowned.clone(), ..Config::default() });
+        let app = bench.app(1, "app", Interest::owner(VOICE));
+        bench.app(2, "bystander", Interest::NONE);
+        let call = bench.connect(app, VOICE);
+        if held {
+            let hold = Request::Operate(hookswitch_spi::Operation::Hold { call });
+            assert_eq!(bench.answer(app, hold), Ok(Reply::Done));
+        }
+        bench.ask(app, Request::Lost);
+        bench.pass(Duration::from_secs(60));
+        assert_eq!(bench.telephony.calls() == 1, stays, "{unowned:?}, held: {held}");
+        assert_eq!((bench.telephony.sessions(), bench.telephony.outstanding()), (1, 0));
+    }
+}
+
 /// What was asked of the provider about a call, and what was noted.
 fn noted(bench: &Bench, call: hookswitch_spi::CallId) -> Vec<&'static str> {
     let fact = |entry: &hookswitch_spi::TimelineEntry| match entry.fact {
