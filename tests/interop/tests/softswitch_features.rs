@@ -9,6 +9,8 @@ use std::time::Duration;
 
 const SHORT: f32 = 2.0;
 const SHORT_RECORDED: f32 = 2.4;
+/// What a phone logs when sound of the softswitch arrives: its ports are 12000 and up.
+const MUSIC: &str = "receiving from 127.0.0.1:1";
 /// What a phone logs when a stream comes from another source than before.
 const ARRIVES: &str = "SSRC changed";
 /// What the phones say.
@@ -45,6 +47,7 @@ async fn parked(board: &Switchboard, one: &mut Softphone, two: &mut Softphone) {
     two.event("TRANSFER").await;
     two.event("CALL_ESTABLISHED").await;
     one.event("CALL_CLOSED").await;
+    two.logs(MUSIC).await;
 }
 
 /// Both talk for a while; the first hears the tone of the other, who was led to it by a re-INVITE, and hangs up.
@@ -141,6 +144,7 @@ async fn a_line_parks_a_phone_and_retrieves_it_or_is_rung_back() {
         let outcome = soon("the outcome", call.hand_off(orbit)).await;
         assert_eq!(outcome, Ok(Some(TransferOutcome::Succeeded)));
         drop(call);
+        phone.logs(MUSIC).await;
         let back = if rung_back {
             let back = rig.offered().await;
             soon("the answer", back.answer(Audio::tone(LINE))).await.expect("the call is answered");
