@@ -1,4 +1,4 @@
-//! SIP without I/O: messages, transactions, dialogs, authentication, registration.
+//! SIP without I/O: messages, transactions, dialogs, authentication, registration, subscriptions and events, transfer, session timers.
 #![forbid(unsafe_code)]
 
 pub mod auth;
@@ -6,9 +6,11 @@ pub mod cause;
 pub mod compat;
 pub mod dialog;
 pub mod event;
+pub mod headers;
 pub mod message;
 pub mod refer;
 pub mod registration;
+pub mod session_timer;
 pub mod subscription;
 pub mod transaction;
 pub mod ua;

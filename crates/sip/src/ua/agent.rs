@@ -8,6 +8,7 @@ use super::usage::Subscriptions;
 use crate::auth;
 use crate::dialog::Dialog;
 use crate::message::{Message, Method};
+use crate::session_timer::Interval;
 use crate::transaction::{ClientId, Layer, Output, Received, ServerId};
 use hookswitch_machine::{Endpoint, Entropy, Flow, HashKeys, Map, Time, TimerQueue, Transport};
 use std::hash::BuildHasher;
@@ -28,6 +29,8 @@ pub struct Config {
     pub max_legs: usize,
     /// The most subscriptions at a time, ours and those of others; a SUBSCRIBE beyond gets 503.
     pub max_subscriptions: usize,
+    /// Session timers (RFC 4028); `None`: there are none.
+    pub session_timer: Option<Interval>,
     /// Requests of more octets go over a stream where one can be had (RFC 3261 18.1.1).
     pub largest_datagram: usize,
 }
@@ -41,6 +44,7 @@ impl Default for Config {
             methods: Vec::new(),
             max_legs: 1_000_000,
             max_subscriptions: 100_000,
+            session_timer: None,
             largest_datagram: 1_300,
         }
     }
@@ -60,7 +64,9 @@ pub(super) const SESSION_METHODS: [Method<'static>; 9] = [
 ];
 
 /// The extensions that sessions understand (RFC 3261 19.2): what may be in Require, and the value of Supported.
-pub(super) const SUPPORTED: [&str; 1] = ["replaces"];
+fn supported(config: &Config) -> String {
+    if config.session_timer.is_some() { "replaces, timer".into() } else { "replaces".into() }
+}
 
 /// The value of Allow.
 fn allowed(methods: &[Method<'static>]) -> String {
@@ -82,6 +88,8 @@ pub(super) enum Timer {
     OfferOverdue(LegId),
     /// Ours gave way to theirs, which was refused.
     OfferCrossed(LegId),
+    /// A session is to be refreshed, or was not.
+    Session(LegId),
     /// A session gave way to another, and nothing could be sent for it: it is gone.
     Replaced(LegId),
     /// A subscription has something to do.
@@ -120,7 +128,7 @@ impl UserAgent {
         let keys = entropy.hash_keys();
         Self {
             allow: allowed(&config.methods).into(),
-            supported: SUPPORTED.join(", ").into(),
+            supported: supported(&config).into(),
             product: config.product.as_str().into(),
             keys: entropy.hash_keys(),
             config,
@@ -197,6 +205,11 @@ impl UserAgent {
         Some(tag.leg)
     }
 
+    /// The subscription that a tag of ours names, if we did mint that tag.
+    pub fn own_subscription(&self, tag: &str) -> Option<SubscriptionId> {
+        Tag::parse(tag).filter(|tag| self.is_own(tag)).and_then(|tag| subscription_at(tag.leg))
+    }
+
     /// Where an account's challenges may come from: credentials without a realm of their own are given to these addresses only
     /// (a digest handed to a stranger is a password that can be guessed at leisure). Anywhere until this is called.
     pub fn set_home(&mut self, account: AccountId, home: Vec<std::net::IpAddr>) {
@@ -269,6 +282,7 @@ impl UserAgent {
             Timer::OfferAgain(leg) => self.offer_again(now, layer, leg),
             Timer::OfferOverdue(leg) => self.offer_overdue(now, layer, leg),
             Timer::OfferCrossed(leg) => self.offer_crossed(leg),
+            Timer::Session(leg) => self.session_timer(now, layer, leg),
             Timer::Replaced(leg) => Indication::HungUp(leg),
             Timer::Subscription(id) => self.subscription_timer(now, layer, id),
         })

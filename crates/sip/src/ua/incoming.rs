@@ -1,6 +1,6 @@
 //! Requests from the other side.
 
-use super::agent::{SESSION_METHODS, SUPPORTED, Timer, UserAgent};
+use super::agent::{SESSION_METHODS, Timer, UserAgent};
 use super::ids::LegId;
 use super::indication::Indication;
 use super::leg::{AfterAck, Exchange, Leg, OfferKind, State};
@@ -58,8 +58,8 @@ impl UserAgent {
             Err(_) => return Some((400, String::new())),
         }
         // RFC 3261 8.2.2.3: not for CANCEL and ACK.
-        let known = |tag: &&str| !SUPPORTED.iter().any(|own| own.eq_ignore_ascii_case(tag));
-        let unsupported: Vec<&str> = message.headers(Name::Require).filter(known).collect();
+        let unknown = |tag: &&str| !self.supported.split(", ").any(|own| own.eq_ignore_ascii_case(tag));
+        let unsupported: Vec<&str> = message.headers(Name::Require).filter(unknown).collect();
         if !unsupported.is_empty() {
             return Some((420, format!("Unsupported: {}\r\n", unsupported.join(", "))));
         }
@@ -147,6 +147,13 @@ impl UserAgent {
                 return Indication::None;
             }
         };
+        let answering = match self.asked_timer(None, message) {
+            Ok(answering) => answering,
+            Err(least) => {
+                self.respond(now, layer, server, flow, message, 422, format_args!("{least}"));
+                return Indication::None;
+            }
+        };
         let tag = self.leg_tag();
         let text = tag.to_string();
         let Ok(dialog) = Dialog::server(message, &text) else {
@@ -154,7 +161,7 @@ impl UserAgent {
             self.respond(now, layer, server, flow, message, 400, format_args!(""));
             return Indication::None;
         };
-        let reply = Reply::to(message, &text, flow.peer);
+        let reply = Reply::to(message, &text, flow.peer).agreeing(answering);
         let leg = self.legs.insert(Leg {
             state: State::Invited { server, reply: Box::new(reply), replaces },
             exchange: Exchange::Idle,
@@ -162,6 +169,8 @@ impl UserAgent {
             flow,
             contact: Arc::from(""),
             account: None,
+            standing: None,
+            clock: None,
             ack: None,
         });
         self.invited.insert(server, leg);
@@ -211,8 +220,10 @@ impl UserAgent {
         status: u16,
         fields: fmt::Arguments<'_>,
     ) {
-        if let Some(State::Invited { server, reply, .. }) = self.legs.get(id).map(|leg| &leg.state) {
-            let bytes = reply.write(status, fields, None);
+        if let Some(leg) = self.legs.get(id)
+            && let State::Invited { server, reply, .. } = &leg.state
+        {
+            let bytes = reply.write(status, format_args!("{}{fields}", leg.standing()), None);
             // A transaction that is gone wants no answer.
             let _ = layer.respond(now, *server, status, bytes);
         }

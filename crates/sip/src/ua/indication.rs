@@ -60,7 +60,8 @@ pub enum Indication {
     /// A request within the session that the user must answer with [`respond`](super::UserAgent::respond): REFER, NOTIFY,
     /// INFO, MESSAGE (message).
     Request(LegId, ServerId),
-    /// The final response to a request within the session (message, if one came).
+    /// The final response to a request within the session (message, if one came), by the id that sending it gave, however often it was
+    /// sent again with credentials.
     Response(LegId, ClientId, Failure),
     /// A request outside any session that the user must answer with [`respond`](super::UserAgent::respond) (message):
     /// REGISTER and what else [`Config::methods`](super::Config) lists.

@@ -2,6 +2,7 @@
 
 use super::ids::{AccountId, LegId, SubscriptionId};
 use crate::auth;
+use crate::transaction::ClientId;
 use bytes::Bytes;
 use hookswitch_machine::Flow;
 
@@ -13,6 +14,8 @@ pub(super) struct Pending {
     pub(super) flow: Flow,
     /// Where it goes if its stream cannot be had.
     pub(super) instead: Option<Box<Flow>>,
+    /// What the user knows it as, if it went on as another transaction.
+    pub(super) first: Option<ClientId>,
     /// As it was sent, to be sent again with changes. Shared with the transaction.
     pub(super) bytes: Bytes,
     /// Which challenges were answered already; of requests with an account.
@@ -44,6 +47,8 @@ pub(super) enum Purpose {
     Abandoned,
     /// Offers within a session.
     Offer(LegId),
+    /// Refreshes a session.
+    Refresh(LegId),
     /// Ends a session that the user still knows.
     Bye(LegId),
     /// Ends a session that the user does not know any more.
@@ -61,7 +66,11 @@ pub(super) enum Purpose {
 impl Purpose {
     pub(super) const fn leg(self) -> Option<LegId> {
         match self {
-            Self::Invite(leg) | Self::Offer(leg) | Self::Bye(leg) | Self::Within(leg) => Some(leg),
+            Self::Invite(leg)
+            | Self::Offer(leg)
+            | Self::Refresh(leg)
+            | Self::Bye(leg)
+            | Self::Within(leg) => Some(leg),
             Self::Abandoned | Self::Farewell | Self::Outside | Self::Subscribe(_) | Self::Notify(_) => None,
         }
     }
@@ -71,6 +80,7 @@ impl Purpose {
             Self::Subscribe(id) | Self::Notify(id) => Some(id),
             Self::Invite(_)
             | Self::Offer(_)
+            | Self::Refresh(_)
             | Self::Bye(_)
             | Self::Within(_)
             | Self::Abandoned

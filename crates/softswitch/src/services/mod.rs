@@ -163,8 +163,13 @@ impl Services {
                 }
             }
             MediaEvent::Receiving { .. }
+            | MediaEvent::DigitBegun { .. }
             | MediaEvent::Digit { .. }
             | MediaEvent::DigitsSent { .. }
+            | MediaEvent::ToneSent { .. }
+            | MediaEvent::ToneHeard { .. }
+            | MediaEvent::FaxHeard { .. }
+            | MediaEvent::MixFull { .. }
             | MediaEvent::Played { .. }
             | MediaEvent::FileFailed { .. }
             | MediaEvent::Statistics { .. }
