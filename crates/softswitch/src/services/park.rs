@@ -53,7 +53,8 @@ impl Services {
         if let Some(super::Code::Orbit(orbit)) = uri.user_unescaped().and_then(|user| self.find(&user))
             && core.own.is_meant_by(&uri)
         {
-            self.orbits.expect(now, orbit, by);
+            let whom = core.locations.find(&user_of(&refer.to()));
+            self.orbits.expect(now, orbit, by, whom);
         }
     }
 
@@ -73,7 +74,8 @@ impl Services {
             return self.refuse(core, now, leg, flow, message, 486);
         }
         let referrer = referrer(core, message);
-        let expected = self.orbits.expected(now, orbit);
+        let caller = core.locations.find(&user_of(&message.from()));
+        let expected = self.orbits.expected(now, orbit, caller);
         let parker = match self.orbits.slots.get(&orbit) {
             // Whoever is sent here is to be parked, not to talk with whom another has parked.
             Some(Slot::Occupied(_)) if diverted || referrer.is_some() || expected.is_some() => {
