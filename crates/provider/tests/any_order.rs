@@ -84,7 +84,8 @@ impl Play {
     }
 
     fn note(&mut self) {
-        for text in self.r.sent[self.seen..].to_vec() {
+        let sent: Vec<String> = self.r.sent.iter().skip(self.seen).cloned().collect();
+        for text in sent {
             self.story.push(format!("> {}", text.lines().next().unwrap_or_default()));
             let Ok(message) = Message::parse(Bytes::from(text), &Limits::default()) else { continue };
             match (message.status(), message.method().as_str()) {
@@ -103,7 +104,8 @@ impl Play {
             }
         }
         self.seen = self.r.sent.len();
-        for event in self.r.events[self.heard..].to_vec() {
+        let heard: Vec<ProviderEvent> = self.r.events.iter().skip(self.heard).cloned().collect();
+        for event in heard {
             self.story.push(format!("  {event:?}"));
             self.hear(event);
         }
@@ -419,13 +421,18 @@ fn make(destination: &str) -> Operation {
 
 #[test]
 fn whatever_the_order_nothing_is_lost_and_nothing_is_left() {
-    let number = |name| std::env::var(name).ok().and_then(|number| number.parse::<u64>().ok());
-    let (first, count) = match number("SEED") {
-        Some(seed) => (seed, 1),
-        None => (0, number("SEEDS").unwrap_or(150)),
-    };
+    plays(0..150);
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn whatever_the_order_for_long() {
+    plays(1_000..6_000);
+}
+
+fn plays(seeds: std::ops::Range<u64>) {
     let mut covered = BTreeMap::<String, u32>::new();
-    for seed in first..first + count {
+    for seed in seeds {
         let play = std::cell::RefCell::new(Play::new(seed));
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             let mut play = play.borrow_mut();
@@ -447,10 +454,9 @@ fn whatever_the_order_nothing_is_lost_and_nothing_is_left() {
             *covered.entry(what).or_default() += times;
         }
     }
-    eprintln!("{covered:?}");
     for what in
         ["Succeeded", "Bridged", "replaced", "on hold pending transfer", "dialtone", "dialing", "on hold"]
     {
-        assert!(count == 1 || covered.contains_key(what), "{what} never happened");
+        assert!(covered.contains_key(what), "{what} never happened");
     }
 }
