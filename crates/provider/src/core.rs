@@ -366,7 +366,7 @@ impl Core {
     /// Puts a call into a state and tells it.
     pub(crate) fn enter(&mut self, id: CallId, state: CallState) {
         let Some(call) = self.calls.get_mut(id) else { return };
-        if call.state == state {
+        if call.state == state || call.state == CallState::Idle {
             return;
         }
         call.state = state.clone();
