@@ -118,6 +118,8 @@ pub enum Source {
         /// Level of each in dBm0, 0 to -60.
         level: i8,
     },
+    /// A tone with a cadence, for its own duration, then silence: ringback or busy as the treatment of a call.
+    Generated(GeneratedTone),
     /// A WAV file (8 or 16 kHz and others, mono or stereo; resampled), then silence.
     File {
         /// Where it lies.
@@ -172,7 +174,8 @@ pub enum Command {
     },
     /// Join a mix, change the part in it, or leave. In a mix, the stream's source is what it hears while it is away, or while its
     /// direction lets us only send (held by us); otherwise it hears the other members. What it does not send us, or sends while
-    /// its direction does not let us receive, is not heard by the others.
+    /// its direction does not let us receive, is not heard by the others. Digits pass between the two members of a bridge, and
+    /// not between more.
     Mix {
         /// The stream.
         stream: StreamId,
@@ -208,7 +211,7 @@ pub enum Command {
         stream: StreamId,
         /// Which one.
         tone: GeneratedTone,
-        /// How long; zero for the tone's own duration: until stopped, but once for [`GeneratedTone::Billing`].
+        /// How long; zero for the tone's own duration ([`GeneratedTone::usual_duration`]).
         duration: Duration,
         /// Returned in [`Event::ToneSent`].
         tag: u64,

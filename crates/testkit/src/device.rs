@@ -2,7 +2,7 @@
 
 use hookswitch_machine::Time;
 use hookswitch_media::control::{
-    Command, Event, MAX_MIX_MEMBERS, MixId, MixPart, Port, PortId, Statistics, StreamId,
+    Command, Direction, Event, MAX_MIX_MEMBERS, MixId, MixPart, Port, PortId, Statistics, StreamId,
 };
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
@@ -29,6 +29,7 @@ struct Stream {
     /// `None` for a stream of mixes only.
     port: Option<SocketAddr>,
     configured: u32,
+    direction: Direction,
     /// What it generates, and which generation of all that is.
     generating: Option<(u64, Generated)>,
     mix: Option<(MixId, MixPart)>,
@@ -109,9 +110,10 @@ impl VirtualMedia {
                 self.start(stream, Some(rtp));
             }
             Command::StartLocal { stream, .. } => self.start(stream, None),
-            Command::Configure { stream, .. } => {
+            Command::Configure { stream, parameters } => {
                 let Some(found) = self.stream(stream, "configured") else { return };
                 found.configured += 1;
+                found.direction = parameters.direction;
                 if found.configured == 1 {
                     self.report(now + Duration::from_millis(20), Event::Receiving { stream });
                 }
@@ -163,7 +165,8 @@ impl VirtualMedia {
     }
 
     fn start(&mut self, stream: StreamId, port: Option<SocketAddr>) {
-        let started = Stream { port, configured: 0, generating: None, mix: None };
+        let direction = if port.is_some() { Direction::Inactive } else { Direction::SendRecv };
+        let started = Stream { port, configured: 0, direction, generating: None, mix: None };
         if self.streams.insert(stream, started).is_some() {
             self.faults.push(format!("{stream:?} started twice"));
         }
@@ -242,6 +245,20 @@ impl VirtualMedia {
             found.mix.filter(|(its, _)| *its == mix).map(|(_, part)| (*stream, part))
         };
         self.streams.iter().filter_map(of)
+    }
+
+    /// Whether the other side of one stream hears that of another: both are in one mix, by their parts there and by which way
+    /// their audio flows.
+    pub fn hears(&self, listener: StreamId, speaker: StreamId) -> bool {
+        let (Some(to), Some(from)) = (self.streams.get(&listener), self.streams.get(&speaker)) else {
+            return false;
+        };
+        let (Some((heard_in, to_part)), Some((spoken_in, from_part))) = (to.mix, from.mix) else {
+            return false;
+        };
+        let hears = to_part != MixPart::Away && to.direction == Direction::SendRecv;
+        let speaks = from_part == MixPart::Talks && from.direction.receives();
+        listener != speaker && heard_in == spoken_in && hears && speaks
     }
 
     /// The address of its ports.
@@ -332,6 +349,11 @@ mod tests {
         assert_eq!(all(&mut device, Time::ZERO).len(), 6);
         device.command(Time::ZERO, Command::Mix { stream: STREAM, mix: Some(mix), part: MixPart::Away });
         assert_eq!(device.members(mix).next(), Some((STREAM, MixPart::Away)));
+        let hears = |a, b| device.hears(StreamId(a), StreamId(b));
+        assert_eq!(
+            [hears(2, 3), hears(1, 2), hears(2, 1), hears(2, 2), hears(2, 70)],
+            [true, false, false, false, false]
+        );
         device.command(Time::ZERO, Command::Mix { stream: STREAM, mix: None, part });
         device.command(Time::ZERO, Command::Stop { stream: StreamId(2) });
         assert_eq!(device.members(mix).count(), MAX_MIX_MEMBERS - 2);

@@ -160,10 +160,10 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_has_its_frequencies_and_only_billing_ends_by_itself() {
+    fn every_kind_has_its_frequencies_and_some_end_by_themselves() {
         for (kind, frequency, ends) in [
             (GeneratedTone::Busy, 620, false),
-            (GeneratedTone::Beep, 1_000, false),
+            (GeneratedTone::Beep, 1_000, true),
             (GeneratedTone::Billing, 440, true),
         ] {
             let samples = play(&kind, 8_000, 0, 80_000);

@@ -7,7 +7,7 @@ pub const MAX_TONE_PARTS: usize = 8;
 /// Tones that one stream can be watched for; more are left out.
 pub const MAX_WATCHED_TONES: usize = 16;
 
-/// One frequency of a generated tone, with a cadence of its own. The parts of a tone sound together (TAPI LINEGENERATETONE).
+/// One frequency of a generated tone, with a cadence of its own (TAPI LINEGENERATETONE). The parts of a tone sound together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TonePart {
     /// Hertz; 0 is silent.
@@ -29,7 +29,7 @@ pub enum GeneratedTone {
     Ringback,
     /// The other side is busy: 480 and 620 Hz, half a second on, half a second off.
     Busy,
-    /// A beep, as before a recording: 1,000 Hz.
+    /// One beep, as before a recording: half a second of 1,000 Hz.
     Beep,
     /// What asks for a calling card: a short `#`, then a dial tone that fades.
     Billing,
@@ -78,7 +78,8 @@ impl GeneratedTone {
     /// How long it sounds if nobody says: `None` for until it is stopped.
     pub const fn usual_duration(&self) -> Option<Duration> {
         match self {
-            Self::Custom(_) | Self::Ringback | Self::Busy | Self::Beep => None,
+            Self::Custom(_) | Self::Ringback | Self::Busy => None,
+            Self::Beep => Some(Duration::from_millis(500)),
             Self::Billing => Some(Duration::from_millis(1_000)),
         }
     }

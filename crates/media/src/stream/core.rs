@@ -9,6 +9,7 @@ use super::playout::Playout;
 use super::session::Session;
 use crate::audio::MIX_RATE;
 use crate::control::{Event, GeneratedTone, MixPart, Statistics, StreamId, StreamParameters, WatchedTone};
+use crate::dtmf::DigitChange;
 use crate::quality::Conditions;
 use hookswitch_machine::{Entropy, Time, WallClock};
 use std::time::Duration;
@@ -157,7 +158,7 @@ impl Stream {
         self.stop_generating(out);
         match &self.session {
             Some(session) if !session.parameters.direction.sends() => {
-                out.event(outgoing.ended(self.id, true));
+                outgoing.report(self.id, true, out);
                 return;
             }
             Some(session) => {
@@ -175,7 +176,7 @@ impl Stream {
     /// Stops sending digits or a tone, if any are being sent.
     pub fn stop_generating(&mut self, out: &mut dyn Outbox) {
         if let Some(outgoing) = self.outgoing.take() {
-            out.event(outgoing.ended(self.id, true));
+            outgoing.report(self.id, true, out);
         }
     }
 
@@ -286,6 +287,14 @@ impl Stream {
         } else if session.playout.as_ref().is_none_or(|playout| playout.codec() != codec) {
             session.drop_playout();
             session.playout = Some(Box::new(Playout::new(codec, self.config.jitter)));
+        }
+    }
+
+    /// Tells of a digit of the other side; who is bridged with it is told by [`Mix`](super::Mix).
+    pub(super) fn digit_changed(&mut self, change: DigitChange, out: &mut dyn Outbox) {
+        report_change(self.id, change, out);
+        if let (DigitChange::Ended(ended), Some(mixed)) = (change, &mut self.mixed) {
+            mixed.pressed(ended);
         }
     }
 

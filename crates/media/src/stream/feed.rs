@@ -1,12 +1,13 @@
 //! What a stream sends, and the borders to whoever takes what it hears.
 
 use super::echo::EchoMap;
-use crate::audio::{Playback, Tone};
-use crate::control::{Event, StreamId};
+use crate::audio::{CadencedTone, Playback, Tone};
+use crate::control::{Event, GeneratedTone, StreamId};
 use crate::dtmf::{DigitChange, ReceivedDigit};
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Takes what a stream puts out, in order.
 pub trait Outbox {
@@ -44,6 +45,8 @@ pub enum Feed {
         /// Level of each in dBm0.
         level: i8,
     },
+    /// A tone with a cadence, then silence.
+    Generated(GeneratedTone),
     /// Samples, then silence; silence at once if the stream's rate is not theirs.
     Samples {
         /// The samples, shared by all who play them.
@@ -76,6 +79,7 @@ pub(super) enum Playing {
     Silence,
     Echo(EchoMap),
     Tone { frequencies: [u16; 2], level: i8, tone: Option<(u32, Tone)> },
+    Generated { tone: GeneratedTone, playing: Option<CadencedTone> },
     Samples { playback: Playback, rate: u32, announced: bool },
     Live(Box<dyn LiveAudio>),
 }
@@ -86,6 +90,7 @@ impl From<Feed> for Playing {
             Feed::Silence => Self::Silence,
             Feed::Echo => Self::Echo(EchoMap::new()),
             Feed::Tone { frequencies, level } => Self::Tone { frequencies, level, tone: None },
+            Feed::Generated(tone) => Self::Generated { tone, playing: None },
             Feed::Samples { samples, rate, repeat } => {
                 Self::Samples { playback: Playback::new(samples, repeat), rate, announced: false }
             }
@@ -122,6 +127,13 @@ impl Playing {
                     tone.fill(sent);
                 }
                 Emission::Audio
+            }
+            Self::Generated { tone, playing } => {
+                let generator = playing.get_or_insert_with(|| CadencedTone::new(rate, tone, Duration::ZERO));
+                if generator.rate() != rate {
+                    *generator = generator.at_rate(rate, tone, Duration::ZERO);
+                }
+                if generator.fill(sent) == 0 { Emission::Silence } else { Emission::Audio }
             }
             Self::Samples { rate: its, .. } if *its != rate => Emission::Silence,
             Self::Samples { playback, announced, .. } => {

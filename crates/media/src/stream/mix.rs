@@ -3,6 +3,9 @@
 //! A mix turns every 10 ms. First every member says its frame: what its jitter buffer has, or nothing. Then every member hears
 //! the sum of the others; when that makes a packet, in its own codec and packet time, the packet goes out. Members that say
 //! nothing hear the same, which is encoded once for all of them.
+//!
+//! Two who are bridged get each other's digits too (RFC 4733 events are no audio, and one of them may be talking to a machine); in
+//! a conference of more, digits are for whoever holds it.
 
 use super::common::CommonPayloads;
 use super::core::Stream;
@@ -93,8 +96,12 @@ impl Mix {
             let Self { frame, common, number, .. } = self;
             frame.clear();
             common.clear();
+            let mut pressed = false;
             for place in &self.members {
-                members.reach(*place, &mut |stream, out| stream.speak(now, *number, frame, out));
+                members.reach(*place, &mut |stream, out| pressed |= stream.speak(now, *number, frame, out));
+            }
+            if pressed {
+                pass_digits_on(&self.members, members);
             }
             for place in &self.members {
                 members.reach(*place, &mut |stream, out| stream.listen(now, at, frame, common, out));
@@ -118,5 +125,16 @@ impl Mix {
     #[cfg(test)]
     pub(super) const fn common_payloads(&self) -> usize {
         self.common.used()
+    }
+}
+
+/// Between two; of more, nobody's digits go anywhere.
+fn pass_digits_on(places: &[usize], members: &mut dyn Members) {
+    for from in places {
+        let mut digits = Vec::new();
+        members.reach(*from, &mut |stream, _| digits = stream.take_digits());
+        let [first, second] = places else { continue };
+        let to = if from == first { second } else { first };
+        members.reach(*to, &mut |stream, _| stream.pass_on(&digits));
     }
 }

@@ -4,9 +4,12 @@ use super::{Feed, LiveAudio, Members, Mix, Outbox, Recorder, Stream, StreamConfi
 use crate::audio::{measure_tone, tone_level_dbm0};
 use crate::codec::Codec;
 use crate::control::{
-    Direction, Event, GeneratedTone, MAX_MIX_MEMBERS, MixPart, StreamId, StreamParameters, WatchedTone,
+    Direction, Event, GeneratedTone, MAX_MIX_MEMBERS, MixPart, StreamId, StreamParameters, TonePart,
+    WatchedTone,
 };
+use crate::rtcp::is_rtcp;
 use hookswitch_machine::{Entropy, Time, WallClock};
+use rtp_rs::RtpReader;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -70,6 +73,8 @@ struct Conference {
     order: u64,
     loss: u32,
     jitter: u64,
+    /// Of each stream's last packet: source, sequence number, when its audio ends on the media clock.
+    last: BTreeMap<usize, (u32, u16, u32)>,
 }
 
 struct Ours<'a>(&'a mut Vec<(Stream, Sent)>);
@@ -100,6 +105,7 @@ impl Conference {
             order: 0,
             loss: 0,
             jitter: 0,
+            last: BTreeMap::new(),
         };
         for place in 0..2 * count {
             let feed = match place.checked_sub(count) {
@@ -193,6 +199,7 @@ impl Conference {
     fn carry(&mut self) {
         for place in 0..self.streams.len() {
             for (to, packet) in std::mem::take(&mut self.streams[place].1.rtp) {
+                self.check_order(place, &packet);
                 if self.entropy.chance(self.loss, 100) {
                     continue;
                 }
@@ -203,6 +210,27 @@ impl Conference {
                 self.flying.insert((at, self.order), (to, address(place), packet));
             }
         }
+    }
+
+    /// Numbers have no holes, and the media clock of audio neither stands still nor runs back.
+    fn check_order(&mut self, place: usize, packet: &[u8]) {
+        if is_rtcp(packet) {
+            return;
+        }
+        let read = RtpReader::new(packet).unwrap();
+        let (source, sequence) = (read.ssrc(), u16::from(read.sequence_number()));
+        let before = self.last.get(&place).filter(|(its, ..)| *its == source).copied();
+        if let Some((_, last, _)) = before {
+            assert_eq!(sequence, last.wrapping_add(1), "stream {place}");
+        }
+        let mut end = before.map_or(read.timestamp(), |(.., end)| end);
+        if read.payload_type() == 100 {
+            let overlap = end.wrapping_sub(read.timestamp()) as i32;
+            assert!(overlap <= 0, "stream {place} goes back by {overlap} samples");
+            let codec = self.phones[place % self.phones.len()].codec;
+            end = read.timestamp().wrapping_add(codec.samples_in(read.payload().len()) as u32);
+        }
+        self.last.insert(place, (source, sequence, end));
     }
 
     /// What each phone hears in the next seconds, after some time to settle.
@@ -259,6 +287,30 @@ fn two_bridged_hear_each_other() {
     conference.run(3_000);
     (0..2).for_each(|place| conference.join(place, MixPart::Talks));
     assert_matrix(&mut conference, &[&[1], &[0]]);
+}
+
+#[test]
+fn digits_cross_a_bridge_and_stay_out_of_a_conference() {
+    for members in [2, 3] {
+        let mut conference = Conference::new(&[PLAIN; 3]);
+        (conference.loss, conference.jitter) = (5, 20);
+        (0..members).for_each(|place| conference.join(place, MixPart::Talks));
+        let (long, gap) = (Duration::from_millis(60), Duration::from_millis(60));
+        conference.run(500);
+        conference.with(3, |stream, now, out| stream.send_digits(now, "12334#", long, gap, 1, out));
+        conference.run(3_000);
+        let digits = |place: usize| -> String {
+            let digit = |event: &Event| match event {
+                Event::Digit { digit, .. } => Some(*digit),
+                _ => None,
+            };
+            conference.streams[place].1.events.iter().filter_map(digit).collect()
+        };
+        assert_eq!(digits(0), "12334#");
+        assert_eq!(digits(4), if members == 2 { "12334#" } else { "" });
+        assert_eq!((digits(3), digits(5)), (String::new(), String::new()));
+        assert_eq!(conference.events(1, |event| matches!(event, Event::DigitsSent { .. })), 0);
+    }
 }
 
 #[test]
@@ -370,6 +422,24 @@ fn listeners_share_one_encoding_and_silence_is_not_encoded() {
 }
 
 #[test]
+fn voices_that_come_and_go_within_a_packet_are_not_given_back() {
+    let mut conference = three();
+    for (phone, on, off) in [(3, 30, 40), (4, 20, 30), (5, 10, 100)] {
+        let (on, off) = (Duration::from_millis(on), Duration::from_millis(off));
+        let part = TonePart { frequency: TONES[phone - 3], level: -7, on, off };
+        let tone = Feed::Generated(GeneratedTone::Custom(vec![part]));
+        conference.with(phone, |stream, now, _| stream.feed(now, tone));
+    }
+    let heard = conference.hear(5);
+    for (n, ears) in heard.iter().enumerate() {
+        for (m, tone) in TONES.into_iter().take(3).enumerate() {
+            let found = measure_tone(ears, 8_000, tone).frames_with_tone > 0;
+            assert_eq!(found, n != m, "phone {n} and tone {m}");
+        }
+    }
+}
+
+#[test]
 fn digits_and_tones_are_generated_into_one_member() {
     let mut conference = three();
     conference.run(1_000);
@@ -410,7 +480,7 @@ fn members_are_listened_to_one_by_one() {
     }
     conference.run(3_000);
     for place in 0..3u64 {
-        let heard: Vec<_> = conference.streams[place as usize].1.events.iter().cloned().collect();
+        let heard = conference.streams[place as usize].1.events.clone();
         assert!(heard.contains(&Event::ToneHeard { stream: StreamId(place), tag: place }), "{heard:?}");
         assert_eq!(conference.events(place as usize, |e| matches!(e, Event::ToneHeard { .. })), 1);
         let calling = conference.events(place as usize, |e| matches!(e, Event::FaxHeard { .. }));
@@ -484,9 +554,14 @@ fn a_stream_without_packets_is_heard_by_all_and_hears_all() {
     assert_eq!(conference.events(local, |e| matches!(e, Event::ToneHeard { tag: 9, .. })), 1);
     let (long, gap) = (Duration::from_millis(400), Duration::from_millis(100));
     conference.with(local, |stream, now, out| stream.send_digits(now, "5", long, gap, 3, out));
-    let heard = conference.hear(1);
+    conference.tapes.iter().for_each(|tape| drop(tape.take()));
+    conference.run(1_000);
     assert_eq!(conference.events(local, |e| matches!(e, Event::DigitsSent { tag: 3, .. })), 1);
-    drop(heard);
+    for tape in &conference.tapes {
+        let (heard, _) = tape.take();
+        let report = measure_tone(&heard, 8_000, 770);
+        assert!((18..=21).contains(&report.frames_with_tone), "{report:?}");
+    }
 }
 
 #[test]
@@ -543,4 +618,75 @@ fn in_band_digits_of_a_peer_without_events_are_reported() {
         }
     }
     assert_eq!(text, "115599##");
+}
+
+#[test]
+fn whatever_is_asked_in_whatever_order_packets_go_out_evenly() {
+    const CODECS: [Codec; 4] =
+        [Codec::Pcmu, Codec::Pcma, Codec::L16 { rate: 16_000 }, Codec::L16 { rate: 8_000 }];
+    for seed in 0..30 {
+        let mut entropy = Entropy::from_number(seed);
+        let phones: Vec<Phone> = (0..3)
+            .map(|n| Phone {
+                codec: CODECS[(n + seed as usize) % 4],
+                packet_time: 5 * (2 + entropy.below(11)),
+            })
+            .collect();
+        let mut conference = Conference::new(&phones);
+        (conference.loss, conference.jitter) = (entropy.below(5) as u32, entropy.below(40));
+        let local = conference.local(Feed::Generated(GeneratedTone::Ringback));
+        for _ in 0..80 {
+            let place = [0, 1, 2, local][entropy.below(4) as usize];
+            let part = [MixPart::Talks, MixPart::Listens, MixPart::Away][entropy.below(3) as usize];
+            match entropy.below(9) {
+                0..=2 => conference.join(place, part),
+                3 => conference.leave(place),
+                4 if place < 3 => {
+                    let (sends, receives) = (entropy.chance(3, 4), entropy.chance(3, 4));
+                    conference.configure(place, Direction::from_halves(sends, receives));
+                }
+                5 => {
+                    // No echo, which keeps the time of the other side.
+                    let feeds = [Feed::Silence, Feed::Tone { frequencies: [TONES[3], 0], level: LEVEL }];
+                    let feed = feeds.into_iter().nth(entropy.below(2) as usize).unwrap();
+                    conference.with(place, |stream, now, _| stream.feed(now, feed));
+                }
+                6 => {
+                    let lasts = Duration::from_millis(entropy.below(300));
+                    conference
+                        .with(place, |stream, now, out| stream.send_digits(now, "1,2", lasts, lasts, 1, out));
+                }
+                7 => {
+                    let lasts = Duration::from_millis(entropy.below(300));
+                    conference.with(place, |stream, now, out| {
+                        stream.send_tone(now, GeneratedTone::Busy, lasts, 2, out);
+                    });
+                }
+                _ => {
+                    let tape = entropy.chance(1, 2).then(|| Box::new(Tape::default()) as Box<dyn Recorder>);
+                    conference.with(place, |stream, now, _| {
+                        stream.record(now, tape);
+                        stream.monitor_fax(now, true);
+                    });
+                }
+            }
+            conference.run(entropy.below(200));
+        }
+        // In the end, all talk.
+        for place in [0, 1, 2] {
+            conference.configure(place, Direction::SendRecv);
+            conference.with(place, |stream, _, out| stream.stop_generating(out));
+            conference.join(place, MixPart::Talks);
+        }
+        conference.run(500);
+        let before: Vec<u64> = (0..3).map(|n| conference.streams[n].0.statistics().packets_sent).collect();
+        conference.run(3_000);
+        for (n, phone) in phones.iter().enumerate() {
+            let sent = conference.streams[n].0.statistics().packets_sent - before[n];
+            // What no Ethernet carries goes in packets of 20 ms.
+            let octets = phone.codec.octets_per_packet(Duration::from_millis(phone.packet_time));
+            let expected = 3_000 / if octets > 1_280 { 20 } else { phone.packet_time };
+            assert!(sent.abs_diff(expected) <= 2, "seed {seed}: {sent} packets of {} ms", phone.packet_time);
+        }
+    }
 }

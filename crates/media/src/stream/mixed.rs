@@ -6,13 +6,18 @@ use super::feed::{Emission, Outbox};
 use super::session::MAX_SAMPLES;
 use crate::audio::{MIX_FRAME, MIX_RATE, MIX_TIME, MixFrame, convert, is_audible};
 use crate::control::{Direction, MixPart};
+use crate::dtmf::ReceivedDigit;
 use hookswitch_machine::Time;
+use std::collections::VecDeque;
 use std::time::Duration;
 
 /// Samples of a frame at the highest rate.
 const MAX_FRAME: usize = 2 * MIX_FRAME;
 /// Room for a packet and the frame that completes it.
 const ROOM: usize = MAX_SAMPLES + MAX_FRAME;
+
+/// Digits that wait to be passed on.
+const MAX_DIGITS: usize = 32;
 
 /// What a packet's frames have been so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,10 +40,15 @@ pub(super) struct Mixed {
     said: Vec<i16>,
     heard: Vec<i16>,
     kind: Heard,
-    /// What it adds to the mix at this moment.
-    adds: Option<[i16; MIX_FRAME]>,
+    /// What it says at this moment, and whether that is in the mix.
+    own: [i16; MIX_FRAME],
+    adds: bool,
     /// What a stream without packets heard last.
     last: [i16; MIX_FRAME],
+    /// Digits of the other side, for whoever it is bridged with.
+    pressed: Vec<ReceivedDigit>,
+    /// Digits of whoever it is bridged with, for the other side.
+    passed_on: VecDeque<ReceivedDigit>,
 }
 
 impl Mixed {
@@ -48,8 +58,11 @@ impl Mixed {
             said: Vec::with_capacity(ROOM),
             heard: Vec::with_capacity(ROOM),
             kind: Heard::Silence,
-            adds: None,
+            own: [0; MIX_FRAME],
+            adds: false,
             last: [0; MIX_FRAME],
+            pressed: Vec::new(),
+            passed_on: VecDeque::new(),
         }
     }
 
@@ -58,12 +71,24 @@ impl Mixed {
         self.said.clear();
         self.heard.clear();
         self.kind = Heard::Silence;
-        self.adds = None;
+        self.adds = false;
     }
 
     /// Whether it hears its own source: it is told to, or the other side may only listen (RFC 3264 8.4, on hold).
     pub(super) fn is_away(&self, direction: Direction) -> bool {
         self.part == MixPart::Away || direction == Direction::SendOnly
+    }
+
+    /// The other side pressed a digit.
+    pub(super) fn pressed(&mut self, digit: ReceivedDigit) {
+        if self.part == MixPart::Talks && self.pressed.len() < MAX_DIGITS {
+            self.pressed.push(digit);
+        }
+    }
+
+    /// The next digit to be passed on.
+    pub(super) fn next_digit(&mut self) -> Option<ReceivedDigit> {
+        self.passed_on.pop_front()
     }
 
     /// What was said in the time of the packet.
@@ -82,21 +107,19 @@ impl Mixed {
     }
 
     /// What the others say in this frame.
-    fn others(&mut self, mix: &MixFrame) -> ([i16; MIX_FRAME], Heard) {
-        let mut heard = [0; MIX_FRAME];
-        let kind = match (&self.adds, mix.voices()) {
-            (None | Some(_), 0) => Heard::Silence,
-            (Some(_), 1) => Heard::Alone,
-            (None, _) => {
-                mix.all(&mut heard);
+    fn others(&self, mix: &MixFrame, heard: &mut [i16; MIX_FRAME]) -> Heard {
+        match (self.adds, mix.voices()) {
+            (_, 0) => Heard::Silence,
+            (true, 1) => Heard::Alone,
+            (false, _) => {
+                mix.all(heard);
                 Heard::Common
             }
-            (Some(own), _) => {
-                mix.without(own, &mut heard);
+            (true, _) => {
+                mix.without(&self.own, heard);
                 Heard::Own
             }
-        };
-        (heard, kind)
+        }
     }
 
     /// Adds a frame to the packet being put together.
@@ -114,55 +137,82 @@ impl Mixed {
 }
 
 impl Stream {
-    /// The first half of a mix's turn: adds what this member says in the frame that is due at `at`, the mix's `number`th.
-    pub(super) fn speak(&mut self, now: Time, number: u64, mix: &mut MixFrame, out: &mut dyn Outbox) {
-        let own = if self.local { self.speak_itself(out) } else { self.speak_received(now, number) };
-        let Some(mixed) = &mut self.mixed else { return };
-        mixed.adds = own.filter(|own| mixed.part == MixPart::Talks && is_audible(own));
-        if let Some(own) = &mixed.adds {
-            mix.add(own);
+    /// The first half of a mix's turn: adds what this member says in the mix's `number`th frame. True if it pressed digits.
+    pub(super) fn speak(&mut self, now: Time, number: u64, mix: &mut MixFrame, out: &mut dyn Outbox) -> bool {
+        let mut own = [0; MIX_FRAME];
+        let speaks = if self.local {
+            self.speak_itself(&mut own, out)
+        } else {
+            self.speak_received(now, number, &mut own)
+        };
+        let Some(mixed) = &mut self.mixed else { return false };
+        mixed.adds = speaks && mixed.part == MixPart::Talks && is_audible(&own);
+        if mixed.adds {
+            mix.add(&own);
+            mixed.own = own;
+        }
+        !mixed.pressed.is_empty()
+    }
+
+    /// Gives the digits that the other side pressed since the last time.
+    pub(super) fn take_digits(&mut self) -> Vec<ReceivedDigit> {
+        self.mixed.as_mut().map_or_else(Vec::new, |mixed| std::mem::take(&mut mixed.pressed))
+    }
+
+    /// Takes digits that are to be passed on to the other side.
+    pub(super) fn pass_on(&mut self, digits: &[ReceivedDigit]) {
+        let (Some(session), Some(mixed)) = (&self.session, &mut self.mixed) else { return };
+        let direction = session.parameters.direction;
+        if direction.sends() && !mixed.is_away(direction) {
+            let room = MAX_DIGITS.saturating_sub(mixed.passed_on.len());
+            mixed.passed_on.extend(digits.iter().take(room));
         }
     }
 
-    /// What the other side says.
-    fn speak_received(&mut self, now: Time, number: u64) -> Option<[i16; MIX_FRAME]> {
-        let (Some(session), Some(mixed)) = (&mut self.session, &mut self.mixed) else { return None };
+    /// What the other side says; false if it may say nothing.
+    fn speak_received(&mut self, now: Time, number: u64, own: &mut [i16; MIX_FRAME]) -> bool {
+        let (Some(session), Some(mixed)) = (&mut self.session, &mut self.mixed) else { return false };
         let rate = session.parameters.codec.rate();
-        let mut frame = [0; MAX_FRAME];
-        let frame = frame.get_mut(..frame_length(rate))?;
-        if let Some(first) =
-            first_frame(number, session.parameters.packet_time).filter(|_| mixed.said.is_empty())
-        {
+        let length = frame_length(rate);
+        let first = first_frame(number, session.parameters.packet_time).filter(|_| mixed.said.is_empty());
+        if let Some(first) = first {
             // Members of one packet time begin their packets together: what they hear in common is encoded once.
-            let missing = first * frame.len();
-            mixed.said.resize(missing, 0);
-            mixed.heard.resize(missing, 0);
+            mixed.said.resize(first * length, 0);
+            mixed.heard.resize(first * length, 0);
             mixed.kind = Heard::Own;
         }
         let playout = session.playout.as_mut().filter(|_| session.parameters.direction.receives());
-        let spoken = playout.map(|playout| playout.fill(now, frame));
+        let Some(playout) = playout else {
+            mixed.said.resize(mixed.said.len() + length, 0);
+            return false;
+        };
+        if length == MIX_FRAME {
+            playout.fill(now, own);
+            mixed.said.extend_from_slice(own);
+            return true;
+        }
+        let mut frame = [0; MAX_FRAME];
+        let Some(frame) = frame.get_mut(..length) else { return false };
+        playout.fill(now, frame);
         mixed.said.extend_from_slice(frame);
-        spoken?;
-        let mut own = [0; MIX_FRAME];
-        convert(frame, &mut own);
-        Some(own)
+        convert(frame, own);
+        true
     }
 
-    /// What a stream without packets has to say: digits, a tone, its source.
-    fn speak_itself(&mut self, out: &mut dyn Outbox) -> Option<[i16; MIX_FRAME]> {
-        let mixed = self.mixed.as_ref()?;
-        let mut own = [0; MIX_FRAME];
+    /// What a stream without packets has to say: digits, a tone, its source. False if it has nothing.
+    fn speak_itself(&mut self, own: &mut [i16; MIX_FRAME], out: &mut dyn Outbox) -> bool {
+        let Some(mixed) = &self.mixed else { return false };
         if let Some(outgoing) = &mut self.outgoing {
-            if outgoing.fill(&mut own) {
+            if outgoing.fill(own) {
                 self.playing.bypass(MIX_RATE, &mixed.last);
-                return Some(own);
+                return true;
             }
-            out.event(outgoing.ended(self.id, false));
+            outgoing.report(self.id, false, out);
             self.outgoing = None;
         }
-        match self.playing.fill(self.id, MIX_RATE, &mixed.last, &mut own, out) {
-            Emission::Audio => Some(own),
-            Emission::Common | Emission::Silence | Emission::Nothing => None,
+        match self.playing.fill(self.id, MIX_RATE, &mixed.last, own, out) {
+            Emission::Audio => true,
+            Emission::Common | Emission::Silence | Emission::Nothing => false,
         }
     }
 
@@ -176,12 +226,13 @@ impl Stream {
         out: &mut dyn Outbox,
     ) {
         let Some(mixed) = &mut self.mixed else { return };
-        let (heard, kind) = mixed.others(mix);
+        let mut heard = [0; MIX_FRAME];
+        let kind = mixed.others(mix, &mut heard);
         if self.local {
             mixed.last = heard;
-            let said = mixed.adds.unwrap_or([0; MIX_FRAME]);
             if let Some(recorder) = &mut self.recorder {
-                recorder.record(MIX_RATE, &heard, &said);
+                let said = if mixed.adds { &mixed.own } else { &[0; MIX_FRAME] };
+                recorder.record(MIX_RATE, &heard, said);
             }
             if let Some(ears) = &mut self.ears {
                 ears.hear(self.id, MIX_RATE, &heard, true, out);
@@ -190,16 +241,21 @@ impl Stream {
         }
         let Some(session) = &self.session else { return };
         let (rate, samples) = (session.parameters.codec.rate(), session.samples());
-        let mut frame = [0; MAX_FRAME];
-        let Some(frame) = frame.get_mut(..frame_length(rate)) else { return };
-        convert(&heard, frame);
-        mixed.take(frame, kind);
+        let length = frame_length(rate);
+        if length == MIX_FRAME {
+            mixed.take(&heard, kind);
+        } else {
+            let mut frame = [0; MAX_FRAME];
+            let Some(frame) = frame.get_mut(..length) else { return };
+            convert(&heard, frame);
+            mixed.take(frame, kind);
+        }
         if mixed.heard.len() < samples {
             return;
         }
         // The packet began with the frames before this one. It must not overlap with the packet before it, which may have been
         // one of the stream's own clock.
-        let before = mixed.heard.len().saturating_sub(frame.len());
+        let before = mixed.heard.len().saturating_sub(length);
         let begun = back(at, Duration::from_nanos(before as u64 * 1_000_000_000 / u64::from(rate.max(1))));
         let far = begun + session.parameters.packet_time * 2;
         let due = session.next_packet;

@@ -1,15 +1,20 @@
 //! What is generated in the place of audio: digits, as events if the other side takes them and as tones otherwise, or a tone.
 //! One thing at a time; a newer one cancels the older.
 
+use super::feed::Outbox;
 use crate::audio::{CadencedTone, DigitTones};
 use crate::control::{Event, GeneratedTone, StreamId};
-use crate::dtmf::DigitSender;
+use crate::dtmf::{DigitSender, ReceivedDigit};
 use std::time::Duration;
+
+/// Silence after a digit that is passed on.
+const GAP: Duration = Duration::from_millis(50);
 
 /// The digits or the tone of one command.
 #[derive(Debug)]
 pub(super) struct Outgoing {
-    tag: u64,
+    /// That of the command; `None` for a digit passed on.
+    tag: Option<u64>,
     what: What,
     pub(super) way: Way,
 }
@@ -36,11 +41,18 @@ pub(super) enum Way {
 impl Outgoing {
     pub(super) fn digits(digits: &str, duration: Duration, gap: Duration, tag: u64) -> Self {
         let what = What::Digits { digits: digits.into(), duration, gap };
-        Self { tag, what, way: Way::Undecided }
+        Self { tag: Some(tag), what, way: Way::Undecided }
+    }
+
+    /// A digit that the other side of a bridge pressed.
+    pub(super) fn passed_on(digit: ReceivedDigit) -> Self {
+        let what =
+            What::Digits { digits: digit.digit.to_string().into(), duration: digit.duration, gap: GAP };
+        Self { tag: None, what, way: Way::Undecided }
     }
 
     pub(super) const fn tone(tone: GeneratedTone, duration: Duration, tag: u64) -> Self {
-        Self { tag, what: What::Tone { tone, duration }, way: Way::Undecided }
+        Self { tag: Some(tag), what: What::Tone { tone, duration }, way: Way::Undecided }
     }
 
     /// Chooses the way, once; a tone goes on at another rate where the rate has changed.
@@ -80,11 +92,12 @@ impl Outgoing {
         filled > 0
     }
 
-    /// What signalling is told at its end.
-    pub(super) const fn ended(&self, stream: StreamId, cancelled: bool) -> Event {
-        match self.what {
-            What::Digits { .. } => Event::DigitsSent { stream, tag: self.tag, cancelled },
-            What::Tone { .. } => Event::ToneSent { stream, tag: self.tag, cancelled },
-        }
+    /// Tells signalling of its end.
+    pub(super) fn report(&self, stream: StreamId, cancelled: bool, out: &mut dyn Outbox) {
+        let Some(tag) = self.tag else { return };
+        out.event(match self.what {
+            What::Digits { .. } => Event::DigitsSent { stream, tag, cancelled },
+            What::Tone { .. } => Event::ToneSent { stream, tag, cancelled },
+        });
     }
 }

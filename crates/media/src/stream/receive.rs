@@ -1,7 +1,7 @@
 //! What arrives.
 
 use super::core::Stream;
-use super::feed::{Outbox, Playing, report_change, report_digit};
+use super::feed::{Outbox, Playing, report_digit};
 use super::session::Session;
 use crate::control::Event;
 use crate::rtcp::{Received, is_rtcp};
@@ -92,7 +92,7 @@ impl Stream {
             Kind::Digit => {
                 let changes = session.digits.take(now, packet.timestamp(), packet.payload(), rate);
                 for change in changes.into_iter().flatten() {
-                    report_change(self.id, change, out);
+                    self.digit_changed(change, out);
                 }
             }
             Kind::Unknown => self.discarded += 1,

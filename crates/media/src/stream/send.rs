@@ -2,11 +2,11 @@
 
 use super::common::CommonPayloads;
 use super::core::Stream;
-use super::feed::{Emission, Outbox, Playing, report_digit};
-use super::outgoing::Way;
+use super::feed::{Emission, Outbox, Playing};
+use super::outgoing::{Outgoing, Way};
 use super::session::{MAX_SAMPLES, Session};
 use crate::control::{Event, Statistics};
-use crate::dtmf::DigitStep;
+use crate::dtmf::{DigitChange, DigitStep};
 use crate::rtcp::MAX_REPORT;
 use crate::rtp::PacketBuffer;
 use hookswitch_machine::Time;
@@ -41,7 +41,10 @@ impl Stream {
         let beat = self.has_beat();
         let Some(session) = &mut self.session else { return };
         let rate = session.parameters.codec.rate();
-        report_digit(self.id, session.digits.poll(now, rate), out);
+        if let Some(ended) = session.digits.poll(now, rate) {
+            self.digit_changed(DigitChange::Ended(ended), out);
+        }
+        let Some(session) = &mut self.session else { return };
         let watched = self.config.silence_limit.filter(|_| session.parameters.direction.receives());
         if let Some(since) = watched.and_then(|limit| session.liveness.silent(now, limit)) {
             out.event(Event::Silent { stream: self.id, since });
@@ -182,6 +185,13 @@ impl Stream {
         out: &mut dyn Outbox,
     ) -> Option<Emission> {
         let session = self.session.as_mut()?;
+        if let (None, Some(mixed)) = (&self.outgoing, &mut self.mixed)
+            && let Some(digit) = mixed.next_digit()
+        {
+            let mut outgoing = Outgoing::passed_on(digit);
+            outgoing.decide(session.parameters.codec.rate(), session.parameters.send_digits);
+            self.outgoing = Some(Box::new(outgoing));
+        }
         let outgoing = self.outgoing.as_mut()?;
         let emission = match &mut outgoing.way {
             Way::Undecided => return None,
@@ -209,7 +219,7 @@ impl Stream {
             Way::Digits(_) | Way::Tone(_) => outgoing.fill(sent).then_some(Emission::Audio),
         };
         if emission.is_none() {
-            out.event(outgoing.ended(self.id, false));
+            outgoing.report(self.id, false, out);
             self.outgoing = None;
         }
         emission
