@@ -1,4 +1,4 @@
-//! SIP without I/O: messages, transactions, dialogs, authentication, registration.
+//! SIP without I/O: messages, transactions, dialogs, authentication, registration, subscriptions and events, transfer, session timers.
 #![forbid(unsafe_code)]
 
 pub mod auth;

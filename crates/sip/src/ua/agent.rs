@@ -205,6 +205,11 @@ impl UserAgent {
         Some(tag.leg)
     }
 
+    /// The subscription that a tag of ours names, if we did mint that tag.
+    pub fn own_subscription(&self, tag: &str) -> Option<SubscriptionId> {
+        Tag::parse(tag).filter(|tag| self.is_own(tag)).and_then(|tag| subscription_at(tag.leg))
+    }
+
     /// Where an account's challenges may come from: credentials without a realm of their own are given to these addresses only
     /// (a digest handed to a stranger is a password that can be guessed at leisure). Anywhere until this is called.
     pub fn set_home(&mut self, account: AccountId, home: Vec<std::net::IpAddr>) {

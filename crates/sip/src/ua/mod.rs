@@ -6,7 +6,7 @@
 //! ACK (13), refusal of crossing offers (14), answers to BYE and OPTIONS. It carries bodies and knows which message offers and
 //! which answers (RFC 3264 by way of RFC 6337), not what stands in them.
 //!
-//! `leg.rs` holds the states; `incoming.rs` reacts to requests, `outgoing.rs` carries out what the caller wants,
+//! `leg.rs` holds the states; `incoming.rs` reacts to requests, `outgoing.rs` and `ending.rs` carry out what the caller wants,
 //! `responses.rs` reacts to responses, `exchange.rs` holds what concerns offers within a session, `sending.rs` repeats
 //! requests with credentials or over another transport. Beside sessions the agent keeps subscriptions (RFC 6665): `subscribing.rs`
 //! ours, `notifying.rs` those that others have with us. `timing.rs` holds session timers (RFC 4028), `replacing.rs` sessions that take the
@@ -14,6 +14,7 @@
 
 mod agent;
 mod clock;
+mod ending;
 mod exchange;
 mod hop;
 mod ids;

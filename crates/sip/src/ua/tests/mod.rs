@@ -18,7 +18,7 @@ mod within;
 use super::{AccountId, Config, Indication, Invitation, LegId, UserAgent};
 use crate::auth::Credentials;
 use crate::message::{Limits, Message, Method, Response};
-use crate::transaction::{self, Layer, Output};
+use crate::transaction::{self, Layer, Output, ServerId};
 use bytes::Bytes;
 use hookswitch_machine::{Endpoint, EndpointId, Entropy, Flow, Time, Transport};
 use std::net::SocketAddr;
@@ -77,8 +77,8 @@ pub(super) struct Side {
     pub(super) told: Vec<(Time, Indication)>,
     /// The body of the message that came with the latest indication.
     pub(super) body: Vec<u8>,
-    /// The messages that came.
-    pub(super) given: Vec<Message>,
+    /// Requests outside any session that are to be answered.
+    pub(super) asked: Vec<(ServerId, Message)>,
     /// Sends the ACK at once; with an answer if the 2xx holds a body and the INVITE held none.
     pub(super) acknowledges: bool,
     pub(super) answer_in_ack: bool,
@@ -117,7 +117,7 @@ impl Net {
                 ua: UserAgent::new(config, entropy),
                 told: Vec::new(),
                 body: Vec::new(),
-                given: Vec::new(),
+                asked: Vec::new(),
                 acknowledges: true,
                 answer_in_ack: false,
                 answers_offers: true,
@@ -284,12 +284,6 @@ impl Net {
         all.next().unwrap_or_else(|| panic!("no {wanted} among {:?}", self.titles())).message.clone()
     }
 
-    /// The latest request that an agent was given.
-    pub(super) fn latest_of(&self, side: usize, wanted: &str) -> Message {
-        let mut all = self.sides[side].given.iter().rev().filter(|message| title(message) == wanted);
-        all.next().unwrap_or_else(|| panic!("no {wanted}")).clone()
-    }
-
     pub(super) fn count(&self, from: usize, wanted: &str) -> usize {
         self.seen.iter().filter(|seen| seen.from == from && seen.title() == wanted).count()
     }
@@ -368,7 +362,6 @@ impl Net {
         }
         let now = self.now;
         let this = &mut self.sides[to];
-        this.given.push(message.clone());
         let told = this.ua.receive(now, &mut this.layer, flow, message);
         self.tell(to, told, Some(message));
         self.flush(to);
@@ -392,6 +385,7 @@ impl Net {
                 let answer = body.then_some(ANSWER);
                 this.ua.answer_offer(now, &mut this.layer, leg, answer).expect("just offered");
             }
+            Indication::OutOfDialog(server) => this.asked.extend(message.map(|m| (server, m.clone()))),
             Indication::Request(_, server) => {
                 let (flow, message) = (Self::flow(1 - side.min(1)), message.expect("a request"));
                 this.ua.respond(now, &mut this.layer, server, flow, message, 200, format_args!(""));

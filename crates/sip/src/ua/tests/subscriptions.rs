@@ -4,7 +4,6 @@ use super::*;
 use crate::event::{EndReason, MESSAGE_SUMMARY, SIMPLE_MESSAGE_SUMMARY};
 use crate::message::Name;
 use crate::subscription::{Cause, Policy, Report};
-use crate::transaction::ServerId;
 use crate::ua::{Grant, LegError, Notified, SubscriptionId, Watch};
 
 const SUMMARY: &[u8] = b"Messages-Waiting: yes\r\nVoice-Message: 1/0\r\n";
@@ -34,15 +33,8 @@ fn subscribe(net: &mut Net, to: usize, account: Option<AccountId>) -> Subscripti
     })
 }
 
-/// The SUBSCRIBE that came last and is to be granted or refused.
-fn asked(net: &Net, side: usize) -> ServerId {
-    let mut told = net.sides[side].told.iter().rev();
-    told.find_map(|(_, told)| if let Indication::OutOfDialog(server) = told { Some(*server) } else { None })
-        .expect("a SUBSCRIBE")
-}
-
 fn grant(net: &mut Net, side: usize, from: usize, longest: u32) -> Result<SubscriptionId, LegError> {
-    let (server, message) = (asked(net, side), net.latest_of(side, "SUBSCRIBE"));
+    let (server, message) = net.sides[side].asked.pop().expect("a SUBSCRIBE");
     net.act(side, |ua, layer, now| {
         let contact = format!("sip:b@{}", address(side)).into();
         let grant = Grant { contact, longest, pending: false, fields: "" };
@@ -311,7 +303,7 @@ fn a_subscription_runs_out_unless_it_is_refreshed() {
 fn consent_and_our_own_end_are_told() {
     let mut net = net();
     net.inject(A, &request("SUBSCRIBE", "s1", None, 1, "Event: dialog\r\nExpires: 60\r\n", b""));
-    let (server, message) = (asked(&net, A), net.latest_of(A, "SUBSCRIBE"));
+    let (server, message) = net.sides[A].asked.pop().expect("a SUBSCRIBE");
     let id = net.act(A, |ua, layer, now| {
         let grant = Grant { contact: "sip:a@a".into(), longest: 60, pending: true, fields: "" };
         ua.grant(now, layer, server, Net::flow(RAW), &message, &grant, None).unwrap()
