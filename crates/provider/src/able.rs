@@ -88,7 +88,6 @@ pub(crate) fn capabilities(account: &Account) -> Capabilities {
             Reason::ForwardedNoAnswer,
             Reason::Redirected,
             Reason::Transferred,
-            Reason::Unknown,
         ]),
         origins,
         info_parts: InfoParts::CONNECTED
@@ -112,7 +111,7 @@ pub(crate) fn capabilities(account: &Account) -> Capabilities {
         max_calls: account.max_calls,
         max_forward_rules: crate::account::MOST_FORWARD_RULES,
         forward_conditions: Set::<ForwardCondition>::ALL,
-        no_answer_after: Bounds { least: Duration::from_secs(1), most: Duration::from_secs(3_600) },
+        no_answer_after: crate::forwarding::NO_ANSWER,
         max_conference: profile.max_conference,
         transfer_modes,
         removed_member: StateKind::Connected,

@@ -49,6 +49,7 @@ impl Core {
             if let Some(call) = self.calls.get_mut(call) {
                 call.extra().bridge = Some(Bridge { other, closed: false });
             }
+            self.recount(call);
         }
         self.complete(completion, Ok(Outcome::Transferred(TransferOutcome::Bridged)));
         self.next_turn(now, consult);
@@ -67,6 +68,7 @@ impl Core {
             }
             self.stop_stream(id);
             self.abandon_referral(now, id);
+            self.recount(id);
             if closed {
                 self.forget(now, id);
             }

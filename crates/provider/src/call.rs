@@ -57,10 +57,10 @@ pub(crate) struct Call {
     pub(crate) redirections: u8,
     /// Why we are ending it, if not by an application's wish.
     pub(crate) ending: Option<DisconnectMode>,
-    /// A request for another call creates it, and is not complete yet.
+    /// The request that creates it is not complete yet: it does not exist for applications.
     pub(crate) embryo: bool,
-    /// As what it is counted, and whether as one that no other may interrupt.
-    pub(crate) counted: (Option<Counted>, bool),
+    /// As what the line counts it.
+    pub(crate) counted: Counts,
     /// Alerted the other side, or was alerted by it.
     pub(crate) alerted: bool,
     pub(crate) facts: Box<Facts>,
@@ -235,6 +235,17 @@ impl Aim {
     }
 }
 
+/// As what a line counts a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub(crate) struct Counts {
+    /// Among the calls that applications are told the number of.
+    pub(crate) among: Option<Counted>,
+    /// As one that takes room.
+    pub(crate) in_progress: bool,
+    /// As one that no other may interrupt.
+    pub(crate) secure: bool,
+}
+
 /// Among which calls of its address a call counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Counted {
@@ -244,11 +255,6 @@ pub(crate) enum Counted {
 }
 
 impl Call {
-    /// Whether the request that creates it is not complete yet: it does not exist for applications.
-    pub(crate) fn is_embryo(&self) -> bool {
-        self.embryo || self.waiting.iter().any(|waiting| waiting.what == Wait::Proceeding)
-    }
-
     /// A call that nothing has happened to yet.
     pub(crate) fn new(
         (line, address): (LineId, AddressId),
@@ -282,7 +288,7 @@ impl Call {
             redirections: 0,
             ending: None,
             embryo: false,
-            counted: (None, false),
+            counted: Counts::default(),
             alerted: false,
             facts: Box::new(facts),
             extra: None,

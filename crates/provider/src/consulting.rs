@@ -12,8 +12,8 @@ use hookswitch_machine::Time;
 use hookswitch_sip::message::Uri;
 use hookswitch_sip::refer::{ReferTo, Replaces};
 use hookswitch_spi::{
-    AddressId, CallId, CallState, Completion, ConsultOptions, DisconnectMode, InfoParts, LineId,
-    OperationError, PhysicalCallId, StateKind,
+    AddressId, CallId, CallState, Completion, ConsultOptions, Disconnect, DisconnectMode, EndedBy, InfoParts,
+    LineId, OperationError, PhysicalCallId, StateKind,
 };
 use std::time::Duration;
 
@@ -63,7 +63,6 @@ impl Core {
         let consult = self.new_outgoing(now, line, address, options.source, options.call_data);
         if let Some(call) = self.calls.get_mut(consult) {
             let (no_answer_after, display_name) = (options.no_answer_after, options.display_name);
-            call.embryo = true;
             let extra = call.extra();
             extra.placing = Placing { no_answer_after, display_name };
             extra.dialled = destination;
@@ -108,7 +107,7 @@ impl Core {
         }
     }
 
-    /// A call that waits for nothing any more comes back (TAPI: AUTORECONNECT), or stays held.
+    /// A call that waits for nothing any more comes back (TAPI: AUTORECONNECT), or stays as it is until it is retrieved.
     pub(crate) fn consultation_over(&mut self, now: Time, id: CallId) {
         let Some(call) = self.calls.get(id) else { return };
         let waits = call.state == CallState::OnHoldPendingTransfer
@@ -120,8 +119,6 @@ impl Core {
         }
         if self.line(call.line).is_some_and(|line| line.capabilities.flags.reconnects) {
             self.go_on(now, id, None, Aim::Return);
-        } else {
-            self.enter(id, CallState::OnHold);
         }
     }
 
@@ -139,17 +136,12 @@ impl Core {
         }
     }
 
-    /// Ends an active call because another is answered; whoever owns it is told so.
+    /// Ends an active call because another is answered; whoever owns it is told why.
     pub(crate) fn displace(&mut self, now: Time, id: CallId) {
-        self.displace_conference(now, id);
-        let Some(call) = self.calls.get_mut(id) else { return };
-        let Some(leg) = call.leg else { return };
-        call.ending = Some(DisconnectMode::Normal);
-        self.stop_stream(id);
-        self.abandon_referral(now, id);
-        if self.ua.hang_up(now, &mut self.layer, leg, None).is_err() {
-            self.hung_up(now, leg);
-        }
+        let end = Disconnect::new(DisconnectMode::Normal, EndedBy::Us, "another call was answered");
+        self.enter(id, CallState::Disconnected(end));
+        self.fail_waiting_but_transfer(id);
+        self.dismiss(now, id);
     }
 
     /// Lets go of a call's session; the call is idle at once.

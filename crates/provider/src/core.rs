@@ -8,7 +8,7 @@ use hookswitch_machine::{
     CloseReason, Entropy, Flow, Map, Output, QueryId, Question, ResolveError, Target, Time, TimerQueue,
 };
 use hookswitch_media::control::{Command, Port};
-use hookswitch_sip::message::{Limits, Message};
+use hookswitch_sip::message::{Limits, Message, Method};
 use hookswitch_sip::transaction::{self, ClientId, Layer};
 use hookswitch_sip::ua::{Indication, LegId, UserAgent};
 use hookswitch_spi::{
@@ -175,6 +175,12 @@ impl Core {
             self.trace(now, call, Way::Received, &message);
         }
         let indication = self.ua.receive(now, &mut self.layer, flow, &message);
+        if let (Some(call), Indication::None, Method::Update, None) =
+            (known, &indication, message.method(), message.status())
+        {
+            // One that offers nothing is answered already; it may still say who the other side is.
+            self.identified(call, &message);
+        }
         self.indicated(now, indication, Some(&message), flow);
         self.settle(now);
     }
@@ -450,7 +456,7 @@ impl Core {
             }
         }
         if let Some(line) = self.line_mut(call.line) {
-            line.calls = line.calls.saturating_sub(1);
+            line.kept = line.kept.saturating_sub(1);
         }
         Some(call)
     }

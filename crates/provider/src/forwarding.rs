@@ -1,12 +1,12 @@
 //! Which forwarding rule applies to a call.
 
 use hookswitch_spi::{
-    CallerKind, ForwardCondition, ForwardRule, ForwardTarget, ForwardingRules, OperationError,
+    Bounds, CallerKind, ForwardCondition, ForwardRule, ForwardTarget, ForwardingRules, OperationError,
 };
 use std::time::Duration;
 
-/// The shortest and longest time before a no-answer rule applies.
-const NO_ANSWER: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(120));
+/// The shortest and longest time after which a call counts as not answered: one that is offered rings no longer.
+pub(crate) const NO_ANSWER: Bounds = Bounds { least: Duration::from_secs(1), most: Duration::from_secs(600) };
 /// What applies when a list with a no-answer rule names no time.
 const NO_ANSWER_DEFAULT: Duration = Duration::from_secs(20);
 
@@ -28,8 +28,8 @@ pub(crate) fn checked(
         }
     }
     let has_no_answer = rules.rules.iter().any(|rule| rule.when == ForwardCondition::NoAnswer);
-    rules.no_answer_after = has_no_answer
-        .then(|| rules.no_answer_after.unwrap_or(NO_ANSWER_DEFAULT).clamp(NO_ANSWER.0, NO_ANSWER.1));
+    rules.no_answer_after =
+        has_no_answer.then(|| NO_ANSWER.clamp(rules.no_answer_after.unwrap_or(NO_ANSWER_DEFAULT)));
     Ok(rules)
 }
 
@@ -120,8 +120,8 @@ mod tests {
             rules: vec![rule(ForwardCondition::NoAnswer, None, to)],
             no_answer_after: Some(Duration::from_secs(after)),
         };
-        assert_eq!(checked(list("200", 1), 8, "d").map(|r| r.no_answer_after), Ok(Some(NO_ANSWER.0)));
-        assert_eq!(checked(list("200", 900), 8, "d").map(|r| r.no_answer_after), Ok(Some(NO_ANSWER.1)));
+        assert_eq!(checked(list("200", 0), 8, "d").map(|r| r.no_answer_after), Ok(Some(NO_ANSWER.least)));
+        assert_eq!(checked(list("200", 900), 8, "d").map(|r| r.no_answer_after), Ok(Some(NO_ANSWER.most)));
         assert!(checked(list("<bad>", 10), 8, "d").is_err());
         assert!(checked(list("200", 10), 0, "d").is_err());
     }

@@ -230,12 +230,6 @@ impl Core {
             Aim::Join => self.not_retrieved(now, id),
             Aim::Hold | Aim::SwapOut(_) | Aim::Retrieve | Aim::Return | Aim::Bridge(_) => {}
         }
-        let alone = self.calls.get(id).is_some_and(|call| {
-            call.state == CallState::OnHoldPendingTransfer && call.partner().is_none() && !call.is_leaving()
-        });
-        if alone {
-            self.enter(id, CallState::OnHold);
-        }
     }
 
     /// The state of a call that is held now: pending, if a transfer is being prepared of which no other call is held for it.

@@ -61,7 +61,7 @@ impl Core {
             self.divert(now, leg, id, address, &to, "unconditional");
             return;
         }
-        if self.line(id).is_some_and(|line| line.calls >= line.capabilities.max_calls || line.secured > 0) {
+        if self.line(id).is_some_and(|line| !line.has_room() || line.secured > 0) {
             match self.rule(id, address, ForwardCondition::Busy, &caller.address) {
                 Some(to) => self.divert(now, leg, id, address, &to, "user-busy"),
                 None => self.refuse(now, leg, 486, ""),
@@ -110,7 +110,7 @@ impl Core {
         let call = self.calls.insert(call);
         self.by_leg.insert(leg, call);
         if let Some(line) = self.line_mut(id) {
-            line.calls += 1;
+            line.kept += 1;
         }
         self.events.push_back(ProviderEvent::NewCall { line: id, address, call });
         self.trace(now, call, Way::Received, message);

@@ -25,7 +25,10 @@ pub(crate) struct Line {
     pub(crate) state: LineState,
     /// Rules in force, one list for each address.
     pub(crate) forwarding: Vec<ForwardingRules>,
+    /// Calls in progress.
     pub(crate) calls: u32,
+    /// Calls that were not closed, those that have ended among them.
+    pub(crate) kept: u32,
     /// The calls that exist for applications, by address.
     pub(crate) counts: Vec<CallCounts>,
     /// Calls that no other may interrupt.
@@ -93,6 +96,7 @@ impl Line {
             state,
             forwarding,
             calls: 0,
+            kept: 0,
             counts: vec![CallCounts::default(); addresses],
             secured: 0,
             wanted_status: Set::NONE,
@@ -134,6 +138,13 @@ impl Line {
             Some(Route::Resolving(_) | Route::Unknown { .. }) | None => false,
         };
         of_switch || self.account.accept_from.iter().any(|range| range.contains(peer))
+    }
+
+    /// Whether one more call can be: there are fewer in progress than the line can take, and applications have not left all too
+    /// many unclosed.
+    pub(crate) fn has_room(&self) -> bool {
+        let most = self.capabilities.max_calls;
+        self.calls < most && self.kept < most.saturating_mul(4).saturating_add(64)
     }
 
     /// Whether somebody wants to hear of this.

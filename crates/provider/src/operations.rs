@@ -150,7 +150,7 @@ impl Core {
     pub(crate) fn existing(&self, id: CallId) -> Result<&Call, OperationError> {
         let call = self.calls.get(id).ok_or(OperationError::NoSuchCall(id))?;
         let closed = call.bridge().is_some_and(|bridge| bridge.closed);
-        if call.is_embryo() || closed || call.taken != Taken::Yes {
+        if call.embryo || closed || call.taken != Taken::Yes {
             Err(OperationError::NoSuchCall(id))
         } else {
             Ok(call)

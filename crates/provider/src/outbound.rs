@@ -63,7 +63,6 @@ impl Core {
                     let extra = call.extra();
                     extra.placing = placing;
                     extra.dialled = destination.to_owned();
-                    call.embryo = true;
                 }
                 self.begin(now, id, ask.0.take());
             }
@@ -81,7 +80,7 @@ impl Core {
             };
             return Err(OperationError::OutOfService(reason));
         }
-        if line.calls >= line.capabilities.max_calls {
+        if !line.has_room() {
             return Err(OperationError::TooManyCalls(line.capabilities.max_calls));
         }
         Ok(())
@@ -113,14 +112,16 @@ impl Core {
         let media = MediaSession::new(self.entropy.next_u64());
         let mut call = Call::new((line_id, address), Origin::Outbound, now, media, facts);
         call.state = CallState::Dialing;
+        call.embryo = true;
         call.source = source;
         if !call_data.is_empty() {
             call.extra().call_data = call_data.into();
         }
         let id = self.calls.insert(call);
         if let Some(line) = self.line_mut(line_id) {
-            line.calls += 1;
+            line.kept += 1;
         }
+        self.recount(id);
         id
     }
 
@@ -210,6 +211,9 @@ impl Core {
     /// The first sign that the call is under way: its request completes, and only then its events begin.
     pub(crate) fn proceeding(&mut self, id: CallId) {
         if self.complete_waiting(id, |wait| wait == Wait::Proceeding, Ok(Outcome::Call(id))) {
+            if let Some(call) = self.calls.get_mut(id) {
+                call.embryo = false;
+            }
             self.enter(id, CallState::Proceeding);
         }
     }

@@ -65,6 +65,21 @@ impl Core {
         }
     }
 
+    /// An UPDATE came that the agent has answered: if it is of the present session, what it says of its sender counts.
+    pub(crate) fn identified(&mut self, id: CallId, message: &Message) {
+        let leg = self.calls.get(id).and_then(|call| call.leg);
+        let of_session = leg.is_some_and(|leg| {
+            self.ua.dialogs(leg).any(|dialog| {
+                dialog.call_id() == message.call_id()
+                    && Some(dialog.remote_tag()) == message.from_tag()
+                    && Some(dialog.local_tag()) == message.to_tag()
+            })
+        });
+        if of_session {
+            self.note_party(id, message);
+        }
+    }
+
     /// A re-INVITE or UPDATE says who the other side is (RFC 4916): it may have been transferred, or the caller's name comes late.
     pub(crate) fn note_party(&mut self, id: CallId, message: &Message) {
         let Some(call) = self.calls.get(id) else { return };

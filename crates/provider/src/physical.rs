@@ -7,19 +7,22 @@ use hookswitch_sip::headers::SessionId;
 use hookswitch_sip::message::{Message, Name};
 use hookswitch_spi::{CallId, InfoParts, LineId};
 
-/// The number of a new call: the first half of the Session-ID that we begin it with, made of random bits.
-pub(crate) fn number(random: u64) -> u64 {
-    number_of(SessionId::first(u128::from(random) << 64))
+/// The bits that are random in both halves of a UUID: not its version, not its variant (RFC 4122 4.4).
+const RANDOM: u64 = !(0xf000 | 0b11 << 62);
+
+/// The number of a new call, of random bits.
+pub(crate) const fn number(random: u64) -> u64 {
+    random & RANDOM
 }
 
-/// The Session-ID of a call with this number.
+/// A Session-ID for a call with this number.
 pub(crate) fn session_id(number: u64, random: u64) -> SessionId {
-    SessionId::first(u128::from(number) << 64 | u128::from(random))
+    SessionId::first(u128::from(number ^ random) << 64 | u128::from(random))
 }
 
-/// The number of the call whose caller began it with this.
+/// The number of the call whose caller began it with this: its halves folded into one.
 const fn number_of(session: SessionId) -> u64 {
-    (session.local >> 64) as u64
+    ((session.local >> 64) as u64 ^ session.local as u64) & RANDOM
 }
 
 impl Core {
@@ -36,7 +39,7 @@ impl Core {
         let Some(number) = self.linked_id(line, message).map(physical) else { return };
         let Some(call) = self.calls.get_mut(id).filter(|call| call.facts.physical != number) else { return };
         call.facts.physical = number;
-        if !call.is_embryo() {
+        if !call.embryo {
             self.changed(id, InfoParts::IDENTITY);
         }
     }
@@ -53,9 +56,9 @@ mod tests {
 
     #[test]
     fn both_ends_count_the_same() {
-        for random in [0, 7, u64::MAX] {
+        for random in [0, 7, u64::MAX, 0x0123_4567_89ab_cdef] {
             let number = number(random);
-            let text = session_id(number, random).to_string();
+            let text = session_id(number, random.rotate_left(17)).to_string();
             assert_eq!(SessionId::parse(&text).map(number_of), Some(number), "{text}");
         }
     }

@@ -42,7 +42,8 @@ pub struct Profile {
     /// What answering a call does to the one that is active on the line: `none`, `drop` or `hold` (LINEANSWERMODE). Applications
     /// with many calls at a time want `none`, a softphone `hold`.
     pub answer_mode: AnswerMode,
-    /// A call that is held for a transfer comes back when its consultation call ends (AUTORECONNECT); else it stays on hold.
+    /// A call that is held for a transfer comes back when its consultation call ends (AUTORECONNECT); else it waits to be
+    /// retrieved.
     pub reconnect: bool,
     /// Seconds from one ring of an offered call to the next, 1 to 60.
     pub ring_cycle: u8,

@@ -164,7 +164,7 @@ impl SipProvider {
             return;
         }
         for call in self.core.calls.on_line(line) {
-            let embryo = self.core.calls.get(call).is_some_and(|call| call.is_embryo());
+            let embryo = self.core.calls.get(call).is_some_and(|call| call.embryo);
             self.core.fail_waiting(call, &OperationError::Closed);
             if embryo {
                 self.core.forget(now, call);

@@ -1,6 +1,6 @@
 //! How calls, lines and addresses are at the moment, and versions of extensions.
 
-use crate::call::{Call, Counted, Taken};
+use crate::call::{Call, Counted, Counts, Taken};
 use crate::core::Core;
 use hookswitch_spi::{
     AddressId, AddressStatus, CallCounts, CallId, CallOptions, CallStatus, ExtensionVersion, Feature,
@@ -84,7 +84,7 @@ impl Core {
             .iter()
             .filter(|feature| self.fits_role(id, *feature).is_ok())
             .collect();
-        let room = line.is_in_service() && line.calls < line.capabilities.max_calls;
+        let room = line.is_in_service() && line.has_room();
         let partner = call.partner().and_then(|partner| Some((partner, self.calls.get(partner)?)));
         let held = line.counts.iter().any(|counts| counts.held + counts.pending > 0);
         let ready = partner.is_some_and(|(_, other)| {
@@ -138,31 +138,36 @@ impl Core {
 
     /// Something about a call changed that the numbers of calls follow from.
     pub(crate) fn recount(&mut self, id: CallId) {
-        let Some(call) = self.calls.get_mut(id) else { return };
-        let counted = call.counts_as();
-        let secure = counted.is_some() && call.extra.as_ref().is_some_and(|extra| extra.secure);
-        self.count_as(id, (counted, secure));
+        let Some(call) = self.calls.get(id) else { return };
+        let among = call.counts_as();
+        let over = matches!(call.state.kind(), StateKind::Idle | StateKind::Disconnected);
+        let secure = among.is_some() && call.extra.as_ref().is_some_and(|extra| extra.secure);
+        self.count_as(id, Counts { among, in_progress: !over || call.bridge().is_some(), secure });
     }
 
     /// A call is gone.
     pub(crate) fn uncount(&mut self, id: CallId) {
-        self.count_as(id, (None, false));
+        self.count_as(id, Counts::default());
     }
 
-    fn count_as(&mut self, id: CallId, now: (Option<Counted>, bool)) {
+    fn count_as(&mut self, id: CallId, now: Counts) {
         let Some(call) = self.calls.get_mut(id).filter(|call| call.counted != now) else { return };
         let before = std::mem::replace(&mut call.counted, now);
         let (line_id, address) = (call.line, call.address);
         let Some(line) = self.line_mut(line_id) else { return };
-        line.secured = line.secured.saturating_add(now.1.into()).saturating_sub(before.1.into());
+        let adjusted = |number: u32, before: bool, now: bool| {
+            number.saturating_add(now.into()).saturating_sub(before.into())
+        };
+        line.calls = adjusted(line.calls, before.in_progress, now.in_progress);
+        line.secured = adjusted(line.secured, before.secure, now.secure);
         let Some(counts) = line.counts.get_mut(usize::from(address.0)) else { return };
-        if before.0 == now.0 {
+        if before.among == now.among {
             return;
         }
-        if let Some(slot) = before.0.map(|counted| slot(counts, counted)) {
+        if let Some(slot) = before.among.map(|counted| slot(counts, counted)) {
             *slot = slot.saturating_sub(1);
         }
-        if let Some(slot) = now.0.map(|counted| slot(counts, counted)) {
+        if let Some(slot) = now.among.map(|counted| slot(counts, counted)) {
             *slot += 1;
         }
         let calls = *counts;
@@ -180,7 +185,7 @@ impl Core {
         let makes_calls =
             Features::of(&[Feature::MakeCall, Feature::Unpark, Feature::Pickup, Feature::SetupConference]);
         let others = Features::of(&[Feature::Forward, Feature::UncompleteCall, Feature::SetService]);
-        let room = line.is_in_service() && line.calls < line.capabilities.max_calls;
+        let room = line.is_in_service() && line.has_room();
         line.capabilities.features.intersection(if room { makes_calls.union(others) } else { others })
     }
 
@@ -221,7 +226,7 @@ const fn slot(counts: &mut CallCounts, counted: Counted) -> &mut u32 {
 impl Call {
     /// As what it counts: only while it exists for applications.
     fn counts_as(&self) -> Option<Counted> {
-        if self.taken != Taken::Yes || self.is_embryo() {
+        if self.taken != Taken::Yes || self.embryo {
             return None;
         }
         match self.state.kind() {

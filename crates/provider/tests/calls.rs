@@ -390,7 +390,7 @@ fn an_exchange_that_is_refused_leaves_both_as_they_were() {
 #[test]
 fn answering_does_to_the_active_call_what_the_profile_says() {
     for (mode, state) in
-        [(AnswerMode::None, S::Connected), (AnswerMode::Hold, S::OnHold), (AnswerMode::Drop, S::Disconnected)]
+        [(AnswerMode::None, S::Connected), (AnswerMode::Hold, S::OnHold), (AnswerMode::Drop, S::Idle)]
     {
         let mut r = Rig::new(trunk(|p| p.answer_mode = mode));
         assert_eq!(r.p.capabilities(LINE).unwrap().answer_mode, mode);
@@ -405,6 +405,8 @@ fn answering_does_to_the_active_call_what_the_profile_says() {
         r.acknowledge("bob@10.0.0.2");
         assert_eq!(r.result(answered), Some(Ok(Outcome::Done)));
         assert_eq!((r.state(first), r.state(second)), (state, S::Connected), "{mode:?}");
+        let told = r.end(first).map(|end| (end.mode, end.by));
+        assert_eq!(told, (mode == AnswerMode::Drop).then_some((DisconnectMode::Normal, EndedBy::Us)));
     }
 }
 
@@ -438,6 +440,33 @@ fn calls_are_counted_once_they_exist() {
     r.reply("BYE", "200 OK", "");
     assert_eq!((counts(&r).all(), told(&r)), (0, Some(CallCounts::default())));
     assert_eq!(r.p.line_status(LINE).unwrap().calls, CallCounts::default());
+}
+
+#[test]
+fn a_call_that_has_ended_takes_no_room_until_it_is_closed() {
+    let mut r = Rig::new(with_room_for(1));
+    for n in 0..3 {
+        let call = r.talking_to("600", &format!("t{n}"));
+        r.invite(&format!("busy{n}@pbx.test"), "");
+        assert_eq!(r.count("SIP/2.0 486"), n + 1);
+        r.callee_sends(&format!("t{n}"), "BYE", 3, "");
+        assert_eq!(r.state(call), S::Disconnected);
+    }
+    // But an application that closes nothing does not fill the memory.
+    let mut made = 0;
+    while made < 1_000 && !r.p.line_status(LINE).unwrap().possible.is_empty() {
+        let make = Operation::MakeCall {
+            line: LINE,
+            address: FIRST,
+            destination: "".into(),
+            options: CallOptions::default(),
+        };
+        let Ok(Some(call)) = r.p.submit(r.now, RequestId(10_000 + made), make) else { break };
+        r.p.submit(r.now, RequestId(20_000 + made), Operation::drop(call)).unwrap();
+        r.drain();
+        made += 1;
+    }
+    assert!((32..200).contains(&made), "{made}");
 }
 
 #[test]
@@ -531,18 +560,18 @@ fn unconditional_rules_mask_the_others_and_times_are_clamped() {
         rule(ForwardCondition::Busy, None, "300"),
         rule(ForwardCondition::Unconditional, None, "400"),
     ];
-    forward(&mut r, rules.clone(), Some(secs(1)));
+    forward(&mut r, rules.clone(), Some(Duration::ZERO));
     let at = |wanted: &dyn Fn(&ProviderEvent) -> bool| r.events.iter().position(wanted).unwrap();
     assert!(
         at(&|e| matches!(e, ProviderEvent::Completed { .. }))
             < at(&|e| matches!(e, ProviderEvent::Forwarding { .. }))
     );
-    assert_eq!(r.p.forwarding(LINE, FIRST).unwrap().no_answer_after, Some(secs(5)));
+    assert_eq!(r.p.forwarding(LINE, FIRST).unwrap().no_answer_after, Some(secs(1)));
     assert_eq!(r.p.address_status(LINE, FIRST).unwrap().forwarding.rules.len(), 3);
     r.invite("bob@pbx.test", "");
     assert!(r.last("SIP/2.0 302").unwrap().contact().unwrap().uri().as_str().contains("400"));
-    forward(&mut r, rules[..1].to_vec(), Some(secs(600)));
-    assert_eq!(r.p.forwarding(LINE, FIRST).unwrap().no_answer_after, Some(secs(120)));
+    forward(&mut r, rules[..1].to_vec(), Some(secs(900)));
+    assert_eq!(r.p.forwarding(LINE, FIRST).unwrap().no_answer_after, Some(secs(600)));
 }
 
 #[test]
