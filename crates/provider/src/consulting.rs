@@ -63,7 +63,6 @@ impl Core {
         let consult = self.new_outgoing(now, line, address, options.source, options.call_data);
         if let Some(call) = self.calls.get_mut(consult) {
             let (no_answer_after, display_name) = (options.no_answer_after, options.display_name);
-            call.embryo = true;
             let extra = call.extra();
             extra.placing = Placing { no_answer_after, display_name };
             extra.dialled = destination;
@@ -139,7 +138,6 @@ impl Core {
 
     /// Ends an active call because another is answered; whoever owns it is told why.
     pub(crate) fn displace(&mut self, now: Time, id: CallId) {
-        self.displace_conference(now, id);
         let end = Disconnect::new(DisconnectMode::Normal, EndedBy::Us, "another call was answered");
         self.enter(id, CallState::Disconnected(end));
         self.fail_waiting_but_transfer(id);

@@ -44,6 +44,8 @@ pub(crate) enum Timer {
     Announce(CallId),
     /// The next digit is overdue.
     Gather(CallId),
+    /// The next digit is to be sent by INFO.
+    Dictate(CallId),
     /// An offered call rings once more.
     Ring(CallId),
 }
@@ -218,6 +220,7 @@ impl Core {
                 Timer::Transfer(call) => self.transfer_due(now, call),
                 Timer::Announce(call) => self.announce_again(now, call),
                 Timer::Gather(call) => self.digit_overdue(call),
+                Timer::Dictate(call) => self.dictate_next(now, call),
                 Timer::Ring(call) => self.ring_again(now, call),
             }
         }
@@ -385,6 +388,7 @@ impl Core {
         self.treat(id);
         if over {
             self.end_gathering(id, GatherEnd::Cancelled);
+            self.stop_dictating(id);
             self.partner_ended(id);
             self.parted(self.now, id);
         }
@@ -430,6 +434,7 @@ impl Core {
     /// Takes a call out of everything. Nothing is told.
     pub(crate) fn forget(&mut self, now: Time, id: CallId) -> Option<Box<Call>> {
         self.end_gathering(id, GatherEnd::Cancelled);
+        self.stop_dictating(id);
         self.parted(now, id);
         self.stop_stream(id);
         self.abandon_referral(now, id);
@@ -492,8 +497,8 @@ impl Core {
             (Indication::Request(leg, server), Some(message)) => {
                 self.request_within(now, leg, server, flow, message)
             }
-            (Indication::Response(leg, _, failure), message) => {
-                self.response_within(now, leg, failure, message);
+            (Indication::Response(leg, client, failure), message) => {
+                self.response_within(now, leg, client, failure, message);
             }
             (Indication::OutOfDialog(server), Some(message)) => {
                 self.ua.respond(now, &mut self.layer, server, flow, message, 405, format_args!(""));

@@ -4,10 +4,11 @@ use crate::call::Wait;
 use crate::core::Core;
 use crate::ending;
 use crate::inbound::{given, media_types, refusal};
+use crate::info_digits::RELAY;
 use hookswitch_machine::{Flow, Time};
 use hookswitch_media::negotiate::{Capabilities as MediaCapabilities, NegotiateError};
 use hookswitch_sip::message::{Message, Method};
-use hookswitch_sip::transaction::ServerId;
+use hookswitch_sip::transaction::{ClientId, ServerId};
 use hookswitch_sip::ua::{Failure, LegId};
 use hookswitch_spi::{
     CallId, CallState, Disconnect, DisconnectMode, EndedBy, OperationError, Outcome, StateKind,
@@ -248,13 +249,9 @@ impl Core {
 
     /// INFO: digits the way some switches still send them.
     fn info(&mut self, id: CallId, message: &Message) -> (u16, String) {
-        if !message.content_type_is("application/dtmf-relay") {
+        if !message.content_type_is(RELAY) {
             let empty = message.body().is_empty();
-            return if empty {
-                (200, String::new())
-            } else {
-                (415, "Accept: application/dtmf-relay\r\n".into())
-            };
+            return if empty { (200, String::new()) } else { (415, format!("Accept: {RELAY}\r\n")) };
         }
         let text = String::from_utf8_lossy(message.body());
         let value = |key: &str| {
@@ -280,10 +277,12 @@ impl Core {
         &mut self,
         now: Time,
         leg: LegId,
+        client: ClientId,
         failure: Failure,
         message: Option<&Message>,
     ) {
-        if let Some(id) = self.call_by_leg(leg) {
+        let Some(id) = self.call_by_leg(leg) else { return };
+        if !self.digit_answered(id, client, failure, message) {
             self.refer_answered(now, id, failure, message);
         }
     }

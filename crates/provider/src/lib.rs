@@ -4,7 +4,7 @@
 //! side. Reading order: `profile` and `account` (what is configured), `line` and `call` (what is kept), `core` (what all
 //! parts work on), `registering` (lines in and out of service), `inbound`, `outbound` and `dialing` (calls come up),
 //! `established`, `holding`, `transfer`, `consulting`, `bridging` and `replacing` (calls that are up), `conference` (calls
-//! together), `operations` (what applications ask), `streams` (audio), `sending`, `listening` and `treatment` (what is sent into
+//! together), `operations` (what applications ask), `streams` (audio), `sending`, `info_digits`, `listening` and `treatment` (what is sent into
 //! it and heard in it), `provider` (the interface).
 //! Pure rules stand apart: `dial`, `ears`, `ending`, `forwarding`, `parties`, `glance`.
 #![forbid(unsafe_code)]
@@ -26,6 +26,7 @@ mod forwarding;
 mod glance;
 mod holding;
 mod inbound;
+mod info_digits;
 mod line;
 mod listening;
 mod operations;
