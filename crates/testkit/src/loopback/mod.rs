@@ -62,6 +62,6 @@ pub use exchange::Loopback;
 pub use faults::Fault;
 pub use line::LoopbackLine;
 pub use script::Outside;
-pub use stranger::{Fate, GivesUp, Heard, Incoming};
+pub use stranger::{GivesUp, Heard, Incoming, Noticed, PartyId};
 pub use table::may_follow;
 pub use versions::V0;

@@ -5,7 +5,7 @@ use super::cause::Refusal;
 use super::exchange::Loopback;
 use super::faults::Fault;
 use super::leg::{Leg, Other, Part, Taken};
-use super::stranger::Fate;
+use super::stranger::{Noticed, octets};
 use hookswitch_spi::{
     AddressId, AudioSource, CallId, CallState, CallStatistics, ConnectedMode, Disconnect, DisconnectMode,
     EndedBy, Feature, ForwardingRules, InfoParts, LineId, LineState, Operation, OperationError, OutOfService,
@@ -35,7 +35,8 @@ impl Loopback {
             }
             Operation::Dial { call, digits } => self.dial(request, call, &digits),
             Operation::Accept { call, user_info } => {
-                self.tell_other(call, user_info);
+                self.tell_leg(call, user_info.as_ref());
+                self.notes(self.other_of(Other::Leg(call)), Noticed::Alerted(octets(user_info.as_ref())));
                 if !self.broken(Fault::AcceptDoesNothing) {
                     self.enter(call, CallState::Accepted);
                 }
@@ -45,6 +46,7 @@ impl Loopback {
             Operation::Redirect { call, destination } => self.redirect(request, call, &destination),
             Operation::Forward { line, address, rules } => self.forward(request, line, address, rules),
             Operation::Drop { call, reason, user_info } => self.drop_asked(request, call, reason, user_info),
+            Operation::Hold { call } | Operation::Retrieve { call } if !self.agrees(request, call) => {}
             Operation::Hold { call } => {
                 self.hold(call, CallState::OnHold);
                 self.done(request);
@@ -87,7 +89,8 @@ impl Loopback {
                 self.done(request);
             }
             Operation::SendUserInfo { call, data } => {
-                self.tell_other(call, Some(data));
+                self.tell_leg(call, Some(&data));
+                self.notes(self.other_of(Other::Leg(call)), Noticed::UserInfo(data.0));
                 self.done(request);
             }
             Operation::ReleaseUserInfo { call } => {
@@ -162,7 +165,7 @@ impl Loopback {
 
     fn answer(&mut self, request: RequestId, call: CallId, source: AudioSource, user_info: Option<UserInfo>) {
         self.answer_mode(call);
-        self.tell_other(call, user_info);
+        self.tell_leg(call, user_info.as_ref());
         let Some(leg) = self.legs.get_mut(&call) else { return };
         leg.info.connected = leg.info.caller.clone();
         leg.answered = true;
@@ -178,10 +181,9 @@ impl Loopback {
         }
         match other {
             Other::Leg(caller) => self.far_answers(caller),
-            Other::Stranger(id) => {
-                if let Some(party) = self.strangers.get_mut(&id) {
-                    party.present = true;
-                }
+            Other::Stranger(_) => {
+                self.notes(other, Noticed::Answered(octets(user_info.as_ref())));
+                self.notes(other, Noticed::Confirmed);
             }
             Other::Orbit(_) | Other::Nobody => {}
         }
@@ -256,6 +258,13 @@ impl Loopback {
 
     /// We end, abandon or refuse a call; the other side learns.
     pub(crate) fn drop_call(&mut self, call: CallId, reason: RejectReason, user_info: Option<UserInfo>) {
+        let reason = match reason {
+            RejectReason::Default => {
+                let line = self.legs.get(&call).and_then(|leg| self.lines.get(&leg.line));
+                line.map_or(RejectReason::Busy, |line| line.reject)
+            }
+            RejectReason::Busy | RejectReason::NoAnswer | RejectReason::Decline => reason,
+        };
         let status = match reason {
             RejectReason::Default | RejectReason::Busy => 486,
             RejectReason::NoAnswer => 480,
@@ -267,7 +276,7 @@ impl Loopback {
     pub(crate) fn release(&mut self, call: CallId, status: u16, user_info: Option<UserInfo>) {
         let status = if self.broken(Fault::RefusesOneWay) { 486 } else { status };
         if self.legs.get(&call).is_some_and(Leg::is_up) {
-            self.tell_other(call, user_info);
+            self.tell_leg(call, user_info.as_ref());
         }
         let Some(leg) = self.legs.get_mut(&call) else { return };
         let (offered, answered, up) = (leg.is_offered(), leg.answered, leg.is_up());
@@ -296,10 +305,10 @@ impl Loopback {
             self.complete(transfer, Err(OperationError::Refused { status, reason }));
         }
         if up && offered {
-            self.turn_away(call, other, Refusal::with(status));
+            self.turn_away(other, Refusal::with(status));
         } else if up {
             let mode = if answered { DisconnectMode::Normal } else { DisconnectMode::Cancelled };
-            self.end_other(call, other, Disconnect::new(mode, EndedBy::Peer, ""), Fate::HungUp);
+            self.end_other(other, Disconnect::new(mode, EndedBy::Peer, ""), user_info.as_ref());
         }
         self.leave(call);
         self.reconnect(consults);

@@ -20,6 +20,7 @@ impl Loopback {
             self.now = at;
             self.happen(task);
         }
+        self.now = self.now.max(now);
     }
 
     fn happen(&mut self, task: Task) {
