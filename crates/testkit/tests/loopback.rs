@@ -161,8 +161,8 @@ fn parties_outside_behave_as_arranged() {
     ];
     for (behaviour, state) in rows {
         let mut wired = Wired::new();
-        if let Some(behaviour) = behaviour {
-            wired.exchange.outside("sip:x@outside", behaviour);
+        if let Some(behaviour) = &behaviour {
+            wired.exchange.outside("sip:x@outside", behaviour.clone());
         }
         let call = wired.call(A, "sip:x@outside");
         assert_eq!(wired.state(call).kind(), state, "{behaviour:?}");

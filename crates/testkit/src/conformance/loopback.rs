@@ -101,7 +101,14 @@ fn bites(fault: Fault) -> Result<String, String> {
 struct LoopbackSubject {
     exchange: Loopback,
     now: Time,
+    /// When something from outside has arrived.
+    arrives: Option<Time>,
+    /// When the lines are back in service.
+    served: Option<Time>,
 }
+
+/// One way from here to there.
+const LATENCY: Duration = Duration::from_millis(5);
 
 impl LoopbackSubject {
     fn new(setup: &Setup, fault: Option<Fault>) -> Self {
@@ -112,15 +119,18 @@ impl LoopbackSubject {
         for line in &setup.lines {
             exchange.add_line(loopback_line(line));
         }
-        let mut subject = Self { exchange, now: Time::from_millis(1_000) };
+        let mut subject = Self { exchange, now: Time::from_millis(1_000), arrives: None, served: None };
         if !setup.reachable {
             subject.reachable(false);
         }
         subject
     }
 
-    fn lines(&self) -> Vec<LineId> {
-        self.exchange.line_numbers()
+    /// The switch serves all lines so.
+    fn serve(&mut self, state: LineState) {
+        for line in self.exchange.line_numbers() {
+            self.exchange.set_line_state(line, state.clone());
+        }
     }
 }
 
@@ -219,9 +229,15 @@ impl Subject for LoopbackSubject {
     fn settle(&mut self) {}
 
     fn step(&mut self, limit: Time) -> bool {
-        let next = self.exchange.next_timeout().filter(|at| *at <= limit);
+        let due = [self.exchange.next_timeout(), self.arrives, self.served];
+        let next = due.into_iter().flatten().min().filter(|at| *at <= limit);
         self.now = self.now.max(next.unwrap_or(limit));
+        self.arrives = self.arrives.filter(|at| *at > self.now);
         self.exchange.timeout(self.now);
+        if self.served.is_some_and(|at| at <= self.now) {
+            self.served = None;
+            self.serve(LineState::InService);
+        }
         next.is_some()
     }
 
@@ -279,6 +295,7 @@ impl Subject for LoopbackSubject {
             ..loopback::Incoming::new(line, &from)
         };
         self.exchange.timeout(self.now);
+        self.arrives = Some(self.now + LATENCY);
         party(self.exchange.comes_in(incoming))
     }
 
@@ -288,6 +305,7 @@ impl Subject for LoopbackSubject {
 
     fn act(&mut self, party: Party, act: Act) {
         self.exchange.timeout(self.now);
+        self.arrives = Some(self.now + LATENCY);
         let exchange = &mut self.exchange;
         let party = id(party);
         match act {
@@ -330,10 +348,11 @@ impl Subject for LoopbackSubject {
     }
 
     fn reachable(&mut self, reachable: bool) {
-        let why = OutOfService { status: None, reason: "the switch is silent".into() };
-        for line in self.lines() {
-            let state = if reachable { LineState::InService } else { LineState::OutOfService(why.clone()) };
-            self.exchange.set_line_state(line, state);
+        if reachable {
+            self.served = Some(self.now + LATENCY);
+        } else {
+            let why = OutOfService { status: None, reason: "the switch is silent".into() };
+            self.serve(LineState::OutOfService(why));
         }
     }
 
@@ -364,7 +383,8 @@ impl Subject for LoopbackSubject {
     }
 
     fn restart(&mut self) {
-        self.exchange.timeout(self.now + Duration::ZERO);
+        // The next session takes up what is stored by itself.
+        self.exchange.timeout(self.now);
     }
 
     fn leaks(&mut self) -> String {

@@ -7,8 +7,8 @@ use super::leg::{Other, Taken};
 use super::stranger::Noticed;
 use super::{cause::Refusal, versions};
 use hookswitch_spi::{
-    CallId, CallInfo, CallState, Disconnect, DisconnectMode, EndedBy, OfferingMode, OperationError,
-    ProviderEvent, StatusKind,
+    CallId, CallInfo, CallState, Disconnect, DisconnectMode, EndedBy, MediaTypes, OfferingMode,
+    OperationError, ProviderEvent, StatusKind,
 };
 use std::time::Duration;
 
@@ -51,6 +51,10 @@ impl Loopback {
         let alerts = self.lines.get(&line).is_some_and(|line| !line.capabilities.flags.accept_alerts);
         if alerts && matches!(state, CallState::Offering(_)) {
             self.notes(other, Noticed::Alerted(Vec::new()));
+        }
+        if self.broken(Fault::StateBeforeAnnounced) {
+            let (state, media) = (state.clone(), MediaTypes::VOICE);
+            self.events.push_back(ProviderEvent::CallState { call, state, media });
         }
         self.events.push_back(ProviderEvent::NewCall { line, address, call });
         self.enter(call, state);

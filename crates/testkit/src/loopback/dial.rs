@@ -43,8 +43,11 @@ impl Loopback {
     }
 
     pub(crate) fn make_call(&mut self, request: RequestId, call: CallId, destination: &str) {
-        let shared = self.last_destination.clone();
-        let destination = if self.broken(Fault::SharesArguments) { &shared } else { destination };
+        if self.broken(Fault::SharesArguments)
+            && let Some(data) = self.legs.get_mut(&call).and_then(|leg| leg.rest.options.user_info.as_mut())
+        {
+            data.0.fill(b'!');
+        }
         match self.script.party(destination) {
             Some((uri, Outside::Silent)) => {
                 let uri = uri.into();
@@ -66,6 +69,14 @@ impl Loopback {
             self.born(call);
             self.start(call, destination);
             return self.complete(request, Ok(Outcome::Call(call)));
+        }
+        // Whoever is outside has been called by now.
+        if let Some((uri, behaviour)) = self.script.party(destination)
+            && !matches!(behaviour, Outside::MovedTo(_))
+        {
+            let uri = uri.into();
+            let told = self.legs.get(&call).and_then(|leg| leg.rest.options.user_info.clone());
+            self.ring_at(call, uri, told.as_ref());
         }
         self.born(call);
         self.complete(request, Ok(Outcome::Call(call)));

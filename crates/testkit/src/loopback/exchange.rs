@@ -57,8 +57,6 @@ pub struct Loopback {
     /// The configuration of the next session.
     pub(crate) pending: Option<Vec<LoopbackLine>>,
     pub(crate) faults: BTreeSet<Fault>,
-    /// What a faulty exchange remembers of the last request.
-    pub(crate) last_destination: String,
     pub(crate) minted_lines: u32,
     pub(crate) minted: u64,
 }
@@ -129,16 +127,10 @@ impl Loopback {
         let (known, media, line, address) = (leg.is_known(), leg.info.media, leg.line, leg.address);
         let version = self.version(line);
         let told = versions::state(version, state);
-        if (known || self.broken(Fault::StateBeforeTaken) && !self.is_embryo(call))
-            && versions::state(version, before) != told
-        {
+        if (known) && versions::state(version, before) != told {
             self.say(line, ProviderEvent::CallState { call, state: told, media });
         }
         self.count(line, address);
-    }
-
-    fn is_embryo(&self, call: CallId) -> bool {
-        self.legs.get(&call).is_some_and(|leg| leg.embryo)
     }
 
     /// Tells something that cannot be turned off.
@@ -309,6 +301,7 @@ impl Loopback {
         // Nobody has taken it, and nobody is being asked: it never was.
         if let Taken::Waits { refused: 1.. } = taken
             && !embryo
+            && !self.broken(Fault::OffersEverything)
         {
             self.legs.remove(&call);
         }
@@ -391,7 +384,12 @@ impl Loopback {
         if self.broken(Fault::CompletesTwice) {
             self.events.push_back(ProviderEvent::Completed { request, result: result.clone() });
         }
-        self.events.push_back(asked.completion.complete(result));
+        let completed = asked.completion.complete(result);
+        if self.broken(Fault::CompletesOutOfOrder) {
+            self.events.push_front(completed);
+        } else {
+            self.events.push_back(completed);
+        }
         if failed {
             match asked.operation {
                 Operation::BlindTransfer { call, .. } => {
@@ -403,12 +401,12 @@ impl Loopback {
                 Operation::CompleteTransfer { .. } => self.withdraw_transfer(request),
                 _ => {}
             }
-            if !self.broken(Fault::LeaksFailedCalls) {
-                for call in asked.creates {
-                    self.discard(call);
+            for call in asked.creates {
+                if self.broken(Fault::TellsOfFailedCalls) {
+                    self.born(call);
+                    self.enter(call, CallState::Idle);
                 }
-            } else {
-                asked.creates.into_iter().for_each(|call| self.born(call));
+                self.discard(call);
             }
         }
     }

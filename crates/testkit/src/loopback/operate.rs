@@ -282,7 +282,7 @@ impl Loopback {
         let (offered, answered, up) = (leg.is_offered(), leg.answered, leg.is_up());
         let (decides, consults) = (leg.decides.take(), leg.consults());
         let waits = leg.rest.completes.take();
-        let members = self.members_of(call);
+        let members = if self.broken(Fault::DropLeavesMembers) { Vec::new() } else { self.members_of(call) };
         if let Some(leg) = self.legs.get_mut(&call)
             && leg.members().is_none()
         {
@@ -331,18 +331,20 @@ impl Loopback {
     pub(crate) fn close(&mut self, call: CallId) {
         let Some(leg) = self.legs.get(&call) else { return };
         let embryo = leg.embryo;
-        let keeps = |operation: &Operation| {
+        let loses = |operation: &Operation| {
             embryo && self.broken(Fault::CloseLosesMaking)
                 || matches!(operation, Operation::Drop { .. }) && self.broken(Fault::CloseLosesDrop)
         };
         let about = self.asked.iter().filter(|(_, asked)| {
-            (asked.call == Some(call)
+            asked.call == Some(call)
                 || asked.operation.other_call() == Some(call)
-                || asked.creates.contains(&call))
-                && !keeps(&asked.operation)
+                || asked.creates.contains(&call)
         });
-        let about: Vec<_> = about.map(|(request, _)| *request).collect();
-        for request in about {
+        let about: Vec<_> = about.map(|(id, asked)| (*id, loses(&asked.operation))).collect();
+        for (request, loses) in about {
+            if loses {
+                self.asked.remove(&request).map(|asked| asked.completion.refuse());
+            }
             self.complete(request, Err(OperationError::Closed));
         }
         if self.broken(Fault::CloseLeavesPeer) {

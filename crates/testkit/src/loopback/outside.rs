@@ -319,9 +319,10 @@ impl Loopback {
     /// The other side offers other media (a re-INVITE): the same call goes on.
     pub fn offers_media(&mut self, call: CallId, media: MediaTypes) {
         let Some(leg) = self.known(call).filter(|leg| leg.is_up()) else { return };
-        let (line, address, before, watched) = (leg.line, leg.address, leg.info.media, leg.rest.watched);
+        let (before, watched) = (leg.info.media, leg.rest.watched);
         if self.broken(Fault::AnnouncesAgain) {
-            self.events.push_back(ProviderEvent::NewCall { line, address, call });
+            let info = leg.info.clone();
+            self.offer(info, Other::Nobody, 1);
         }
         if before == media {
             return;

@@ -137,13 +137,9 @@ impl Loopback {
         let Some(before) = self.legs.get(&alerting) else { return };
         let info = before.info.clone();
         let other = self.unlink(Other::Leg(alerting));
-        let mode = if self.broken(Fault::PickupEndsNormally) {
-            DisconnectMode::Normal
-        } else {
-            DisconnectMode::Pickup
-        };
-        self.end(alerting, Disconnect::new(mode, EndedBy::Network, "picked up elsewhere"));
-        let forgets = self.broken(Fault::ForgetsReasons);
+        let end = Disconnect::new(DisconnectMode::Pickup, EndedBy::Network, "picked up elsewhere");
+        self.end(alerting, end);
+        let forgets = self.broken(Fault::ForgetsReasons) || self.broken(Fault::PickupForgetsWhy);
         if let Some(leg) = self.legs.get_mut(&call) {
             leg.info.physical = info.physical;
             leg.info.origin = info.origin;
@@ -179,7 +175,7 @@ impl Loopback {
         party.present = true;
         party.note(Noticed::Answered(Vec::new()));
         let party = Party::known(party.address.clone(), "");
-        let forgets = self.broken(Fault::ForgetsReasons);
+        let forgets = self.broken(Fault::ForgetsReasons) || self.broken(Fault::PickupForgetsWhy);
         if let Some(leg) = self.legs.get_mut(&call) {
             leg.info.origin = Origin::Inbound;
             leg.info.reason = if forgets { Reason::Direct } else { Reason::PickedUp };

@@ -238,9 +238,6 @@ impl Provider for Loopback {
         if let Some(error) = self.script.refusal(Feature::of(&operation)) {
             return Err(error);
         }
-        if let Operation::MakeCall { destination, .. } = &operation {
-            self.last_destination.clone_from(destination);
-        }
         let creates = self.conceive_for(line, &operation);
         let (created, call) = (creates.first().copied(), operation.call());
         let completion = self.completions.accept(request);

@@ -11,7 +11,7 @@ use super::stranger::{Noticed, PartyId, Stranger, octets};
 use hookswitch_spi::{
     AddressId, BusyMode, CallId, CallState, CallerKind, Disconnect, DisconnectMode, EndedBy,
     ForwardCondition, ForwardRule, ForwardTarget, InfoParts, LineId, LineState, Origin, Party, Presentation,
-    Reason,
+    Reason, UserInfo,
 };
 use std::time::Duration;
 
@@ -118,10 +118,7 @@ impl Loopback {
                 self.after(latency, Task::Route(call, next));
             }
             Found::Outside(uri, behaviour) => {
-                let mut party = Stranger::new(uri, false);
-                party.note(Noticed::Called(octets(user_info.as_ref())));
-                let id = self.add_stranger(party);
-                self.link(Other::Leg(call), Other::Stranger(id));
+                self.ring_at(call, uri, user_info.as_ref());
                 self.behave(call, behaviour);
             }
             Found::Line(line, address) => {
@@ -139,6 +136,19 @@ impl Loopback {
                 self.watch_for_no_answer(other);
             }
         }
+    }
+
+    /// A call reaches a party outside, if it has not already.
+    pub(crate) fn ring_at(&mut self, call: CallId, uri: Box<str>, user_info: Option<&UserInfo>) {
+        if let Other::Stranger(id) = self.other_of(Other::Leg(call))
+            && self.strangers.get(&id).is_some_and(|party| party.address == uri)
+        {
+            return;
+        }
+        let mut party = Stranger::new(uri, false);
+        party.note(Noticed::Called(octets(user_info)));
+        let id = self.add_stranger(party);
+        self.link(Other::Leg(call), Other::Stranger(id));
     }
 
     pub(crate) fn add_stranger(&mut self, stranger: Stranger) -> PartyId {
