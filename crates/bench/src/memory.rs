@@ -170,7 +170,7 @@ impl Bench {
             alive: Alive::default(),
         };
         bench.stock(64);
-        bench.ask(Asked::Attach { name: "bench".into(), grace: Duration::ZERO, resume: None });
+        bench.ask(Asked::attach("bench", Duration::ZERO));
         bench.ask(Asked::OpenLine { line: LINE, interest: Interest::owner(MediaTypes::VOICE) });
         if bench.completed != 2 {
             return Err(Fault::Measurement(format!("the line cannot be opened: {:?}", bench.refused)));
@@ -333,8 +333,15 @@ impl Bench {
             Command::Stop { stream } => self.stopped.push(*stream),
             Command::Configure { .. }
             | Command::Send { .. }
+            | Command::StartLocal { .. }
+            | Command::Mix { .. }
             | Command::Record { .. }
             | Command::SendDigits { .. }
+            | Command::SendTone { .. }
+            | Command::StopGenerating { .. }
+            | Command::MonitorTones { .. }
+            | Command::MonitorFax { .. }
+            | Command::MonitorInBandDigits { .. }
             | Command::Report { .. } => {}
         }
     }

@@ -1,19 +1,22 @@
 //! The service: lines, threads, sockets, and the applications attached to them.
 
 use crate::address;
-use crate::application::Application;
+use crate::application::{Application, Line};
 use crate::config::{Config, MediaSettings};
-use crate::session::{Session, Wakes};
+use crate::session::{Session, SessionToken, Wakes};
 use crate::shards::{Shard, Steering};
-use crate::{Error, StartError};
+use crate::{Call, Error, StartError};
 use dashmap::DashMap;
 use hookswitch_engine::{Engine, EngineConfig, Notice, Request};
-use hookswitch_machine::Endpoint;
+use hookswitch_machine::{Endpoint, Entropy};
 use hookswitch_media::control::{Command, Event as MediaEvent};
 use hookswitch_provider::{Alive, Counters, ProviderConfig};
 use hookswitch_runtime::media::{Media, MediaConfig};
 use hookswitch_runtime::{Bound, Clock, Driver, DriverHandle, Listen, Options, Running, Sink, entropy};
-use hookswitch_telephony::{Request as TelephonyRequest, SessionId};
+use hookswitch_spi::{InterfaceVersion, VersionRange};
+use hookswitch_telephony::{
+    CallRequest, Priorities, Reply, Request as TelephonyRequest, RequestError, SPOKEN, SessionId,
+};
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -27,7 +30,16 @@ pub(crate) struct ServiceShared {
     sessions: Arc<DashMap<SessionId, Arc<Session>>>,
     shards: Arc<[Shard]>,
     next_session: AtomicU64,
+    /// For tokens.
+    keys: Mutex<Entropy>,
+    /// Starts somebody who takes requests for calls.
+    launcher: OnceLock<Launcher>,
+    /// Who comes first, for whoever stores it.
+    pub(crate) priorities: watch::Sender<Priorities>,
 }
+
+/// Starts a program that takes requests for calls.
+type Launcher = Box<dyn Fn() + Send + Sync>;
 
 impl ServiceShared {
     /// A session is over: nobody reads its events any more.
@@ -36,6 +48,62 @@ impl ServiceShared {
             session.close();
         }
     }
+
+    /// A session that shards can tell things.
+    fn session(&self) -> Arc<Session> {
+        let id = SessionId(self.next_session.fetch_add(1, Ordering::Relaxed));
+        let secret = {
+            let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+            [keys.next_u64(), keys.next_u64()]
+        };
+        let session = Session::new(SessionToken::new(id, secret), Arc::clone(&self.shards));
+        self.sessions.insert(id, Arc::clone(&session));
+        session
+    }
+}
+
+/// How an application attaches.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct AttachOptions {
+    /// How long its answered calls wait for it should it be lost; capped by the service (five minutes).
+    pub grace: Duration,
+    /// The versions of the interface that it can live with.
+    pub versions: VersionRange,
+}
+
+impl Default for AttachOptions {
+    fn default() -> Self {
+        let versions = VersionRange { low: InterfaceVersion::V1, high: SPOKEN.high };
+        Self { grace: Duration::from_secs(10), versions }
+    }
+}
+
+impl AttachOptions {
+    /// With this grace.
+    #[must_use]
+    pub const fn grace(mut self, grace: Duration) -> Self {
+        self.grace = grace;
+        self
+    }
+
+    /// With these versions.
+    #[must_use]
+    pub const fn versions(mut self, versions: VersionRange) -> Self {
+        self.versions = versions;
+        self
+    }
+}
+
+/// An application that has come back, with what it had.
+#[derive(Debug)]
+pub struct Resumed {
+    /// The application: its next events are those that it has not seen.
+    pub application: Application,
+    /// Its lines, one for each opening.
+    pub lines: Vec<Line>,
+    /// Its calls. Whoever drops a handle lets go of the call.
+    pub calls: Vec<Call>,
 }
 
 /// Running lines. Dropping it ends everything without ceremony; [`shutdown`](Self::shutdown) hangs up and un-registers.
@@ -110,6 +178,9 @@ impl Sink<Engine> for EngineSink {
                 let session = self.sessions.get(&id).map(|session| Arc::clone(&session));
                 if let Some(session) = session {
                     session.deliver(event, &mut self.wakes.borrow_mut());
+                    if session.is_over() && self.sessions.remove(&id).is_some() {
+                        session.close();
+                    }
                 }
             }
             Notice::Quiet => {
@@ -195,12 +266,20 @@ pub struct Tuning {
     pub null_media: bool,
     /// How many ports are kept in stock; the media threads' default if absent.
     pub stock: Option<usize>,
+    /// As in [`Service::start_with`].
+    pub priorities: Priorities,
 }
 
 impl Service {
     /// Opens the sockets and starts the threads. Lines register when an application opens them.
     pub fn start(config: Config) -> Result<Self, StartError> {
         Self::start_tuned(config, &Tuning::default())
+    }
+
+    /// As [`start`](Self::start), with the orders of applications that [`priorities`](Self::priorities) had when the service last
+    /// ran.
+    pub fn start_with(config: Config, priorities: Priorities) -> Result<Self, StartError> {
+        Self::start_tuned(config, &Tuning { priorities, ..Tuning::default() })
     }
 
     /// As [`start`](Self::start), with settings for tests.
@@ -213,7 +292,7 @@ impl Service {
         let bound = Bound::open(&listens, count)?;
         let endpoints = address::advertised(bound.endpoints(), &listens, config.sip.advertise, peer);
         let clock = Clock::start();
-        let mut identifiers = entropy::from_system()?.identifiers;
+        let entropy::Seeds { mut identifiers, keys } = entropy::from_system()?;
         let steering = Steering::new(&config.lines, count, identifiers.hash_keys());
 
         let sessions = Arc::new(DashMap::new());
@@ -235,6 +314,7 @@ impl Service {
             (provider.shard, provider.shards) = (shard as u16, count as u16);
             let telephony = hookswitch_telephony::Config {
                 unowned: config.unowned.clone(),
+                priorities: tuning.priorities.clone(),
                 ..hookswitch_telephony::Config::default()
             };
             let engine = Engine::new(EngineConfig { provider, telephony }, identifiers.fork());
@@ -261,7 +341,14 @@ impl Service {
                 Shard { handle: handle.clone(), media }
             })
             .collect();
-        let shared = Arc::new(ServiceShared { sessions, shards, next_session: AtomicU64::new(1) });
+        let shared = Arc::new(ServiceShared {
+            sessions,
+            shards,
+            next_session: AtomicU64::new(1),
+            keys: Mutex::new(keys),
+            launcher: OnceLock::new(),
+            priorities: watch::Sender::new(tuning.priorities.clone()),
+        });
         Ok(Self { shared, running: Some(running), endpoints, notices })
     }
 
@@ -272,22 +359,112 @@ impl Service {
 
     /// Attaches an application (lineInitialize). Its name is what others hand calls to.
     pub async fn attach(&self, name: &str) -> Result<Application, Error> {
-        self.attach_with(name, Duration::from_secs(10)).await
+        self.attach_with(name, AttachOptions::default()).await
     }
 
-    /// Attaches an application whose live calls wait `grace` for it should it be lost.
-    pub async fn attach_with(&self, name: &str, grace: Duration) -> Result<Application, Error> {
-        let id = SessionId(self.shared.next_session.fetch_add(1, Ordering::Relaxed));
-        let session = Session::new(id, Arc::clone(&self.shared.shards));
-        self.shared.sessions.insert(id, Arc::clone(&session));
-        let attach = TelephonyRequest::Attach { name: name.into(), grace, resume: None };
+    /// Attaches an application with a grace and versions of its choice.
+    pub async fn attach_with(&self, name: &str, options: AttachOptions) -> Result<Application, Error> {
+        let session = self.shared.session();
+        let AttachOptions { grace, versions } = options;
+        let attach = TelephonyRequest::Attach { name: name.into(), grace, versions, resume: None };
         if let Err(error) = session.request(attach).await {
             // Some shards may have attached it.
             session.tell(TelephonyRequest::Lost);
-            self.shared.forget(id);
+            self.shared.forget(session.id);
             return Err(error);
         }
+        session.set_grace(grace);
         Ok(Application::new(session, Arc::clone(&self.shared), name.to_owned()))
+    }
+
+    /// Gives an application back that was dropped without being closed, if its grace has not run out: with its lines, its calls
+    /// and, from the one after `last_seen`, every event since. Without a number it goes on where it stopped reading.
+    ///
+    /// # Errors
+    /// [`RequestError::NothingToResume`] if there is no lost application of that name and token.
+    pub async fn resume(
+        &self,
+        name: &str,
+        token: SessionToken,
+        last_seen: Option<u64>,
+    ) -> Result<Resumed, Error> {
+        let nothing = || Error::Refused(RequestError::NothingToResume);
+        let session = self.shared.sessions.get(&token.session).map(|session| Arc::clone(&session));
+        let session = session.filter(|session| session.token == token).ok_or_else(nothing)?;
+        if !session.take_up() {
+            return Err(nothing());
+        }
+        match self.take_up(name, &session).await {
+            Ok((lines, calls)) => {
+                if let Some(number) = last_seen {
+                    session.queue.read_from(number.saturating_add(1));
+                }
+                // It may read slower than before, or have been away for long.
+                session.offers();
+                let application = Application::new(session, Arc::clone(&self.shared), name.to_owned());
+                Ok(Resumed { application, lines, calls })
+            }
+            Err(error) => {
+                session.lose();
+                Err(error)
+            }
+        }
+    }
+
+    async fn take_up(&self, name: &str, session: &Arc<Session>) -> Result<(Vec<Line>, Vec<Call>), Error> {
+        let (resume, grace) = (Some(session.id), session.grace());
+        let attach = TelephonyRequest::Attach { name: name.into(), grace, versions: SPOKEN, resume };
+        let (reply, calls) = session.request_call(attach).await?;
+        let Reply::Attached { lines: opens, .. } = reply else { return Err(Error::Stopped) };
+        let known = match session.request(TelephonyRequest::Lines).await? {
+            Reply::Lines(known) => known,
+            _ => Vec::new(),
+        };
+        let named = |open: &hookswitch_telephony::OpenLine| {
+            let name = known.iter().find(|line| line.line == open.line).map_or("", |line| line.name.as_str());
+            Line::new(session, open.line, open.open, name)
+        };
+        Ok((opens.iter().map(named).collect(), calls))
+    }
+
+    /// Asks for a call to be made by whichever application takes such requests (tapiRequestMakeCall); done when it is queued.
+    ///
+    /// # Errors
+    /// [`RequestError::NoRequestRecipient`] if there is no such application and no [launcher](Self::set_launcher), and
+    /// [`RequestError::RequestQueueFull`].
+    pub async fn request_call(&self, what: CallRequest) -> Result<(), Error> {
+        let session = self.shared.session();
+        let asked = |hold| session.request(TelephonyRequest::RequestCall { what: what.clone(), hold });
+        let mut done = asked(false).await;
+        if let (Err(Error::Refused(RequestError::NoRequestRecipient)), Some(launch)) =
+            (&done, self.shared.launcher.get())
+        {
+            // It waits for whoever is started.
+            done = asked(true).await;
+            launch();
+        }
+        self.shared.forget(session.id);
+        done.map(drop)
+    }
+
+    /// Who comes first for which media type, and for requests for calls, as applications have set it: to be stored, and given
+    /// back to [`start_with`](Self::start_with).
+    pub fn priorities(&self) -> Priorities {
+        self.shared.priorities.borrow().clone()
+    }
+
+    /// Waits until an application has set an order, and returns all of them. For whoever stores them.
+    pub async fn priorities_changed(&self) -> Priorities {
+        let mut changes = self.shared.priorities.subscribe();
+        // The sender lives as long as the service.
+        let _ = changes.changed().await;
+        changes.borrow_and_update().clone()
+    }
+
+    /// What to do when a call is asked for and no application takes such requests: start one that will. The request waits for it.
+    /// Can be set once; false if it was before.
+    pub fn set_launcher(&self, launch: impl Fn() + Send + Sync + 'static) -> bool {
+        self.shared.launcher.set(Box::new(launch)).is_ok()
     }
 
     /// What is alive now.

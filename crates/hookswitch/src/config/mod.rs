@@ -4,6 +4,7 @@
 //! and what came.
 
 mod error;
+mod features;
 mod file;
 mod resolve;
 
@@ -11,7 +12,10 @@ pub use error::ConfigError;
 pub use hookswitch_machine::Transport;
 pub use hookswitch_provider::Account;
 pub use hookswitch_sip::auth::Secret;
-pub use hookswitch_softswitch::{Account as SoftswitchAccount, Config as SoftswitchConfig};
+pub use hookswitch_softswitch::{
+    Account as SoftswitchAccount, Config as SoftswitchConfig, Features as SoftswitchFeatures,
+    Rule as SoftswitchRule,
+};
 
 use hookswitch_telephony::Unowned;
 use std::net::{IpAddr, SocketAddr};
