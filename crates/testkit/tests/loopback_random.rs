@@ -7,14 +7,15 @@ use exchange::{A, B, C, Wired};
 use hookswitch_machine::Entropy;
 use hookswitch_spi::{
     AddressId, AudioSource, CallId, CallOptions, CallTreatment, CompletionId, CompletionMode, ConsultOptions,
-    DigitMonitoring, DigitOptions, ExtensionCommand, ExtensionVersion, ForwardCondition, ForwardRule,
-    ForwardTarget, ForwardingRules, GatherOptions, LineId, MediaTypes, Operation, Outcome, ParkAt,
-    PickupFrom, Provider, RejectReason, StateKind, ToneOptions, TransferMode, UserInfo,
+    DigitMonitoring, DigitOptions, ExtensionCommand, ExtensionVersion, Feature, Features, ForwardCondition,
+    ForwardRule, ForwardTarget, ForwardingRules, GatherOptions, MediaTypes, Operation, Outcome, ParkAt,
+    PickupFrom, Provider, RejectReason, RequestId, Set, StateKind, ToneOptions, TransferMode, UserInfo,
 };
 use hookswitch_testkit::loopback::{Outside, Refusal, may_follow};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-const ADDRESSES: [&str; 10] = [
+const ADDRESSES: [&str; 11] = [
     "sip:yes@outside",
     "sip:rings@outside",
     "sip:busy@outside",
@@ -24,6 +25,7 @@ const ADDRESSES: [&str; 10] = [
     "sip:c@loop",
     "b",
     "",
+    "12;",
     "no address",
 ];
 
@@ -32,7 +34,7 @@ struct Sequence {
     chance: Entropy,
     calls: Vec<CallId>,
     completions: Vec<CompletionId>,
-    asked: u64,
+    asked: BTreeMap<RequestId, Feature>,
 }
 
 impl Sequence {
@@ -64,7 +66,7 @@ impl Sequence {
         exchange.outside("sip:busy@outside", Outside::RingsThenRefuses(busy, Duration::from_millis(30)));
         exchange.outside("sip:silent@outside", Outside::Silent);
         exchange.select_extension(A, ExtensionVersion(2)).unwrap();
-        Self { wired, chance, calls: Vec::new(), completions: Vec::new(), asked: 0 }
+        Self { wired, chance, calls: Vec::new(), completions: Vec::new(), asked: BTreeMap::new() }
     }
 
     fn pick<T: Clone>(&mut self, from: &[T]) -> T {
@@ -203,8 +205,8 @@ impl Sequence {
                 let status = operation.call().and_then(|call| self.wired.exchange.call_status(call));
                 let feature = hookswitch_spi::Feature::of(&operation);
                 match self.wired.submit(operation.clone()) {
-                    Ok(_) => {
-                        self.asked += 1;
+                    Ok((request, _)) => {
+                        self.asked.insert(request, feature);
                         let possible = status.is_none_or(|status| status.possible.contains(feature));
                         assert!(possible, "{operation:?} was taken and is not possible");
                     }
@@ -249,7 +251,8 @@ impl Sequence {
         }
     }
 
-    fn finish(mut self) {
+    /// What was carried out, and which states were seen.
+    fn finish(mut self) -> (Features, Set<StateKind>) {
         self.wired.run(Duration::from_secs(60));
         for (call, states) in &self.wired.states {
             for pair in states.windows(2) {
@@ -259,28 +262,45 @@ impl Sequence {
             }
         }
         let open = self.wired.exchange.outstanding();
-        assert_eq!(self.wired.results.len() as u64 + open as u64, self.asked, "exactly one result each");
+        assert_eq!(self.wired.results.len() + open, self.asked.len(), "exactly one result each");
         let now = self.wired.now;
         self.wired.exchange.shutdown(now);
         self.wired.drain();
-        assert_eq!(self.wired.results.len() as u64, self.asked, "exactly one result each");
+        assert_eq!(self.wired.results.len(), self.asked.len(), "exactly one result each");
         assert_eq!(self.wired.exchange.alive(), "");
         assert!(self.wired.exchange.next_timeout().is_none());
+        let done = self.wired.results.iter().filter(|(_, result)| result.is_ok());
+        let done = done.map(|(request, _)| self.asked[request]).collect();
+        (done, self.wired.states.values().flatten().copied().collect())
     }
 }
 
 #[test]
 fn whatever_is_asked_the_exchange_keeps_its_contract() {
-    let lines: [LineId; 3] = [A, B, C];
-    assert_eq!(lines.len(), 3);
+    let (mut done, mut seen) = (Features::NONE, Set::<StateKind>::NONE);
     for seed in 0..60 {
         let run = std::panic::catch_unwind(|| {
             let mut sequence = Sequence::new(seed);
             for _ in 0..1_000 {
                 sequence.step();
             }
-            sequence.finish();
+            sequence.finish()
         });
-        assert!(run.is_ok(), "seed {seed} failed; see above");
+        let Ok((features, states)) = run else { panic!("seed {seed} failed; see above") };
+        (done, seen) = (done.union(features), seen.union(states));
     }
+    let never = Features::ALL.minus(done);
+    let asked_elsewhere = Features::of(&[
+        Feature::SetCallData,
+        Feature::SetAppSpecific,
+        Feature::SetService,
+        Feature::StopSending,
+        Feature::StopGathering,
+        Feature::MonitorTones,
+        Feature::MonitorMedia,
+        Feature::Record,
+        Feature::Statistics,
+    ]);
+    assert_eq!(never.minus(asked_elsewhere), Features::NONE, "never carried out");
+    assert_eq!(Set::ALL.minus(seen), Set::of(&[StateKind::Unknown]), "never seen");
 }

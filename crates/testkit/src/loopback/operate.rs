@@ -166,7 +166,8 @@ impl Loopback {
     fn answer(&mut self, request: RequestId, call: CallId, source: AudioSource, user_info: Option<UserInfo>) {
         self.answer_mode(call);
         self.tell_leg(call, user_info.as_ref());
-        let Some(leg) = self.legs.get_mut(&call) else { return };
+        // Its caller may have been the call that was dropped for it.
+        let Some(leg) = self.legs.get_mut(&call).filter(|leg| leg.is_offered()) else { return };
         leg.info.connected = leg.info.caller.clone();
         leg.answered = true;
         leg.rest.source = source;
