@@ -134,7 +134,9 @@ impl Loopback {
         self.finish_media(conference);
         self.enter(conference, CallState::Idle);
         self.fail_all(conference, &OperationError::CallEnded, |_| true);
-        if let [last] = left[..] {
+        if let [last] = left[..]
+            && self.state_of(last) == Some(StateKind::Conferenced)
+        {
             match state {
                 CallState::OnHold => self.hold(last, CallState::OnHold),
                 _ => self.connect_again(last),

@@ -301,6 +301,7 @@ impl Loopback {
             self.enter(call, CallState::Idle);
         }
         self.fail_all(call, &OperationError::CallEnded, |_| true);
+        self.leave(call);
         if let Some(transfer) = decides {
             let reason = "refused by the target".into();
             self.complete(transfer, Err(OperationError::Refused { status, reason }));
@@ -311,7 +312,6 @@ impl Loopback {
             let mode = if answered { DisconnectMode::Normal } else { DisconnectMode::Cancelled };
             self.end_other(other, Disconnect::new(mode, EndedBy::Peer, ""), user_info.as_ref());
         }
-        self.leave(call);
         self.reconnect(consults);
         self.look_for_free_soon();
     }
