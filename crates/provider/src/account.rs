@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 /// One account. The configuration is read once; a provider keeps it unchanged while it is initialised.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Account {
     /// The line's permanent name.
     pub name: String,

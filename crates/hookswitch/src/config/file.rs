@@ -1,17 +1,27 @@
 //! The file as serde reads it. Every key of the format stands here, and nothing else does.
 
+use hookswitch_spi::MediaType;
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use toml::Spanned;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct File {
+    /// These four are a store's own; a configuration file has none of them.
+    pub(super) format: Option<Spanned<i64>>,
+    pub(super) provider: Option<Spanned<String>>,
+    pub(super) serial: Option<Spanned<i64>>,
+    pub(super) next_line: Option<Spanned<i64>>,
     #[serde(default)]
     pub(super) sip: Sip,
     #[serde(default)]
     pub(super) media: Media,
     #[serde(default)]
     pub(super) applications: Applications,
+    /// Application names in order, for each media type.
+    #[serde(default)]
+    pub(super) priorities: BTreeMap<MediaType, Spanned<Vec<String>>>,
     #[serde(default, rename = "line")]
     pub(super) lines: Vec<Spanned<Line>>,
     pub(super) softswitch: Option<Softswitch>,
@@ -41,11 +51,15 @@ pub(super) struct Media {
 pub(super) struct Applications {
     /// `leave`, `reject`, or an address to forward to.
     pub(super) unowned: Option<Spanned<String>>,
+    /// The line that calls are made from where none is named.
+    pub(super) default_line: Option<Spanned<String>>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct Line {
+    /// The store's number for it.
+    pub(super) id: Option<Spanned<u32>>,
     pub(super) name: Spanned<String>,
     pub(super) profile: Option<Spanned<String>>,
     pub(super) registrar: Spanned<String>,
@@ -54,6 +68,7 @@ pub(super) struct Line {
     pub(super) auth_user: Option<Spanned<String>>,
     pub(super) password: Option<Spanned<String>>,
     pub(super) password_file: Option<Spanned<String>>,
+    pub(super) password_env: Option<Spanned<String>>,
     pub(super) realm: Option<String>,
     pub(super) display_name: Option<Spanned<String>>,
     pub(super) register: Option<bool>,
@@ -62,7 +77,7 @@ pub(super) struct Line {
     #[serde(default)]
     pub(super) accept_from: Vec<Spanned<String>>,
     pub(super) max_calls: Option<Spanned<u32>>,
-    pub(super) media: Option<Spanned<Vec<hookswitch_spi::MediaType>>>,
+    pub(super) media: Option<Spanned<Vec<MediaType>>>,
     #[serde(default)]
     pub(super) forward: Vec<Spanned<Forward>>,
     pub(super) no_answer_seconds: Option<Spanned<u64>>,

@@ -1,0 +1,168 @@
+//! What became different between two readings of a store, as a running session has to know it.
+
+use super::{Account, Config, LineNumber};
+use std::fmt;
+
+/// The difference between two configurations of one installation. Lines that appear and disappear, and credentials, take
+/// effect in a running session; everything else at the next start.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Changes {
+    /// New lines.
+    pub added: Vec<(LineNumber, Account)>,
+    /// Lines that are gone.
+    pub removed: Vec<LineNumber>,
+    /// Lines with another password, name for authentication, or realm.
+    pub credentials: Vec<(LineNumber, Account)>,
+    /// What else changed: sections and lines by name. Takes effect at the next start.
+    pub pending: Vec<String>,
+}
+
+impl Changes {
+    /// What became different from `old` to `new`. Without numbers (a configuration file) every difference waits for the next
+    /// start; so it does if `new` is another installation.
+    pub fn between(old: &Config, new: &Config) -> Self {
+        let mut changes = Self::default();
+        let mut pending = |name: &str, same: bool| {
+            if !same {
+                changes.pending.push(name.to_owned());
+            }
+        };
+        pending("[sip]", sip_without_shards(old) == sip_without_shards(new));
+        pending("[media]", old.media == new.media);
+        pending("[applications]", old.unowned == new.unowned && old.default_line == new.default_line);
+        pending("[priorities]", old.priorities == new.priorities);
+        let numbers = |config: &Config| config.installed.as_ref().map(|known| known.lines.clone());
+        let same_installation = match (&old.installed, &new.installed) {
+            (Some(old), Some(new)) => old.provider == new.provider,
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        pending("the installation", same_installation);
+        let (Some(was), Some(is), true) = (numbers(old), numbers(new), same_installation) else {
+            pending("the lines", old.lines == new.lines);
+            return changes;
+        };
+        let before: Vec<_> = was.into_iter().zip(&old.lines).collect();
+        let after: Vec<_> = is.into_iter().zip(&new.lines).collect();
+        for (number, _) in &before {
+            if !after.iter().any(|(other, _)| other == number) {
+                changes.removed.push(*number);
+            }
+        }
+        for (number, account) in after {
+            let Some((_, old)) = before.iter().find(|(other, _)| *other == number) else {
+                changes.added.push((number, account.clone()));
+                continue;
+            };
+            if credentials(old) != credentials(account) {
+                changes.credentials.push((number, account.clone()));
+            }
+            let with_old_credentials = Account {
+                auth_user: old.auth_user.clone(),
+                password: old.password.clone(),
+                realm: old.realm.clone(),
+                ..account.clone()
+            };
+            if with_old_credentials != **old {
+                changes.pending.push(format!("line {:?}", old.name));
+            }
+        }
+        changes
+    }
+
+    /// Whether nothing became different.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// The number of shards follows that of the lines unless it is configured, and shards are threads, nothing to be seen.
+fn sip_without_shards(config: &Config) -> super::SipConfig {
+    super::SipConfig { shards: 0, ..config.sip.clone() }
+}
+
+fn credentials(account: &Account) -> (&str, &super::Secret, Option<&str>) {
+    (&account.auth_user, &account.password, account.realm.as_deref())
+}
+
+impl fmt::Display for Changes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut parts = Vec::new();
+        for (_, account) in &self.added {
+            parts.push(format!("line {:?} appears", account.name));
+        }
+        for number in &self.removed {
+            parts.push(format!("line number {number} disappears"));
+        }
+        for (_, account) in &self.credentials {
+            parts.push(format!("line {:?} has other credentials", account.name));
+        }
+        for name in &self.pending {
+            parts.push(format!("{name} changes at the next start"));
+        }
+        f.write_str(&parts.join("; "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEAD: &str = "format = 1\nprovider = '0000000000000001'\nserial = 1\nnext-line = 9\n";
+
+    fn config(rest: &str) -> Config {
+        let text = format!("{HEAD}{rest}");
+        Config::parse_stored(&text, "provider.toml".as_ref(), true).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    fn line(id: u32, name: &str, rest: &str) -> String {
+        format!("[[line]]\nid = {id}\nname = '{name}'\nregistrar = 'h'\nuser = 'u'\n{rest}\n")
+    }
+
+    #[test]
+    fn each_difference_is_of_its_kind() {
+        let old = [line(1, "a", "password = 'x'"), line(2, "b", "")].concat();
+        type Row = (&'static str, String, [usize; 4]);
+        let rows: [Row; 9] = [
+            ("the same", old.clone(), [0; 4]),
+            ("another order", [line(2, "b", ""), line(1, "a", "password = 'x'")].concat(), [0; 4]),
+            ("a line more", [old.clone(), line(3, "c", "")].concat(), [1, 0, 0, 0]),
+            ("a line less", line(1, "a", "password = 'x'"), [0, 1, 0, 0]),
+            (
+                "another line of that name",
+                [line(1, "a", "password = 'x'"), line(3, "b", "")].concat(),
+                [1, 1, 0, 0],
+            ),
+            ("a new password", [line(1, "a", "password = 'y'"), line(2, "b", "")].concat(), [0, 0, 1, 0]),
+            ("renamed", [line(1, "z", "password = 'x'"), line(2, "b", "")].concat(), [0, 0, 0, 1]),
+            (
+                "another codec list",
+                [line(1, "a", "password = 'x'"), line(2, "b", "profile = 'asterisk'")].concat(),
+                [0, 0, 0, 1],
+            ),
+            (
+                "options",
+                format!("[media]\nthreads = 2\n[applications]\nunowned = 'reject'\n{old}"),
+                [0, 0, 0, 2],
+            ),
+        ];
+        let before = config(&old);
+        for (what, text, expected) in rows {
+            let found = Changes::between(&before, &config(&text));
+            let counts =
+                [found.added.len(), found.removed.len(), found.credentials.len(), found.pending.len()];
+            assert_eq!(counts, expected, "{what}: {found}");
+            assert_eq!(found.is_empty(), expected == [0; 4], "{what}");
+        }
+    }
+
+    #[test]
+    fn another_installation_waits_for_the_next_start() {
+        let before = config(&line(1, "a", ""));
+        let text = format!("{HEAD}{}", line(2, "b", "")).replace("0000000000000001", "0000000000000002");
+        let other = Config::parse_stored(&text, "provider.toml".as_ref(), true)
+            .unwrap_or_else(|error| panic!("{error}"));
+        let found = Changes::between(&before, &other);
+        assert_eq!((found.added.len(), found.removed.len(), found.pending.len()), (0, 0, 2), "{found}");
+    }
+}
