@@ -3,10 +3,9 @@
 use crate::args::Call as Options;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
-use crate::setup::farewell;
+use crate::setup::{Lines, farewell};
 use crate::show::{self, Stopwatch};
 use crate::terminal::Terminal;
-use hookswitch::config::Config;
 use hookswitch::{
     Application, Call, CallState, Disconnect, Error, Event, Interest, LadderNames, Service, StateKind,
 };
@@ -21,14 +20,14 @@ pub(crate) async fn run(
     terminal: &Terminal,
     interrupt: &Interrupt,
     options: &Options,
-    config: Config,
+    lines: Lines,
 ) -> Result<(), Failure> {
     if let Some(file) = &options.play {
         // Better now than when the other side has answered.
         std::fs::File::open(file)
             .map_err(|error| Failure::Usage(format!("{} cannot be read: {error}", file.display())))?;
     }
-    let service = Service::start(config)?;
+    let service = lines.start()?;
     let done = place(terminal, interrupt, options, &service).await;
     terminal.wait_for("un-registering");
     farewell(service).await;

@@ -3,10 +3,9 @@
 use crate::args::ListenTo as Options;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
-use crate::setup::farewell;
+use crate::setup::{Lines, farewell};
 use crate::show::{self, Stopwatch};
 use crate::terminal::Terminal;
-use hookswitch::config::Config;
 use hookswitch::{
     Application, Call, CallId, CallState, Error, Event, HandOffTarget, Interest, LadderNames, MediaTypes,
     Service, TransferOutcome,
@@ -21,7 +20,7 @@ pub(crate) async fn run(
     terminal: &Terminal,
     interrupt: &Interrupt,
     options: &Options,
-    config: Config,
+    lines: Lines,
 ) -> Result<(), Failure> {
     if let Some(file) = &options.answer {
         std::fs::File::open(file)
@@ -31,7 +30,7 @@ pub(crate) async fn run(
         std::fs::create_dir_all(folder)
             .map_err(|error| Failure::Usage(format!("{} cannot be made: {error}", folder.display())))?;
     }
-    let service = Service::start(config)?;
+    let service = lines.start()?;
     let done = attend(terminal, interrupt, options, &service).await;
     terminal.wait_for("hanging up and un-registering");
     farewell(service).await;

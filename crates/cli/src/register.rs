@@ -3,31 +3,30 @@
 use crate::args::Register;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
-use crate::setup::farewell;
+use crate::setup::{Lines, farewell};
 use crate::show::{self, Stopwatch};
 use crate::terminal::Terminal;
-use hookswitch::config::Config;
 use hookswitch::{Application, Event, Interest, Line, LineState, Service};
 
 pub(crate) async fn run(
     terminal: &Terminal,
     interrupt: &Interrupt,
     options: &Register,
-    config: Config,
+    lines: Lines,
 ) -> Result<(), Failure> {
     let names: Vec<String> = match options.lines.as_slice() {
-        [] => config.lines.iter().map(|line| line.name.clone()).collect(),
+        [] => lines.config.lines.iter().map(|line| line.name.clone()).collect(),
         names => names.to_vec(),
     };
-    let service = Service::start(config)?;
-    let done = lines(terminal, interrupt, options, &service, &names).await;
+    let service = lines.start()?;
+    let done = serve(terminal, interrupt, options, &service, &names).await;
     terminal.wait_for("un-registering");
     farewell(service).await;
     terminal.settle();
     done
 }
 
-async fn lines(
+async fn serve(
     terminal: &Terminal,
     interrupt: &Interrupt,
     options: &Register,

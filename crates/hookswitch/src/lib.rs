@@ -33,6 +33,7 @@ mod call;
 pub mod config;
 mod error;
 mod event;
+mod link;
 mod queue;
 mod service;
 mod session;
@@ -57,6 +58,7 @@ pub use hookswitch_spi::{
     TransferOutcome, Way,
 };
 pub use hookswitch_telephony::{HandOffTarget, Interest, LadderNames, Privilege, RequestError, Unowned};
+pub use link::{CallLink, LinkError};
 #[doc(hidden)]
 pub use service::Tuning;
 pub use service::{Figures, Service};
