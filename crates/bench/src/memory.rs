@@ -15,7 +15,7 @@ use hookswitch_machine::{
 };
 use hookswitch_media::control::{Command, Event as MediaEvent, Port, PortId, Statistics, StreamId};
 use hookswitch_provider::{Account, Alive, Profile, ProviderConfig, Server};
-use hookswitch_spi::{AudioSource, CallId, CallState, ForwardingRules, LineId, MediaTypes, Operation};
+use hookswitch_spi::{CallId, CallState, ForwardingRules, LineId, MediaTypes, Operation};
 use hookswitch_telephony::{AppRequestId, Event, Interest, Request as Asked, SessionId};
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -231,8 +231,7 @@ impl Bench {
             )));
         };
         let before = self.completed;
-        spent[1] +=
-            timed(|| self.ask(Asked::Operate(Operation::Answer { call, source: AudioSource::Silence })));
+        spent[1] += timed(|| self.ask(Asked::Operate(Operation::answer(call))));
         let remembered = self.last.take().and_then(|response| remember(call, &response));
         let Some(remembered) = remembered else {
             return Err(Fault::Measurement(format!("call {number} was not answered: {:?}", self.refused)));

@@ -313,6 +313,9 @@ impl Plan {
             Some(TransferOutcome::Unknown) => {
                 format!("transferred to {address}; the other side did not say whether it answered")
             }
+            Some(TransferOutcome::Bridged) => {
+                format!("transferred to {address}; the audio goes on through here")
+            }
         });
         Ok(())
     }

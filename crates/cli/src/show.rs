@@ -43,6 +43,9 @@ pub(crate) const fn reason(reason: Reason) -> &'static str {
         Reason::Unparked => "unparked",
         Reason::Reminder => "reminder",
         Reason::CallCompletion => "call completion",
+        Reason::Parked => "parked",
+        Reason::CampedOn => "waiting until free",
+        Reason::Intrusion => "broke in",
         Reason::Unknown | Reason::Unavailable => "not known",
     }
 }

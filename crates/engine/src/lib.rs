@@ -79,12 +79,11 @@ impl Engine {
     /// A shard with its lines closed.
     pub fn new(config: EngineConfig, mut entropy: Entropy) -> Self {
         let telephony = Telephony::new(config.telephony, &mut entropy);
-        Self {
-            provider: SipProvider::new(config.provider, entropy),
-            telephony,
-            notices: VecDeque::new(),
-            stopping: false,
-        }
+        let mut provider = SipProvider::new(config.provider, entropy);
+        // The application side and the provider are of one build: they have a version in common.
+        let begun = provider.initialise(Time::ZERO, hookswitch_spi::InterfaceVersion::V1);
+        debug_assert!(begun.is_ok(), "the provider does not start: {begun:?}");
+        Self { provider, telephony, notices: VecDeque::new(), stopping: false }
     }
 
     /// The lines and what they can do.

@@ -173,12 +173,14 @@ impl Call {
 
     /// Claims an offered call and alerts the caller (lineAccept).
     pub async fn accept(&self) -> Result<(), Error> {
-        self.operate(Operation::Accept { call: self.0.id }).await.map(drop)
+        self.operate(Operation::accept(self.0.id)).await.map(drop)
     }
 
     /// Answers an offered call (lineAnswer); done when the caller has confirmed.
     pub async fn answer(&self, audio: Audio) -> Result<(), Error> {
-        self.operate(Operation::Answer { call: self.0.id, source: audio.into_source() }).await.map(drop)
+        self.operate(Operation::Answer { call: self.0.id, source: audio.into_source(), user_info: None })
+            .await
+            .map(drop)
     }
 
     fn open_live(&self, rate: u32) -> Result<LiveAudio, Error> {
@@ -188,7 +190,7 @@ impl Call {
     /// Answers with frames that this program exchanges: 8,000 or 16,000 samples a second.
     pub async fn answer_live(&self, rate: u32) -> Result<LiveAudio, Error> {
         let live = self.open_live(rate)?;
-        self.operate(Operation::Answer { call: self.0.id, source: live.source() }).await?;
+        self.operate(Operation::Answer { call: self.0.id, source: live.source(), user_info: None }).await?;
         Ok(live)
     }
 
@@ -207,7 +209,7 @@ impl Call {
 
     /// Refuses an offered call, abandons one on its way, or hangs up (lineDrop).
     pub async fn drop_call(&self, reason: RejectReason) -> Result<(), Error> {
-        self.operate(Operation::Drop { call: self.0.id, reason }).await.map(drop)
+        self.operate(Operation::Drop { call: self.0.id, reason, user_info: None }).await.map(drop)
     }
 
     /// Ends the call.

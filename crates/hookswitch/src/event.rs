@@ -1,7 +1,10 @@
 //! What an application hears.
 
 use crate::Call;
-use hookswitch_spi::{AddressId, CallId, CallState, InfoParts, LineId, LineState};
+use hookswitch_spi::{
+    AddressId, CallCounts, CallId, CallState, CompletionId, ExtensionEvent, InfoParts, LineId, LineState,
+    MediaType,
+};
 use hookswitch_telephony::Privilege;
 use std::time::Duration;
 
@@ -56,6 +59,27 @@ pub enum Event {
         /// How long.
         duration: Duration,
     },
+    /// The other side began to press a digit; only when that was asked for.
+    DigitBegun {
+        /// The call.
+        call: CallId,
+        /// `0-9 A-D * #`.
+        digit: char,
+    },
+    /// A tone that is listened for is heard.
+    Tone {
+        /// The call.
+        call: CallId,
+        /// The tag of its pattern.
+        tag: u32,
+    },
+    /// The call has this media type now, or sounds like it.
+    Media {
+        /// The call.
+        call: CallId,
+        /// Which.
+        media: MediaType,
+    },
     /// A file that was played came to its end.
     Played {
         /// The call.
@@ -74,6 +98,69 @@ pub enum Event {
         line: LineId,
         /// Where it is now.
         state: LineState,
+    },
+    /// A call alerts on a line; once for each ring cycle.
+    Ringing {
+        /// The line.
+        line: LineId,
+        /// The ring mode, from 1.
+        mode: u8,
+        /// Which cycle, from 0.
+        count: u32,
+    },
+    /// Messages wait for a line's user, or none does any more.
+    MessageWaiting {
+        /// The line.
+        line: LineId,
+        /// Whether any waits.
+        waiting: bool,
+        /// New ones.
+        new: u32,
+        /// Old ones.
+        old: u32,
+    },
+    /// The number of calls at an address changed.
+    CallCount {
+        /// The line.
+        line: LineId,
+        /// The address.
+        address: AddressId,
+        /// How many there are now.
+        calls: CallCounts,
+    },
+    /// A call completion ended without a call.
+    CompletionEnded {
+        /// The line.
+        line: LineId,
+        /// Which.
+        completion: CompletionId,
+    },
+    /// What a line can do changed.
+    CapabilitiesChanged {
+        /// The line.
+        line: LineId,
+    },
+    /// Something that only a line's extension tells.
+    Extension {
+        /// The line.
+        line: LineId,
+        /// What.
+        event: ExtensionEvent,
+    },
+    /// The stored configuration changed in a way that takes effect at the next start.
+    Reinitialise {
+        /// What changed.
+        why: String,
+    },
+    /// A line appeared: it can be opened.
+    LineCreated {
+        /// The line.
+        line: LineId,
+    },
+    /// A line is gone for good.
+    LineRemoved {
+        /// The line.
+        line: LineId,
     },
     /// The forwarding rules of an address changed.
     Forwarding {

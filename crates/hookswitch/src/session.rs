@@ -207,7 +207,32 @@ impl Session {
                 self.push(Event::Forwarding { line, address }, true, wakes)
             }
             TelephonyEvent::LineClosed { line } => self.push(Event::LineClosed { line }, false, wakes),
-            TelephonyEvent::LineCreated { .. } | TelephonyEvent::LineRemoved { .. } => {}
+            TelephonyEvent::DigitBegun { call, digit } => {
+                self.push(Event::DigitBegun { call, digit }, true, wakes)
+            }
+            TelephonyEvent::Tone { call, tag } => self.push(Event::Tone { call, tag }, true, wakes),
+            TelephonyEvent::Media { call, media } => self.push(Event::Media { call, media }, true, wakes),
+            TelephonyEvent::Ringing { line, mode, count } => {
+                self.push(Event::Ringing { line, mode, count }, true, wakes)
+            }
+            TelephonyEvent::MessageWaiting { line, waiting, new, old } => {
+                self.push(Event::MessageWaiting { line, waiting, new, old }, true, wakes)
+            }
+            TelephonyEvent::CallCount { line, address, calls } => {
+                self.push(Event::CallCount { line, address, calls }, true, wakes)
+            }
+            TelephonyEvent::CompletionEnded { line, completion } => {
+                self.push(Event::CompletionEnded { line, completion }, false, wakes)
+            }
+            TelephonyEvent::CapabilitiesChanged { line } => {
+                self.push(Event::CapabilitiesChanged { line }, true, wakes)
+            }
+            TelephonyEvent::Extension { line, event } => {
+                self.push(Event::Extension { line, event }, true, wakes)
+            }
+            TelephonyEvent::Reinitialise { why } => self.push(Event::Reinitialise { why }, false, wakes),
+            TelephonyEvent::LineCreated { line } => self.push(Event::LineCreated { line }, false, wakes),
+            TelephonyEvent::LineRemoved { line } => self.push(Event::LineRemoved { line }, false, wakes),
         }
     }
 

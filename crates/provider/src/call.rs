@@ -1,15 +1,17 @@
 //! A call: what the provider keeps of it from its first event to its close.
 
 use crate::referral::Referral;
+use hookswitch_machine::Time;
 use hookswitch_machine::TimerKey;
 use hookswitch_media::control::{Port, Source, Statistics, StreamId};
 use hookswitch_media::negotiate::MediaSession;
 use hookswitch_sip::refer::Subscriber;
 use hookswitch_sip::ua::LegId;
 use hookswitch_spi::{
-    AddressId, AudioSource, CallId, CallState, DisconnectMode, LineId, MediaTypes, Origin, Party, Reason,
-    RequestId,
+    AddressId, AudioSource, CallId, CallState, CallTreatment, Completion, CompletionId, DisconnectMode,
+    LineId, MediaTypes, Origin, Party, PhysicalCallId, Reason, UserInfo,
 };
+use std::collections::VecDeque;
 
 /// What a call is for the provider.
 #[derive(Debug)]
@@ -18,6 +20,10 @@ pub(crate) struct Call {
     pub(crate) address: AddressId,
     pub(crate) origin: Origin,
     pub(crate) state: CallState,
+    /// When it entered that state.
+    pub(crate) since: Time,
+    /// The application side has taken it; before that nothing is told of it.
+    pub(crate) taken: Taken,
     pub(crate) media_types: MediaTypes,
     /// The INVITE session, while there is one.
     pub(crate) leg: Option<LegId>,
@@ -48,7 +54,33 @@ pub(crate) struct Call {
     /// Alerted the other side, or was alerted by it.
     pub(crate) alerted: bool,
     pub(crate) facts: Box<Facts>,
+    /// What few calls have.
+    pub(crate) extra: Option<Box<Extra>>,
     pub(crate) statistics: Statistics,
+}
+
+/// Whether the application side has a place for a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// It was announced so many times, without success so far.
+    NotYet(u8),
+    /// It has.
+    Yes,
+}
+
+/// What few calls have: what applications keep with them, and what came along.
+#[derive(Debug, Default)]
+pub(crate) struct Extra {
+    /// The physical call that this one came out of.
+    pub(crate) related: Option<PhysicalCallId>,
+    pub(crate) completion: Option<CompletionId>,
+    pub(crate) call_data: Box<[u8]>,
+    pub(crate) app_specific: u32,
+    pub(crate) treatment: Option<CallTreatment>,
+    /// What the other side told, the oldest first; only that is shown.
+    pub(crate) user_info: VecDeque<UserInfo>,
+    pub(crate) secure: bool,
+    pub(crate) display: Box<str>,
 }
 
 /// Whether audio runs.
@@ -80,11 +112,15 @@ pub(crate) struct Facts {
 }
 
 /// An accepted request that is not completed yet.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) struct Waiting {
-    pub(crate) request: RequestId,
+    pub(crate) completion: Completion,
     pub(crate) what: Wait,
 }
+
+/// A request on its way from being checked to being accepted: whoever keeps or completes it takes it out.
+#[derive(Debug)]
+pub(crate) struct Ask(pub(crate) Option<Completion>);
 
 /// What a request waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,6 +147,11 @@ pub(crate) enum Wait {
 }
 
 impl Call {
+    /// What few calls have; made if it has none yet.
+    pub(crate) fn extra(&mut self) -> &mut Extra {
+        self.extra.get_or_insert_default()
+    }
+
     /// The number of the call's audio stream: that of the call.
     pub(crate) const fn stream_id(id: CallId) -> StreamId {
         StreamId(id.0)

@@ -1,7 +1,7 @@
 //! What all parts of the provider work on, and how it touches the world: messages in and out, timers, look-ups, media.
 
 use crate::account::Elsewhere;
-use crate::call::{Call, Calls, Wait, Waiting};
+use crate::call::{Ask, Call, Calls, Taken, Wait, Waiting};
 use crate::line::Line;
 use bytes::Bytes;
 use hookswitch_machine::{
@@ -12,8 +12,8 @@ use hookswitch_sip::message::{Limits, Message};
 use hookswitch_sip::transaction::{self, ClientId, Layer};
 use hookswitch_sip::ua::{Indication, LegId, UserAgent};
 use hookswitch_spi::{
-    CallId, CallState, LineId, OperationError, Outcome, ProviderEvent, RequestId, TimelineEntry,
-    TimelineFact, Way, Word,
+    CallId, CallState, Completion, Completions, LineId, OperationError, Outcome, ProviderEvent,
+    TimelineEntry, TimelineFact, Way, Word,
 };
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -40,6 +40,8 @@ pub(crate) enum Timer {
     GiveUp(CallId),
     /// A transfer's outcome is overdue.
     Transfer(CallId),
+    /// A call that was not taken is announced again.
+    Announce(CallId),
 }
 
 /// Whose a request outside sessions is.
@@ -82,6 +84,10 @@ pub(crate) struct Core {
     pub(crate) queries: Map<QueryId, Query>,
     pub(crate) stock: VecDeque<Port>,
     pub(crate) events: VecDeque<ProviderEvent>,
+    pub(crate) completions: Completions,
+    /// The time of the step that is being done.
+    pub(crate) now: Time,
+    pub(crate) initialised: bool,
     pub(crate) actions: VecDeque<Action>,
     pub(crate) timers: TimerQueue<Timer>,
     pub(crate) entropy: Entropy,
@@ -119,6 +125,9 @@ impl Core {
             queries: Map::with_hasher(keys),
             stock: VecDeque::new(),
             events: VecDeque::new(),
+            completions: Completions::default(),
+            now: Time::ZERO,
+            initialised: false,
             actions: VecDeque::new(),
             timers: TimerQueue::new(),
             entropy,
@@ -197,6 +206,7 @@ impl Core {
                 Timer::Alerting(call) => self.alert_again(now, call),
                 Timer::GiveUp(call) => self.give_up(now, call),
                 Timer::Transfer(call) => self.transfer_due(now, call),
+                Timer::Announce(call) => self.announce_again(now, call),
             }
         }
         self.settle(now);
@@ -265,15 +275,49 @@ impl Core {
     }
 
     /// Tells that a request is done.
-    pub(crate) fn complete(&mut self, request: RequestId, result: Result<Outcome, OperationError>) {
-        self.events.push_back(ProviderEvent::Completed { request, result });
+    pub(crate) fn complete(&mut self, completion: Completion, result: Result<Outcome, OperationError>) {
+        self.events.push_back(completion.complete(result));
+    }
+
+    /// A request is accepted and done in one.
+    pub(crate) fn done(&mut self, ask: &mut Ask, outcome: Outcome) {
+        self.settle_ask(ask, Ok(outcome));
+    }
+
+    /// A request is accepted, and its result is known.
+    pub(crate) fn settle_ask(&mut self, ask: &mut Ask, result: Result<Outcome, OperationError>) {
+        if let Some(completion) = ask.0.take() {
+            self.complete(completion, result);
+        }
+    }
+
+    /// A request is accepted and waits.
+    pub(crate) fn wait(&mut self, id: CallId, ask: &mut Ask, what: Wait) {
+        if let Some(completion) = ask.0.take() {
+            self.wait_on(id, completion, what);
+        }
+    }
+
+    /// A request goes on waiting.
+    pub(crate) fn wait_on(&mut self, id: CallId, completion: Completion, what: Wait) {
+        match self.calls.get_mut(id) {
+            Some(call) => call.waiting.push(Waiting { completion, what }),
+            None => self.complete(completion, Err(OperationError::CallEnded)),
+        }
+    }
+
+    /// Tells something of a call, unless it was not taken yet.
+    pub(crate) fn tell(&mut self, id: CallId, event: ProviderEvent) {
+        if self.calls.get(id).is_some_and(|call| call.taken == Taken::Yes) {
+            self.events.push_back(event);
+        }
     }
 
     /// Completes everything that waits on a call with this error.
     pub(crate) fn fail_waiting(&mut self, id: CallId, error: &OperationError) {
         let Some(call) = self.calls.get_mut(id) else { return };
-        for Waiting { request, .. } in std::mem::take(&mut call.waiting) {
-            self.complete(request, Err(error.clone()));
+        for Waiting { completion, .. } in std::mem::take(&mut call.waiting) {
+            self.complete(completion, Err(error.clone()));
         }
     }
 
@@ -287,7 +331,7 @@ impl Core {
         let Some(waiting) = self.calls.get_mut(id).and_then(|call| call.take_waiting(wanted)) else {
             return false;
         };
-        self.complete(waiting.request, result);
+        self.complete(waiting.completion, result);
         true
     }
 
@@ -298,8 +342,9 @@ impl Core {
             return;
         }
         call.state = state.clone();
+        call.since = self.now;
         let media = call.media_types;
-        self.events.push_back(ProviderEvent::CallState { call: id, state, media });
+        self.tell(id, ProviderEvent::CallState { call: id, state, media });
     }
 
     /// Notes something in a call's timeline.

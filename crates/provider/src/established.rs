@@ -12,7 +12,7 @@ use hookswitch_sip::transaction::ServerId;
 use hookswitch_sip::ua::{Failure, LegError, LegId};
 use hookswitch_spi::{
     CallId, CallState, Disconnect, DisconnectMode, EndedBy, InfoParts, OperationError, Outcome,
-    ProviderEvent, RequestId, StateKind,
+    ProviderEvent, StateKind,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -191,7 +191,7 @@ impl Core {
         call.media_types = types;
         self.configure(id, parameters);
         if changed {
-            self.events.push_back(ProviderEvent::CallInfo { call: id, changed: InfoParts::MEDIA });
+            self.tell(id, ProviderEvent::CallInfo { call: id, changed: InfoParts::MEDIA });
         }
         Ok(sdp)
     }
@@ -262,14 +262,8 @@ impl Core {
         };
         let Wait::Turn(hold) = waiting.what else { return };
         match self.change_hold(now, id, hold) {
-            Ok(what) => self.wait(id, waiting.request, what),
-            Err(error) => self.complete(waiting.request, Err(error)),
-        }
-    }
-
-    pub(crate) fn wait(&mut self, id: CallId, request: RequestId, what: Wait) {
-        if let Some(call) = self.calls.get_mut(id) {
-            call.waiting.push(crate::call::Waiting { request, what });
+            Ok(what) => self.wait_on(id, waiting.completion, what),
+            Err(error) => self.complete(waiting.completion, Err(error)),
         }
     }
 
@@ -281,20 +275,20 @@ impl Core {
             .calls
             .get_mut(id)
             .and_then(|call| call.take_waiting(|wait| matches!(wait, Wait::OfferAnswer(_))));
-        match (result, waiting.map(|w| (w.request, w.what))) {
-            (Ok(()), Some((request, Wait::OfferAnswer(hold)))) => {
+        match (result, waiting.map(|w| (w.completion, w.what))) {
+            (Ok(()), Some((completion, Wait::OfferAnswer(hold)))) => {
                 let state =
                     if hold { CallState::OnHold } else { CallState::Connected(self.connected_mode(id)) };
                 self.enter(id, state);
-                self.complete(request, Ok(Outcome::Done));
+                self.complete(completion, Ok(Outcome::Done));
             }
             (Err(why), waiting) => {
                 if let Some(call) = self.calls.get_mut(id) {
                     call.media.abandon();
                 }
-                if let Some((request, _)) = waiting {
+                if let Some((completion, _)) = waiting {
                     let error = OperationError::Failed(format!("the answer cannot be used: {why}"));
-                    self.complete(request, Err(error));
+                    self.complete(completion, Err(error));
                 }
             }
             (Ok(()), Some(_) | None) => {}

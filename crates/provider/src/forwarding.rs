@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     fn rule(when: ForwardCondition, from: Option<&str>, to: &str) -> ForwardRule {
-        ForwardRule { when, from: from.map(Into::into), to: ForwardTarget::Address(to.into()) }
+        ForwardRule { when, from: from.map(Into::into), origin: None, to: ForwardTarget::Address(to.into()) }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Calls to us: who may call, which line is meant, what its rules say, and the offer to applications (spec 2.4).
 
-use crate::call::{Call, Facts, Stream};
+use crate::call::{Call, Facts, Stream, Taken};
 use crate::core::{Core, Timer};
 use crate::ending::{self, Given};
 use crate::forwarding;
@@ -24,6 +24,10 @@ use std::net::IpAddr;
 const MINUTE: std::time::Duration = std::time::Duration::from_secs(60);
 /// How long a call may stay offered, in these.
 const MOST_MINUTES: u8 = 10;
+/// After so long, twice, three times so long, a call that was not taken is announced again.
+const ANNOUNCE_AGAIN: std::time::Duration = std::time::Duration::from_secs(1);
+/// So often at most.
+const MOST_ANNOUNCEMENTS: u8 = 6;
 
 impl Core {
     /// An INVITE opened a session.
@@ -71,6 +75,8 @@ impl Core {
             address,
             origin: Origin::Inbound,
             state: CallState::Unknown,
+            since: now,
+            taken: Taken::NotYet(1),
             media_types,
             leg: Some(leg),
             last_leg: Some(leg),
@@ -99,6 +105,7 @@ impl Core {
                 call_id: message.call_id().into(),
                 target: Box::default(),
             }),
+            extra: None,
             statistics: Statistics::default(),
         };
         self.offer_call(now, leg, call, message);
@@ -116,10 +123,6 @@ impl Core {
         self.events.push_back(ProviderEvent::NewCall { line: id, address, call });
         self.trace(now, call, Way::Received, message);
         self.enter(call, CallState::Offering(OfferingMode::Active));
-        let alerting = self.line(id).map(|line| line.account.profile.alerting);
-        if alerting == Some(Alerting::AtOnce) {
-            self.alert(now, call);
-        }
         self.next_minute(now, call);
         let no_answer = self.rule(id, address, ForwardCondition::NoAnswer, &caller);
         let after =
@@ -128,6 +131,44 @@ impl Core {
             let timer = self.timers.set(now + after, Timer::NotAnswered(call));
             if let Some(call) = self.calls.get_mut(call) {
                 call.timer = Some(timer);
+            }
+        }
+    }
+
+    /// The application side has a place for an announced call, or (`false`) has not.
+    pub(crate) fn take_call(&mut self, now: Time, id: CallId, taken: bool) {
+        let Some(call) = self.calls.get_mut(id) else { return };
+        let Taken::NotYet(times) = call.taken else { return };
+        if !taken {
+            self.timers.set(now + ANNOUNCE_AGAIN * u32::from(times), Timer::Announce(id));
+            return;
+        }
+        call.taken = Taken::Yes;
+        let (state, media, line) = (call.state.clone(), call.media_types, call.line);
+        self.events.push_back(ProviderEvent::CallState { call: id, state, media });
+        let alerting = self.line(line).map(|line| line.account.profile.alerting);
+        if alerting == Some(Alerting::AtOnce) {
+            self.alert(now, id);
+        }
+    }
+
+    /// A call that nobody took is announced once more, or given up.
+    pub(crate) fn announce_again(&mut self, now: Time, id: CallId) {
+        let Some(call) = self.calls.get_mut(id) else { return };
+        let Taken::NotYet(times) = call.taken else { return };
+        match call.leg {
+            Some(leg) if times >= MOST_ANNOUNCEMENTS => {
+                self.refuse(now, leg, 503, "Retry-After: 5\r\n");
+                self.forget(now, id);
+            }
+            Some(_) => {
+                call.taken = Taken::NotYet(times + 1);
+                let (line, address) = (call.line, call.address);
+                self.events.push_back(ProviderEvent::NewCall { line, address, call: id });
+            }
+            // It ended before anybody heard of it.
+            None => {
+                self.forget(now, id);
             }
         }
     }

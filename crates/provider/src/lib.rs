@@ -7,9 +7,11 @@
 //! Pure rules stand apart: `dial`, `ending`, `forwarding`, `parties`, `glance`.
 #![forbid(unsafe_code)]
 
+mod able;
 mod account;
 mod call;
 mod core;
+mod data;
 mod dial;
 mod ending;
 mod established;
@@ -24,6 +26,7 @@ mod profile;
 mod provider;
 mod referral;
 mod registering;
+mod status;
 mod streams;
 mod transfer;
 

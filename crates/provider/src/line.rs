@@ -6,8 +6,8 @@ use hookswitch_media::negotiate::Capabilities as MediaCapabilities;
 use hookswitch_sip::registration::Registration;
 use hookswitch_sip::ua::AccountId;
 use hookswitch_spi::{
-    AddressId, Capabilities, Feature, Features, ForwardingRules, InterfaceVersion, LineState, MediaTypes,
-    OutOfService,
+    AddressId, Capabilities, ExtensionVersion, ForwardingRules, InterfaceVersion, LineState, MediaTypes,
+    OutOfService, Set, StatusKind,
 };
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -26,6 +26,11 @@ pub(crate) struct Line {
     /// Rules in force, one list for each address.
     pub(crate) forwarding: Vec<ForwardingRules>,
     pub(crate) calls: u32,
+    /// Which changes somebody wants to hear of.
+    pub(crate) wanted_status: Set<StatusKind>,
+    /// The version of the extension in force.
+    pub(crate) extension: ExtensionVersion,
+    pub(crate) message_waiting: bool,
 }
 
 /// What an open line has beside.
@@ -64,20 +69,7 @@ impl Line {
         forwarding: Vec<ForwardingRules>,
     ) -> Self {
         let profile = &account.profile;
-        let mut features = Features::ALL;
-        if !profile.redirect {
-            features = features.without(Feature::Redirect).without(Feature::Forward);
-        }
-        if !profile.refer {
-            features = features.without(Feature::BlindTransfer);
-        }
-        let capabilities = Capabilities {
-            features,
-            media: account.media,
-            max_calls: account.max_calls,
-            max_forward_rules: crate::account::MOST_FORWARD_RULES,
-            close_drops: true,
-        };
+        let capabilities = crate::able::capabilities(&account);
         let media = Arc::new(MediaCapabilities {
             codecs: profile.codec_list(),
             packet_time: std::time::Duration::from_millis(profile.packet_time.into()),
@@ -86,7 +78,20 @@ impl Line {
         });
         let state =
             LineState::OutOfService(OutOfService { status: None, reason: "the line is not open".into() });
-        Self { account, token, credentials, capabilities, media, open: None, state, forwarding, calls: 0 }
+        Self {
+            account,
+            token,
+            credentials,
+            capabilities,
+            media,
+            open: None,
+            state,
+            forwarding,
+            calls: 0,
+            wanted_status: Set::NONE,
+            extension: ExtensionVersion::NONE,
+            message_waiting: false,
+        }
     }
 
     /// The address of record of an address.

@@ -1,6 +1,6 @@
 //! What applications ask of calls, from the check of its arguments to its completion.
 
-use crate::call::{Call, Stream, Wait, Waiting, source};
+use crate::call::{Ask, Call, Stream, Taken, Wait, Waiting, source};
 use crate::core::Core;
 use crate::dial;
 use crate::forwarding;
@@ -10,11 +10,10 @@ use hookswitch_machine::Time;
 use hookswitch_media::control::{Command, Direction};
 use hookswitch_media::negotiate::{NegotiateError, OfferAnswer};
 use hookswitch_spi::{
-    AddressId, AudioSource, CallId, CallState, Capabilities, DigitOptions, ForwardingRules, InfoParts,
-    LineId, Operation, OperationError, Outcome, Party, ProviderEvent, RejectReason, RequestId, StateKind,
+    AddressId, AudioSource, CallId, CallState, DigitOptions, ForwardingRules, InfoParts, LineId, Operation,
+    OperationError, Outcome, Party, ProviderEvent, RejectReason, RequestId, StateKind,
 };
 use std::path::PathBuf;
-use std::time::Duration;
 
 impl Core {
     /// Asks for something; see `Provider::submit`.
@@ -24,61 +23,117 @@ impl Core {
         request: RequestId,
         operation: Operation,
     ) -> Result<Option<CallId>, OperationError> {
-        let call = operation.call();
         self.check(&operation)?;
-        let result = match operation {
-            Operation::MakeCall { line, address, destination, options } => {
-                return self.make_call(now, request, line, address, &destination, options).map(Some);
-            }
-            Operation::Forward { line, address, rules } => self.forward(request, line, address, rules),
-            Operation::Accept { call } => self.accept(now, request, call),
-            Operation::Answer { call, source } => self.answer(now, request, call, source),
-            Operation::Redirect { call, destination } => self.redirect(now, request, call, &destination),
-            Operation::Drop { call, reason } => self.drop_call(now, request, call, reason),
-            Operation::Hold { call } => self.hold(now, request, call, true),
-            Operation::Retrieve { call } => self.hold(now, request, call, false),
-            Operation::BlindTransfer { call, destination, deadline } => {
-                self.transfer(now, call, &destination, deadline).map(|what| self.wait(call, request, what))
-            }
-            Operation::SendDigits { call, digits } => self.send_digits(request, call, digits),
-            Operation::Play { call, source } => self.play(request, call, source),
-            Operation::Record { call, path } => self.record_audio(request, call, path),
-            Operation::Statistics { call } => self.statistics(request, call),
-        };
+        let mut ask = Ask(Some(self.completions.accept(request)));
+        let result = self.carry_out(now, &mut ask, operation);
         self.settle(now);
-        result
-            .map(|()| None)
-            .inspect_err(|_| debug_assert!(call.is_none_or(|c| !self.is_waiting(c, request))))
+        match (result, ask.0) {
+            (Err(error), Some(completion)) => {
+                completion.refuse();
+                Err(error)
+            }
+            // It was kept or completed, and so was accepted; what went wrong after that is a defect.
+            (Err(error), None) => {
+                debug_assert!(false, "a request was accepted and then refused: {error}");
+                Ok(None)
+            }
+            // Whoever left a request here forgot it: dropping it completes it as failed.
+            (Ok(created), forgotten) => {
+                debug_assert!(forgotten.is_none(), "a request was accepted and nobody keeps it");
+                Ok(created)
+            }
+        }
     }
 
-    fn is_waiting(&self, call: CallId, request: RequestId) -> bool {
-        self.calls.get(call).is_some_and(|call| call.waiting.iter().any(|w| w.request == request))
+    fn carry_out(
+        &mut self,
+        now: Time,
+        ask: &mut Ask,
+        operation: Operation,
+    ) -> Result<Option<CallId>, OperationError> {
+        match operation {
+            Operation::MakeCall { line, address, destination, options } => {
+                return self.make_call(now, ask, line, address, &destination, options).map(Some);
+            }
+            Operation::Forward { line, address, rules } => self.forward(ask, line, address, rules),
+            Operation::Accept { call, user_info: _ } => self.accept(now, ask, call),
+            Operation::Answer { call, source, user_info: _ } => self.answer(now, ask, call, source),
+            Operation::Redirect { call, destination } => self.redirect(now, ask, call, &destination),
+            Operation::Drop { call, reason, user_info: _ } => self.drop_call(now, ask, call, reason),
+            Operation::Hold { call } => self.hold(now, ask, call, true),
+            Operation::Retrieve { call } => self.hold(now, ask, call, false),
+            Operation::BlindTransfer { call, destination, deadline } => {
+                self.transfer(now, call, &destination, deadline).map(|what| self.wait(call, ask, what))
+            }
+            Operation::SendDigits { call, digits } => self.send_digits(ask, call, digits),
+            Operation::Play { call, source } => self.play(ask, call, source),
+            Operation::Record { call, path } => self.record_audio(ask, call, path),
+            Operation::Statistics { call } => self.statistics(ask, call),
+            Operation::ReleaseUserInfo { call } => self.release_user_info(ask, call),
+            Operation::SetMediaType { call, media } => self.set_media_type(ask, call, media),
+            Operation::SetCallData { call, data } => self.set_call_data(ask, call, data),
+            Operation::SetAppSpecific { call, value } => self.set_app_specific(ask, call, value),
+            // The table of the line has none of these, so the check has refused them.
+            Operation::Dial { .. }
+            | Operation::SwapHold { .. }
+            | Operation::SetupTransfer { .. }
+            | Operation::CompleteTransfer { .. }
+            | Operation::SetupConference { .. }
+            | Operation::PrepareAddToConference { .. }
+            | Operation::AddToConference { .. }
+            | Operation::RemoveFromConference { .. }
+            | Operation::Park { .. }
+            | Operation::Unpark { .. }
+            | Operation::Pickup { .. }
+            | Operation::CompleteCall { .. }
+            | Operation::UncompleteCall { .. }
+            | Operation::SecureCall { .. }
+            | Operation::SendUserInfo { .. }
+            | Operation::SetTreatment { .. }
+            | Operation::SetService { .. }
+            | Operation::SendTone { .. }
+            | Operation::StopSending { .. }
+            | Operation::GatherDigits { .. }
+            | Operation::StopGathering { .. }
+            | Operation::MonitorDigits { .. }
+            | Operation::MonitorTones { .. }
+            | Operation::MonitorMedia { .. }
+            | Operation::Extension { .. } => Err(OperationError::Unavailable(operation.name())),
+        }
+        .map(|()| None)
     }
 
     /// The capability table decides, before anything happens.
     fn check(&self, operation: &Operation) -> Result<(), OperationError> {
-        let (line, state) = match (operation, operation.call()) {
-            (_, Some(id)) => {
-                let call = self.calls.get(id).ok_or(OperationError::NoSuchCall(id))?;
-                if call.waiting.iter().any(|waiting| waiting.what == Wait::Proceeding) {
-                    // The call does not exist before its creation is complete.
-                    return Err(OperationError::NoSuchCall(id));
-                }
+        let (line_id, state) = match (operation.call(), operation.line()) {
+            (Some(id), _) => {
+                let call = self.existing(id)?;
                 (call.line, Some(call.state.kind()))
             }
-            (Operation::MakeCall { line, .. } | Operation::Forward { line, .. }, None) => (*line, None),
-            (_, None) => return Ok(()),
+            (None, Some(line)) => (line, None),
+            (None, None) => return Err(OperationError::InvalidParameter("no call and no line".into())),
         };
         let line = self
-            .line(line)
-            .filter(|open| open.open.is_some() && !self.closing.contains(&line))
-            .ok_or(OperationError::NoSuchLine(line))?;
-        Capabilities::check(&line.capabilities, operation, state)
+            .line(line_id)
+            .filter(|open| open.open.is_some() && !self.closing.contains(&line_id))
+            .ok_or(OperationError::NoSuchLine(line_id))?;
+        line.capabilities.check(operation, state)?;
+        if let Some(other) = operation.other_call() {
+            line.capabilities.check_other(operation, self.existing(other)?.state.kind())?;
+        }
+        line.capabilities.check_arguments(operation)
+    }
+
+    /// A call that can be asked something of: one that is not still being created.
+    fn existing(&self, id: CallId) -> Result<&Call, OperationError> {
+        let call = self.calls.get(id).ok_or(OperationError::NoSuchCall(id))?;
+        let embryo = call.waiting.iter().any(|waiting| waiting.what == Wait::Proceeding);
+        if embryo || call.taken != Taken::Yes { Err(OperationError::NoSuchCall(id)) } else { Ok(call) }
     }
 
     fn forward(
         &mut self,
-        request: RequestId,
+        ask: &mut Ask,
         id: LineId,
         address: AddressId,
         rules: ForwardingRules,
@@ -90,22 +145,22 @@ impl Core {
             .get_mut(usize::from(address.0))
             .ok_or_else(|| OperationError::InvalidParameter(format!("the line has no {address}")))?;
         *slot = rules;
-        self.complete(request, Ok(Outcome::Done));
+        self.done(ask, Outcome::Done);
         self.events.push_back(ProviderEvent::Forwarding { line: id, address });
         Ok(())
     }
 
-    fn accept(&mut self, now: Time, request: RequestId, id: CallId) -> Result<(), OperationError> {
+    fn accept(&mut self, now: Time, ask: &mut Ask, id: CallId) -> Result<(), OperationError> {
         self.alert(now, id);
         self.enter(id, CallState::Accepted);
-        self.complete(request, Ok(Outcome::Done));
+        self.done(ask, Outcome::Done);
         Ok(())
     }
 
     fn answer(
         &mut self,
         now: Time,
-        request: RequestId,
+        ask: &mut Ask,
         id: CallId,
         source: AudioSource,
     ) -> Result<(), OperationError> {
@@ -122,7 +177,7 @@ impl Core {
                 Err(error) => {
                     // The INVITE is refused with it: the request was carried out as far as it could be.
                     let error = self.unanswerable(now, id, &error);
-                    self.complete(request, Err(error));
+                    self.settle_ask(ask, Err(error));
                     return Ok(());
                 }
             },
@@ -144,7 +199,7 @@ impl Core {
         self.ua
             .accept(now, &mut self.layer, leg, contact, credentials, &sdp)
             .map_err(|_| OperationError::CallEnded)?;
-        self.wait(id, request, Wait::Acknowledgement);
+        self.wait(id, ask, Wait::Acknowledgement);
         self.start_stream(id);
         if let Some(parameters) = parameters {
             self.configure(id, parameters);
@@ -175,7 +230,7 @@ impl Core {
     fn redirect(
         &mut self,
         now: Time,
-        request: RequestId,
+        ask: &mut Ask,
         id: CallId,
         destination: &str,
     ) -> Result<(), OperationError> {
@@ -192,13 +247,13 @@ impl Core {
         if let Some(call) = self.calls.get_mut(id) {
             call.facts.redirection = Party::known(target, "");
         }
-        self.events.push_back(ProviderEvent::CallInfo { call: id, changed: InfoParts::REDIRECTION });
-        self.finish(request, id);
+        self.tell(id, ProviderEvent::CallInfo { call: id, changed: InfoParts::REDIRECTION });
+        self.finish(ask, id);
         Ok(())
     }
 
     /// A call is over by an application's wish, with nothing left to wait for.
-    fn finish(&mut self, request: RequestId, id: CallId) {
+    fn finish(&mut self, ask: &mut Ask, id: CallId) {
         if let Some(leg) = self.calls.get(id).and_then(|call| call.leg) {
             self.leg_gone(id, leg);
         }
@@ -206,20 +261,20 @@ impl Core {
         self.transfer_let_go(id);
         self.fail_waiting(id, &OperationError::CallEnded);
         self.enter(id, CallState::Idle);
-        self.complete(request, Ok(Outcome::Done));
+        self.done(ask, Outcome::Done);
     }
 
     fn drop_call(
         &mut self,
         now: Time,
-        request: RequestId,
+        ask: &mut Ask,
         id: CallId,
         reason: RejectReason,
     ) -> Result<(), OperationError> {
         let call = self.calls.get(id).ok_or(OperationError::NoSuchCall(id))?;
         let state = call.state.kind();
         let Some(leg) = call.leg else {
-            self.finish(request, id);
+            self.finish(ask, id);
             return Ok(());
         };
         if matches!(state, StateKind::Offering | StateKind::Accepted) {
@@ -231,12 +286,12 @@ impl Core {
                 RejectReason::Decline => 603,
             };
             let _ = self.ua.reject(now, &mut self.layer, leg, status, format_args!(""));
-            self.finish(request, id);
+            self.finish(ask, id);
             return Ok(());
         }
         self.stop_stream(id);
         self.abandon_referral(now, id);
-        self.wait(id, request, Wait::End);
+        self.wait(id, ask, Wait::End);
         if self.ua.hang_up(now, &mut self.layer, leg, None).is_err() {
             // The session is gone without more ado.
             self.hung_up(now, leg);
@@ -244,7 +299,7 @@ impl Core {
         Ok(())
     }
 
-    fn hold(&mut self, now: Time, request: RequestId, id: CallId, hold: bool) -> Result<(), OperationError> {
+    fn hold(&mut self, now: Time, ask: &mut Ask, id: CallId, hold: bool) -> Result<(), OperationError> {
         let pending = |wait: &Waiting| matches!(wait.what, Wait::Turn(_) | Wait::OfferAnswer(_));
         if self.calls.get(id).is_some_and(|call| call.waiting.iter().any(pending)) {
             return Err(OperationError::Failed(
@@ -252,29 +307,12 @@ impl Core {
             ));
         }
         let what = self.change_hold(now, id, hold)?;
-        self.wait(id, request, what);
+        self.wait(id, ask, what);
         Ok(())
     }
 
-    fn send_digits(
-        &mut self,
-        request: RequestId,
-        id: CallId,
-        digits: DigitOptions,
-    ) -> Result<(), OperationError> {
+    fn send_digits(&mut self, ask: &mut Ask, id: CallId, digits: DigitOptions) -> Result<(), OperationError> {
         let DigitOptions { digits, duration, gap } = digits;
-        if let Some(c) = digits.chars().find(|c| !"0123456789ABCDabcd*#,".contains(*c)) {
-            let message = format!("'{c}' is no digit: expected 0-9, A-D, *, # or a comma for a pause");
-            return Err(OperationError::InvalidParameter(message));
-        }
-        if digits.is_empty() || digits.len() > 256 {
-            return Err(OperationError::InvalidParameter("expected 1 to 256 digits".into()));
-        }
-        let bounds = Duration::from_millis(40)..=Duration::from_secs(5);
-        if !bounds.contains(&duration) || !bounds.contains(&gap) {
-            let message = "expected a duration and a gap between 40 ms and 5 s".to_owned();
-            return Err(OperationError::InvalidParameter(message));
-        }
         if self.calls.get(id).is_none_or(|call| call.stream != Stream::Running) {
             // It is being dropped: its audio has ended already.
             return Err(OperationError::CallEnded);
@@ -282,26 +320,26 @@ impl Core {
         // A newer request takes the place of one that still sends (lineGenerateDigits).
         self.complete_waiting(id, |wait| matches!(wait, Wait::Digits(_)), Err(OperationError::Replaced));
         let tag = self.next_tag();
-        self.wait(id, request, Wait::Digits(tag));
+        self.wait(id, ask, Wait::Digits(tag));
         let digits = digits.to_ascii_uppercase();
         self.media(Command::SendDigits { stream: Call::stream_id(id), digits, duration, gap, tag });
         Ok(())
     }
 
-    fn play(&mut self, request: RequestId, id: CallId, audio: AudioSource) -> Result<(), OperationError> {
+    fn play(&mut self, ask: &mut Ask, id: CallId, audio: AudioSource) -> Result<(), OperationError> {
         let call = self.calls.get_mut(id).ok_or(OperationError::NoSuchCall(id))?;
         call.source = audio;
         if call.stream == Stream::Running {
             let command = Command::Send { stream: Call::stream_id(id), source: source(&call.source) };
             self.media(command);
         }
-        self.complete(request, Ok(Outcome::Done));
+        self.done(ask, Outcome::Done);
         Ok(())
     }
 
     fn record_audio(
         &mut self,
-        request: RequestId,
+        ask: &mut Ask,
         id: CallId,
         path: Option<PathBuf>,
     ) -> Result<(), OperationError> {
@@ -312,22 +350,22 @@ impl Core {
             ));
         }
         self.media(Command::Record { stream: Call::stream_id(id), path });
-        self.complete(request, Ok(Outcome::Done));
+        self.done(ask, Outcome::Done);
         Ok(())
     }
 
-    fn statistics(&mut self, request: RequestId, id: CallId) -> Result<(), OperationError> {
+    fn statistics(&mut self, ask: &mut Ask, id: CallId) -> Result<(), OperationError> {
         let call = self.calls.get(id).ok_or(OperationError::NoSuchCall(id))?;
         match call.stream {
             Stream::Running => {
-                self.wait(id, request, Wait::Figures);
+                self.wait(id, ask, Wait::Figures);
                 self.media(Command::Report { stream: Call::stream_id(id) });
             }
             // They come by themselves.
-            Stream::Stopping => self.wait(id, request, Wait::Figures),
+            Stream::Stopping => self.wait(id, ask, Wait::Figures),
             Stream::Unstarted | Stream::Stopped => {
                 let figures = figures_of(call);
-                self.complete(request, Ok(Outcome::Statistics(figures)));
+                self.done(ask, Outcome::Statistics(figures));
             }
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! Calls of ours: from the destination to the answer (spec 2.5).
 
-use crate::call::{Call, Facts, Stream, Wait, Waiting};
+use crate::call::{Ask, Call, Facts, Stream, Taken, Wait};
 use crate::core::{Core, Query, Timer};
 use crate::dial;
 use crate::ending;
@@ -13,8 +13,7 @@ use hookswitch_sip::message::{Contact, Message, Uri};
 use hookswitch_sip::ua::{Failure, Invitation, LegId};
 use hookswitch_spi::{
     AddressId, BusyMode, CallId, CallOptions, CallState, ConnectedMode, Disconnect, DisconnectMode, EndedBy,
-    InfoParts, LineId, MediaTypes, OperationError, Origin, Outcome, Party, ProviderEvent, Reason, RequestId,
-    StateKind,
+    InfoParts, LineId, MediaTypes, OperationError, Origin, Outcome, Party, ProviderEvent, Reason, StateKind,
 };
 use std::time::Duration;
 
@@ -28,7 +27,7 @@ impl Core {
     pub(crate) fn make_call(
         &mut self,
         now: Time,
-        request: RequestId,
+        ask: &mut Ask,
         line_id: LineId,
         address: AddressId,
         destination: &str,
@@ -62,6 +61,8 @@ impl Core {
             address,
             origin: Origin::Outbound,
             state: CallState::Dialing,
+            since: now,
+            taken: Taken::Yes,
             media_types: MediaTypes::VOICE,
             leg: None,
             last_leg: None,
@@ -69,7 +70,7 @@ impl Core {
             port: Some(port),
             stream: Stream::Unstarted,
             source: options.source,
-            waiting: vec![Waiting { request, what: Wait::Proceeding }],
+            waiting: Vec::new(),
             alerting: None,
             minutes: 0,
             heard: false,
@@ -90,6 +91,7 @@ impl Core {
                 call_id: Box::default(),
                 target: uri.clone().into(),
             }),
+            extra: None,
             statistics: Statistics::default(),
         });
         if let Some(line) = self.line_mut(line_id) {
@@ -105,7 +107,7 @@ impl Core {
             self.forget(now, id);
             return Err(error);
         }
-        self.settle(now);
+        self.wait(id, ask, Wait::Proceeding);
         Ok(id)
     }
 
@@ -260,7 +262,7 @@ impl Core {
         };
         let Some(call) = self.calls.get_mut(id).filter(|call| call.facts.connected != party) else { return };
         call.facts.connected = party;
-        self.events.push_back(ProviderEvent::CallInfo { call: id, changed: InfoParts::CONNECTED });
+        self.tell(id, ProviderEvent::CallInfo { call: id, changed: InfoParts::CONNECTED });
     }
 
     /// A 3xx: followed if the profile says so.
@@ -300,7 +302,7 @@ impl Core {
         call.redirections += 1;
         call.facts.redirection = Party::known(uri.clone(), "");
         call.facts.target = uri.clone().into();
-        self.events.push_back(ProviderEvent::CallInfo { call: id, changed: InfoParts::REDIRECTION });
+        self.tell(id, ProviderEvent::CallInfo { call: id, changed: InfoParts::REDIRECTION });
         self.follow(now, id, leg, &uri);
     }
 

@@ -11,9 +11,10 @@ use hookswitch_sip::auth::Credentials;
 use hookswitch_sip::transaction::{self, Layer};
 use hookswitch_sip::ua::{self, UserAgent};
 use hookswitch_spi::{
-    AddressDescription, AddressId, CallId, CallInfo, CallState, Capabilities, ForwardingRules,
-    InterfaceVersion, LineDescription, LineError, LineId, MediaTypes, Operation, OperationError,
-    PhysicalCallId, Provider, ProviderEvent, RequestId, VersionRange,
+    AddressDescription, AddressId, AddressStatus, CallId, CallInfo, CallOptions, CallState, CallStatus,
+    Capabilities, Devices, ExtensionVersion, ForwardingRules, InterfaceVersion, LineDescription, LineError,
+    LineId, LineStatus, MediaTypes, Operation, OperationError, PhysicalCallId, Provider, ProviderEvent,
+    RequestId, Set, StatusKind, VersionRange,
 };
 
 /// What a [`SipProvider`] is made of.
@@ -106,26 +107,31 @@ impl SipProvider {
 
     /// A message, or a keep-alive, came.
     pub fn received(&mut self, now: Time, flow: Flow, bytes: Bytes) {
+        self.core.now = now;
         self.core.received(now, flow, bytes);
     }
 
     /// A flow ended, or could not be opened.
     pub fn flow_closed(&mut self, now: Time, flow: Flow, reason: CloseReason) {
+        self.core.now = now;
         self.core.flow_closed(now, flow, reason);
     }
 
     /// A look-up ended.
     pub fn resolved(&mut self, now: Time, query: QueryId, answer: Result<Vec<Target>, ResolveError>) {
+        self.core.now = now;
         self.core.resolved(now, query, answer);
     }
 
     /// The media threads report.
     pub fn media_event(&mut self, now: Time, event: MediaEvent) {
+        self.core.now = now;
         self.core.media_event(now, event);
     }
 
     /// The time of [`next_timeout`](Self::next_timeout) has come.
     pub fn timeout(&mut self, now: Time) {
+        self.core.now = now;
         self.core.timeout(now);
     }
 
@@ -208,6 +214,17 @@ impl Provider for SipProvider {
         Ok(highest)
     }
 
+    fn devices(&self) -> Devices {
+        Devices { lines: self.core.lines.iter().flatten().count() as u32, phones: 0 }
+    }
+
+    fn initialise(&mut self, now: Time, version: InterfaceVersion) -> Result<(), LineError> {
+        self.core.now = now;
+        self.negotiate(None, VersionRange { low: version, high: version })?;
+        self.core.initialised = true;
+        Ok(())
+    }
+
     fn lines(&self) -> Vec<LineDescription> {
         let lines = self.core.lines.iter().enumerate();
         lines
@@ -229,6 +246,10 @@ impl Provider for SipProvider {
     }
 
     fn open_line(&mut self, now: Time, line: LineId, version: InterfaceVersion) -> Result<(), LineError> {
+        self.core.now = now;
+        if !self.core.initialised {
+            return Err(LineError::NotInitialised);
+        }
         let found = self.core.line(line).ok_or(LineError::NoSuchLine(line))?;
         let closing = self.core.closing.contains(&line);
         if found.open.is_some() && !closing {
@@ -245,6 +266,7 @@ impl Provider for SipProvider {
         {
             return;
         }
+        self.core.now = now;
         // What is outstanding completes first (TSPI_lineClose); nothing is told afterwards.
         for call in self.core.calls.on_line(line) {
             self.core.fail_waiting(call, &OperationError::Closed);
@@ -252,24 +274,53 @@ impl Provider for SipProvider {
         for call in self.core.calls.on_line(line) {
             self.core.forget(now, call);
         }
+        if let Some(line) = self.core.line_mut(line) {
+            // The next to open it negotiates anew.
+            line.extension = ExtensionVersion::NONE;
+            line.wanted_status = Set::NONE;
+        }
         self.core.closing.push(line);
         self.core.stop_line(now, line);
         self.core.settle(now);
     }
 
     fn detect_media(&mut self, line: LineId, media: MediaTypes) -> Result<(), LineError> {
+        self.core.can_carry(line, media)?;
         let found = self.core.line_mut(line).ok_or(LineError::NoSuchLine(line))?;
-        let possible = found.capabilities.media.with(hookswitch_spi::MediaType::Unknown);
-        if !possible.covers(media) {
-            let mut beyond = media;
-            for kind in possible.iter() {
-                beyond = beyond.without(kind);
-            }
-            return Err(LineError::UnsupportedMedia(beyond));
-        }
         let open = found.open.as_mut().ok_or(LineError::NotOpen(line))?;
         open.wanted_media = media;
         Ok(())
+    }
+
+    fn could_detect(&self, line: LineId, media: MediaTypes, call: &CallOptions) -> Result<(), LineError> {
+        self.core.could_detect(line, media, call)
+    }
+
+    fn detect_status(&mut self, line: LineId, kinds: Set<StatusKind>) -> Result<(), LineError> {
+        let found = self.core.line_mut(line).ok_or(LineError::NoSuchLine(line))?;
+        if found.open.is_none() {
+            return Err(LineError::NotOpen(line));
+        }
+        found.wanted_status = kinds;
+        Ok(())
+    }
+
+    fn negotiate_extension(
+        &self,
+        line: LineId,
+        offered: (ExtensionVersion, ExtensionVersion),
+    ) -> Result<ExtensionVersion, LineError> {
+        self.core.negotiate_extension(line, offered)
+    }
+
+    fn select_extension(&mut self, line: LineId, version: ExtensionVersion) -> Result<(), LineError> {
+        self.core.select_extension(line, version)
+    }
+
+    fn take_call(&mut self, now: Time, call: CallId, taken: bool) {
+        self.core.now = now;
+        self.core.take_call(now, call, taken);
+        self.core.settle(now);
     }
 
     fn submit(
@@ -278,10 +329,12 @@ impl Provider for SipProvider {
         request: RequestId,
         operation: Operation,
     ) -> Result<Option<CallId>, OperationError> {
+        self.core.now = now;
         self.core.submit(now, request, operation)
     }
 
     fn close_call(&mut self, now: Time, call: CallId) {
+        self.core.now = now;
         self.core.fail_waiting(call, &OperationError::CallEnded);
         self.core.forget(now, call);
         self.core.settle(now);
@@ -289,7 +342,7 @@ impl Provider for SipProvider {
 
     fn call_info(&self, call: CallId) -> Option<CallInfo> {
         let call = self.core.calls.get(call)?;
-        let facts = &call.facts;
+        let (facts, extra) = (&call.facts, call.extra.as_ref());
         Some(CallInfo {
             line: call.line,
             address: call.address,
@@ -302,6 +355,14 @@ impl Provider for SipProvider {
             connected: facts.connected.clone(),
             redirecting: facts.redirecting.clone(),
             redirection: facts.redirection.clone(),
+            related: extra.and_then(|extra| extra.related),
+            completion: extra.and_then(|extra| extra.completion),
+            call_data: extra.map_or_else(Box::default, |extra| extra.call_data.clone()),
+            app_specific: extra.map_or(0, |extra| extra.app_specific),
+            treatment: extra.and_then(|extra| extra.treatment),
+            user_info: extra.and_then(|extra| extra.user_info.front().cloned()),
+            secure: extra.is_some_and(|extra| extra.secure),
+            display: extra.map_or_else(Box::default, |extra| extra.display.clone()),
             sip_call_id: facts.call_id.clone(),
         })
     }
@@ -310,17 +371,34 @@ impl Provider for SipProvider {
         self.core.calls.get(call).map(|call| call.state.clone())
     }
 
+    fn call_status(&self, call: CallId) -> Option<CallStatus> {
+        self.core.call_status(call)
+    }
+
+    fn line_status(&self, line: LineId) -> Option<LineStatus> {
+        self.core.line_status(line)
+    }
+
+    fn address_status(&self, line: LineId, address: AddressId) -> Option<AddressStatus> {
+        self.core.address_status(line, address)
+    }
+
+    fn address_id(&self, line: LineId, dialled: &str) -> Option<AddressId> {
+        self.core.address_id(line, dialled)
+    }
+
     fn forwarding(&self, line: LineId, address: AddressId) -> Option<&ForwardingRules> {
         self.core.line(line)?.forwarding.get(usize::from(address.0))
     }
 
     fn poll_event(&mut self) -> Option<ProviderEvent> {
-        self.core.events.pop_front()
+        self.core.events.pop_front().or_else(|| self.core.completions.lost())
     }
 
     fn shutdown(&mut self, now: Time) {
         for line in 0..self.core.lines.len() as u32 {
             self.close_line(now, LineId(line));
         }
+        self.core.initialised = false;
     }
 }

@@ -292,7 +292,7 @@ impl Core {
         self.leg_changed(id);
         self.set_referral_timer(id, now + LAST_REPORT);
         self.configure(id, parameters);
-        self.events.push_back(ProviderEvent::CallInfo { call: id, changed: InfoParts::CONNECTED });
+        self.tell(id, ProviderEvent::CallInfo { call: id, changed: InfoParts::CONNECTED });
         let mode = self.connected_mode(id);
         self.enter(id, CallState::Connected(mode));
         self.tell_referrer(now, id, message.and_then(Message::status).unwrap_or(200));

@@ -71,7 +71,7 @@ impl Core {
             Event::Digit { stream, digit, duration } => {
                 let call = id(stream);
                 if self.calls.get(call).is_some_and(|call| call.leg.is_some()) {
-                    self.events.push_back(ProviderEvent::Digit { call, digit, duration });
+                    self.tell(call, ProviderEvent::Digit { call, digit, duration });
                 }
             }
             Event::DigitsSent { stream, tag, cancelled } => {
@@ -80,12 +80,12 @@ impl Core {
             }
             Event::Played { stream } => {
                 if self.calls.get(id(stream)).is_some() {
-                    self.events.push_back(ProviderEvent::Played { call: id(stream) });
+                    self.tell(id(stream), ProviderEvent::Played { call: id(stream) });
                 }
             }
             Event::FileFailed { stream, message } => {
                 if self.calls.get(id(stream)).is_some() {
-                    self.events.push_back(ProviderEvent::MediaFailed { call: id(stream), message });
+                    self.tell(id(stream), ProviderEvent::MediaFailed { call: id(stream), message });
                 }
             }
             Event::Statistics { stream, statistics } => self.figures(id(stream), statistics),

@@ -66,8 +66,8 @@ impl Core {
         let Some(waiting) = call.take_waiting(|wait| matches!(wait, Wait::TransferTurn(_))) else { return };
         let Wait::TransferTurn(deadline) = waiting.what else { return };
         match self.transfer(now, id, &target, deadline) {
-            Ok(what) => self.wait(id, waiting.request, what),
-            Err(error) => self.complete(waiting.request, Err(error)),
+            Ok(what) => self.wait_on(id, waiting.completion, what),
+            Err(error) => self.complete(waiting.completion, Err(error)),
         }
     }
 
@@ -209,7 +209,7 @@ impl Core {
         self.abandon_referral(now, id);
         let Some(call) = self.calls.get_mut(id) else { return };
         if let Some(leg) = call.leg {
-            self.events.push_back(ProviderEvent::CallInfo { call: id, changed: InfoParts::REDIRECTION });
+            self.tell(id, ProviderEvent::CallInfo { call: id, changed: InfoParts::REDIRECTION });
             // The transferor ends the session (RFC 5589 6); the call is idle for us (lineBlindTransfer).
             self.ua.abandon(now, &mut self.layer, leg);
             self.leg_gone(id, leg);
@@ -223,7 +223,7 @@ impl Core {
         while let Some(waiting) =
             self.calls.get_mut(id).and_then(|call| call.take_waiting(|wait| wait != Wait::Transfer))
         {
-            self.complete(waiting.request, Err(OperationError::CallEnded));
+            self.complete(waiting.completion, Err(OperationError::CallEnded));
         }
     }
 }

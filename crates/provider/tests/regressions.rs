@@ -56,11 +56,20 @@ impl Rig {
             .map(|n| Port { id: PortId(n), rtp: ([10, 0, 0, 1], 20000 + 2 * n as u16).into() })
             .collect();
         r.p.media_event(r.now, MediaEvent::Stocked { ports });
+        r.p.initialise(r.now, InterfaceVersion::V1).unwrap();
         r.p.open_line(r.now, LineId(0), InterfaceVersion::V1).unwrap();
         r.drain();
         r
     }
     fn drain(&mut self) {
+        while let Some(e) = self.p.poll_event() {
+            if let ProviderEvent::NewCall { call, .. } = e {
+                self.p.take_call(self.now, call, true);
+            }
+            if !matches!(e, ProviderEvent::Recorded(_)) {
+                self.events.push(e);
+            }
+        }
         while let Some(a) = self.p.poll_action() {
             match a {
                 Output::Transmit { bytes, .. } => {
@@ -68,11 +77,6 @@ impl Rig {
                 }
                 Output::Resolve { query, .. } => self.queries.push(query),
                 _ => {}
-            }
-        }
-        while let Some(e) = self.p.poll_event() {
-            if !matches!(e, ProviderEvent::Recorded(_)) {
-                self.events.push(e);
             }
         }
     }
@@ -154,7 +158,7 @@ fn up(r: &mut Rig) -> (CallId, String, String) {
         .iter()
         .find_map(|e| if let ProviderEvent::NewCall { call, .. } = e { Some(*call) } else { None })
         .unwrap();
-    r.p.submit(r.now, RequestId(1), Operation::Answer { call: id, source: AudioSource::Silence }).unwrap();
+    r.p.submit(r.now, RequestId(1), Operation::answer(id)).unwrap();
     r.drain();
     let ok = r.last("SIP/2.0 200").unwrap();
     let to = ok.header(hookswitch_sip::message::Name::To).unwrap().to_owned();
@@ -222,11 +226,13 @@ fn a_rule_that_cannot_be_is_left_out_and_the_others_stay() {
             ForwardRule {
                 when: ForwardCondition::Unconditional,
                 from: None,
+                origin: None,
                 to: ForwardTarget::DoNotDisturb,
             },
             ForwardRule {
                 when: ForwardCondition::Busy,
                 from: None,
+                origin: None,
                 to: ForwardTarget::Address("http://x".into()),
             },
         ],

@@ -1,6 +1,7 @@
 //! Call states and how calls end (spec 2.3 to 2.6; TAPI: LINECALLSTATE and LINEDISCONNECTMODE).
 
 use crate::CallId;
+use crate::set::member;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -306,3 +307,12 @@ impl DisconnectMode {
         }
     }
 }
+
+member!(StateKind: Idle, Offering, Accepted, Dialtone, Dialing, Proceeding, Ringback, Busy, Connected, OnHold,
+    OnHoldPendingTransfer, OnHoldPendingConference, Conferenced, Disconnected, Unknown);
+member!(OfferingMode: Active, Inactive);
+member!(BusyMode: Station, Trunk);
+member!(ConnectedMode: Active, Inactive, ActiveHeld, InactiveHeld);
+member!(DisconnectMode: Normal, Unknown, Reject, Pickup, Forwarded, Busy, NoAnswer, BadAddress, Unreachable, Congestion,
+    Incompatible, Unavailable, NoDialtone, NumberChanged, OutOfOrder, TemporaryFailure, QosUnavailable, Blocked,
+    DoNotDisturb, Cancelled);

@@ -57,6 +57,35 @@ pub enum OperationError {
     /// The other side did not answer in time.
     #[error("no answer from the other side within {0:?}")]
     TimedOut(std::time::Duration),
+    /// More user information than the message can carry (LINEERR_USERUSERINFOTOOBIG).
+    #[error("{got} octets of user information, but at most {most} can go with this message")]
+    UserInfoTooBig {
+        /// How many were given.
+        got: usize,
+        /// How many fit.
+        most: u16,
+    },
+    /// The conference has as many members as it can take (LINEERR_CONFERENCEFULL).
+    #[error("the conference already has {0} members, the most it can take")]
+    ConferenceFull(u16),
+    /// The call is not part of a conference, or not a conference (LINEERR_NOCONFERENCE, LINEERR_INVALCONFCALLHANDLE).
+    #[error("{0} is not a conference, or not part of one")]
+    NoConference(CallId),
+    /// The second call does not belong to the first (LINEERR_INVALCONSULTCALLHANDLE).
+    #[error("{0} is no consultation call of the other call")]
+    NotConsultation(CallId),
+    /// No such call completion (LINEERR_INVALCOMPLETIONID).
+    #[error("{0} does not exist, or has ended")]
+    NoSuchCompletion(crate::CompletionId),
+    /// As many call completions as the line can take (LINEERR_COMPLETIONOVERRUN).
+    #[error("the line already waits for {0} call completions, the most it can take")]
+    TooManyCompletions(u16),
+    /// There is nothing to be fetched or picked up there.
+    #[error("no call waits at '{0}'")]
+    NothingThere(String),
+    /// The line's extension, or a version of it that has this, is not selected (LINEERR_INCOMPATIBLEEXTVERSION).
+    #[error("the extension '{0}' is not selected on this line in a version that has this; select one first")]
+    ExtensionNotSelected(&'static str),
     /// A newer request of the same kind took its place.
     #[error("replaced by a newer request")]
     Replaced,
@@ -87,6 +116,18 @@ pub enum LineError {
     /// No version in common (LINEERR_INCOMPATIBLEAPIVERSION).
     #[error("no interface version in common: this provider speaks {0:?}")]
     IncompatibleVersion(crate::VersionRange),
+    /// No version of the extension in common, or another one is selected (LINEERR_INCOMPATIBLEEXTVERSION).
+    #[error("no version of the line's extension can be had in that range now")]
+    IncompatibleExtension,
+    /// The line has no such address (LINEERR_INVALADDRESSID, LINEERR_INVALADDRESS).
+    #[error("the line has no such address")]
+    NoSuchAddress,
+    /// It waits for the next start (LINEERR_REINIT).
+    #[error("the provider is to be started again first; close your lines and wait")]
+    Reinitialise,
+    /// What is stored of the provider cannot be used (LINEERR_INIFILECORRUPT).
+    #[error("{0}")]
+    Stored(String),
     /// The line cannot carry this media type (LINEERR_INVALMEDIAMODE).
     #[error("the line cannot carry {0}")]
     UnsupportedMedia(crate::MediaTypes),

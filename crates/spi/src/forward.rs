@@ -1,5 +1,6 @@
 //! Standing forwarding rules of an address (TAPI: LINEFORWARD; spec 2.12).
 
+use crate::set::member;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -21,8 +22,21 @@ pub struct ForwardRule {
     /// Only for calls from this address (user part or URI); all calls if absent.
     #[serde(default)]
     pub from: Option<Box<str>>,
+    /// Only for internal calls (from the line's own domain), or only for external ones; both if absent.
+    #[serde(default)]
+    pub origin: Option<CallerKind>,
     /// Where calls go.
     pub to: ForwardTarget,
+}
+
+/// Where a caller belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CallerKind {
+    /// To the line's own domain.
+    Internal,
+    /// Elsewhere, or not known.
+    External,
 }
 
 /// When a forwarding rule applies.
@@ -46,3 +60,5 @@ pub enum ForwardTarget {
     /// Nowhere: do not disturb (480 or the line's own status).
     DoNotDisturb,
 }
+
+member!(ForwardCondition: Unconditional, Busy, NoAnswer);

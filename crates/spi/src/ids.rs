@@ -35,6 +35,14 @@ id!(
     PhysicalCallId(u64), "physical-"
 );
 id!(
+    /// A call completion that was arranged (TAPI: completion id).
+    CompletionId(u32), "completion-"
+);
+id!(
+    /// A phone device, numbered from 0 (TAPI: phone device id).
+    PhoneId(u32), "phone-"
+);
+id!(
     /// One accepted or refused request (TSPI: dwRequestID). Chosen by the asking side, never 0.
     RequestId(u64), "request-"
 );

@@ -1,6 +1,7 @@
 //! Call information: who calls whom, why, and with what (TAPI: LINECALLINFO; sources in SIP: spec 2.7 and 2.8).
 
-use crate::{AddressId, LineId, MediaTypes, PhysicalCallId};
+use crate::set::member;
+use crate::{AddressId, CallTreatment, CompletionId, LineId, MediaTypes, PhysicalCallId, UserInfo};
 use serde::{Deserialize, Serialize};
 
 /// What is known of a call. Readable in every state, *idle* included.
@@ -28,6 +29,22 @@ pub struct CallInfo {
     pub redirecting: Party,
     /// Where the call was sent from here.
     pub redirection: Party,
+    /// The physical call that this one came out of: of a consultation call the held one, of a call completion the attempt.
+    pub related: Option<PhysicalCallId>,
+    /// The call completion that this call is the result of.
+    pub completion: Option<CompletionId>,
+    /// What the application side keeps with the call; survives hand-off.
+    pub call_data: Box<[u8]>,
+    /// A number of the application's.
+    pub app_specific: u32,
+    /// What a waiting party hears.
+    pub treatment: Option<CallTreatment>,
+    /// What the other side told last and was not yet read.
+    pub user_info: Option<UserInfo>,
+    /// No interruption of the call is let through.
+    pub secure: bool,
+    /// The text that came with the call, for the display; may be empty.
+    pub display: Box<str>,
     /// The Call-ID, for those who compare with other logs; empty in other providers.
     pub sip_call_id: Box<str>,
 }
@@ -82,6 +99,10 @@ pub enum Origin {
     Inbound,
     /// By a conference of ours.
     Conference,
+    /// From within the line's own domain (INTERNAL).
+    Internal,
+    /// From elsewhere (EXTERNAL).
+    External,
 }
 
 /// Why a call is here (TAPI: LINECALLREASON).
@@ -108,6 +129,12 @@ pub enum Reason {
     Reminder,
     /// A call completion that we asked for.
     CallCompletion,
+    /// A call that is parked at this address.
+    Parked,
+    /// A call that waits until we are free.
+    CampedOn,
+    /// Another party that broke in.
+    Intrusion,
     /// Not known, may be learnt.
     Unknown,
     /// Not known and will not be.
@@ -136,6 +163,22 @@ impl InfoParts {
     pub const REASON: Self = Self(64);
     /// Codec or other media details.
     pub const STREAM: Self = Self(128);
+    /// The call data.
+    pub const CALL_DATA: Self = Self(256);
+    /// The application's number.
+    pub const APP_SPECIFIC: Self = Self(512);
+    /// The treatment.
+    pub const TREATMENT: Self = Self(1_024);
+    /// User information of the other side.
+    pub const USER_INFO: Self = Self(2_048);
+    /// Whether it is secured.
+    pub const SECURE: Self = Self(4_096);
+    /// The physical or the related call.
+    pub const IDENTITY: Self = Self(8_192);
+    /// The display text.
+    pub const DISPLAY: Self = Self(16_384);
+    /// All parts.
+    pub const ALL: Self = Self(32_767);
 
     /// Both together.
     #[must_use]
@@ -148,3 +191,7 @@ impl InfoParts {
         self.0 & part.0 == part.0
     }
 }
+
+member!(Origin: Outbound, Inbound, Conference, Internal, External);
+member!(Reason: Direct, ForwardedUnconditional, ForwardedBusy, ForwardedNoAnswer, Redirected, Transferred, PickedUp, Unparked,
+    Reminder, CallCompletion, Parked, CampedOn, Intrusion, Unknown, Unavailable);

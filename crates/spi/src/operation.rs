@@ -1,35 +1,56 @@
 //! What can be asked of a provider.
 
-use crate::{AddressId, CallId, ForwardingRules, LineId, StateKind};
-use serde::{Deserialize, Serialize};
+use crate::extension::ExtensionCommand;
+use crate::options::{
+    CallOptions, CallTreatment, CompletionMode, ConsultOptions, DigitMonitoring, DigitOptions, GatherOptions,
+    ParkAt, PickupFrom, RejectReason, ToneOptions, TonePattern, TransferMode, UserInfo,
+};
+use crate::{AddressId, AudioSource, CallId, CompletionId, ForwardingRules, LineId, MediaTypes};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// A request. Refused at once or completed exactly once ([`Outcome`] or error).
+/// A request. Refused at once or completed exactly once ([`Outcome`](crate::Outcome) or error).
+///
+/// Requests that create calls name the new call when they are accepted; it may be used and is heard of only after their
+/// completion. In a conference, digits are gathered and monitored at the conference call.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Operation {
-    /// Set up a call (lineMakeCall). Completes no later than *proceeding*; the new call is in [`Outcome::Call`].
+    /// Set up a call (lineMakeCall). Completes no later than *proceeding*; the new call is in [`Outcome::Call`](crate::Outcome::Call).
     MakeCall {
         /// On which line.
         line: LineId,
         /// From which of its addresses.
         address: AddressId,
-        /// A number of the line's dial plan, or a `sip:`, `sips:` or `tel:` URI.
+        /// A number of the line's dial plan, or a `sip:`, `sips:` or `tel:` URI. Empty: off-hook, *dialtone*. Ending in `;`:
+        /// more digits follow with [`Dial`](Self::Dial), and the call stays in *dialing*.
         destination: String,
         /// Details.
         options: CallOptions,
+    },
+    /// Dial more on a call in *dialtone* or *dialing* (lineDial). Digits ending in `;` leave it dialling; anything else, the
+    /// empty string too, ends the address and sends the call.
+    Dial {
+        /// The call.
+        call: CallId,
+        /// What to add.
+        digits: String,
     },
     /// Claim an offered call and alert the caller (lineAccept): *offering* → *accepted*.
     Accept {
         /// The call.
         call: CallId,
+        /// Told to the caller along with it.
+        user_info: Option<UserInfo>,
     },
-    /// Connect an offered or accepted call (lineAnswer). Completes when the caller has confirmed (ACK).
+    /// Connect an offered or accepted call (lineAnswer). Completes when the caller has confirmed (ACK). What happens to the call
+    /// that was active is [`Capabilities::answer_mode`](crate::Capabilities::answer_mode).
     Answer {
         /// The call.
         call: CallId,
         /// What the caller hears first.
         source: AudioSource,
+        /// Told to the caller along with it.
+        user_info: Option<UserInfo>,
     },
     /// Send this one call elsewhere unanswered (lineRedirect; 302): *offering* → *idle*.
     Redirect {
@@ -47,22 +68,51 @@ pub enum Operation {
         /// The new list.
         rules: ForwardingRules,
     },
-    /// End, abandon or refuse a call (lineDrop) → *idle*.
+    /// End, abandon or refuse a call (lineDrop) → *idle*. Dropping a conference drops its members.
     Drop {
         /// The call.
         call: CallId,
         /// For an offered call: how to refuse it.
         reason: RejectReason,
+        /// Told to the other side along with it.
+        user_info: Option<UserInfo>,
     },
     /// Hold a connected call (lineHold): → *on hold*.
     Hold {
         /// The call.
         call: CallId,
     },
-    /// Take a held call back (lineUnhold): → *connected*.
+    /// Take a held call back (lineUnhold): → *connected*; a consultation call that waits for it ends.
     Retrieve {
         /// The call.
         call: CallId,
+    },
+    /// Exchange the active call and one on hold (lineSwapHold); what was pending stays pending.
+    SwapHold {
+        /// The connected call.
+        active: CallId,
+        /// The held one.
+        held: CallId,
+    },
+    /// Hold a connected call and begin a consultation call for its transfer (lineSetupTransfer): *connected* → *on hold pending
+    /// transfer*. The consultation call is in [`Outcome::Call`](crate::Outcome::Call).
+    SetupTransfer {
+        /// The call to be transferred.
+        call: CallId,
+        /// Whom to consult.
+        consult: ConsultOptions,
+    },
+    /// Join the two parties of a transfer (lineCompleteTransfer). `Transfer`: both calls → *idle*, completes with what became of
+    /// it. `Conference`: both → *conferenced*, and the new conference call → *connected*.
+    CompleteTransfer {
+        /// The held call.
+        call: CallId,
+        /// The consultation call.
+        consult: CallId,
+        /// Which of the two.
+        mode: TransferMode,
+        /// How long to wait for the outcome.
+        deadline: Duration,
     },
     /// Send the other party of a connected call to an address (lineBlindTransfer; REFER). Completes with what became of it.
     BlindTransfer {
@@ -73,12 +123,189 @@ pub enum Operation {
         /// How long to wait for the outcome.
         deadline: Duration,
     },
-    /// Send digits (lineGenerateDigits). Completes when the last was sent, or with an error when replaced.
+    /// Begin a conference (lineSetupConference): a conference call, *on hold pending conference*, a connected call as its first
+    /// member if one is given, and a consultation call for the next party
+    /// ([`Outcome::Conference`](crate::Outcome::Conference)).
+    SetupConference {
+        /// The line.
+        line: LineId,
+        /// The address.
+        address: AddressId,
+        /// Its first member.
+        call: Option<CallId>,
+        /// Whom to call next.
+        consult: ConsultOptions,
+    },
+    /// Hold a connected conference and begin a consultation call for another party (linePrepareAddToConference).
+    PrepareAddToConference {
+        /// The conference call.
+        conference: CallId,
+        /// Whom to call.
+        consult: ConsultOptions,
+    },
+    /// Make a call a member of a waiting conference (lineAddToConference): the call → *conferenced*, the conference →
+    /// *connected*.
+    AddToConference {
+        /// The conference call.
+        conference: CallId,
+        /// The new member.
+        member: CallId,
+    },
+    /// Take a member out of its conference (lineRemoveFromConference); where it goes is
+    /// [`Capabilities::removed_member`](crate::Capabilities::removed_member).
+    RemoveFromConference {
+        /// The member.
+        member: CallId,
+    },
+    /// Leave a connected call at an orbit of the switch (linePark) → *idle*. Where it is parked is in
+    /// [`Outcome::Parked`](crate::Outcome::Parked).
+    Park {
+        /// The call.
+        call: CallId,
+        /// Where.
+        at: ParkAt,
+    },
+    /// Fetch a parked call (lineUnpark): a new call with the reason *unparked*.
+    Unpark {
+        /// On which line.
+        line: LineId,
+        /// At which of its addresses.
+        address: AddressId,
+        /// Where the call is parked.
+        orbit: String,
+    },
+    /// Take a call that alerts elsewhere (linePickup): a new call with the reason *picked up*.
+    Pickup {
+        /// On which line.
+        line: LineId,
+        /// At which of its addresses.
+        address: AddressId,
+        /// From where.
+        from: PickupFrom,
+    },
+    /// Have a call that was not answered completed later (lineCompleteCall); its number is in
+    /// [`Outcome::Completion`](crate::Outcome::Completion). When the called party is free, a call with the reason *call
+    /// completion* is offered.
+    CompleteCall {
+        /// The call: *busy*, *ringback* or *proceeding*.
+        call: CallId,
+        /// How.
+        mode: CompletionMode,
+    },
+    /// Cancel a call completion (lineUncompleteCall).
+    UncompleteCall {
+        /// The line.
+        line: LineId,
+        /// Which.
+        completion: CompletionId,
+    },
+    /// Protect a call from interruption for the rest of its life (lineSecureCall): no second call alerts on its line, nobody joins.
+    /// It has nothing to do with encryption.
+    SecureCall {
+        /// The call.
+        call: CallId,
+    },
+    /// Tell the other side some octets (lineSendUserUserInfo; RFC 7433).
+    SendUserInfo {
+        /// The call.
+        call: CallId,
+        /// What.
+        data: UserInfo,
+    },
+    /// What the other side told last was read; the next is shown, if one waits (lineReleaseUserUserInfo).
+    ReleaseUserInfo {
+        /// The call.
+        call: CallId,
+    },
+    /// Note the media types that the call turned out to have (lineSetMediaMode). Advisory; more than one only with *unknown*.
+    SetMediaType {
+        /// The call.
+        call: CallId,
+        /// Which.
+        media: MediaTypes,
+    },
+    /// Keep some octets with a call (lineSetCallData); they survive hand-off. Empty clears.
+    SetCallData {
+        /// The call.
+        call: CallId,
+        /// What.
+        data: Vec<u8>,
+    },
+    /// Keep a number with a call (lineSetAppSpecific).
+    SetAppSpecific {
+        /// The call.
+        call: CallId,
+        /// Which.
+        value: u32,
+    },
+    /// What a party hears that waits: unanswered where the line sends early audio, or on hold (lineSetCallTreatment).
+    SetTreatment {
+        /// The call.
+        call: CallId,
+        /// What.
+        treatment: CallTreatment,
+    },
+    /// Take a line out of service, or back into it (lineSetLineDevStatus, INSERVICE): the account un-registers or registers.
+    SetService {
+        /// The line.
+        line: LineId,
+        /// Whether calls are wanted.
+        on: bool,
+    },
+    /// Send digits (lineGenerateDigits). Completes when the last was sent, or as
+    /// [`Replaced`](crate::OperationError::Replaced) when a newer request to send took its place, or when it was stopped.
     SendDigits {
         /// The call.
         call: CallId,
         /// What to send.
         digits: DigitOptions,
+    },
+    /// Send a tone (lineGenerateTone); it shares its turn with digits.
+    SendTone {
+        /// The call.
+        call: CallId,
+        /// Which.
+        tone: ToneOptions,
+    },
+    /// Stop sending digits or a tone; the request that sends completes as replaced.
+    StopSending {
+        /// The call.
+        call: CallId,
+    },
+    /// Collect digits of the other side (lineGatherDigits). Completes with
+    /// [`Outcome::Gathered`](crate::Outcome::Gathered); a newer request, or [`StopGathering`](Self::StopGathering), ends it with
+    /// the reason *cancelled*.
+    GatherDigits {
+        /// The call.
+        call: CallId,
+        /// Until when.
+        gather: GatherOptions,
+    },
+    /// Stop collecting digits.
+    StopGathering {
+        /// The call.
+        call: CallId,
+    },
+    /// Which digits of the other side are told (lineMonitorDigits).
+    MonitorDigits {
+        /// The call.
+        call: CallId,
+        /// Which.
+        digits: DigitMonitoring,
+    },
+    /// Which tones in the other side's audio are told (lineMonitorTones); an empty list ends it.
+    MonitorTones {
+        /// The call.
+        call: CallId,
+        /// Which.
+        tones: Vec<TonePattern>,
+    },
+    /// Changes to which media types are told (lineMonitorMedia); none ends it.
+    MonitorMedia {
+        /// The call.
+        call: CallId,
+        /// Which.
+        media: MediaTypes,
     },
     /// Change what the other party hears.
     Play {
@@ -94,197 +321,113 @@ pub enum Operation {
         /// The file.
         path: Option<PathBuf>,
     },
-    /// Read the call's media figures; answered by [`Outcome::Statistics`].
+    /// Read the call's media figures; answered by [`Outcome::Statistics`](crate::Outcome::Statistics).
     Statistics {
         /// The call.
         call: CallId,
     },
+    /// A command of the line's extension (lineDevSpecific), possible only while a version of it is selected
+    /// ([`Provider::select_extension`](crate::Provider::select_extension)).
+    Extension {
+        /// The line.
+        line: LineId,
+        /// The call it is about, if it is about one.
+        call: Option<CallId>,
+        /// What.
+        command: ExtensionCommand,
+    },
 }
 
 impl Operation {
-    /// The call it is about, if it is about one.
+    /// Accepts a call.
+    pub const fn accept(call: CallId) -> Self {
+        Self::Accept { call, user_info: None }
+    }
+
+    /// Answers a call; the caller hears silence first.
+    pub const fn answer(call: CallId) -> Self {
+        Self::Answer { call, source: AudioSource::Silence, user_info: None }
+    }
+
+    /// Drops a call.
+    pub const fn drop(call: CallId) -> Self {
+        Self::Drop { call, reason: RejectReason::Default, user_info: None }
+    }
+
+    /// The call it is about, if it is about one; of two, the one whose state decides.
     pub const fn call(&self) -> Option<CallId> {
         match self {
-            Self::MakeCall { .. } | Self::Forward { .. } => None,
-            Self::Accept { call }
+            Self::MakeCall { .. }
+            | Self::Forward { .. }
+            | Self::Unpark { .. }
+            | Self::Pickup { .. }
+            | Self::UncompleteCall { .. }
+            | Self::SetService { .. } => None,
+            Self::SetupConference { call, .. } | Self::Extension { call, .. } => *call,
+            Self::Accept { call, .. }
             | Self::Answer { call, .. }
+            | Self::Dial { call, .. }
             | Self::Redirect { call, .. }
             | Self::Drop { call, .. }
             | Self::Hold { call }
             | Self::Retrieve { call }
+            | Self::SwapHold { active: call, .. }
+            | Self::SetupTransfer { call, .. }
+            | Self::CompleteTransfer { call, .. }
             | Self::BlindTransfer { call, .. }
+            | Self::PrepareAddToConference { conference: call, .. }
+            | Self::AddToConference { conference: call, .. }
+            | Self::RemoveFromConference { member: call }
+            | Self::Park { call, .. }
+            | Self::CompleteCall { call, .. }
+            | Self::SecureCall { call }
+            | Self::SendUserInfo { call, .. }
+            | Self::ReleaseUserInfo { call }
+            | Self::SetMediaType { call, .. }
+            | Self::SetCallData { call, .. }
+            | Self::SetAppSpecific { call, .. }
+            | Self::SetTreatment { call, .. }
             | Self::SendDigits { call, .. }
+            | Self::SendTone { call, .. }
+            | Self::StopSending { call }
+            | Self::GatherDigits { call, .. }
+            | Self::StopGathering { call }
+            | Self::MonitorDigits { call, .. }
+            | Self::MonitorTones { call, .. }
+            | Self::MonitorMedia { call, .. }
             | Self::Play { call, .. }
             | Self::Record { call, .. }
             | Self::Statistics { call } => Some(*call),
         }
     }
 
+    /// The second call it is about: the held call of a swap, the consultation call, the new member.
+    pub const fn other_call(&self) -> Option<CallId> {
+        match self {
+            Self::SwapHold { held: other, .. }
+            | Self::CompleteTransfer { consult: other, .. }
+            | Self::AddToConference { member: other, .. } => Some(*other),
+            _ => None,
+        }
+    }
+
+    /// The line it names, if it names one.
+    pub const fn line(&self) -> Option<LineId> {
+        match self {
+            Self::MakeCall { line, .. }
+            | Self::Forward { line, .. }
+            | Self::SetupConference { line, .. }
+            | Self::Unpark { line, .. }
+            | Self::Pickup { line, .. }
+            | Self::UncompleteCall { line, .. }
+            | Self::SetService { line, .. }
+            | Self::Extension { line, .. } => Some(*line),
+            _ => None,
+        }
+    }
+
     /// The word used in timelines and errors.
     pub const fn name(&self) -> &'static str {
-        match self {
-            Self::MakeCall { .. } => "make call",
-            Self::Accept { .. } => "accept",
-            Self::Answer { .. } => "answer",
-            Self::Redirect { .. } => "redirect",
-            Self::Forward { .. } => "forward",
-            Self::Drop { .. } => "drop",
-            Self::Hold { .. } => "hold",
-            Self::Retrieve { .. } => "retrieve",
-            Self::BlindTransfer { .. } => "transfer",
-            Self::SendDigits { .. } => "send digits",
-            Self::Play { .. } => "play",
-            Self::Record { .. } => "record",
-            Self::Statistics { .. } => "statistics",
-        }
-    }
-}
-
-/// Details of an outgoing call.
-#[derive(Clone, Debug, PartialEq, Default)]
-pub struct CallOptions {
-    /// What the called party hears first.
-    pub source: AudioSource,
-    /// Give up when nobody has answered for this long (TAPI: dwNoAnswerTimeout); the line's default if absent.
-    pub no_answer_after: Option<Duration>,
-    /// The name shown to the called party, if the line allows it.
-    pub display_name: Option<String>,
-}
-
-/// How an offered call is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum RejectReason {
-    /// The line's default (486 unless configured).
-    #[default]
-    Default,
-    /// Busy here: this device only, the search may go on (486).
-    Busy,
-    /// Nobody answers here (480).
-    NoAnswer,
-    /// Declined everywhere: the whole search ends (603).
-    Decline,
-}
-
-/// Digits to send.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DigitOptions {
-    /// `0-9 A-D * #`, comma for a pause of two seconds.
-    pub digits: String,
-    /// How long each lasts, 40 ms to 5 s.
-    pub duration: Duration,
-    /// Silence between two, 40 ms to 5 s.
-    pub gap: Duration,
-}
-
-impl DigitOptions {
-    /// Digits of 100 ms with gaps of 60 ms.
-    pub fn new(digits: impl Into<String>) -> Self {
-        Self { digits: digits.into(), duration: Duration::from_millis(100), gap: Duration::from_millis(60) }
-    }
-}
-
-/// What the other party hears.
-#[derive(Clone, Debug, PartialEq, Default)]
-pub enum AudioSource {
-    /// Silence.
-    #[default]
-    Silence,
-    /// Its own voice.
-    Echo,
-    /// A steady tone of one or two frequencies (0: none).
-    Tone {
-        /// Hertz.
-        frequencies: [u16; 2],
-        /// dBm0 of each, 0 to -60.
-        level: i8,
-    },
-    /// A WAV file.
-    File {
-        /// Where it lies.
-        path: PathBuf,
-        /// From the start again at its end.
-        repeat: bool,
-    },
-    /// Music.
-    Music,
-    /// PCM frames exchanged with the application; the number names the pair of rings.
-    Live(u64),
-}
-
-/// What a completed request brought.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Outcome {
-    /// It was carried out.
-    Done,
-    /// The new call.
-    Call(CallId),
-    /// What became of a transfer.
-    Transferred(TransferOutcome),
-    /// The figures.
-    Statistics(CallStatistics),
-}
-
-/// What became of a transfer, as far as the other side told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TransferOutcome {
-    /// The target answered.
-    Succeeded,
-    /// The transfer was taken on, and then nothing more was heard (some peers hang up early).
-    Unknown,
-}
-
-/// Figures of a call's audio.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct CallStatistics {
-    /// RTP packets sent.
-    pub packets_sent: u64,
-    /// RTP packets received.
-    pub packets_received: u64,
-    /// Packets that never came.
-    pub packets_lost: u64,
-    /// Packets that came too late to be played.
-    pub packets_late: u64,
-    /// Interarrival jitter (RFC 3550 6.4.1).
-    pub jitter: Duration,
-    /// Round trip, once known.
-    pub round_trip: Option<Duration>,
-    /// Estimated listening quality, 1 to 4.5, once known.
-    pub mos: Option<f32>,
-    /// The codec, empty before the first answer.
-    pub codec: &'static str,
-}
-
-/// States in which an operation needs the call to be; used by every provider's capability table.
-pub(crate) const fn states_of(feature: crate::Feature) -> &'static [StateKind] {
-    use crate::Feature as F;
-    use StateKind as S;
-    match feature {
-        F::MakeCall | F::Forward => &[],
-        F::Accept | F::Redirect => &[S::Offering],
-        F::Answer => &[S::Offering, S::Accepted],
-        F::Drop => &[
-            S::Offering,
-            S::Accepted,
-            S::Dialtone,
-            S::Dialing,
-            S::Proceeding,
-            S::Ringback,
-            S::Busy,
-            S::Connected,
-            S::OnHold,
-            S::OnHoldPendingTransfer,
-            S::OnHoldPendingConference,
-            S::Conferenced,
-            S::Disconnected,
-            S::Unknown,
-        ],
-        F::Hold | F::BlindTransfer => &[S::Connected],
-        F::Retrieve => &[S::OnHold, S::OnHoldPendingTransfer, S::OnHoldPendingConference],
-        F::SendDigits => &[S::Connected],
-        F::Play | F::Record => {
-            &[S::Offering, S::Accepted, S::Proceeding, S::Ringback, S::Connected, S::OnHold]
-        }
-        F::Statistics => &[S::Connected, S::OnHold, S::Disconnected],
+        crate::Feature::of(self).name()
     }
 }

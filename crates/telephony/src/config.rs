@@ -55,6 +55,8 @@ pub struct Limits {
     pub requests_per_session: u32,
     /// Ended calls that a session has not released; beyond that the oldest handles are taken back.
     pub ended_calls_per_session: u32,
+    /// Calls at a time; beyond that new ones are not taken, and are announced again later.
+    pub calls: u32,
     /// The longest grace that an application can ask for.
     pub grace: Duration,
 }
@@ -66,6 +68,7 @@ impl Default for Limits {
             lines_per_session: 65_536,
             requests_per_session: 4_096,
             ended_calls_per_session: 4_096,
+            calls: 1_000_000,
             grace: Duration::from_secs(300),
         }
     }

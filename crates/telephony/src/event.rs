@@ -2,8 +2,9 @@
 
 use crate::{AppRequestId, Privilege, RequestError};
 use hookswitch_spi::{
-    AddressId, CallId, CallInfo, CallState, CallStatistics, Capabilities, Features, ForwardingRules,
-    InfoParts, LineDescription, LineId, LineState, Outcome, TimelineEntry, TransferOutcome,
+    AddressId, CallCounts, CallId, CallInfo, CallState, CallStatistics, Capabilities, CompletionId,
+    ExtensionAnswer, ExtensionEvent, Features, ForwardingRules, GatherEnd, InfoParts, LineDescription,
+    LineId, LineState, MediaType, Outcome, TimelineEntry, TransferOutcome,
 };
 use std::time::Duration;
 
@@ -72,6 +73,27 @@ pub enum Event {
         /// How long.
         duration: Duration,
     },
+    /// The other side began to press a digit; told only on request (LINEDIGITMODE_DTMFEND).
+    DigitBegun {
+        /// The call.
+        call: CallId,
+        /// `0-9 A-D * #`.
+        digit: char,
+    },
+    /// A tone that is listened for is heard (LINE_MONITORTONE).
+    Tone {
+        /// The call.
+        call: CallId,
+        /// The tag of its pattern.
+        tag: u32,
+    },
+    /// The call has this media type now, or sounds like it (LINE_MONITORMEDIA).
+    Media {
+        /// The call.
+        call: CallId,
+        /// Which.
+        media: MediaType,
+    },
     /// A file that was played came to its end.
     Played {
         /// The call.
@@ -96,6 +118,60 @@ pub enum Event {
         line: LineId,
         /// Where it is now.
         state: LineState,
+    },
+    /// A call alerts on a line (LINEDEVSTATE_RINGING), once for each ring cycle.
+    Ringing {
+        /// The line.
+        line: LineId,
+        /// The ring mode, from 1.
+        mode: u8,
+        /// Which cycle, from 0.
+        count: u32,
+    },
+    /// Messages wait for a line's user, or none does any more (LINEDEVSTATE_MSGWAITON, MSGWAITOFF).
+    MessageWaiting {
+        /// The line.
+        line: LineId,
+        /// Whether any waits.
+        waiting: bool,
+        /// New ones.
+        new: u32,
+        /// Old ones.
+        old: u32,
+    },
+    /// The number of calls at an address changed (LINEADDRESSSTATE_NUMCALLS).
+    CallCount {
+        /// The line.
+        line: LineId,
+        /// The address.
+        address: AddressId,
+        /// How many there are now.
+        calls: CallCounts,
+    },
+    /// A call completion ended without a call (LINEDEVSTATE_COMPLCANCEL).
+    CompletionEnded {
+        /// The line.
+        line: LineId,
+        /// Which.
+        completion: CompletionId,
+    },
+    /// What a line can do changed (LINEDEVSTATE_CAPSCHANGE).
+    CapabilitiesChanged {
+        /// The line.
+        line: LineId,
+    },
+    /// Something that only a line's extension tells (LINE_DEVSPECIFIC).
+    Extension {
+        /// The line.
+        line: LineId,
+        /// What.
+        event: ExtensionEvent,
+    },
+    /// The stored configuration changed in a way that takes effect at the next start (LINEDEVSTATE_REINIT): close what you have
+    /// when you can.
+    Reinitialise {
+        /// What changed.
+        why: String,
     },
     /// The forwarding rules in force changed (LINE_ADDRESSSTATE).
     Forwarding {
@@ -137,6 +213,26 @@ pub enum Reply {
     Created(CallId),
     /// What became of a transfer.
     Transferred(TransferOutcome),
+    /// A new conference and the consultation call for its next party, both owned by the session.
+    Conference {
+        /// The conference call.
+        conference: CallId,
+        /// The consultation call.
+        consult: Option<CallId>,
+    },
+    /// Where a call is parked.
+    Parked(String),
+    /// A call completion was arranged.
+    Completion(CompletionId),
+    /// Digits that were collected.
+    Gathered {
+        /// `0-9 A-D * #`.
+        digits: String,
+        /// Why it ended.
+        ended: GatherEnd,
+    },
+    /// The answer to a command of the line's extension.
+    Extension(ExtensionAnswer),
     /// A call's media figures.
     Statistics(CallStatistics),
     /// Calls, in the order in which they came.
@@ -159,7 +255,12 @@ impl From<Outcome> for Reply {
             Outcome::Done => Self::Done,
             Outcome::Call(call) => Self::Created(call),
             Outcome::Transferred(outcome) => Self::Transferred(outcome),
+            Outcome::Conference { conference, consult } => Self::Conference { conference, consult },
+            Outcome::Parked(orbit) => Self::Parked(orbit),
+            Outcome::Completion(completion) => Self::Completion(completion),
+            Outcome::Gathered { digits, ended } => Self::Gathered { digits, ended },
             Outcome::Statistics(figures) => Self::Statistics(figures),
+            Outcome::Extension(answer) => Self::Extension(answer),
         }
     }
 }

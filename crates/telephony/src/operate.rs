@@ -6,7 +6,8 @@ use crate::shard::Shard;
 use crate::{AppRequestId, RequestError, SessionId};
 use hookswitch_machine::Time;
 use hookswitch_spi::{
-    Feature, InterfaceVersion, LineError, LineId, MediaType, MediaTypes, Operation, Provider, VersionRange,
+    AddressId, Feature, InterfaceVersion, LineError, LineId, MediaType, MediaTypes, Operation,
+    OperationError, Provider, TransferMode, VersionRange,
 };
 
 /// The versions of the provider interface that this crate speaks.
@@ -61,33 +62,56 @@ pub(crate) fn operate(
     operation: Operation,
 ) -> Result<(), RequestError> {
     let feature = Feature::of(&operation);
-    let (line, purpose) = match &operation {
-        Operation::MakeCall { line, address, .. } => (*line, Purpose::Create(*address)),
-        Operation::Forward { line, .. } => (*line, Purpose::Plain),
-        Operation::Accept { call }
-        | Operation::Answer { call, .. }
-        | Operation::Redirect { call, .. }
-        | Operation::Drop { call, .. }
-        | Operation::Hold { call }
-        | Operation::Retrieve { call }
-        | Operation::BlindTransfer { call, .. }
-        | Operation::SendDigits { call, .. }
-        | Operation::Play { call, .. }
-        | Operation::Record { call, .. }
-        | Operation::Statistics { call } => {
+    let (line, address) = match (operation.call(), operation.line()) {
+        (Some(call), _) => {
             // Whoever watches may know, whoever owns may act.
-            let call = if feature == Feature::Statistics {
-                shard.held(session, *call)?.0
+            let call = if feature.needs_owner() {
+                shard.owned(session, call)?
             } else {
-                shard.owned(session, *call)?
+                shard.held(session, call)?.0
             };
-            (call.line, Purpose::Plain)
+            (call.line, call.address)
+        }
+        (None, Some(line)) => (line, address_of(&operation)),
+        (None, None) => {
+            let nothing = "the request names neither a call nor a line".to_owned();
+            return Err(OperationError::InvalidParameter(nothing).into());
         }
     };
+    if let Some(other) = operation.other_call() {
+        shard.owned(session, other)?;
+    }
+    let purpose = if creates(&operation) { Purpose::Create(address) } else { Purpose::Plain };
     let opened = shard.sessions.get(session).is_some_and(|session| session.lines.contains(&line));
     if !opened {
         return Err(RequestError::LineNotOpen(line));
     }
     shard.submit(now, provider, Some((session, request)), line, operation, purpose)?;
     Ok(())
+}
+
+/// Whether a request brings a call into being that its session owns.
+fn creates(operation: &Operation) -> bool {
+    match operation {
+        Operation::MakeCall { .. }
+        | Operation::SetupTransfer { .. }
+        | Operation::SetupConference { .. }
+        | Operation::PrepareAddToConference { .. }
+        | Operation::Unpark { .. }
+        | Operation::Pickup { .. } => true,
+        Operation::CompleteTransfer { mode, .. } => *mode == TransferMode::Conference,
+        _ => false,
+    }
+}
+
+/// The address that a request names; the first if it names none.
+fn address_of(operation: &Operation) -> AddressId {
+    match operation {
+        Operation::MakeCall { address, .. }
+        | Operation::Forward { address, .. }
+        | Operation::SetupConference { address, .. }
+        | Operation::Unpark { address, .. }
+        | Operation::Pickup { address, .. } => *address,
+        _ => AddressId(0),
+    }
 }

@@ -41,6 +41,31 @@ fn one(shard: &mut Shard, now: Time, provider: &mut dyn Provider, event: Provide
         ProviderEvent::Forwarding { line, address } => {
             about_line(shard, line, || Event::Forwarding { line, address });
         }
+        ProviderEvent::DigitBegun { call, digit } => about(shard, call, || Event::DigitBegun { call, digit }),
+        ProviderEvent::Tone { call, tag } => about(shard, call, || Event::Tone { call, tag }),
+        ProviderEvent::Media { call, media } => about(shard, call, || Event::Media { call, media }),
+        ProviderEvent::Ringing { line, mode, count } => {
+            about_line(shard, line, || Event::Ringing { line, mode, count });
+        }
+        ProviderEvent::MessageWaiting { line, waiting, new, old } => {
+            about_line(shard, line, || Event::MessageWaiting { line, waiting, new, old });
+        }
+        ProviderEvent::CallCount { line, address, calls } => {
+            about_line(shard, line, || Event::CallCount { line, address, calls });
+        }
+        ProviderEvent::CompletionEnded { line, completion } => {
+            about_line(shard, line, || Event::CompletionEnded { line, completion });
+        }
+        ProviderEvent::CapabilitiesChanged { line } => {
+            about_line(shard, line, || Event::CapabilitiesChanged { line });
+        }
+        ProviderEvent::Extension { line, event } => {
+            about_line(shard, line, || Event::Extension { line, event: event.clone() });
+        }
+        ProviderEvent::CloseRequested { line, why: _ } => close_requested(shard, now, provider, line),
+        ProviderEvent::Reinitialise { why } => {
+            everybody(shard, || Event::Reinitialise { why: why.clone() });
+        }
         ProviderEvent::LineCreated { line } => everybody(shard, || Event::LineCreated { line }),
         ProviderEvent::LineRemoved { line } => removed(shard, now, provider, line),
         ProviderEvent::Recorded(entry) => match entry.fact {
@@ -72,14 +97,38 @@ fn completed(
         shard.record(now, call, TimelineFact::Completed(request, done));
     }
     let created = match &result {
-        Ok(Outcome::Call(call)) => Some(*call),
-        Ok(Outcome::Done | Outcome::Transferred(_) | Outcome::Statistics(_)) | Err(_) => None,
+        Ok(Outcome::Call(call) | Outcome::Conference { conference: call, .. }) => Some(*call),
+        Ok(
+            Outcome::Done
+            | Outcome::Transferred(_)
+            | Outcome::Parked(_)
+            | Outcome::Completion(_)
+            | Outcome::Gathered { .. }
+            | Outcome::Statistics(_)
+            | Outcome::Extension(_),
+        )
+        | Err(_) => None,
+    };
+    let consult = match &result {
+        Ok(Outcome::Conference { consult, .. }) => *consult,
+        Ok(_) | Err(_) => None,
     };
     if let Some(who) = pending.who {
         shard.complete(who, result.map(Reply::from).map_err(RequestError::from));
     }
     match (pending.purpose, pending.call.or(created)) {
-        (Purpose::Create(_), Some(call)) if created == Some(call) => born(shard, now, provider, call),
+        (Purpose::Create(address), Some(call)) if created == Some(call) => {
+            born(shard, now, provider, call);
+            if let Some(consult) = consult {
+                match pending.who {
+                    Some((session, _)) => {
+                        shard.conceive(consult, pending.line, address, session);
+                        born(shard, now, provider, consult);
+                    }
+                    None => provider.close_call(now, consult),
+                }
+            }
+        }
         (Purpose::Create(_), Some(call)) => shard.forget_call(call),
         (Purpose::SendAway, Some(call)) if !done => unowned::not_sent_away(shard, now, provider, call),
         (Purpose::Create(_) | Purpose::SendAway | Purpose::Plain, _) => {}
@@ -111,8 +160,12 @@ fn arrived(
     if !shard.lines.contains_key(&line) {
         return provider.close_call(now, call);
     }
+    if shard.calls.len() >= shard.config.limits.calls as usize {
+        return provider.take_call(now, call, false);
+    }
     let (state, media, handles) = (CallState::Unknown, MediaTypes::NONE, Handles::default());
     shard.add_call(call, Call { line, address, media, stage: Stage::Arriving, state, handles });
+    provider.take_call(now, call, true);
 }
 
 fn entered(
@@ -192,20 +245,24 @@ fn everybody(shard: &mut Shard, mut event: impl FnMut() -> Event) {
     }
 }
 
-/// A line is gone for good: its calls are closed, then it, then everybody learns.
-fn removed(shard: &mut Shard, now: Time, provider: &mut dyn Provider, id: LineId) {
+/// The provider wants a line closed: its applications lose it (LINE_CLOSE).
+fn close_requested(shard: &mut Shard, now: Time, provider: &mut dyn Provider, id: LineId) {
     for call in shard.calls_of(id) {
         shard.close_call(now, provider, call);
     }
-    if let Some(line) = shard.lines.remove(&id) {
-        provider.close_line(now, id);
-        for open in line.opens {
-            release::complete_rest(shard, open.session, id);
-            if let Some(session) = shard.sessions.get_mut(open.session) {
-                session.lines.remove(&id);
-            }
-            shard.tell(open.session, Event::LineClosed { line: id });
+    let Some(line) = shard.lines.remove(&id) else { return };
+    provider.close_line(now, id);
+    for open in line.opens {
+        release::complete_rest(shard, open.session, id);
+        if let Some(session) = shard.sessions.get_mut(open.session) {
+            session.lines.remove(&id);
         }
+        shard.tell(open.session, Event::LineClosed { line: id });
     }
+}
+
+/// A line is gone for good: its calls are closed, then it, then everybody learns.
+fn removed(shard: &mut Shard, now: Time, provider: &mut dyn Provider, id: LineId) {
+    close_requested(shard, now, provider, id);
     everybody(shard, || Event::LineRemoved { line: id });
 }

@@ -5,7 +5,7 @@ use crate::requests::Purpose;
 use crate::shard::Shard;
 use crate::{RequestError, SessionId, unowned};
 use hookswitch_machine::Time;
-use hookswitch_spi::{CallId, LineId, Operation, OperationError, Provider, RejectReason};
+use hookswitch_spi::{CallId, LineId, Operation, OperationError, Provider};
 
 /// Gives a handle back (lineDeallocateCall). The physical call is untouched unless it was the last handle.
 pub(crate) fn release(
@@ -47,7 +47,7 @@ pub(crate) fn close_line(
             continue;
         }
         if call.handles.is_sole_owner(session) && call.phase() != Phase::Idle {
-            let drop = Operation::Drop { call: id, reason: RejectReason::Default };
+            let drop = Operation::drop(id);
             // A refusal changes nothing: the call is closed or left to its monitors all the same.
             let _refused = shard.submit(now, provider, None, line, drop, Purpose::Plain);
         }

@@ -10,8 +10,8 @@ use crate::timeline::Timeline;
 use crate::{AppRequestId, Privilege, RequestError, SessionId};
 use hookswitch_machine::{Entropy, Map, Time, TimerQueue};
 use hookswitch_spi::{
-    CallId, CallState, Features, LineId, MediaType, MediaTypes, Operation, OperationError, Provider,
-    TimelineEntry, TimelineFact,
+    AddressId, CallId, CallState, Features, LineId, MediaType, MediaTypes, Operation, OperationError,
+    Provider, TimelineEntry, TimelineFact,
 };
 use std::collections::VecDeque;
 
@@ -112,7 +112,8 @@ impl Shard {
     ) -> Result<(), OperationError> {
         let request = self.requests.mint();
         let (name, about) = (operation.name(), operation.call());
-        let call = provider.submit(now, request, operation)?.or(about);
+        let created = provider.submit(now, request, operation)?;
+        let call = created.or(about);
         if let Some(call) = call {
             self.record(now, call, TimelineFact::Asked(request, name));
         }
@@ -120,14 +121,18 @@ impl Shard {
             session.pending += 1;
         }
         self.requests.insert(request, Pending { who, line, call, purpose });
-        if let (Purpose::Create(address), Some(call), Some((session, _))) = (purpose, call, who) {
-            let mut handles = Handles::default();
-            handles.set(session, Privilege::Owner);
-            let state = CallState::Unknown;
-            let media = MediaTypes::NONE;
-            self.add_call(call, Call { line, address, media, stage: Stage::Embryo, state, handles });
+        if let (Purpose::Create(address), Some(call), Some((session, _))) = (purpose, created, who) {
+            self.conceive(call, line, address, session);
         }
         Ok(())
+    }
+
+    /// A call that a request of `session` is creating, and that will be its own.
+    pub(crate) fn conceive(&mut self, call: CallId, line: LineId, address: AddressId, session: SessionId) {
+        let mut handles = Handles::default();
+        handles.set(session, Privilege::Owner);
+        let (state, media) = (CallState::Unknown, MediaTypes::NONE);
+        self.add_call(call, Call { line, address, media, stage: Stage::Embryo, state, handles });
     }
 
     /// Takes a call into the tables.
@@ -186,7 +191,7 @@ impl Shard {
     ) -> Option<CallSnapshot> {
         let call = self.calls.get(&id).filter(|call| call.stage == Stage::Known)?;
         let privilege = call.handles.get(session)?;
-        let able = provider.capabilities(call.line).map_or(Features::NONE, |c| c.possible(call.state.kind()));
+        let able = provider.call_status(id).map_or(Features::NONE, |status| status.possible);
         Some(CallSnapshot {
             call: id,
             state: call.state.clone(),

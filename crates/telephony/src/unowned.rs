@@ -59,7 +59,7 @@ pub(crate) fn drop_call(
 ) {
     let Some(call) = shard.calls.get(&id) else { return };
     let (line, nobody) = (call.line, call.handles.is_empty());
-    let drop = Operation::Drop { call: id, reason };
+    let drop = Operation::Drop { call: id, reason, user_info: None };
     if shard.submit(now, provider, None, line, drop, Purpose::Plain).is_err() && nobody {
         shard.close_call(now, provider, id);
     }

@@ -151,10 +151,10 @@ fn only_owners_control_and_holders_may_know() {
     let (mut bench, [owner, voice, _, monitor, _]) = bench();
     let call = bench.connect(owner, VOICE);
     let operations = [
-        Operation::Accept { call },
-        Operation::Answer { call, source: Default::default() },
+        Operation::accept(call),
+        Operation::answer(call),
         Operation::Redirect { call, destination: "sip:x@y".into() },
-        Operation::Drop { call, reason: Default::default() },
+        Operation::drop(call),
         Operation::Hold { call },
         Operation::Retrieve { call },
         Operation::BlindTransfer { call, destination: "sip:x@y".into(), deadline: Duration::from_secs(1) },

@@ -5,9 +5,10 @@ mod common;
 use common::{LINE, make_call, short};
 use hookswitch_machine::{Entropy, Time};
 use hookswitch_spi::{
-    AddressId, CallId, CallInfo, CallState, Capabilities, ConnectedMode, ForwardingRules, InterfaceVersion,
-    LineDescription, LineError, LineId, MediaTypes, Operation, OperationError, Outcome, Provider,
-    ProviderEvent, RequestId, VersionRange,
+    AddressId, AddressStatus, CallId, CallInfo, CallOptions, CallState, CallStatus, Capabilities,
+    ConnectedMode, Devices, ExtensionVersion, ForwardingRules, InterfaceVersion, LineDescription, LineError,
+    LineId, LineStatus, MediaTypes, Operation, OperationError, Outcome, Provider, ProviderEvent, RequestId,
+    Set, StatusKind, VersionRange,
 };
 use hookswitch_telephony::{AppRequestId, Config, Event, Interest, Request, SessionId, Telephony};
 use hookswitch_testkit::loopback::{Loopback, LoopbackLine};
@@ -24,8 +25,45 @@ impl Provider for Rogue {
     fn negotiate(&self, line: Option<LineId>, offered: VersionRange) -> Result<InterfaceVersion, LineError> {
         self.inner.negotiate(line, offered)
     }
+    fn devices(&self) -> Devices {
+        self.inner.devices()
+    }
+    fn initialise(&mut self, now: Time, version: InterfaceVersion) -> Result<(), LineError> {
+        self.inner.initialise(now, version)
+    }
     fn lines(&self) -> Vec<LineDescription> {
         self.inner.lines()
+    }
+    fn could_detect(&self, line: LineId, media: MediaTypes, call: &CallOptions) -> Result<(), LineError> {
+        self.inner.could_detect(line, media, call)
+    }
+    fn detect_status(&mut self, line: LineId, kinds: Set<StatusKind>) -> Result<(), LineError> {
+        self.inner.detect_status(line, kinds)
+    }
+    fn negotiate_extension(
+        &self,
+        line: LineId,
+        offered: (ExtensionVersion, ExtensionVersion),
+    ) -> Result<ExtensionVersion, LineError> {
+        self.inner.negotiate_extension(line, offered)
+    }
+    fn select_extension(&mut self, line: LineId, version: ExtensionVersion) -> Result<(), LineError> {
+        self.inner.select_extension(line, version)
+    }
+    fn take_call(&mut self, now: Time, call: CallId, taken: bool) {
+        self.inner.take_call(now, call, taken);
+    }
+    fn call_status(&self, call: CallId) -> Option<CallStatus> {
+        self.inner.call_status(call)
+    }
+    fn line_status(&self, line: LineId) -> Option<LineStatus> {
+        self.inner.line_status(line)
+    }
+    fn address_status(&self, line: LineId, address: AddressId) -> Option<AddressStatus> {
+        self.inner.address_status(line, address)
+    }
+    fn address_id(&self, line: LineId, dialled: &str) -> Option<AddressId> {
+        self.inner.address_id(line, dialled)
     }
     fn capabilities(&self, line: LineId) -> Option<&Capabilities> {
         self.inner.capabilities(line)

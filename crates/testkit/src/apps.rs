@@ -1,6 +1,6 @@
 //! Scripted applications: what a session does with the calls that it is given or makes.
 
-use hookswitch_spi::{AudioSource, CallId, CallState, DigitOptions, Operation, RejectReason, StateKind};
+use hookswitch_spi::{CallId, CallState, DigitOptions, Operation, RejectReason, StateKind};
 use hookswitch_telephony::{Event, HandOffTarget, Privilege, Reply, Request, SessionId};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -36,10 +36,10 @@ impl Act {
     /// The request that it is.
     pub fn request(&self, call: CallId) -> Request {
         let operation = match self.clone() {
-            Self::Accept => Operation::Accept { call },
-            Self::Answer => Operation::Answer { call, source: AudioSource::Silence },
+            Self::Accept => Operation::accept(call),
+            Self::Answer => Operation::answer(call),
             Self::Redirect(destination) => Operation::Redirect { call, destination },
-            Self::Drop(reason) => Operation::Drop { call, reason },
+            Self::Drop(reason) => Operation::Drop { call, reason, user_info: None },
             Self::HandOff(to) => return Request::HandOff { call, to },
             Self::Hold => Operation::Hold { call },
             Self::Retrieve => Operation::Retrieve { call },

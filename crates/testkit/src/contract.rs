@@ -48,7 +48,7 @@ pub const fn successors(state: StateKind) -> &'static [StateKind] {
 /// What became of a request.
 #[derive(Debug)]
 enum Asked {
-    Open { request: Request, state: Option<StateKind>, since: Time },
+    Open { request: Box<Request>, state: Option<StateKind>, since: Time },
     Answered,
 }
 
@@ -156,8 +156,9 @@ impl Observer {
             self.requests.retain(|(of, _), asked| *of != session || matches!(asked, Asked::Answered));
             return;
         }
-        let before =
-            self.requests.insert((session, id), Asked::Open { request: request.clone(), state, since: now });
+        let before = self
+            .requests
+            .insert((session, id), Asked::Open { request: Box::new(request.clone()), state, since: now });
         if before.is_some() {
             self.breach(now, format!("{session} used request number {} twice", id.0));
         }
@@ -175,7 +176,10 @@ impl Observer {
                 self.entered(now, session, *call, state, *privilege);
             }
             Event::CallInfo { call, .. }
+            | Event::DigitBegun { call, .. }
             | Event::Digit { call, .. }
+            | Event::Tone { call, .. }
+            | Event::Media { call, .. }
             | Event::Played { call }
             | Event::MediaFailed { call, .. } => self.about(now, session, *call, event),
             Event::Owners { call, .. } => {
@@ -187,6 +191,13 @@ impl Observer {
                 self.seen.remove(&(session, *call));
             }
             Event::LineState { .. }
+            | Event::Ringing { .. }
+            | Event::MessageWaiting { .. }
+            | Event::CallCount { .. }
+            | Event::CompletionEnded { .. }
+            | Event::CapabilitiesChanged { .. }
+            | Event::Extension { .. }
+            | Event::Reinitialise { .. }
             | Event::Forwarding { .. }
             | Event::LineCreated { .. }
             | Event::LineRemoved { .. }
@@ -221,7 +232,7 @@ impl Observer {
                     self.breach(now, format!("{call} was heard of before its creation completed"));
                 }
                 self.calls.insert(*call);
-                let line = match &request {
+                let line = match &*request {
                     Request::Operate(Operation::MakeCall { line, .. }) => Some(*line),
                     _ => None,
                 };
@@ -235,7 +246,7 @@ impl Observer {
                     self.seen.insert((session, snapshot.call), seen);
                 }
             }
-            Ok(Ok(_)) => match request {
+            Ok(Ok(_)) => match *request {
                 Request::Release { call } => {
                     self.seen.remove(&(session, call));
                 }

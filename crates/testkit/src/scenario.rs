@@ -220,7 +220,7 @@ impl Scenario {
         };
         let from = self.entropy.chance(1, 2).then(|| "caller".into());
         let rules = ForwardingRules {
-            rules: vec![ForwardRule { when, from, to }],
+            rules: vec![ForwardRule { when, from, origin: None, to }],
             no_answer_after: Some(Duration::from_secs(6)),
         };
         let line = LINES[self.entropy.below(3) as usize];

@@ -110,7 +110,7 @@ fn a_bad_address_to_redirect_to_changes_nothing() {
 
 fn rules(when: ForwardCondition, from: Option<&str>, to: ForwardTarget) -> Request {
     let rules = ForwardingRules {
-        rules: vec![ForwardRule { when, from: from.map(Into::into), to }],
+        rules: vec![ForwardRule { when, from: from.map(Into::into), origin: None, to }],
         no_answer_after: Some(secs(6)),
     };
     Request::Operate(Operation::Forward { line: common::LINE, address: AddressId(0), rules })

@@ -46,6 +46,9 @@ impl Wired {
 
     fn drain(&mut self) {
         while let Some(event) = self.exchange.poll_event() {
+            if let ProviderEvent::NewCall { call, .. } = event {
+                self.exchange.take_call(self.now, call, true);
+            }
             match event {
                 ProviderEvent::Completed { request, result } => {
                     assert!(self.results.insert(request, result).is_none(), "{request} completed twice");
@@ -103,7 +106,7 @@ impl Wired {
     fn talk(&mut self) -> (CallId, CallId) {
         let caller = self.call(A, "sip:b@loop");
         let called = self.last_new();
-        self.ask(Operation::Answer { call: called, source: Default::default() }).unwrap();
+        self.ask(Operation::answer(called)).unwrap();
         (caller, called)
     }
 }
@@ -126,10 +129,10 @@ fn an_answered_call_has_its_states_on_both_sides() {
         wired.exchange.call_info(caller).unwrap().physical,
         wired.exchange.call_info(called).unwrap().physical
     );
-    wired.ask(Operation::Drop { call: called, reason: RejectReason::Default }).unwrap();
+    wired.ask(Operation::drop(called)).unwrap();
     assert_eq!(wired.state(called), CallState::Idle);
     assert_eq!(ended(&wired.state(caller)), Some(DisconnectMode::Normal));
-    wired.ask(Operation::Drop { call: caller, reason: RejectReason::Default }).unwrap();
+    wired.ask(Operation::drop(caller)).unwrap();
     assert_eq!(wired.state(caller), CallState::Idle, "only its owner takes a call from disconnected to idle");
 }
 
@@ -143,7 +146,7 @@ fn refusals_reach_the_caller_with_their_mode() {
     for (reason, mode) in rows {
         let mut wired = Wired::new();
         let caller = wired.call(A, "sip:b@loop");
-        wired.ask(Operation::Drop { call: wired.last_new(), reason }).unwrap();
+        wired.ask(Operation::Drop { call: wired.last_new(), reason, user_info: None }).unwrap();
         assert_eq!(ended(&wired.state(caller)), Some(mode), "{reason:?}");
     }
 }
@@ -193,7 +196,7 @@ fn a_redirected_call_arrives_elsewhere() {
     wired.ask(Operation::Redirect { call: first, destination: "sip:c@loop".into() }).unwrap();
     assert_eq!(wired.state(first), CallState::Idle);
     assert_eq!(wired.new.last().unwrap().0, C);
-    wired.ask(Operation::Answer { call: wired.last_new(), source: Default::default() }).unwrap();
+    wired.ask(Operation::answer(wired.last_new())).unwrap();
     assert_eq!(wired.state(caller).kind(), StateKind::Connected);
 }
 
@@ -211,7 +214,7 @@ fn forwarding_rules_stand_until_replaced() {
     ];
     for (when, from, to, after, arrives) in rows {
         let mut wired = Wired::new();
-        let rule = ForwardRule { when, from: from.map(Into::into), to: to.clone() };
+        let rule = ForwardRule { when, from: from.map(Into::into), origin: None, to: to.clone() };
         let rules = ForwardingRules { rules: vec![rule], no_answer_after: None };
         let forward = |rules| Operation::Forward { line: B, address: AddressId(0), rules };
         wired.ask(forward(rules)).unwrap();
@@ -240,7 +243,7 @@ fn a_transfer_completes_with_what_became_of_it() {
     // The target refuses: the call is still up.
     let (request, _) = wired.submit(transfer(called, "sip:c@loop")).unwrap();
     wired.run(Duration::from_secs(1));
-    wired.ask(Operation::Drop { call: wired.last_new(), reason: RejectReason::Default }).unwrap();
+    wired.ask(Operation::drop(wired.last_new())).unwrap();
     assert!(matches!(wired.results[&request], Err(OperationError::Refused { status: 486, .. })));
     assert_eq!(wired.state(called).kind(), StateKind::Connected);
 
@@ -254,11 +257,11 @@ fn a_transfer_completes_with_what_became_of_it() {
     let (request, _) = wired.submit(transfer(called, "sip:c@loop")).unwrap();
     wired.run(Duration::from_secs(1));
     let target = wired.last_new();
-    wired.ask(Operation::Answer { call: target, source: Default::default() }).unwrap();
+    wired.ask(Operation::answer(target)).unwrap();
     assert_eq!(wired.results[&request], Ok(Outcome::Transferred(TransferOutcome::Succeeded)));
     assert_eq!(wired.state(called), CallState::Idle);
     assert_eq!(wired.state(caller).kind(), StateKind::Connected);
-    wired.ask(Operation::Drop { call: target, reason: RejectReason::Default }).unwrap();
+    wired.ask(Operation::drop(target)).unwrap();
     assert_eq!(ended(&wired.state(caller)), Some(DisconnectMode::Normal), "they really were connected");
 }
 
@@ -302,10 +305,10 @@ fn every_operation(call: CallId) -> Vec<Operation> {
         Operation::Retrieve { call },
         Operation::BlindTransfer { call, destination: destination.clone(), deadline: Duration::ZERO },
         Operation::Forward { line: A, address: AddressId(0), rules: Default::default() },
-        Operation::Accept { call },
-        Operation::Answer { call, source: Default::default() },
+        Operation::accept(call),
+        Operation::answer(call),
         Operation::Redirect { call, destination },
-        Operation::Drop { call, reason: RejectReason::Default },
+        Operation::drop(call),
     ]
 }
 
@@ -348,7 +351,7 @@ fn a_call_that_is_being_made_has_no_events_and_cannot_be_used() {
     let call = call.unwrap();
     wired.drain();
     assert!(wired.states.is_empty());
-    let early = wired.submit(Operation::Drop { call, reason: RejectReason::Default });
+    let early = wired.submit(Operation::drop(call));
     assert_eq!(early, Err(OperationError::NoSuchCall(call)));
     wired.exchange.close_call(wired.now, call);
     wired.run(Duration::from_secs(60));

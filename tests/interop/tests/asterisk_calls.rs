@@ -212,7 +212,7 @@ async fn a_forwarding_rule() {
     with_asterisk!();
     let mut rig = two_lines().await;
     let to = ForwardTarget::Address("601".into());
-    let rule = ForwardRule { when: ForwardCondition::Unconditional, from: None, to };
+    let rule = ForwardRule { when: ForwardCondition::Unconditional, from: None, origin: None, to };
     let rules = ForwardingRules { rules: vec![rule], no_answer_after: None };
     soon("forward", rig.line().forward(rules)).await.expect("the rules are taken");
     let from = answered(&rig, 1, "1001", Audio::silence()).await;

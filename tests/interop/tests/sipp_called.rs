@@ -277,6 +277,7 @@ async fn a_rule_that_an_application_sets_forwards_until_it_is_taken_back() {
     let rule = ForwardRule {
         when: ForwardCondition::Unconditional,
         from: None,
+        origin: None,
         to: ForwardTarget::Address(TARGET.into()),
     };
     let rules = ForwardingRules { rules: vec![rule], no_answer_after: None };

@@ -42,6 +42,7 @@ async fn forward(scene: &mut Scene) -> Done<()> {
     let rule = ForwardRule {
         when: ForwardCondition::Unconditional,
         from: None,
+        origin: None,
         to: ForwardTarget::Address("601".into()),
     };
     let line = scene.reception.line.clone();

@@ -159,6 +159,7 @@ fn unowned(text: Option<&Spanned<String>>, origin: &Origin<'_>) -> Result<Unowne
             let rule = ForwardRule {
                 when: hookswitch_spi::ForwardCondition::Unconditional,
                 from: None,
+                origin: None,
                 to: ForwardTarget::Address(address.into()),
             };
             let rules = ForwardingRules { rules: vec![rule], no_answer_after: None };
@@ -329,7 +330,7 @@ fn forward_rule(rule: file::Forward) -> ForwardRule {
         "do-not-disturb" => ForwardTarget::DoNotDisturb,
         address => ForwardTarget::Address(address.into()),
     };
-    ForwardRule { when: rule.when, from: rule.from.map(Into::into), to }
+    ForwardRule { when: rule.when, from: rule.from.map(Into::into), origin: None, to }
 }
 
 fn profile(

@@ -3,8 +3,7 @@
 
 use hookswitch_machine::{Entropy, Time};
 use hookswitch_spi::{
-    AddressId, CallId, CallState, InfoParts, LineId, MediaType, MediaTypes, Operation, RejectReason,
-    StateKind,
+    AddressId, CallId, CallState, InfoParts, LineId, MediaType, MediaTypes, Operation, StateKind,
 };
 use hookswitch_telephony::{
     AppRequestId, Config, Event, HandOffTarget, Interest, Privilege, Reply, Request, RequestError, SessionId,
@@ -169,11 +168,15 @@ impl Bench {
 }
 
 pub fn answer(call: CallId) -> Request {
-    Request::Operate(Operation::Answer { call, source: hookswitch_spi::AudioSource::Silence })
+    Request::Operate(Operation::Answer {
+        call,
+        source: hookswitch_spi::AudioSource::Silence,
+        user_info: None,
+    })
 }
 
 pub fn drop_it(call: CallId) -> Request {
-    Request::Operate(Operation::Drop { call, reason: RejectReason::Default })
+    Request::Operate(Operation::drop(call))
 }
 
 pub fn make_call(line: LineId, destination: &str) -> Request {

@@ -23,6 +23,8 @@ pub(crate) enum Task {
     DigitsSent(RequestId),
     /// A file was played to its end.
     PlayedOut(CallId),
+    /// A call that was not taken is announced again.
+    Announce(CallId),
     /// A transfer's outcome is waited for no longer.
     TransferDeadline(RequestId),
     /// A transfer to a party outside succeeds.

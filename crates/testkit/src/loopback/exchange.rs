@@ -6,12 +6,32 @@ use super::script::{Outside, Script};
 use super::table::may_follow;
 use hookswitch_machine::Time;
 use hookswitch_spi::{
-    AddressDescription, AddressId, CallId, CallState, Capabilities, Disconnect, DisconnectMode, EndedBy,
-    Feature, Features, ForwardingRules, InfoParts, LineId, LineState, MediaTypes, OfferingMode, Operation,
-    OperationError, Origin, Outcome, PhysicalCallId, ProviderEvent, RequestId,
+    AddressDescription, AddressId, Bounds, BusyMode, CallId, CallState, Capabilities, CapabilityFlags,
+    Disconnect, DisconnectMode, EndedBy, Feature, Features, ForwardingRules, InfoParts, LineId, LineState,
+    MediaTypes, OfferingMode, Operation, OperationError, Origin, Outcome, PhysicalCallId, ProviderEvent,
+    RequestId, Set, StatusKind,
 };
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
+
+/// What lines of the exchange can be asked.
+const BUILT: [Feature; 15] = [
+    Feature::MakeCall,
+    Feature::Accept,
+    Feature::Answer,
+    Feature::Redirect,
+    Feature::Forward,
+    Feature::Drop,
+    Feature::Hold,
+    Feature::Retrieve,
+    Feature::BlindTransfer,
+    Feature::SendDigits,
+    Feature::Play,
+    Feature::Record,
+    Feature::Statistics,
+    Feature::SetCallData,
+    Feature::SetAppSpecific,
+];
 
 /// A line to be added to a [`Loopback`].
 #[derive(Clone, Debug)]
@@ -30,11 +50,28 @@ impl LoopbackLine {
         use hookswitch_spi::MediaType::{Fax, Video};
         let media = MediaTypes::VOICE.with(Fax).with(Video);
         let capabilities = Capabilities {
-            features: Features::ALL,
+            features: Features::of(&BUILT),
             media,
+            states: Set::ALL,
+            disconnect_modes: Set::ALL,
+            connected_modes: Set::ALL,
+            offering_modes: Set::of(&[OfferingMode::Active]),
+            busy_modes: Set::of(&[BusyMode::Station]),
+            reasons: Set::ALL,
+            origins: Set::of(&[Origin::Inbound, Origin::Outbound]),
+            info_parts: InfoParts::ALL,
+            status: Set::of(&[StatusKind::Service, StatusKind::Forwarding]),
             max_calls: 100,
             max_forward_rules: 10,
-            close_drops: true,
+            forward_conditions: Set::ALL,
+            no_answer_after: Bounds { least: Duration::from_millis(1), most: Duration::from_secs(3_600) },
+            max_call_data: 1_024,
+            flags: CapabilityFlags {
+                close_drops: true,
+                forwarding_known: true,
+                ..CapabilityFlags::default()
+            },
+            ..Capabilities::none()
         };
         Self { name: name.into(), addresses: vec![address.into()], capabilities }
     }
@@ -70,6 +107,9 @@ pub struct Loopback {
     pub(crate) script: Script,
     pub(crate) events: VecDeque<ProviderEvent>,
     pub(crate) latency: Duration,
+    /// The time of the step that is being done.
+    pub(crate) now: Time,
+    pub(crate) initialised: bool,
     minted_lines: u32,
     minted_calls: u64,
     minted_physical: u64,
@@ -78,7 +118,7 @@ pub struct Loopback {
 impl Loopback {
     /// An exchange without lines; requests take 10 ms.
     pub fn new() -> Self {
-        Self { latency: Duration::from_millis(10), ..Self::default() }
+        Self { latency: Duration::from_millis(10), initialised: true, ..Self::default() }
     }
 
     /// Adds a line that was there from the beginning.
@@ -241,7 +281,20 @@ impl Loopback {
         let call = self.mint_call();
         let (line, address) = (info.line, info.address);
         let state = CallState::Unknown;
-        self.legs.insert(call, Leg { line, address, state, embryo: false, other, info, decides: None });
+        self.legs.insert(
+            call,
+            Leg {
+                line,
+                address,
+                state,
+                taken: false,
+                since: self.now,
+                embryo: false,
+                other,
+                info,
+                decides: None,
+            },
+        );
         self.events.push_back(ProviderEvent::NewCall { line, address, call });
         self.enter(call, CallState::Offering(OfferingMode::Active));
         call
@@ -260,7 +313,8 @@ impl Loopback {
         assert!(may_follow(from, to), "{call}: {to} cannot follow {from}");
         leg.state = state.clone();
         let media = leg.info.media;
-        if !leg.embryo {
+        leg.since = self.now;
+        if !leg.embryo && leg.taken {
             self.events.push_back(ProviderEvent::CallState { call, state, media });
         }
     }

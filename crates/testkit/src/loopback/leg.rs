@@ -11,6 +11,10 @@ pub(crate) struct Leg {
     pub(crate) line: LineId,
     pub(crate) address: AddressId,
     pub(crate) state: CallState,
+    /// The application side has a place for it.
+    pub(crate) taken: bool,
+    /// When it entered its state.
+    pub(crate) since: hookswitch_machine::Time,
     /// Not before its creation has completed may anybody hear of it.
     pub(crate) embryo: bool,
     pub(crate) other: Other,
@@ -77,6 +81,14 @@ pub(crate) fn info(
         connected: Party::default(),
         redirecting: Party::default(),
         redirection: Party::default(),
+        related: None,
+        completion: None,
+        call_data: Box::default(),
+        app_specific: 0,
+        treatment: None,
+        user_info: None,
+        secure: false,
+        display: "".into(),
         sip_call_id: "".into(),
     }
 }

@@ -17,10 +17,11 @@
 //! // Somebody outside calls the desk.
 //! let call = exchange.call_in(line, AddressId(0), "sip:ann@outside", MediaTypes::VOICE).unwrap();
 //! assert!(matches!(exchange.poll_event(), Some(ProviderEvent::NewCall { .. })));
+//! exchange.take_call(Time::ZERO, call, true);
 //! assert!(matches!(exchange.poll_event(), Some(ProviderEvent::CallState { state: CallState::Offering(_), .. })));
 //!
 //! // The desk answers; virtual time moves until the exchange has nothing more to do.
-//! let answer = Operation::Answer { call, source: Default::default() };
+//! let answer = Operation::answer(call);
 //! exchange.submit(Time::ZERO, RequestId(1), answer)?;
 //! while let Some(at) = exchange.next_timeout() {
 //!     exchange.timeout(at);

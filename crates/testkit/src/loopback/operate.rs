@@ -7,9 +7,10 @@ use super::route::Found;
 use super::script::Outside;
 use hookswitch_machine::Time;
 use hookswitch_spi::{
-    AddressId, AudioSource, CallId, CallOptions, CallState, CallStatistics, ConnectedMode, DigitOptions,
-    Disconnect, DisconnectMode, EndedBy, Feature, ForwardingRules, InfoParts, LineId, MediaTypes, Operation,
-    OperationError, Origin, Outcome, Party, ProviderEvent, Reason, RejectReason, RequestId, TransferOutcome,
+    AddressId, AudioSource, CallId, CallInfo, CallOptions, CallState, CallStatistics, ConnectedMode,
+    DigitOptions, Disconnect, DisconnectMode, EndedBy, Feature, ForwardingRules, InfoParts, LineId,
+    MediaTypes, Operation, OperationError, Origin, Outcome, Party, ProviderEvent, Reason, RejectReason,
+    RequestId, TransferOutcome,
 };
 use std::time::Duration;
 
@@ -21,7 +22,20 @@ impl Loopback {
         let own = own.map(|address| address.uri.clone()).unwrap_or_default();
         let info = leg::info(line, address, physical, Origin::Outbound, MediaTypes::VOICE, &own, destination);
         let (state, other) = (CallState::Unknown, Other::Nobody);
-        self.legs.insert(call, Leg { line, address, state, embryo: true, other, info, decides: None });
+        self.legs.insert(
+            call,
+            Leg {
+                line,
+                address,
+                state,
+                taken: true,
+                since: self.now,
+                embryo: true,
+                other,
+                info,
+                decides: None,
+            },
+        );
         call
     }
 
@@ -43,14 +57,14 @@ impl Loopback {
             Operation::MakeCall { destination, options, .. } => {
                 self.make_call(now, request, call, &destination, &options);
             }
-            Operation::Accept { call } => {
+            Operation::Accept { call, .. } => {
                 self.enter(call, CallState::Accepted);
                 self.complete(request, Ok(Outcome::Done));
             }
             Operation::Answer { call, .. } => self.answer(request, call),
             Operation::Redirect { call, destination } => self.redirect(now, request, call, &destination),
             Operation::Forward { line, address, rules } => self.forward(request, line, address, rules),
-            Operation::Drop { call, reason } => {
+            Operation::Drop { call, reason, .. } => {
                 self.complete(request, Ok(Outcome::Done));
                 self.hang_up_here(call, reason);
             }
@@ -79,6 +93,26 @@ impl Loopback {
                 let figures = CallStatistics { codec: "loopback", ..CallStatistics::default() };
                 self.complete(request, Ok(Outcome::Statistics(figures)));
             }
+            Operation::SetCallData { call, data } => {
+                self.with_info(call, InfoParts::CALL_DATA, |info| info.call_data = data.into());
+                self.complete(request, Ok(Outcome::Done));
+            }
+            Operation::SetAppSpecific { call, value } => {
+                self.with_info(call, InfoParts::APP_SPECIFIC, |info| info.app_specific = value);
+                self.complete(request, Ok(Outcome::Done));
+            }
+            other => {
+                // Its tables have none of these, so the check has refused them.
+                let error = OperationError::Unavailable(other.name());
+                self.complete(request, Err(error));
+            }
+        }
+    }
+
+    fn with_info(&mut self, call: CallId, changed: InfoParts, change: impl FnOnce(&mut CallInfo)) {
+        if let Some(leg) = self.legs.get_mut(&call) {
+            change(&mut leg.info);
+            self.events.push_back(ProviderEvent::CallInfo { call, changed });
         }
     }
 

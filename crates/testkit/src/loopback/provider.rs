@@ -4,17 +4,45 @@ use super::agenda::Task;
 use super::exchange::{Asked, Loopback};
 use hookswitch_machine::Time;
 use hookswitch_spi::{
-    AddressId, CallId, CallInfo, CallState, Capabilities, Disconnect, DisconnectMode, EndedBy, Feature,
-    ForwardingRules, InterfaceVersion, LineDescription, LineError, LineId, LineState, MediaType, MediaTypes,
-    Operation, OperationError, Outcome, Provider, ProviderEvent, RejectReason, RequestId, VersionRange,
+    AddressId, AddressStatus, CallCounts, CallId, CallInfo, CallOptions, CallState, CallStatus, Capabilities,
+    Devices, Disconnect, DisconnectMode, EndedBy, ExtensionVersion, Feature, Features, ForwardingRules,
+    InterfaceVersion, LineDescription, LineError, LineId, LineState, LineStatus, MediaType, MediaTypes,
+    Operation, OperationError, Outcome, Provider, ProviderEvent, RejectReason, RequestId, Set, StateKind,
+    StatusKind, VersionRange,
 };
+use std::time::Duration;
 
 const SPOKEN: VersionRange = VersionRange { low: InterfaceVersion::V1, high: InterfaceVersion::V1 };
 
 impl Loopback {
+    /// The calls of a line, or of one of its addresses, that have not ended.
+    fn counts(&self, line: LineId, address: Option<AddressId>) -> CallCounts {
+        let mut counts = CallCounts::default();
+        let there = |leg: &&super::leg::Leg| {
+            leg.line == line && address.is_none_or(|address| leg.address == address) && leg.is_up()
+        };
+        for leg in self.legs.values().filter(there).filter(|leg| leg.taken && !leg.embryo) {
+            match leg.state.kind() {
+                StateKind::OnHold => counts.held += 1,
+                StateKind::OnHoldPendingTransfer | StateKind::OnHoldPendingConference => counts.pending += 1,
+                _ => counts.active += 1,
+            }
+        }
+        counts
+    }
+
+    /// What can be asked of a line now that needs no call.
+    fn possible_at(&self, line: LineId) -> Features {
+        let Some(entry) = self.lines.get(&line).filter(|entry| entry.open) else { return Features::NONE };
+        let without_call = entry.capabilities.features.iter().filter(|feature| feature.states().is_empty());
+        let room = entry.state == LineState::InService && !self.is_full(line);
+        without_call.filter(|feature| room || *feature == Feature::Forward).collect()
+    }
+
     /// Lets everything happen that is due at `now`.
     pub fn timeout(&mut self, now: Time) {
         while let Some((at, task)) = self.agenda.pop(now) {
+            self.now = at;
             self.happen(at, task);
         }
     }
@@ -38,6 +66,12 @@ impl Loopback {
                 }
             }
             Task::DigitsSent(request) => self.complete(request, Ok(Outcome::Done)),
+            Task::Announce(call) => {
+                if let Some(leg) = self.legs.get(&call).filter(|leg| !leg.taken) {
+                    let (line, address) = (leg.line, leg.address);
+                    self.events.push_back(ProviderEvent::NewCall { line, address, call });
+                }
+            }
             Task::PlayedOut(call) => {
                 if self.legs.contains_key(&call) {
                     self.events.push_back(ProviderEvent::Played { call });
@@ -67,14 +101,15 @@ impl Loopback {
                 let leg = leg.ok_or(OperationError::NoSuchCall(call))?;
                 (leg.line, Some(leg.state.kind()))
             }
-            None => match operation {
-                Operation::MakeCall { line, .. } | Operation::Forward { line, .. } => (*line, None),
-                _ => return Err(OperationError::InvalidParameter("no call and no line".into())),
+            None => match operation.line() {
+                Some(line) => (line, None),
+                None => return Err(OperationError::InvalidParameter("no call and no line".into())),
             },
         };
         let entry =
             self.lines.get(&line).filter(|entry| entry.open).ok_or(OperationError::NoSuchLine(line))?;
         entry.capabilities.check(operation, state)?;
+        entry.capabilities.check_arguments(operation)?;
         match operation {
             Operation::MakeCall { address, destination, .. } => {
                 if let LineState::OutOfService(why) = &entry.state {
@@ -91,30 +126,10 @@ impl Loopback {
             Operation::Redirect { destination, .. } | Operation::BlindTransfer { destination, .. } => {
                 Self::dialable(destination)?;
             }
-            Operation::Forward { address, rules, .. } => {
-                let most = entry.capabilities.max_forward_rules;
-                if rules.rules.len() > usize::from(most) {
-                    return Err(OperationError::InvalidParameter(format!("at most {most} forwarding rules")));
-                }
-                if usize::from(address.0) >= entry.addresses.len() {
-                    return Err(OperationError::InvalidParameter(format!("the line has no {address}")));
-                }
+            Operation::Forward { address, .. } if usize::from(address.0) >= entry.addresses.len() => {
+                return Err(OperationError::InvalidParameter(format!("the line has no {address}")));
             }
-            Operation::SendDigits { digits, .. } => {
-                let wrong =
-                    digits.digits.chars().find(|c| !matches!(c, '0'..='9' | 'A'..='D' | '*' | '#' | ','));
-                if let Some(wrong) = wrong {
-                    return Err(OperationError::InvalidParameter(format!("'{wrong}' is no digit")));
-                }
-            }
-            Operation::Accept { .. }
-            | Operation::Answer { .. }
-            | Operation::Drop { .. }
-            | Operation::Hold { .. }
-            | Operation::Retrieve { .. }
-            | Operation::Play { .. }
-            | Operation::Record { .. }
-            | Operation::Statistics { .. } => {}
+            _ => {}
         }
         match self.script.refusal(Feature::of(operation)) {
             Some(error) => Err(error),
@@ -133,6 +148,17 @@ impl Provider for Loopback {
         } else {
             Err(LineError::IncompatibleVersion(SPOKEN))
         }
+    }
+
+    fn devices(&self) -> Devices {
+        Devices { lines: u32::try_from(self.lines.len()).unwrap_or(u32::MAX), phones: 0 }
+    }
+
+    fn initialise(&mut self, now: Time, version: InterfaceVersion) -> Result<(), LineError> {
+        self.now = now;
+        self.negotiate(None, VersionRange { low: version, high: version })?;
+        self.initialised = true;
+        Ok(())
     }
 
     fn lines(&self) -> Vec<LineDescription> {
@@ -188,6 +214,46 @@ impl Provider for Loopback {
         Ok(())
     }
 
+    fn could_detect(&self, line: LineId, media: MediaTypes, _call: &CallOptions) -> Result<(), LineError> {
+        let entry = self.lines.get(&line).ok_or(LineError::NoSuchLine(line))?;
+        if entry.capabilities.media.with(MediaType::Unknown).covers(media) {
+            Ok(())
+        } else {
+            Err(LineError::UnsupportedMedia(media))
+        }
+    }
+
+    fn detect_status(&mut self, line: LineId, _kinds: Set<StatusKind>) -> Result<(), LineError> {
+        let entry = self.lines.get(&line).ok_or(LineError::NoSuchLine(line))?;
+        if entry.open { Ok(()) } else { Err(LineError::NotOpen(line)) }
+    }
+
+    fn negotiate_extension(
+        &self,
+        line: LineId,
+        _offered: (ExtensionVersion, ExtensionVersion),
+    ) -> Result<ExtensionVersion, LineError> {
+        self.lines.get(&line).ok_or(LineError::NoSuchLine(line))?;
+        Err(LineError::IncompatibleExtension)
+    }
+
+    fn select_extension(&mut self, line: LineId, version: ExtensionVersion) -> Result<(), LineError> {
+        self.lines.get(&line).ok_or(LineError::NoSuchLine(line))?;
+        if version == ExtensionVersion::NONE { Ok(()) } else { Err(LineError::IncompatibleExtension) }
+    }
+
+    fn take_call(&mut self, now: Time, call: CallId, taken: bool) {
+        self.now = now;
+        let Some(leg) = self.legs.get_mut(&call).filter(|leg| !leg.taken) else { return };
+        if !taken {
+            self.after(now, Duration::from_secs(1), Task::Announce(call));
+            return;
+        }
+        leg.taken = true;
+        let (state, media) = (leg.state.clone(), leg.info.media);
+        self.events.push_back(ProviderEvent::CallState { call, state, media });
+    }
+
     fn submit(
         &mut self,
         now: Time,
@@ -217,10 +283,21 @@ impl Provider for Loopback {
             | ProviderEvent::CallState { call: about, .. }
             | ProviderEvent::CallInfo { call: about, .. }
             | ProviderEvent::Digit { call: about, .. }
+            | ProviderEvent::DigitBegun { call: about, .. }
+            | ProviderEvent::Tone { call: about, .. }
+            | ProviderEvent::Media { call: about, .. }
             | ProviderEvent::Played { call: about }
             | ProviderEvent::MediaFailed { call: about, .. } => *about != call,
             ProviderEvent::Completed { .. }
             | ProviderEvent::LineState { .. }
+            | ProviderEvent::Ringing { .. }
+            | ProviderEvent::MessageWaiting { .. }
+            | ProviderEvent::CallCount { .. }
+            | ProviderEvent::CompletionEnded { .. }
+            | ProviderEvent::CapabilitiesChanged { .. }
+            | ProviderEvent::Extension { .. }
+            | ProviderEvent::CloseRequested { .. }
+            | ProviderEvent::Reinitialise { .. }
             | ProviderEvent::Forwarding { .. }
             | ProviderEvent::LineCreated { .. }
             | ProviderEvent::LineRemoved { .. }
@@ -234,6 +311,38 @@ impl Provider for Loopback {
 
     fn call_state(&self, call: CallId) -> Option<CallState> {
         self.legs.get(&call).map(|leg| leg.state.clone())
+    }
+
+    fn call_status(&self, call: CallId) -> Option<CallStatus> {
+        let leg = self.legs.get(&call)?;
+        let possible = self.lines.get(&leg.line)?.capabilities.possible(leg.state.kind());
+        Some(CallStatus { state: leg.state.clone(), since: leg.since, possible })
+    }
+
+    fn line_status(&self, line: LineId) -> Option<LineStatus> {
+        let entry = self.lines.get(&line)?;
+        Some(LineStatus {
+            state: entry.state.clone(),
+            open: entry.open,
+            calls: self.counts(line, None),
+            completions: 0,
+            message_waiting: false,
+            possible: self.possible_at(line),
+        })
+    }
+
+    fn address_status(&self, line: LineId, address: AddressId) -> Option<AddressStatus> {
+        let forwarding = self.forwarding(line, address)?.clone();
+        Some(AddressStatus {
+            calls: self.counts(line, Some(address)),
+            possible: self.possible_at(line),
+            forwarding,
+        })
+    }
+
+    fn address_id(&self, line: LineId, dialled: &str) -> Option<AddressId> {
+        let addresses = &self.lines.get(&line)?.addresses;
+        addresses.iter().find(|known| known.uri == dialled).map(|known| known.address)
     }
 
     fn forwarding(&self, line: LineId, address: AddressId) -> Option<&ForwardingRules> {

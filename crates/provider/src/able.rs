@@ -1,0 +1,84 @@
+//! What a line can do: from its account and profile, nothing that was not built.
+
+use crate::Account;
+use hookswitch_spi::{
+    AnswerMode, Bounds, BusyMode, Capabilities, CapabilityFlags, ConnectedMode, DisconnectMode, Feature,
+    Features, ForwardCondition, InfoParts, OfferingMode, Origin, Reason, Set, StateKind, StatusKind,
+};
+use std::time::Duration;
+
+/// The table of a line.
+pub(crate) fn capabilities(account: &Account) -> Capabilities {
+    let profile = &account.profile;
+    let mut features = Features::of(&[
+        Feature::MakeCall,
+        Feature::Accept,
+        Feature::Answer,
+        Feature::Drop,
+        Feature::Hold,
+        Feature::Retrieve,
+        Feature::SendDigits,
+        Feature::Play,
+        Feature::Record,
+        Feature::Statistics,
+        Feature::ReleaseUserInfo,
+        Feature::SetMediaType,
+        Feature::SetCallData,
+        Feature::SetAppSpecific,
+    ]);
+    if profile.redirect {
+        features = features.with(Feature::Redirect).with(Feature::Forward);
+    }
+    if profile.refer {
+        features = features.with(Feature::BlindTransfer);
+    }
+    Capabilities {
+        features,
+        media: account.media,
+        states: Set::of(&[
+            StateKind::Idle,
+            StateKind::Offering,
+            StateKind::Accepted,
+            StateKind::Proceeding,
+            StateKind::Ringback,
+            StateKind::Busy,
+            StateKind::Connected,
+            StateKind::OnHold,
+            StateKind::Disconnected,
+        ]),
+        disconnect_modes: Set::<DisconnectMode>::ALL,
+        connected_modes: Set::of(&[ConnectedMode::Active, ConnectedMode::ActiveHeld]),
+        offering_modes: Set::of(&[OfferingMode::Active]),
+        busy_modes: Set::of(&[BusyMode::Station]),
+        reasons: Set::of(&[
+            Reason::Direct,
+            Reason::ForwardedUnconditional,
+            Reason::ForwardedBusy,
+            Reason::ForwardedNoAnswer,
+            Reason::Redirected,
+            Reason::Transferred,
+            Reason::Unknown,
+        ]),
+        origins: Set::of(&[Origin::Inbound, Origin::Outbound]),
+        info_parts: InfoParts::CONNECTED
+            .union(InfoParts::REDIRECTION)
+            .union(InfoParts::MEDIA)
+            .union(InfoParts::CALL_DATA)
+            .union(InfoParts::APP_SPECIFIC),
+        max_call_data: 1_024,
+        status: Set::of(&[StatusKind::Service, StatusKind::Forwarding]),
+        answer_mode: AnswerMode::None,
+        max_calls: account.max_calls,
+        max_forward_rules: crate::account::MOST_FORWARD_RULES,
+        forward_conditions: Set::<ForwardCondition>::ALL,
+        no_answer_after: Bounds { least: Duration::from_secs(1), most: Duration::from_secs(3_600) },
+        removed_member: StateKind::Connected,
+        flags: CapabilityFlags {
+            close_drops: true,
+            accept_alerts: profile.alerting == crate::profile::Alerting::OnAccept,
+            forwarding_known: true,
+            ..CapabilityFlags::default()
+        },
+        ..Capabilities::none()
+    }
+}
