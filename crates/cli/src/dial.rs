@@ -18,7 +18,8 @@ pub(crate) async fn run(
 ) -> Result<(), Failure> {
     let lines = source.lines(&options.sockets)?;
     let line = options.line.as_deref().or_else(|| lines.config.default_line());
-    let line = line.map(str::to_owned).ok_or_else(|| Failure::Usage("there is no line to call from".into()))?;
+    let line =
+        line.map(str::to_owned).ok_or_else(|| Failure::Usage("there is no line to call from".into()))?;
     terminal.say(terminal.quiet(format!("dialling {} on line {line}", options.link)));
     if let Some(context) = &options.link.context {
         terminal.say(terminal.quiet(format!("this number is valid in {context}; the line has to be there")));

@@ -44,7 +44,9 @@ impl Failure {
             Self::Installation(InstallationError::Store(StoreError::Disk { error, .. }))
                 if error.kind() == std::io::ErrorKind::PermissionDenied =>
             {
-                Some("you may not change this store: do it as its owner (sudo), or give another folder with --store")
+                Some(
+                    "you may not change this store: do it as its owner (sudo), or give another folder with --store",
+                )
             }
             Self::Config(_)
             | Self::Installation(_)

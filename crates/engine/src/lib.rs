@@ -7,8 +7,8 @@
 
 use hookswitch_machine::{Entropy, Input, Machine, Output, Time};
 use hookswitch_media::control::{Command, Event as MediaEvent};
-use hookswitch_provider::{Action, Alive, Counters, ProviderConfig, SipProvider};
-use hookswitch_spi::{CallId, Provider, TimelineEntry};
+use hookswitch_provider::{Account, Action, Alive, Counters, ProviderConfig, SipProvider};
+use hookswitch_spi::{CallId, LineId, MediaType, Provider, TimelineEntry};
 use hookswitch_telephony::{AppRequestId, Event, SessionId, Telephony};
 use std::collections::VecDeque;
 
@@ -40,6 +40,30 @@ pub enum Request {
         /// Whether it can.
         wanted: bool,
     },
+    /// Adds a line. All shards are told of all lines.
+    AddLine {
+        /// Its number: the next one of all shards.
+        line: LineId,
+        /// Its account.
+        account: Box<Account>,
+    },
+    /// Removes a line for good; its calls end. All shards are told.
+    RemoveLine {
+        /// Which.
+        line: LineId,
+    },
+    /// Gives a line the credentials of this account.
+    SetCredentials {
+        /// Which.
+        line: LineId,
+        /// The account that has them.
+        account: Box<Account>,
+    },
+    /// Tells all sessions that the stored configuration changed in a way that takes effect at the next start. One shard is told.
+    Reinitialise {
+        /// For people: what changed.
+        why: String,
+    },
     /// Ends everything: closes all lines, hangs up, un-registers. [`Notice::Quiet`] follows when it is done.
     Shutdown,
     /// Asks for [`Notice::Figures`].
@@ -51,6 +75,13 @@ pub enum Request {
 pub enum Notice {
     /// Something for a session.
     Session(SessionId, Event),
+    /// A session asked for an order of applications; this one is in force now, and is to be stored.
+    Priority {
+        /// For which media type.
+        media: MediaType,
+        /// Application names, highest first.
+        order: Vec<Box<str>>,
+    },
     /// Nothing is alive any more after [`Request::Shutdown`].
     Quiet,
     /// What is alive.
@@ -109,9 +140,21 @@ impl Engine {
     fn request(&mut self, now: Time, request: Request) {
         match request {
             Request::Session { session, request, what } => {
+                let ordered = match &what {
+                    hookswitch_telephony::Request::SetPriority { media, .. } => Some(*media),
+                    _ => None,
+                };
                 self.telephony.request(now, &mut self.provider, session, request, what);
+                if let Some(media) = ordered {
+                    let order = self.telephony.priorities().order(media).to_vec();
+                    self.notices.push_back(Notice::Priority { media, order });
+                }
             }
             Request::Offers { session, wanted } => self.telephony.offers(session, wanted),
+            Request::AddLine { line, account } => self.provider.add_line(now, line, *account),
+            Request::RemoveLine { line } => self.provider.remove_line(now, line),
+            Request::SetCredentials { line, account } => self.provider.set_credentials(now, line, &account),
+            Request::Reinitialise { why } => self.provider.reinitialise(why),
             Request::Shutdown => {
                 self.stopping = true;
                 self.provider.shutdown(now);

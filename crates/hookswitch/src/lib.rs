@@ -33,6 +33,7 @@ mod call;
 pub mod config;
 mod error;
 mod event;
+mod follow;
 mod link;
 mod queue;
 mod service;

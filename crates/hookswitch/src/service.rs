@@ -2,7 +2,8 @@
 
 use crate::address;
 use crate::application::Application;
-use crate::config::{Config, MediaSettings};
+use crate::config::{Config, Installation, MediaSettings};
+use crate::follow::{Ask, Asks, Follower, Following};
 use crate::session::{Session, Wakes};
 use crate::shards::{Shard, Steering};
 use crate::{Error, StartError};
@@ -41,6 +42,8 @@ impl ServiceShared {
 /// Running lines. Dropping it ends everything without ceremony; [`shutdown`](Self::shutdown) hangs up and un-registers.
 pub struct Service {
     shared: Arc<ServiceShared>,
+    /// Of an installed provider: who looks after changes of the store.
+    following: Option<Following>,
     running: Option<Running<Engine>>,
     endpoints: Vec<Endpoint>,
     notices: Arc<Notices>,
@@ -101,6 +104,8 @@ struct EngineSink {
     media: Arc<Media>,
     notices: Arc<Notices>,
     wakes: RefCell<Wakes>,
+    /// Who stores orders of applications; one shard's are enough.
+    store: Option<Asks>,
 }
 
 impl Sink<Engine> for EngineSink {
@@ -110,6 +115,12 @@ impl Sink<Engine> for EngineSink {
                 let session = self.sessions.get(&id).map(|session| Arc::clone(&session));
                 if let Some(session) = session {
                     session.deliver(event, &mut self.wakes.borrow_mut());
+                }
+            }
+            Notice::Priority { media, order } => {
+                if let Some(store) = &self.store {
+                    // In vain if nobody follows it any more.
+                    let _ = store.send(Ask::Order(media, order));
                 }
             }
             Notice::Quiet => {
@@ -197,15 +208,61 @@ pub struct Tuning {
     pub stock: Option<usize>,
 }
 
+/// A service, and what follows its store.
+struct Parts {
+    service: Service,
+    steering: Arc<Steering>,
+}
+
 impl Service {
     /// Opens the sockets and starts the threads. Lines register when an application opens them.
     pub fn start(config: Config) -> Result<Self, StartError> {
         Self::start_tuned(config, &Tuning::default())
     }
 
+    /// Starts what is installed, and follows its store from then on: lines that are added or removed there appear and disappear
+    /// ([`Event::LineCreated`](crate::Event::LineCreated), [`Event::LineRemoved`](crate::Event::LineRemoved)), new passwords are
+    /// used; everything else applications are told once ([`Event::Reinitialise`](crate::Event::Reinitialise)), and it takes
+    /// effect at the next start. Orders of applications are kept in the store. `adjust` may change the configuration for this
+    /// session only: sockets, for instance.
+    ///
+    /// # Errors
+    /// Nothing is installed, its file is wrong, or [`StartError`] for the reasons of [`start`](Self::start).
+    pub fn start_installed(
+        installation: &Installation,
+        adjust: impl FnOnce(&mut Config),
+    ) -> Result<Self, StartError> {
+        let (stored, text) = installation.read_with_text(true).map_err(StartError::Installation)?;
+        let mut config = stored.clone();
+        adjust(&mut config);
+        let (asks, asked) = std::sync::mpsc::channel();
+        let mut parts = Self::parts(config, &Tuning::default(), Some(asks.clone()))?;
+        let shared = Arc::clone(&parts.service.shared);
+        let follower =
+            Follower::new(installation.clone(), stored, text, shared.shards.clone(), parts.steering);
+        parts.service.following = Some(Following::start(follower, asks, asked)?);
+        Ok(parts.service)
+    }
+
+    /// Looks at the store of an installed provider now, instead of within a few seconds: what was changed there has taken
+    /// effect, or was announced, when this returns. What became of it, for people; `None` if nothing changed.
+    ///
+    /// # Errors
+    /// The changed file is wrong; the session goes on with what it has.
+    pub async fn look_at_store(&self) -> Result<Option<String>, Error> {
+        match &self.following {
+            Some(following) => following.look().await,
+            None => Ok(None),
+        }
+    }
+
     /// As [`start`](Self::start), with settings for tests.
     #[doc(hidden)]
     pub fn start_tuned(config: Config, tuning: &Tuning) -> Result<Self, StartError> {
+        Self::parts(config, tuning, None).map(|parts| parts.service)
+    }
+
+    fn parts(config: Config, tuning: &Tuning, store: Option<Asks>) -> Result<Parts, StartError> {
         let peer = config.lines.first().and_then(|line| line.registrar.host.parse::<IpAddr>().ok());
         let listens: Vec<Listen> =
             config.sip.listen.iter().map(|listen| Listen::on(listen.transport, listen.address)).collect();
@@ -214,7 +271,7 @@ impl Service {
         let endpoints = address::advertised(bound.endpoints(), &listens, config.sip.advertise, peer);
         let clock = Clock::start();
         let mut identifiers = entropy::from_system()?.identifiers;
-        let steering = Steering::new(&config.lines, count, identifiers.hash_keys());
+        let steering = Arc::new(Steering::new(&config.lines, count, identifiers.hash_keys()));
 
         let sessions = Arc::new(DashMap::new());
         let notices = Arc::new(Notices {
@@ -235,6 +292,7 @@ impl Service {
             (provider.shard, provider.shards) = (shard as u16, count as u16);
             let telephony = hookswitch_telephony::Config {
                 unowned: config.unowned.clone(),
+                priorities: config.priorities.clone(),
                 ..hookswitch_telephony::Config::default()
             };
             let engine = Engine::new(EngineConfig { provider, telephony }, identifiers.fork());
@@ -243,14 +301,16 @@ impl Service {
                 media: Arc::clone(&media),
                 notices: Arc::clone(&notices),
                 wakes: RefCell::default(),
+                store: store.clone().filter(|_| shard == 0),
             };
             machines.push((engine, sink));
             outlets.push((media, reports));
         }
+        let steers = Arc::clone(&steering);
         let running = Driver::new(bound, clock)
             .options(Options::default())
             // What names no shard stays where it arrived: with several lines there, its source decides.
-            .steer(move |bytes, flow| steering.shard(bytes, flow.peer.ip()).unwrap_or(usize::MAX))
+            .steer(move |bytes, flow| steers.shard(bytes, flow.peer.ip()).unwrap_or(usize::MAX))
             .start(machines)?;
         let shards: Arc<[Shard]> = running
             .shards()
@@ -262,7 +322,8 @@ impl Service {
             })
             .collect();
         let shared = Arc::new(ServiceShared { sessions, shards, next_session: AtomicU64::new(1) });
-        Ok(Self { shared, running: Some(running), endpoints, notices })
+        let service = Self { shared, following: None, running: Some(running), endpoints, notices };
+        Ok(Parts { service, steering })
     }
 
     /// Where the lines can be reached.
@@ -305,6 +366,10 @@ impl Service {
 
     /// Hangs up, un-registers and ends the threads, in `within` at most whatever the network does.
     pub async fn shutdown(mut self, within: Duration) {
+        // What was ordered last is stored before anything ends.
+        if let Some(following) = self.following.take() {
+            following.end().await;
+        }
         let end = Instant::now() + within;
         let mut quiet = self.notices.quiet.subscribe();
         let asked = self

@@ -9,8 +9,10 @@ use std::sync::Arc;
 /// One account. The configuration is read once; a provider keeps it unchanged while it is initialised.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Account {
-    /// The line's permanent name.
+    /// What applications open the line by.
     pub name: String,
+    /// The line's number for good, where the configuration is kept in a store; else 0 (TAPI: dwPermanentLineID).
+    pub permanent: u32,
     /// The kind of switch it is registered with.
     pub profile: Arc<Profile>,
     /// The registrar: where REGISTER and outgoing calls go.
@@ -190,6 +192,7 @@ mod tests {
     fn another_server_on_the_switchs_host_is_a_stranger() {
         let account = |registrar: &str, domain: &str| Account {
             name: "desk".into(),
+            permanent: 0,
             profile: Arc::new(Profile::default()),
             registrar: registrar.parse().unwrap(),
             domain: domain.into(),

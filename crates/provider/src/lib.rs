@@ -24,6 +24,7 @@ mod outbound;
 mod parties;
 mod profile;
 mod provider;
+mod provisioning;
 mod referral;
 mod registering;
 mod status;

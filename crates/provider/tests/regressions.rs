@@ -12,6 +12,7 @@ use std::time::Duration;
 fn account(host: &str, register: bool) -> Account {
     Account {
         name: "line".into(),
+        permanent: 0,
         profile: Arc::new(Profile::default()),
         registrar: Server { host: host.into(), port: Some(5060) },
         domain: "pbx.test".into(),

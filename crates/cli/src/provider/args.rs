@@ -254,9 +254,10 @@ impl LineKeys {
         let text = |text: &Option<String>| text.as_deref().map(Value::from);
         let number = |number: Option<u32>| number.map(|number| Value::from(i64::from(number)));
         let many = |texts: &[String]| (!texts.is_empty()).then(|| list(texts));
-        let rules = self.forward.iter().map(|(when, to)| {
-            [("when", when.as_str()), ("to", to.as_str())].into_iter().collect::<Value>()
-        });
+        let rules = self
+            .forward
+            .iter()
+            .map(|(when, to)| [("when", when.as_str()), ("to", to.as_str())].into_iter().collect::<Value>());
         [
             ("profile", text(&self.profile)),
             ("domain", text(&self.domain)),

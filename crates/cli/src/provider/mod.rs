@@ -7,8 +7,8 @@ pub(crate) use args::Provider;
 use crate::check;
 use crate::failure::Failure;
 use crate::terminal::Terminal;
-use args::{AddLine, ChangeLine, Command, ConfigCommand, Install, LineKeys, Password, Remove, Set};
-use hookswitch::config::{Config, Installation, Value};
+use args::{AddLine, ChangeLine, Command, ConfigCommand, Install, Password, Remove, Set};
+use hookswitch::config::{Installation, Value};
 use std::io::Read;
 
 /// The longest password taken from standard input.
@@ -17,7 +17,11 @@ const LONGEST_PASSWORD: u64 = 4_096;
 /// When a change takes effect.
 const NEXT_START: &str = "running services are told; it takes effect when they start again";
 
-pub(crate) fn run(terminal: &Terminal, options: &Provider, installation: &Installation) -> Result<(), Failure> {
+pub(crate) fn run(
+    terminal: &Terminal,
+    options: &Provider,
+    installation: &Installation,
+) -> Result<(), Failure> {
     match &options.command {
         Command::Install(options) => install(terminal, options, installation),
         Command::Show => show(terminal, installation),
@@ -28,7 +32,9 @@ pub(crate) fn run(terminal: &Terminal, options: &Provider, installation: &Instal
             ConfigCommand::RemoveLine(options) => {
                 let number = installation.configure(|document| Ok(document.remove_line(&options.name)?))?;
                 let name = &options.name;
-                terminal.say(format!("removed line {name}, number {number}: it disappears from running services, its calls end"));
+                terminal.say(format!(
+                    "removed line {name}, number {number}: it disappears from running services, its calls end"
+                ));
                 Ok(())
             }
             ConfigCommand::Set(options) => set(terminal, options, installation),
@@ -119,12 +125,19 @@ fn add_line(terminal: &Terminal, options: &AddLine, installation: &Installation)
     keys.extend(options.keys.values());
     let number = installation.configure(|document| Ok(document.add_line(&options.name, keys)?))?;
     let name = &options.name;
-    terminal.say(format!("{} line {name}, number {number}: it appears in running services", terminal.good("added")));
+    terminal.say(format!(
+        "{} line {name}, number {number}: it appears in running services",
+        terminal.good("added")
+    ));
     terminal.say(terminal.quiet(format!("next: hookswitch register {name} --once tries the account")));
     Ok(())
 }
 
-fn change_line(terminal: &Terminal, options: &ChangeLine, installation: &Installation) -> Result<(), Failure> {
+fn change_line(
+    terminal: &Terminal,
+    options: &ChangeLine,
+    installation: &Installation,
+) -> Result<(), Failure> {
     let mut keys: Vec<(&str, Option<Value>)> = Vec::new();
     let texts = [("name", &options.new_name), ("registrar", &options.registrar), ("user", &options.user)];
     keys.extend(texts.into_iter().filter_map(|(key, text)| Some((key, Some(Value::from(text.as_deref()?))))));
@@ -141,11 +154,12 @@ fn change_line(terminal: &Terminal, options: &ChangeLine, installation: &Install
     }
     keys.extend(options.defaults.iter().map(|key| (key.as_str(), None)));
     if keys.is_empty() {
-        return Err(Failure::Usage("nothing to change was given; see hookswitch provider config change-line --help".into()));
+        return Err(Failure::Usage(
+            "nothing to change was given; see hookswitch provider config change-line --help".into(),
+        ));
     }
-    let only_credentials = |key: &str| {
-        matches!(key, "password" | "password-file" | "password-env" | "auth-user" | "realm")
-    };
+    let only_credentials =
+        |key: &str| matches!(key, "password" | "password-file" | "password-env" | "auth-user" | "realm");
     let at_once = keys.iter().all(|(key, _)| only_credentials(key));
     installation.configure(|document| Ok(document.change_line(&options.line, keys)?))?;
     let effect = if at_once { "running services use it at once" } else { NEXT_START };
@@ -166,7 +180,9 @@ fn password(options: &Password) -> Result<Option<(&'static str, Value)>, Failure
     if options.password_stdin {
         let mut text = String::new();
         let read = std::io::stdin().take(LONGEST_PASSWORD).read_to_string(&mut text);
-        read.map_err(|error| Failure::Usage(format!("the password cannot be read from standard input: {error}")))?;
+        read.map_err(|error| {
+            Failure::Usage(format!("the password cannot be read from standard input: {error}"))
+        })?;
         let text = text.trim_end_matches(['\r', '\n']);
         if text.is_empty() {
             return Err(Failure::Usage("standard input has no password; write one line to it".into()));
@@ -185,11 +201,11 @@ fn password(options: &Password) -> Result<Option<(&'static str, Value)>, Failure
     Ok(given("password", &options.password).or_else(|| given("password-env", &options.password_env)))
 }
 
-/// Every line's keys for `LineKeys` are the file's: checked by the tests below.
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::args::LineKeys;
     use clap::Parser;
+    use hookswitch::config::Config;
 
     #[derive(Parser)]
     struct Only {
@@ -209,6 +225,9 @@ mod tests {
         }
         let config = Config::parse(&text, "x".as_ref()).unwrap_or_else(|error| panic!("{error}\n{text}"));
         let line = &config.lines[0];
-        assert_eq!((line.numbers.len(), line.register, line.max_calls, line.forward.rules.len()), (2, false, 3, 2));
+        assert_eq!(
+            (line.numbers.len(), line.register, line.max_calls, line.forward.rules.len()),
+            (2, false, 3, 2)
+        );
     }
 }

@@ -292,6 +292,7 @@ fn line(table: file::Line, origin: &Origin<'_>, directory: &Path) -> Result<Acco
         max_calls,
         media: table.media.map_or(MediaTypes::VOICE, |list| list.into_inner().into_iter().collect()),
         forward,
+        permanent: table.id.map_or(0, Spanned::into_inner),
         name: table.name.into_inner(),
     })
 }
