@@ -65,9 +65,10 @@ impl ConfigError {
 
     /// The key and the message alone: for a text that was never written to its file.
     pub fn without_place(&self) -> String {
-        match &self.key {
-            Some(key) => format!("{key}: {}", self.message),
-            None => self.message.clone(),
+        match (&self.key, &self.excerpt) {
+            (Some(key), _) => format!("{key}: {}", self.message),
+            (None, Some(line)) => format!("{}: {}", line.trim(), self.message),
+            (None, None) => self.message.clone(),
         }
     }
 

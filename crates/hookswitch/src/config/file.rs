@@ -58,8 +58,6 @@ pub(super) struct Applications {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct Line {
-    /// The store's number for it.
-    pub(super) id: Option<Spanned<u32>>,
     pub(super) name: Spanned<String>,
     pub(super) profile: Option<Spanned<String>>,
     pub(super) registrar: Spanned<String>,
@@ -81,6 +79,8 @@ pub(super) struct Line {
     #[serde(default)]
     pub(super) forward: Vec<Spanned<Forward>>,
     pub(super) no_answer_seconds: Option<Spanned<u64>>,
+    /// The store's number for it; a configuration file has none.
+    pub(super) id: Option<Spanned<u32>>,
 }
 
 #[derive(Deserialize)]

@@ -79,8 +79,9 @@ impl Installation {
                     std::fs::read_to_string(path).map_err(|error| ConfigError::unreadable(path, &error))?;
                 // What is wrong is said of the file that was given, with its lines.
                 Config::parse(&text, path)?;
-                let folder = std::path::absolute(path.parent().unwrap_or_else(|| Path::new("")))
-                    .map_err(|error| ConfigError::unreadable(path, &error))?;
+                let whole =
+                    std::path::absolute(path).map_err(|error| ConfigError::unreadable(path, &error))?;
+                let folder = whole.parent().unwrap_or_else(|| Path::new("/"));
                 let fault = |fault| {
                     ConfigError::fault(
                         &Origin { path, text: &text, is_store: false, with_passwords: true },
