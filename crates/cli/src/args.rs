@@ -61,7 +61,7 @@ pub(crate) enum Command {
     /// Run the embedded softswitch: registrar, router, and extensions for echo, tone and music.
     Softswitch(Softswitch),
     /// Install, configure, show and remove the provider: the lines that are there without a configuration file.
-    Provider(Provider),
+    Provider(Box<Provider>),
     /// Check a configuration file, or print an example of one.
     Check(Check),
     /// Show everything at work on this computer in a few seconds; nothing else is needed.

@@ -21,7 +21,7 @@ pub(crate) enum Command {
     /// Install the provider: once, before anything else.
     Install(Install),
     /// Change what is installed: lines and options.
-    Config(Config),
+    Config(Box<Config>),
     /// Show what is installed; passwords are not shown.
     Show,
     /// Remove the provider with all its configuration.
