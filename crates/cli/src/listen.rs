@@ -7,8 +7,8 @@ use crate::setup::{Lines, farewell};
 use crate::show::{self, Stopwatch};
 use crate::terminal::Terminal;
 use hookswitch::{
-    Application, Call, CallId, CallState, Error, Event, HandOffTarget, Interest, LadderNames, MediaTypes,
-    Service, TransferOutcome,
+    Application, Call, CallId, CallState, Error, Event, HandOffTarget, Interest, LadderNames, LineId,
+    MediaTypes, Service, TransferOutcome,
 };
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -54,6 +54,7 @@ async fn attend(
         terminal,
         clock: Stopwatch::start(),
         options,
+        line: line.id(),
         calls: HashMap::new(),
         next: 1,
         over: 0,
@@ -76,6 +77,7 @@ struct Attendance<'a> {
     terminal: &'a Terminal,
     clock: Stopwatch,
     options: &'a Options,
+    line: LineId,
     calls: HashMap<CallId, Shown>,
     next: u32,
     over: u32,
@@ -104,6 +106,10 @@ impl Attendance<'_> {
             };
             match event {
                 None => return Err(Error::Stopped.into()),
+                Some(Event::LineRemoved { line }) if line == self.line => {
+                    self.tasks.shutdown().await;
+                    return Err(Failure::Outcome(format!("line {} was removed", self.options.line)));
+                }
                 Some(event) => self.heard(event).await,
             }
         }
@@ -145,6 +151,7 @@ impl Attendance<'_> {
                     shown.played.notify_one();
                 }
             }
+            Event::Reinitialise { why } => self.say(None, why),
             _ => {}
         }
     }

@@ -1,5 +1,6 @@
 //! `hookswitch provider` as a person or a script meets it: install, configure, show, remove, and what lives on it.
 #![cfg(unix)]
+#![allow(clippy::disallowed_methods)] // the store is a real folder
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
@@ -185,6 +186,33 @@ fn commands_at_the_same_time_lose_nothing() {
     assert!(show.contains("change 9"), "{show}");
 }
 
+#[test]
+fn killed_commands_leave_the_store_whole() {
+    let here = folder("killed");
+    fine(&here, &["provider", "install"]);
+    for n in 0..30 {
+        let name = format!("line-{n}");
+        let arguments = ["provider", "config", "add-line", &name, "--registrar", "pbx", "--user", "1"];
+        let mut child =
+            command(&here, &arguments).stdout(Stdio::piped()).spawn().expect("the command starts");
+        if n % 3 == 0 {
+            // Some get as far as to say that they are done.
+            let mut said = [0];
+            let _ = child.stdout.take().expect("a pipe").read(&mut said);
+        }
+        // SIGKILL, wherever it is.
+        child.kill().expect("it was started");
+        child.wait().expect("an end");
+        let show = fine(&here, &["provider", "show"]);
+        assert!(n % 3 != 0 || show.contains(&format!(" {name}:")), "{name} was said to be there\n{show}");
+    }
+    let names: Vec<_> = std::fs::read_dir(here.join("store"))
+        .expect("a folder")
+        .map(|entry| entry.expect("an entry").file_name())
+        .collect();
+    assert_eq!(names, ["provider.toml"]);
+}
+
 /// A command in the background; killed when dropped.
 struct Running {
     child: Child,
@@ -289,6 +317,14 @@ fn a_running_command_follows_the_store() {
     // Noticed within a few seconds, without a restart.
     fine(&here, &["provider", "config", "change-line", "desk", "--password", "one"]);
     register.line_with("in service");
+    fine(&here, &["provider", "config", "set", "applications.unowned", "reject"]);
+    register.line_with("[applications] changed; takes effect at the next start");
+    let add = ["provider", "config", "add-line", "lab", "--registrar", &address, "--user", "1001"];
+    fine(&here, &[&add[..], &["--domain", "hookswitch.local", "--password", "one"]].concat());
+    register.line_with("lab: added");
+    register.line_with("lab: in service");
+    fine(&here, &["provider", "config", "remove-line", "desk"]);
+    register.line_with("desk: removed");
     let (_, code) = register.interrupt();
     assert_eq!(code, Some(0));
 }

@@ -52,12 +52,19 @@ pub enum Request {
         /// Which.
         line: LineId,
     },
-    /// Gives a line the credentials of this account.
-    SetCredentials {
+    /// Gives a line the credentials of this account, and lets its peers call in. All shards are told.
+    SetAccess {
         /// Which.
         line: LineId,
         /// The account that has them.
         account: Box<Account>,
+    },
+    /// Sets the order of applications for a media type, from the next call or hand-off on. All shards are told.
+    SetPriority {
+        /// For which media type.
+        media: MediaType,
+        /// Application names, highest first.
+        order: Vec<Box<str>>,
     },
     /// Tells all sessions that the stored configuration changed in a way that takes effect at the next start. One shard is told.
     Reinitialise {
@@ -153,7 +160,11 @@ impl Engine {
             Request::Offers { session, wanted } => self.telephony.offers(session, wanted),
             Request::AddLine { line, account } => self.provider.add_line(now, line, *account),
             Request::RemoveLine { line } => self.provider.remove_line(now, line),
-            Request::SetCredentials { line, account } => self.provider.set_credentials(now, line, &account),
+            Request::SetAccess { line, account } => self.provider.set_access(now, line, &account),
+            Request::SetPriority { media, order } => {
+                // An order that is none was refused where it was read.
+                let _ = self.telephony.set_priority(media, order);
+            }
             Request::Reinitialise { why } => self.provider.reinitialise(why),
             Request::Shutdown => {
                 self.stopping = true;

@@ -4,7 +4,7 @@
 //! service, an editor. What may take effect at once does, applications are told of the rest, and a file that is wrong changes
 //! nothing. The same thread stores the orders of applications, so that nobody ever waits for a disk.
 
-use crate::config::{Changes, Config, Installation, LineNumber, ProviderId};
+use crate::config::{Changes, Config, Document, Installation, LineNumber, ProviderId};
 use crate::shards::{Shard, Steering};
 use crate::{Error, StartError};
 use hookswitch_engine::Request;
@@ -68,8 +68,12 @@ pub(crate) struct Follower {
     installation: Installation,
     /// The configuration that was seen last; the session has its lines and credentials.
     seen: Config,
-    /// The text that was looked at last, whether it was right or wrong.
-    text: String,
+    /// The text that was looked at last, whether it was right or wrong; `None` if there was none.
+    text: Option<String>,
+    /// A text that is new and may not be complete yet.
+    candidate: Option<Option<String>>,
+    /// What was said last to be wrong.
+    complaint: Option<String>,
     shards: Arc<[Shard]>,
     steering: Arc<Steering>,
     /// The installation that the session is of.
@@ -92,7 +96,18 @@ impl Follower {
         let numbers = seen.installed.as_ref().map(|known| known.lines.clone()).unwrap_or_default();
         let next = seen.lines.len() as u32;
         let lines = numbers.into_iter().zip((0..).map(LineId)).collect();
-        Self { installation, seen, text, shards, steering, provider, lines, next }
+        Self {
+            installation,
+            seen,
+            text: Some(text),
+            candidate: None,
+            complaint: None,
+            shards,
+            steering,
+            provider,
+            lines,
+            next,
+        }
     }
 
     fn run(mut self, asked: &Receiver<Ask>) {
@@ -105,13 +120,13 @@ impl Follower {
                 }
                 Ok(Ask::Look(answer)) => {
                     // Whoever asked may be gone.
-                    let _ = answer.send(self.look());
+                    let _ = answer.send(self.look(true));
                 }
                 Ok(Ask::End(answer)) => {
                     let _ = answer.send(());
                     return;
                 }
-                Err(RecvTimeoutError::Timeout) => match self.look() {
+                Err(RecvTimeoutError::Timeout) => match self.look(false) {
                     Ok(None) => {}
                     Ok(Some(what)) => tracing::info!(target: "hookswitch::store", "{what}"),
                     Err(why) => tracing::warn!(target: "hookswitch::store", "the change is not used: {why}"),
@@ -122,46 +137,83 @@ impl Follower {
         }
     }
 
-    /// Compares the store with what was seen of it last.
-    fn look(&mut self) -> Looked {
+    /// Compares the store with what was seen of it last. An edit by hand may be half written at this moment: unless somebody
+    /// asks, it is used when it has stood for one turn. A command writes a whole file or none, with a new serial number.
+    fn look(&mut self, at_once: bool) -> Looked {
         let text = match self.installation.text() {
-            Ok(Some(text)) => text,
-            // Removed: the session goes on to its end.
-            Ok(None) if self.text.is_empty() => return Ok(None),
-            Ok(None) => {
-                self.text.clear();
-                let what = "the provider was removed; this session goes on until it ends".to_owned();
-                self.announce(&what);
-                return Ok(Some(what));
-            }
-            Err(error) => return Err(error.to_string()),
+            Ok(text) => text,
+            Err(error) => return self.complain(error.to_string()),
         };
-        if text == self.text {
+        if text == self.text && !self.passwords_elsewhere() {
+            self.candidate = None;
             return Ok(None);
         }
-        let (config, text) = match self.installation.read_with_text(true) {
-            Ok(read) => read,
-            Err(error) => {
-                // Said once for each wrong text.
-                self.text = text;
-                return Err(error.to_string());
+        let stood =
+            text == self.text || self.candidate.as_ref() == Some(&text) || self.is_later(text.as_deref());
+        if !at_once && !stood {
+            self.candidate = Some(text);
+            return Ok(None);
+        }
+        self.candidate = None;
+        if text.is_none() {
+            self.text = None;
+            let what = "the provider was removed; this session goes on until it ends".to_owned();
+            self.announce(&what);
+            return Ok(Some(what));
+        }
+        match self.installation.read_with_text(true) {
+            Ok((config, text)) => {
+                self.text = Some(text);
+                self.follow(config)
             }
-        };
-        let removed_meanwhile = self.text.is_empty();
-        self.text = text;
-        self.keeps_numbers(&config)?;
+            Err(error) => {
+                self.text = text;
+                self.complain(error.to_string())
+            }
+        }
+    }
+
+    /// What is wrong is said once.
+    fn complain(&mut self, why: String) -> Looked {
+        if self.complaint.as_ref() == Some(&why) {
+            return Ok(None);
+        }
+        self.complaint = Some(why.clone());
+        Err(why)
+    }
+
+    /// Whether a text was written by a command, after what was seen.
+    fn is_later(&self, text: Option<&str>) -> bool {
+        let Some(written) = text.and_then(|text| Document::parse(text).ok()) else { return false };
+        match &self.seen.installed {
+            Some(seen) => written.provider() != seen.provider || written.serial() > seen.serial,
+            None => true,
+        }
+    }
+
+    /// Whether passwords can change while the text does not.
+    fn passwords_elsewhere(&self) -> bool {
+        self.text.as_ref().is_some_and(|text| text.contains("password-file"))
+    }
+
+    /// Uses a configuration as far as a running session can.
+    fn follow(&mut self, config: Config) -> Looked {
+        if let Err(why) = self.keeps_numbers(&config) {
+            return self.complain(why);
+        }
+        self.complaint = None;
         let (was_own, is_own) = (self.is_own(&self.seen), self.is_own(&config));
         let changes = Changes::between(&self.seen, &config);
         self.seen = config;
-        if changes.is_empty() && !removed_meanwhile {
-            return Ok(None);
-        }
         if !is_own {
             let what = "another provider is installed now; this session goes on with its own until it ends";
             if was_own {
                 self.announce(what);
             }
             return Ok(was_own.then(|| what.to_owned()));
+        }
+        if changes.is_empty() {
+            return Ok(None);
         }
         self.apply(&changes);
         Ok(Some(changes.to_string()))
@@ -210,10 +262,14 @@ impl Follower {
             self.steering.add(line, account);
             self.tell_all(|| Request::AddLine { line, account: Box::new(account.clone()) });
         }
-        for (number, account) in &changes.credentials {
+        for (number, account) in &changes.access {
             if let Some(line) = self.lines.get(number).copied() {
-                self.tell_all(|| Request::SetCredentials { line, account: Box::new(account.clone()) });
+                self.steering.set_access(line, account);
+                self.tell_all(|| Request::SetAccess { line, account: Box::new(account.clone()) });
             }
+        }
+        for (media, order) in &changes.priorities {
+            self.tell_all(|| Request::SetPriority { media: *media, order: order.clone() });
         }
         if !changes.pending.is_empty() {
             self.announce(&format!("{} changed; takes effect at the next start", changes.pending.join(", ")));
@@ -248,5 +304,92 @@ impl Follower {
         if let Err(error) = stored {
             tracing::warn!(target: "hookswitch::store", "the order of applications holds for this session only: {error}");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hookswitch_machine::HashKeys;
+
+    struct Place {
+        installation: Installation,
+        follower: Follower,
+    }
+
+    /// A store with a line whose password stands in a file, and who follows it; nobody runs.
+    fn place(name: &str) -> Place {
+        let folder = std::env::temp_dir().join(format!("hookswitch-follow-{name}-{}", std::process::id()));
+        // From a run that was interrupted.
+        let _ = std::fs::remove_dir_all(&folder);
+        let installation = Installation::at(&folder);
+        installation.install(None).unwrap_or_else(|error| panic!("{error}"));
+        std::fs::write(folder.join("secret"), "one").unwrap_or_else(|error| panic!("{error}"));
+        let keys =
+            vec![("registrar", "pbx".into()), ("user", "1".into()), ("password-file", "secret".into())];
+        let added = installation.configure(|document| Ok(document.add_line("desk", keys)?));
+        added.unwrap_or_else(|error| panic!("{error}"));
+        let (seen, text) = installation.read_with_text(true).unwrap_or_else(|error| panic!("{error}"));
+        let steering = Arc::new(Steering::new(&seen.lines, 1, HashKeys::default()));
+        let follower = Follower::new(installation.clone(), seen, text, Arc::from([]), steering);
+        Place { installation, follower }
+    }
+
+    fn said(looked: Looked) -> String {
+        looked.unwrap_or_else(|error| panic!("{error}")).unwrap_or_default()
+    }
+
+    #[test]
+    fn a_command_is_followed_at_once() {
+        let mut here = place("command");
+        assert_eq!(said(here.follower.look(false)), "");
+        let removed = here.installation.configure(|document| Ok(document.remove_line("desk")?));
+        removed.unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(said(here.follower.look(false)), "line number 1 disappears");
+        assert_eq!(said(here.follower.look(false)), "");
+    }
+
+    #[test]
+    fn an_edit_by_hand_is_followed_when_it_has_stood_for_a_turn() {
+        let mut here = place("hand");
+        let path = here.installation.path().to_owned();
+        let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{error}"));
+        let write = |text: &str| std::fs::write(&path, text).unwrap_or_else(|error| panic!("{error}"));
+        let head = text.split("[[line]]").next().unwrap_or_default();
+        // An editor empties the file, then writes it in two parts, the first of which is right by chance.
+        for half in ["", head, &text] {
+            write(half);
+            assert_eq!(said(here.follower.look(false)), "");
+        }
+        write(head);
+        assert_eq!(said(here.follower.look(false)), "");
+        assert_eq!(said(here.follower.look(false)), "line number 1 disappears");
+        std::fs::remove_file(&path).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(said(here.follower.look(false)), "");
+        assert!(said(here.follower.look(false)).contains("was removed"));
+        assert_eq!(said(here.follower.look(false)), "");
+    }
+
+    #[test]
+    fn a_password_in_another_file_is_followed() {
+        let mut here = place("secret");
+        let secret = here.installation.path().with_file_name("secret");
+        assert_eq!(said(here.follower.look(false)), "");
+        std::fs::write(&secret, "two").unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(said(here.follower.look(false)), "line \"desk\" has other credentials or peers");
+        assert_eq!(said(here.follower.look(false)), "");
+        std::fs::remove_file(&secret).unwrap_or_else(|error| panic!("{error}"));
+        assert!(here.follower.look(false).is_err_and(|error| error.contains("secret cannot be read")));
+        assert_eq!(said(here.follower.look(false)), "", "said once");
+    }
+
+    #[test]
+    fn an_order_is_stored_and_others_orders_are_used() {
+        let mut here = place("order");
+        here.follower.store(MediaType::Voice, &["a".into()]);
+        assert_eq!(said(here.follower.look(false)), "", "its own change is none");
+        let set = here.installation.configure(|document| Ok(document.set_priority("voice", &["b".into()])?));
+        set.unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(said(here.follower.look(false)), "applications have another order for voice");
     }
 }

@@ -136,6 +136,14 @@ impl Steering {
         table.lines.insert(line, known);
     }
 
+    /// A line that others may call.
+    pub(crate) fn set_access(&self, line: LineId, account: &Account) {
+        let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = table.lines.get_mut(&line) {
+            known.accept_from.clone_from(&account.accept_from);
+        }
+    }
+
     /// A line that disappeared.
     pub(crate) fn remove(&self, line: LineId) {
         let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);

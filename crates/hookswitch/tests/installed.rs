@@ -224,7 +224,7 @@ async fn a_new_password_is_used_at_once() {
     let line = app.open("desk", Interest::NONE).await.unwrap_or_else(|error| panic!("{error}"));
     assert!(matches!(in_time(line.in_service(DEADLINE)).await, Err(Error::OutOfService { .. })));
     stage.change("desk", "password", "one".into());
-    assert_eq!(look(&service).await.as_deref(), Some("line \"desk\" has other credentials"));
+    assert_eq!(look(&service).await.as_deref(), Some("line \"desk\" has other credentials or peers"));
     loop {
         match next(&mut app).await {
             Event::Line { state: LineState::InService, .. } => break,

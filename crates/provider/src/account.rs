@@ -80,6 +80,11 @@ impl Elsewhere {
         Self { registrar: account.registrar.clone(), accept_from: account.accept_from.clone() }
     }
 
+    /// Other peers may call in.
+    pub(crate) fn set_access(&mut self, account: &Account) {
+        self.accept_from.clone_from(&account.accept_from);
+    }
+
     /// Whether a call from `peer`, which may call the line of `account`, could as well be meant for this one.
     pub(crate) fn may_be_meant(&self, peer: IpAddr, account: &Account) -> bool {
         self.registrar.host.eq_ignore_ascii_case(&account.registrar.host)

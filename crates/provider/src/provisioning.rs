@@ -57,12 +57,21 @@ impl SipProvider {
         core.settle(now);
     }
 
-    /// Gives a line the name, password and realm of `account`. What was refused for the old ones is tried again at once; what is
-    /// registered goes on.
-    pub fn set_credentials(&mut self, now: Time, line: LineId, account: &Account) {
+    /// Gives a line the name, password, realm and peers of `account`. What was refused for the old ones is tried again at once; what
+    /// is registered goes on. Every shard is told of every line.
+    pub fn set_access(&mut self, now: Time, line: LineId, account: &Account) {
         self.core.now = now;
+        if let Some((_, other)) = self.core.elsewhere.iter_mut().find(|(other, _)| *other == line) {
+            other.set_access(account);
+        }
         let Some(found) = self.core.line_mut(line) else { return };
         let own = &mut found.account;
+        own.accept_from.clone_from(&account.accept_from);
+        if (&own.auth_user, &own.password, &own.realm)
+            == (&account.auth_user, &account.password, &account.realm)
+        {
+            return;
+        }
         (own.auth_user, own.password, own.realm) =
             (account.auth_user.clone(), account.password.clone(), account.realm.clone());
         let (id, credentials) = (found.credentials, credentials(own));

@@ -37,7 +37,7 @@ impl Renaming {
     }
 }
 
-/// When the process is killed.
+/// When something fails.
 #[derive(Clone, Copy, Debug)]
 struct Stop {
     /// Steps that are still carried out.
@@ -56,6 +56,7 @@ struct State {
     pending: Vec<Renaming>,
     steps: usize,
     stop: Option<Stop>,
+    fail: Option<Stop>,
     locked: bool,
 }
 
@@ -114,6 +115,11 @@ impl Folder {
         lock(&self.state).stop = Some(Stop { after: steps, torn });
     }
 
+    /// The step after so many more fails, and nothing is killed: a full disk, for instance. What it writes arrives in part.
+    pub fn fail_after(&self, steps: usize, torn: usize) {
+        lock(&self.state).fail = Some(Stop { after: steps, torn });
+    }
+
     /// How many steps have changed something, or made it safe.
     pub fn steps(&self) -> usize {
         lock(&self.state).steps
@@ -169,6 +175,15 @@ impl Folder {
 
     /// Takes a step; `Err` with the octets that are still written if the process is killed in it.
     fn step(state: &mut State) -> Result<(), usize> {
+        match &mut state.fail {
+            Some(Stop { after: 0, torn }) => {
+                let torn = *torn;
+                state.fail = None;
+                return Err(torn);
+            }
+            Some(Stop { after, .. }) => *after -= 1,
+            None => {}
+        }
         match &mut state.stop {
             Some(Stop { after: 0, torn }) => Err(std::mem::take(torn)),
             Some(Stop { after, .. }) => {
@@ -185,7 +200,7 @@ impl Folder {
 }
 
 fn killed() -> io::Error {
-    io::Error::other("the process was killed")
+    io::Error::other("the disk failed, or the process was killed")
 }
 
 impl Disk for Folder {

@@ -106,6 +106,27 @@ fn a_removal_is_complete_or_has_not_happened() {
 }
 
 #[test]
+fn a_disk_that_fails_once_leaves_nothing_half_done() {
+    for (before, act) in [(Folder::new(), install as Act), (installed(), configure), (installed(), remove)] {
+        let old = content(&before);
+        for step in 0..10 {
+            let folder = before.copy();
+            folder.fail_after(step, 10);
+            let result = act(&Store::new(folder.clone()));
+            match (&result, content(&folder)) {
+                (Ok(()), found) => assert_ne!(found, old),
+                // Only making the folder safe can fail after the change.
+                (Err(StoreError::Disk { step, .. }), found) => {
+                    assert!(found == old || *step == "making the folder safe", "{step}: {found:?}");
+                }
+                (Err(other), _) => panic!("expected the disk's failure, got {other}"),
+            }
+            assert!(folder.files().keys().all(|name| name == FILE), "{:?}", folder.files());
+        }
+    }
+}
+
+#[test]
 fn install_and_remove_come_in_pairs() {
     let store = Store::new(Folder::new());
     for act in [remove, configure] {

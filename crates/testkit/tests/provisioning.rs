@@ -230,7 +230,7 @@ fn new_credentials_are_tried_at_once_after_a_refusal() {
     b.stage.run_for(secs(5));
     assert_eq!(services(&b).last(), Some(&false));
     let account = Box::new(registered("line", switch()));
-    engine(&mut b, EngineRequest::SetCredentials { line: LINE, account });
+    engine(&mut b, EngineRequest::SetAccess { line: LINE, account });
     b.stage.run_for(millis(100));
     assert_eq!(services(&b).last(), Some(&true), "{}", b.stage.wire());
     b.finish();
@@ -242,7 +242,7 @@ fn a_line_in_service_stays_in_service_with_new_credentials() {
     b.stage.run_for(secs(1));
     let before = b.count("> REGISTER");
     let account = Box::new(registered("line", switch()));
-    engine(&mut b, EngineRequest::SetCredentials { line: LINE, account });
+    engine(&mut b, EngineRequest::SetAccess { line: LINE, account });
     b.stage.run_for(secs(1));
     assert_eq!(b.count("> REGISTER"), before, "nothing is to be said before the next refresh");
     b.stage.run_for(secs(600));

@@ -1,18 +1,21 @@
 //! What became different between two readings of a store, as a running session has to know it.
 
 use super::{Account, Config, LineNumber};
+use hookswitch_spi::MediaType;
 use std::fmt;
 
-/// The difference between two configurations of one installation. Lines that appear and disappear, and credentials, take
-/// effect in a running session; everything else at the next start.
+/// The difference between two configurations of one installation. Lines that appear and disappear, who may log in and call in,
+/// and the orders of applications take effect in a running session; everything else at the next start.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Changes {
     /// New lines.
     pub added: Vec<(LineNumber, Account)>,
     /// Lines that are gone.
     pub removed: Vec<LineNumber>,
-    /// Lines with another password, name for authentication, or realm.
-    pub credentials: Vec<(LineNumber, Account)>,
+    /// Lines with another password, name for authentication, realm, or list of peers that may call in.
+    pub access: Vec<(LineNumber, Account)>,
+    /// Other orders of applications.
+    pub priorities: Vec<(MediaType, Vec<Box<str>>)>,
     /// What else changed: sections and lines by name. Takes effect at the next start.
     pub pending: Vec<String>,
 }
@@ -30,7 +33,6 @@ impl Changes {
         pending("[sip]", sip_without_shards(old) == sip_without_shards(new));
         pending("[media]", old.media == new.media);
         pending("[applications]", old.unowned == new.unowned && old.default_line == new.default_line);
-        pending("[priorities]", old.priorities == new.priorities);
         let numbers = |config: &Config| config.installed.as_ref().map(|known| known.lines.clone());
         let same_installation = match (&old.installed, &new.installed) {
             (Some(old), Some(new)) => old.provider == new.provider,
@@ -42,6 +44,10 @@ impl Changes {
             pending("the lines", old.lines == new.lines);
             return changes;
         };
+        let orders = MediaType::ALL
+            .into_iter()
+            .filter(|media| old.priorities.order(*media) != new.priorities.order(*media));
+        changes.priorities = orders.map(|media| (media, new.priorities.order(media).to_vec())).collect();
         let before: Vec<_> = was.into_iter().zip(&old.lines).collect();
         let after: Vec<_> = is.into_iter().zip(&new.lines).collect();
         for (number, _) in &before {
@@ -54,16 +60,17 @@ impl Changes {
                 changes.added.push((number, account.clone()));
                 continue;
             };
-            if credentials(old) != credentials(account) {
-                changes.credentials.push((number, account.clone()));
-            }
-            let with_old_credentials = Account {
+            let with_old_access = Account {
                 auth_user: old.auth_user.clone(),
                 password: old.password.clone(),
                 realm: old.realm.clone(),
+                accept_from: old.accept_from.clone(),
                 ..account.clone()
             };
-            if with_old_credentials != **old {
+            if with_old_access != *account {
+                changes.access.push((number, account.clone()));
+            }
+            if with_old_access != **old {
                 changes.pending.push(format!("line {:?}", old.name));
             }
         }
@@ -81,10 +88,6 @@ fn sip_without_shards(config: &Config) -> super::SipConfig {
     super::SipConfig { shards: 0, ..config.sip.clone() }
 }
 
-fn credentials(account: &Account) -> (&str, &super::Secret, Option<&str>) {
-    (&account.auth_user, &account.password, account.realm.as_deref())
-}
-
 impl fmt::Display for Changes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut parts = Vec::new();
@@ -94,8 +97,11 @@ impl fmt::Display for Changes {
         for number in &self.removed {
             parts.push(format!("line number {number} disappears"));
         }
-        for (_, account) in &self.credentials {
-            parts.push(format!("line {:?} has other credentials", account.name));
+        for (_, account) in &self.access {
+            parts.push(format!("line {:?} has other credentials or peers", account.name));
+        }
+        for (media, _) in &self.priorities {
+            parts.push(format!("applications have another order for {media}"));
         }
         for name in &self.pending {
             parts.push(format!("{name} changes at the next start"));
@@ -123,7 +129,7 @@ mod tests {
     fn each_difference_is_of_its_kind() {
         let old = [line(1, "a", "password = 'x'"), line(2, "b", "")].concat();
         type Row = (&'static str, String, [usize; 4]);
-        let rows: [Row; 9] = [
+        let rows: [Row; 10] = [
             ("the same", old.clone(), [0; 4]),
             ("another order", [line(2, "b", ""), line(1, "a", "password = 'x'")].concat(), [0; 4]),
             ("a line more", [old.clone(), line(3, "c", "")].concat(), [1, 0, 0, 0]),
@@ -134,6 +140,11 @@ mod tests {
                 [1, 1, 0, 0],
             ),
             ("a new password", [line(1, "a", "password = 'y'"), line(2, "b", "")].concat(), [0, 0, 1, 0]),
+            (
+                "another peer",
+                [line(1, "a", "password = 'x'\naccept-from = ['192.0.2.1']"), line(2, "b", "")].concat(),
+                [0, 0, 1, 0],
+            ),
             ("renamed", [line(1, "z", "password = 'x'"), line(2, "b", "")].concat(), [0, 0, 0, 1]),
             (
                 "another codec list",
@@ -149,11 +160,18 @@ mod tests {
         let before = config(&old);
         for (what, text, expected) in rows {
             let found = Changes::between(&before, &config(&text));
-            let counts =
-                [found.added.len(), found.removed.len(), found.credentials.len(), found.pending.len()];
+            let counts = [found.added.len(), found.removed.len(), found.access.len(), found.pending.len()];
             assert_eq!(counts, expected, "{what}: {found}");
             assert_eq!(found.is_empty(), expected == [0; 4], "{what}");
         }
+    }
+
+    #[test]
+    fn orders_of_applications_take_effect_at_once() {
+        let before = config("[priorities]\nvoice = ['a']\nfax = ['f']\n");
+        let found = Changes::between(&before, &config("[priorities]\nvoice = ['b', 'a']\nfax = ['f']\n"));
+        assert_eq!(found.priorities, [(MediaType::Voice, vec!["b".into(), "a".into()])]);
+        assert_eq!(found.pending, [""; 0]);
     }
 
     #[test]
