@@ -346,7 +346,7 @@ impl ListenTo {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Without a [softswitch] in the configuration it listens on 127.0.0.1:5070 with the accounts 1001 (password hookswitch-1001) and
+Without a [softswitch] in the configuration (a file or the installed provider) it listens on 127.0.0.1:5070 with the accounts 1001 (password hookswitch-1001) and
 1002 (password hookswitch-1002), echo on 600, a tone on 601 and music on 602.
 
 Examples:

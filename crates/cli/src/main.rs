@@ -66,7 +66,7 @@ async fn run(terminal: &Terminal, command: Command, source: &Source) -> Result<(
         Command::Listen(options) => {
             listen::run(terminal, &interrupt, &options, source.lines(&options.sockets)?).await
         }
-        Command::Softswitch(options) => softswitch::run(terminal, &interrupt, &options, source.file()).await,
+        Command::Softswitch(options) => softswitch::run(terminal, &interrupt, &options, source).await,
         Command::Demo => demo::run(terminal, &interrupt).await,
         Command::Check(options) => check::run(terminal, &options, source.file()),
         Command::Provider(options) => provider::run(terminal, &options, &source.installation()),

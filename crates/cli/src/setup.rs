@@ -55,16 +55,31 @@ impl Source {
         Installation::at(self.store.clone().unwrap_or_else(Installation::default_folder))
     }
 
-    /// Reads the lines; sockets of the command line take the place of the configured ones.
-    pub(crate) fn lines(&self, sockets: &Sockets) -> Result<Lines, Failure> {
-        let here = || Path::new(DEFAULT_CONFIG).exists().then(|| PathBuf::from(DEFAULT_CONFIG));
-        let installation = self.installation();
-        let file = match (&self.file, &self.store) {
+    /// The configuration file to read: the one that is named, else the one that lies here.
+    fn file_to_read(&self) -> Option<PathBuf> {
+        match (&self.file, &self.store) {
             (Some(file), _) => Some(file.clone()),
             (None, Some(_)) => None,
-            (None, None) => here(),
-        };
-        let (config, installation, place, hint) = match file {
+            (None, None) => Path::new(DEFAULT_CONFIG).exists().then(|| PathBuf::from(DEFAULT_CONFIG)),
+        }
+    }
+
+    /// What is configured, in a file or in the store, for those who can do without. What was named has to be there.
+    pub(crate) fn configuration(&self) -> Result<Option<Config>, Failure> {
+        let installation = self.installation();
+        match self.file_to_read() {
+            Some(file) => Ok(Some(Config::load(&file)?)),
+            None if self.store.is_some() || installation.is_installed() => {
+                Ok(Some(installation.read_without_passwords()?))
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// Reads the lines; sockets of the command line take the place of the configured ones.
+    pub(crate) fn lines(&self, sockets: &Sockets) -> Result<Lines, Failure> {
+        let installation = self.installation();
+        let (config, installation, place, hint) = match self.file_to_read() {
             Some(file) => {
                 let hint = "there is no [[line]] in it; `hookswitch check --example` shows how one looks";
                 (Config::load(&file)?, None, file, hint)

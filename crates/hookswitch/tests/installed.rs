@@ -97,6 +97,32 @@ async fn lines(app: &Application) -> Vec<(String, u32, u32)> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_starts_before_an_install_and_a_provider_without_lines_does() {
+    let mut stage = Stage::new("empty");
+    stage.installation.remove().unwrap_or_else(|error| panic!("{error}"));
+    let refused = Service::start_installed(&stage.installation, |_| {}).map(drop);
+    let message = refused.map_or_else(|error| error.to_string(), |()| String::new());
+    assert!(message.contains("no provider is installed"), "{message}");
+    stage.installation.install(None).unwrap_or_else(|error| panic!("{error}"));
+    stage.set("media.address", "127.0.0.1".into());
+    let local = |config: &mut Config| {
+        config.sip.listen = "udp:127.0.0.1:0".parse().into_iter().collect();
+    };
+    let service =
+        Service::start_installed(&stage.installation, local).unwrap_or_else(|error| panic!("{error}"));
+    let mut app = attach(&service).await;
+    assert_eq!(lines(&app).await, []);
+    assert_eq!(look(&service).await, None, "what was adjusted for the session is no change");
+    stage.add("desk", "1001", "one");
+    look(&service).await;
+    assert!(matches!(next(&mut app).await, Event::LineCreated { .. }));
+    let line = app.open("desk", Interest::NONE).await.unwrap_or_else(|error| panic!("{error}"));
+    in_time(line.in_service(DEADLINE)).await.unwrap_or_else(|error| panic!("{error}"));
+    service.shutdown(DEADLINE).await;
+    while !matches!(in_time(stage.switch.next()).await, Some(SoftswitchEvent::Unregistered { .. })) {}
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_line_added_to_the_store_appears_at_once_and_works() {
     let stage = Stage::new("added");
     let service = stage.start();

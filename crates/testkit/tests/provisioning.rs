@@ -8,9 +8,10 @@ use hookswitch_provider::Account;
 use hookswitch_sip::auth::Secret;
 use hookswitch_spi::{CallOptions, LineError, LineId, LineState, MediaTypes, RejectReason, StateKind as S};
 use hookswitch_telephony::{AppRequestId, Event, Interest, Reply, Request, RequestError};
+use hookswitch_testkit::Phone;
 use hookswitch_testkit::apps::{Act, Plan};
-use hookswitch_testkit::phone::{Answering, Calling, Target};
-use hookswitch_testkit::stage::registered;
+use hookswitch_testkit::phone::{Answering, Calling, PhoneConfig, PhoneRequest, Target};
+use hookswitch_testkit::stage::{registered, trunk};
 
 fn engine(b: &mut Bench, request: EngineRequest) {
     let engine = b.stage.engine_node();
@@ -248,6 +249,27 @@ fn a_line_in_service_stays_in_service_with_new_credentials() {
     b.stage.run_for(secs(600));
     assert_eq!(services(&b), [false, true]);
     b.finish();
+}
+
+#[test]
+fn another_peer_may_call_in_at_once() {
+    let mut b = bench_with(|_| {}, |_| {});
+    let stranger = b.stage.phone("stranger", PhoneConfig::new(([10, 0, 0, 3], 5060).into(), hookswitch()), 9);
+    let calls = |b: &mut Bench| {
+        let calling = b.ring();
+        b.stage.world.request::<Phone>(stranger, PhoneRequest::Call(Box::new(calling)));
+        b.stage.run_for(secs(1));
+        b.stage.heard().iter().filter(|(_, _, event)| matches!(event, Event::NewCall { .. })).count()
+    };
+    assert_eq!(calls(&mut b), 0, "it may not");
+    let account = Box::new(Account {
+        accept_from: vec!["10.0.0.3".parse().expect("an address")],
+        ..trunk("line", switch())
+    });
+    engine(&mut b, EngineRequest::SetAccess { line: LINE, account });
+    assert_eq!(calls(&mut b), 1);
+    let found = b.stage.finish(&[b.phone, stranger]);
+    assert!(found.is_empty(), "{found:#?}");
 }
 
 #[test]
