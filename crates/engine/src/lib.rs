@@ -147,9 +147,10 @@ impl Engine {
     fn request(&mut self, now: Time, request: Request) {
         match request {
             Request::Session { session, request, what } => {
-                let ordered = match &what {
-                    hookswitch_telephony::Request::SetPriority { media, .. } => Some(*media),
-                    _ => None,
+                let ordered = if let hookswitch_telephony::Request::SetPriority { media, .. } = &what {
+                    Some(*media)
+                } else {
+                    None
                 };
                 self.telephony.request(now, &mut self.provider, session, request, what);
                 if let Some(media) = ordered {

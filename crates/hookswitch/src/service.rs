@@ -226,6 +226,19 @@ impl Service {
     /// effect at the next start. Orders of applications are kept in the store. `adjust` may change the configuration for this
     /// session only: sockets, for instance.
     ///
+    /// ```no_run
+    /// # fn run() -> Result<(), Box<dyn std::error::Error>> {
+    /// use hookswitch::{Service, config::Installation};
+    /// let installation = Installation::at(Installation::default_folder());
+    /// let service = Service::start_installed(&installation, |_| {})?;
+    /// installation.configure(|document| {
+    ///     document.add_line("desk", vec![("registrar", "pbx.example.org".into()), ("user", "1001".into())])?;
+    ///     Ok(())
+    /// })?;
+    /// // Applications hear `Event::LineCreated` within seconds.
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// Nothing is installed, its file is wrong, or [`StartError`] for the reasons of [`start`](Self::start).
     pub fn start_installed(
@@ -366,11 +379,12 @@ impl Service {
 
     /// Hangs up, un-registers and ends the threads, in `within` at most whatever the network does.
     pub async fn shutdown(mut self, within: Duration) {
+        let end = Instant::now() + within;
         // What was ordered last is stored before anything ends.
         if let Some(following) = self.following.take() {
-            following.end().await;
+            // Somebody else may be changing the store; then the last order is lost, nothing else.
+            let _ = tokio::time::timeout(within / 4, following.end()).await;
         }
-        let end = Instant::now() + within;
         let mut quiet = self.notices.quiet.subscribe();
         let asked = self
             .shared

@@ -210,6 +210,31 @@ async fn a_line_removed_from_the_store_ends_its_calls_and_is_gone_for_good() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shutdown_completes_what_is_outstanding_though_nobody_answers_any_more() {
+    let stage = Stage::new("shutdown");
+    let service = stage.start();
+    let mut app = attach(&service).await;
+    let line = app.open("desk", Interest::NONE).await.unwrap_or_else(|error| panic!("{error}"));
+    in_time(line.in_service(DEADLINE)).await.unwrap_or_else(|error| panic!("{error}"));
+    let mut calls = Vec::new();
+    for _ in 0..10 {
+        let call = line.call("600", Audio::silence()).await.unwrap_or_else(|error| panic!("{error}"));
+        in_time(call.connected()).await.unwrap_or_else(|end| panic!("{end}"));
+        calls.push(call);
+    }
+    // The peer is gone without a word.
+    drop(stage.switch);
+    let outstanding: Vec<_> =
+        calls.iter().take(5).cloned().map(|call| tokio::spawn(async move { call.hold().await })).collect();
+    in_time(service.shutdown(Duration::from_secs(5))).await;
+    for request in outstanding {
+        assert!(in_time(request).await.is_ok_and(|held| held.is_err()));
+    }
+    while in_time(app.next()).await.is_some() {}
+    assert!(in_time(app.lines()).await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn everything_else_is_announced_once_and_waits_for_the_next_start() {
     let stage = Stage::new("pending");
     let service = stage.start();

@@ -205,6 +205,14 @@ impl Document {
         }
     }
 
+    /// The number of a new line.
+    pub(crate) fn take_number(&mut self) -> LineNumber {
+        let number = LineNumber(self.next_line);
+        self.next_line = self.next_line.saturating_add(1);
+        self.write_head();
+        number
+    }
+
     pub(crate) fn next_serial(&mut self) {
         self.serial = self.serial.saturating_add(1);
         self.write_head();

@@ -47,7 +47,9 @@ impl Document {
             return Err(EditError::NameTaken(name.to_owned()));
         }
         let mut table = Table::new();
-        let number = self.next_line();
+        self.number_lines();
+        let number = self.take_number();
+        table.insert("id", toml_edit::value(i64::from(number.0)));
         table.insert("name", toml_edit::value(name));
         for (key, value) in keys {
             table.insert(key, Item::Value(value));
@@ -62,7 +64,6 @@ impl Document {
                 self.toml.insert("line", Item::ArrayOfTables(tables));
             }
         }
-        self.number_lines();
         Ok(number)
     }
 

@@ -7,7 +7,8 @@ use std::path::PathBuf;
 const STORE: &str = "\
 The store is a folder with one file, provider.toml: that of --store, else /etc/hookswitch for root, else hookswitch in
 $XDG_CONFIG_HOME (~/.config). A change is written completely or not at all, also if the power fails; running services notice
-it: lines appear, disappear and get new passwords at once, everything else takes effect when the service starts again.";
+it: lines appear and disappear, credentials, access lists and priorities change at once; everything else takes effect when the
+service starts again.";
 
 #[derive(Debug, Args)]
 #[command(after_help = STORE)]
@@ -73,7 +74,7 @@ pub(crate) struct Config {
 pub(crate) enum ConfigCommand {
     /// Add a line: an account at a softswitch or carrier. Running services get it at once.
     AddLine(AddLine),
-    /// Change a line. A new password is used at once, the rest when services start again.
+    /// Change a line. New credentials and access lists are used at once, the rest when services start again.
     ChangeLine(ChangeLine),
     /// Remove a line. In running services its calls end; its number is never used again.
     RemoveLine(RemoveLine),

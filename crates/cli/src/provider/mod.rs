@@ -15,6 +15,7 @@ use std::io::Read;
 const LONGEST_PASSWORD: u64 = 4_096;
 
 /// When a change takes effect.
+const AT_ONCE: &str = "running services use it at once";
 const NEXT_START: &str = "running services are told; it takes effect when they start again";
 
 pub(crate) fn run(
@@ -158,11 +159,12 @@ fn change_line(
             "nothing to change was given; see hookswitch provider config change-line --help".into(),
         ));
     }
-    let only_credentials =
-        |key: &str| matches!(key, "password" | "password-file" | "password-env" | "auth-user" | "realm");
-    let at_once = keys.iter().all(|(key, _)| only_credentials(key));
+    let access = |key: &str| {
+        matches!(key, "password" | "password-file" | "password-env" | "auth-user" | "realm" | "accept-from")
+    };
+    let at_once = keys.iter().all(|(key, _)| access(key));
     installation.configure(|document| Ok(document.change_line(&options.line, keys)?))?;
-    let effect = if at_once { "running services use it at once" } else { NEXT_START };
+    let effect = if at_once { AT_ONCE } else { NEXT_START };
     terminal.say(format!("changed line {}: {effect}", options.line));
     Ok(())
 }
@@ -171,7 +173,8 @@ fn set(terminal: &Terminal, options: &Set, installation: &Installation) -> Resul
     // What is no TOML value is a text: addresses and names need no quotes.
     let value = options.value.parse::<Value>().unwrap_or_else(|_| Value::from(options.value.as_str()));
     installation.configure(|document| Ok(document.set(&options.option, Some(value))?))?;
-    terminal.say(format!("set {}: {NEXT_START}", options.option));
+    let effect = if options.option.starts_with("priorities.") { AT_ONCE } else { NEXT_START };
+    terminal.say(format!("set {}: {effect}", options.option));
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 
 use super::{Account, Config, LineNumber};
 use hookswitch_spi::MediaType;
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// The difference between two configurations of one installation. Lines that appear and disappear, who may log in and call in,
@@ -48,15 +49,11 @@ impl Changes {
             .into_iter()
             .filter(|media| old.priorities.order(*media) != new.priorities.order(*media));
         changes.priorities = orders.map(|media| (media, new.priorities.order(media).to_vec())).collect();
-        let before: Vec<_> = was.into_iter().zip(&old.lines).collect();
-        let after: Vec<_> = is.into_iter().zip(&new.lines).collect();
-        for (number, _) in &before {
-            if !after.iter().any(|(other, _)| other == number) {
-                changes.removed.push(*number);
-            }
-        }
+        let before: BTreeMap<_, _> = was.into_iter().zip(&old.lines).collect();
+        let after: BTreeMap<_, _> = is.into_iter().zip(&new.lines).collect();
+        changes.removed = before.keys().copied().filter(|number| !after.contains_key(number)).collect();
         for (number, account) in after {
-            let Some((_, old)) = before.iter().find(|(other, _)| *other == number) else {
+            let Some(old) = before.get(&number) else {
                 changes.added.push((number, account.clone()));
                 continue;
             };
