@@ -45,7 +45,7 @@ impl Failure {
                 if error.kind() == std::io::ErrorKind::PermissionDenied =>
             {
                 Some(
-                    "you may not change this store: do it as its owner (sudo), or give another folder with --store",
+                    "only its owner may read and change this store: be that (sudo), or give another folder with --store",
                 )
             }
             Self::Config(_)

@@ -51,6 +51,9 @@ pub enum StoreError {
     /// The edit was made on a copy, and the result is not sound.
     #[error("{0}")]
     Rejected(Box<dyn std::error::Error + Send + Sync>),
+    /// The result would be longer than what is read.
+    #[error("the configuration would be longer than {0} octets, which is the most that is read")]
+    TooLong(usize),
     /// The disk failed. The store is as it was, or complete with the change.
     #[error("{place}: {step} failed: {error}")]
     Disk {

@@ -104,8 +104,8 @@ impl<D: Disk> Store<D> {
         self.step("making the folder safe", Disk::sync_folder)
     }
 
-    /// Brings the store into order: removes what an interrupted change has left, and numbers lines that were added by hand.
-    /// True if it had to be changed. Not being allowed to write is no error while nothing has to be written.
+    /// Brings the store into order: removes what an interrupted change has left, if that can be done, and numbers lines that were
+    /// added by hand. True if something was changed.
     ///
     /// # Errors
     /// As [`configure`](Self::configure).
@@ -116,20 +116,17 @@ impl<D: Disk> Store<D> {
             Some(text) => Document::parse(&text).map_err(StoreError::Invalid)?.has_unnumbered_lines(),
             None => false,
         };
-        if !left && !unnumbered {
-            return Ok(false);
-        }
-        let _held = self.lock()?;
-        if left {
-            self.step("removing an incomplete change", |disk| disk.remove(NEXT))?;
-        }
         if unnumbered {
+            let _held = self.lock()?;
             let mut document = self.read()?;
             document.number_lines();
             document.next_serial();
             self.replace(&document, check)?;
+            return Ok(true);
         }
-        Ok(true)
+        // What is left may be a change that somebody is making; and whoever only reads need not be able to remove it.
+        let cleaned = left && self.lock().is_ok_and(|_held| self.disk.remove(NEXT).is_ok());
+        Ok(cleaned)
     }
 
     /// Writes the whole file anew. The lock is held.
@@ -138,6 +135,9 @@ impl<D: Disk> Store<D> {
         // What was edited is read as the next session will read it.
         Document::parse(&text).map_err(StoreError::Invalid)?;
         check(&text).map_err(StoreError::Rejected)?;
+        if text.len() > LONGEST {
+            return Err(StoreError::TooLong(LONGEST));
+        }
         let written = self
             .step("writing", |disk| disk.write(NEXT, text.as_bytes()))
             .and_then(|()| self.step("making it safe", |disk| disk.sync(NEXT)))

@@ -158,6 +158,30 @@ fn whoever_changes_the_store_keeps_others_out_until_it_is_done() {
 }
 
 #[test]
+fn whoever_only_reads_is_not_in_the_way_of_a_change() {
+    let folder = installed();
+    folder.write("provider.toml.new", b"half").expect("written");
+    let store = Store::new(folder.clone());
+    let held = folder.lock().expect("a lock").expect("it is free");
+    assert_eq!(store.tidy(&sound).ok(), Some(false));
+    assert!(store.read().is_ok());
+    assert_eq!(folder.files().len(), 2, "somebody is making a change");
+    drop(held);
+    assert_eq!(store.tidy(&sound).ok(), Some(true));
+    assert_eq!(folder.files().len(), 1);
+}
+
+#[test]
+fn what_would_be_too_long_to_be_read_is_not_written() {
+    let store = Store::new(installed());
+    let before = content(store.disk());
+    let long = "x".repeat(5 << 20);
+    let refused = store.configure(|document| Ok(document.set("sip.user-agent", Some(long.into()))?), &sound);
+    assert!(matches!(refused, Err(StoreError::TooLong(_))));
+    assert_eq!(content(store.disk()), before);
+}
+
+#[test]
 fn changes_of_many_threads_are_all_there_and_no_number_is_given_twice() {
     let folder = installed();
     std::thread::scope(|scope| {

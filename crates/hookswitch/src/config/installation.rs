@@ -78,7 +78,8 @@ impl Installation {
                 let text =
                     std::fs::read_to_string(path).map_err(|error| ConfigError::unreadable(path, &error))?;
                 // What is wrong is said of the file that was given, with its lines.
-                Config::parse(&text, path)?;
+                let origin = Origin { path, text: &text, is_store: false, with_passwords: false };
+                Config::read(origin)?;
                 let whole =
                     std::path::absolute(path).map_err(|error| ConfigError::unreadable(path, &error))?;
                 let folder = whole.parent().unwrap_or_else(|| Path::new("/"));
