@@ -12,6 +12,7 @@
 #![forbid(unsafe_code)]
 
 pub mod apps;
+pub mod conformance;
 pub mod contract;
 pub mod device;
 pub mod loopback;

@@ -1,0 +1,29 @@
+//! The SIP provider as a subject: a scripted peer writes and reads its messages as text, so that it shares nothing with the stack
+//! under test but the parser. `leg` is one dialog of the peer, `peer` all of it, `subject` the provider with the peer, a media
+//! device and virtual time.
+
+mod leg;
+mod peer;
+mod subject;
+
+use super::Factory;
+use super::items::Installed;
+use super::subject::{Setup, Subject};
+
+/// Makes SIP subjects.
+#[derive(Clone, Copy, Debug)]
+pub struct Sip;
+
+impl Factory for Sip {
+    fn name(&self) -> &'static str {
+        "sip"
+    }
+
+    fn subject(&self, setup: &Setup) -> Box<dyn Subject> {
+        Box::new(subject::SipSubject::new(setup))
+    }
+
+    fn installation(&self) -> Box<dyn Installed> {
+        super::items::stored("sip")
+    }
+}
