@@ -38,6 +38,11 @@ impl Document {
         self.line_tables().filter_map(|table| table.get("name")?.as_str()).collect()
     }
 
+    /// The value of a line's key.
+    pub fn line_value(&self, name: &str, key: &str) -> Option<&Value> {
+        self.line_tables().find(|table| is_called(*table, name))?.get(key)?.as_value()
+    }
+
     /// Adds a line; `keys` has its other keys.
     ///
     /// # Errors
