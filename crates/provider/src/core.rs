@@ -121,7 +121,7 @@ impl Core {
             ua,
             lines: Vec::new(),
             elsewhere: Vec::new(),
-            calls: Calls::new(shard),
+            calls: Calls::new(shard, entropy.next_u64()),
             by_leg: Map::with_hasher(keys),
             outside: Map::with_hasher(keys),
             queries: Map::with_hasher(keys),
