@@ -26,7 +26,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         Err(end) => println!("{agent} was not reached: {end}"),
     }
     drop((call, line));
-    app.detach().await?;
+    app.close().await?;
     service.shutdown(Duration::from_secs(5)).await;
     Ok(())
 }

@@ -171,7 +171,7 @@ impl Bench {
             alive: Alive::default(),
         };
         bench.stock(64);
-        bench.ask(Asked::Attach { name: "bench".into(), grace: Duration::ZERO, resume: None });
+        bench.ask(Asked::attach("bench", Duration::ZERO));
         bench.ask(Asked::OpenLine { line: LINE, interest: Interest::owner(MediaTypes::VOICE) });
         if bench.completed != 2 {
             return Err(Fault::Measurement(format!("the line cannot be opened: {:?}", bench.refused)));

@@ -37,7 +37,7 @@ pub(crate) fn run(port: u16) -> Result<(), Fault> {
 
 async fn serve(port: u16) -> Result<(), Fault> {
     let config = Config::parse(&configuration(port), Path::new("bench.toml")).map_err(Fault::measurement)?;
-    let tuning = Tuning { null_media: true, stock: Some(1_024) };
+    let tuning = Tuning { null_media: true, stock: Some(1_024), ..Tuning::default() };
     let service = Service::start_tuned(config, &tuning).map_err(Fault::measurement)?;
     let app = service.attach("bench").await.map_err(Fault::measurement)?;
     app.open("bench", Interest::owner(MediaTypes::VOICE)).await.map_err(Fault::measurement)?;

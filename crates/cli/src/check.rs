@@ -64,6 +64,9 @@ pub(crate) fn summary(config: &Config) -> Vec<String> {
             lines.push(format!("priority    {media}: {}", order.join(", ")));
         }
     }
+    if !config.priorities.recipients().is_empty() {
+        lines.push(format!("priority    requests for calls: {}", config.priorities.recipients().join(", ")));
+    }
     if let Some(switch) = &config.softswitch {
         let listen: Vec<Listen> = switch
             .listen

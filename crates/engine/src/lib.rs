@@ -8,8 +8,8 @@
 use hookswitch_machine::{Entropy, Input, Machine, Output, Time};
 use hookswitch_media::control::{Command, Event as MediaEvent};
 use hookswitch_provider::{Account, Action, Alive, Counters, ProviderConfig, SipProvider};
-use hookswitch_spi::{CallId, LineId, MediaType, Provider, TimelineEntry};
-use hookswitch_telephony::{AppRequestId, Event, SessionId, Telephony};
+use hookswitch_spi::{CallId, LineId, Provider, TimelineEntry};
+use hookswitch_telephony::{AppRequestId, Event, Priorities, SessionId, Telephony};
 use std::collections::VecDeque;
 
 /// What one shard is made of.
@@ -59,12 +59,10 @@ pub enum Request {
         /// The account that has them.
         account: Box<Account>,
     },
-    /// Sets the order of applications for a media type, from the next call or hand-off on. All shards are told.
-    SetPriority {
-        /// For which media type.
-        media: MediaType,
-        /// Application names, highest first.
-        order: Vec<Box<str>>,
+    /// Sets the orders of applications, from the next call, hand-off or request for a call on. All shards are told.
+    SetPriorities {
+        /// The orders.
+        priorities: Box<Priorities>,
     },
     /// Tells all sessions that the stored configuration changed in a way that takes effect at the next start. One shard is told.
     Reinitialise {
@@ -82,13 +80,6 @@ pub enum Request {
 pub enum Notice {
     /// Something for a session.
     Session(SessionId, Event),
-    /// A session asked for an order of applications; this one is in force now, and is to be stored.
-    Priority {
-        /// For which media type.
-        media: MediaType,
-        /// Application names, highest first.
-        order: Vec<Box<str>>,
-    },
     /// Nothing is alive any more after [`Request::Shutdown`].
     Quiet,
     /// What is alive.
@@ -147,25 +138,13 @@ impl Engine {
     fn request(&mut self, now: Time, request: Request) {
         match request {
             Request::Session { session, request, what } => {
-                let ordered = if let hookswitch_telephony::Request::SetPriority { media, .. } = &what {
-                    Some(*media)
-                } else {
-                    None
-                };
                 self.telephony.request(now, &mut self.provider, session, request, what);
-                if let Some(media) = ordered {
-                    let order = self.telephony.priorities().order(media).to_vec();
-                    self.notices.push_back(Notice::Priority { media, order });
-                }
             }
             Request::Offers { session, wanted } => self.telephony.offers(session, wanted),
             Request::AddLine { line, account } => self.provider.add_line(now, line, *account),
             Request::RemoveLine { line } => self.provider.remove_line(now, line),
             Request::SetAccess { line, account } => self.provider.set_access(now, line, &account),
-            Request::SetPriority { media, order } => {
-                // An order that is none was refused where it was read.
-                let _ = self.telephony.set_priority(media, order);
-            }
+            Request::SetPriorities { priorities } => self.telephony.set_priorities(*priorities),
             Request::Reinitialise { why } => self.provider.reinitialise(why),
             Request::Shutdown => {
                 self.stopping = true;

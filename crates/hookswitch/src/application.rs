@@ -1,20 +1,22 @@
 //! An attached application and the lines it has open.
 
-use crate::queue::Congestion;
 use crate::service::ServiceShared;
-use crate::session::Session;
+use crate::session::{Session, SessionToken};
 use crate::{Audio, Call, Error, Event};
 use hookswitch_spi::{
-    AddressId, CallOptions, Capabilities, ForwardingRules, LineDescription, LineId, LineState, MediaType,
-    Operation,
+    AddressId, AddressStatus, CallOptions, Capabilities, ForwardingRules, LineDescription, LineId, LineState,
+    LineStatus, MediaType, MediaTypes, Operation, Set, StatusKind,
 };
-use hookswitch_telephony::{HandOffTarget, Interest, Reply, Request};
+use hookswitch_telephony::{CallRequest, HandOffTarget, Interest, OpenId, Reply, Request, RequestError};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// An application attached to a service (TAPI: lineInitialize). Dropping it is a loss: calls still offered pass on at once;
-/// [`detach`](Self::detach) leaves on purpose.
+/// An application attached to a service (TAPI: lineInitialize). [`close`](Self::close) leaves on purpose. Dropping it is a loss:
+/// calls still offered pass on at once, answered ones wait for its grace period, in which
+/// [`Service::resume`](crate::Service::resume) gives it back.
+///
+/// Its events have numbers, from 1. Those that were read are kept (4,096 of them) and can be read again.
 pub struct Application {
     session: Arc<Session>,
     service: Arc<ServiceShared>,
@@ -38,6 +40,11 @@ impl Application {
         &self.name
     }
 
+    /// What it needs to come back after it was lost.
+    pub fn token(&self) -> SessionToken {
+        self.session.token
+    }
+
     /// The lines that exist.
     pub async fn lines(&self) -> Result<Vec<LineDescription>, Error> {
         match self.session.request(Request::Lines).await? {
@@ -46,7 +53,9 @@ impl Application {
         }
     }
 
-    /// Opens a line by its name (lineOpen): cheap, works while the line is out of service.
+    /// Opens a line by its name (lineOpen): cheap, works while the line is out of service. The same line may be opened several
+    /// times with different interests. All news of the line come, unless the interest names some or
+    /// [`Line::set_status_messages`] chooses others.
     pub async fn open(&self, name: &str, interest: Interest) -> Result<Line, Error> {
         let lines = self.lines().await?;
         let Some(found) = lines.iter().find(|line| line.name == name) else {
@@ -54,14 +63,69 @@ impl Application {
             return Err(Error::NoSuchLine { name: name.to_owned(), known: known.join(", ") });
         };
         let line = found.line;
-        self.session.request(Request::OpenLine { line, interest }).await?;
-        Ok(Line { session: Arc::clone(&self.session), id: line, name: name.to_owned() })
+        let interest = if interest.status.is_empty() { interest.hearing(Set::ALL) } else { interest };
+        match self.session.request(Request::OpenLine { line, interest }).await? {
+            Reply::Opened(open) => Ok(Line::new(&self.session, line, open, name)),
+            _ => Err(Error::Stopped),
+        }
+    }
+
+    /// Opens the first line that is in service, has these media types and could make such a call (TAPI: LINEMAPPER).
+    ///
+    /// # Errors
+    /// [`Error::NoLineFits`] if there is none.
+    pub async fn open_any(&self, interest: Interest, call: CallOptions) -> Result<Line, Error> {
+        for description in self.lines().await? {
+            if description.state != LineState::InService {
+                continue;
+            }
+            let call = Box::new(call.clone());
+            let fits = Request::CouldDetect { line: description.line, media: interest.owner, call };
+            match self.session.request(fits).await {
+                Ok(_) => match self.open(&description.name, interest).await {
+                    Err(Error::Refused(_) | Error::Failed(_)) => {}
+                    opened_or_stopped => return opened_or_stopped,
+                },
+                Err(Error::Refused(_) | Error::Failed(_)) => {}
+                Err(stopped) => return Err(stopped),
+            }
+        }
+        Err(Error::NoLineFits)
     }
 
     /// The order in which applications are offered calls of a media type (lineSetAppPriority).
     pub async fn set_priority(&self, media: MediaType, order: &[&str]) -> Result<(), Error> {
-        let order = order.iter().map(|name| (*name).into()).collect();
-        self.session.request(Request::SetPriority { media, order }).await.map(drop)
+        let order: Vec<Box<str>> = order.iter().map(|name| (*name).into()).collect();
+        self.session.request(Request::SetPriority { media, order: order.clone() }).await?;
+        self.service.priorities.send_modify(|priorities| priorities.set(media, order));
+        Ok(())
+    }
+
+    /// The order in which applications are given requests for calls.
+    pub async fn set_recipient_priority(&self, order: &[&str]) -> Result<(), Error> {
+        let order: Vec<Box<str>> = order.iter().map(|name| (*name).into()).collect();
+        self.session.request(Request::SetRecipientPriority { order: order.clone() }).await?;
+        self.service.priorities.send_modify(|priorities| priorities.set_recipients(order));
+        Ok(())
+    }
+
+    /// Takes requests for calls from now on (lineRegisterRequestRecipient); [`Event::RequestWaiting`] says when there are some.
+    pub async fn register_recipient(&self) -> Result<(), Error> {
+        self.session.request(Request::RegisterRecipient { wanted: true }).await.map(drop)
+    }
+
+    /// Takes no more requests for calls.
+    pub async fn unregister_recipient(&self) -> Result<(), Error> {
+        self.session.request(Request::RegisterRecipient { wanted: false }).await.map(drop)
+    }
+
+    /// The oldest request for a call (lineGetRequest); `None` if none waits.
+    pub async fn take_request(&self) -> Result<Option<CallRequest>, Error> {
+        match self.session.request(Request::TakeRequest).await {
+            Ok(Reply::CallRequest(what)) => Ok(Some(*what)),
+            Ok(_) | Err(Error::Refused(RequestError::NoRequest)) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Gives a call to another application; see [`Call::hand_off`].
@@ -74,13 +138,10 @@ impl Application {
         self.next_numbered().await.map(|(_, event)| event)
     }
 
-    /// The next event with its number. Numbers grow by one, except where informational events were dropped.
+    /// The next event with its number. Numbers grow by one, except at an [`Event::Gap`], which has its last number.
     pub async fn next_numbered(&mut self) -> Option<(u64, Event)> {
         loop {
-            let (event, congestion) = self.session.queue.pop();
-            if congestion == Congestion::Ends {
-                self.session.offers();
-            }
+            let event = self.session.next();
             if event.is_some() {
                 return event;
             }
@@ -91,8 +152,25 @@ impl Application {
         }
     }
 
+    /// Reads again from this number, or goes on from it. What is not kept any more is read as an [`Event::Gap`]. Events about
+    /// calls that the application has let go of meanwhile come with handles that are over.
+    pub fn read_from(&mut self, number: u64) {
+        self.session.queue.read_from(number);
+    }
+
+    /// The number of the last event that there is, read or not; 0 before the first.
+    pub fn last_number(&self) -> u64 {
+        self.session.queue.last()
+    }
+
+    /// Asks for a picture of the lines that it has open and the calls that it has handles to. It comes among the events, from
+    /// [`Event::SnapshotBegin`] to [`Event::SnapshotEnd`]; done when all of it is there, with the number of its beginning.
+    pub async fn snapshot(&self) -> Result<u64, Error> {
+        self.session.snapshot().await
+    }
+
     /// Leaves on purpose (lineShutdown): its lines are closed, calls that only it owns are dropped.
-    pub async fn detach(mut self) -> Result<(), Error> {
+    pub async fn close(mut self) -> Result<(), Error> {
         self.left = true;
         let done = self.session.request(Request::Detach).await.map(drop);
         self.service.forget(self.session.id);
@@ -103,8 +181,7 @@ impl Application {
 impl Drop for Application {
     fn drop(&mut self) {
         if !self.left {
-            self.session.tell(Request::Lost);
-            self.service.forget(self.session.id);
+            self.session.lose();
         }
     }
 }
@@ -114,6 +191,7 @@ impl Drop for Application {
 pub struct Line {
     session: Arc<Session>,
     id: LineId,
+    open: OpenId,
     name: String,
 }
 
@@ -124,6 +202,17 @@ impl fmt::Debug for Line {
 }
 
 impl Line {
+    pub(crate) fn new(session: &Arc<Session>, id: LineId, open: OpenId, name: &str) -> Self {
+        Self { session: Arc::clone(session), id, open, name: name.to_owned() }
+    }
+
+    /// Chooses which news come through this opening of the line (lineSetStatusMessages). [`in_service`](Self::in_service) needs
+    /// those of its service.
+    pub async fn set_status_messages(&self, status: Set<StatusKind>) -> Result<(), Error> {
+        let (line, open) = (self.id, self.open);
+        self.session.request(Request::SetStatusMessages { line, open, status }).await.map(drop)
+    }
+
     /// Its number, as in [`Event`]s.
     pub fn id(&self) -> LineId {
         self.id
@@ -179,8 +268,7 @@ impl Line {
 
     /// Calls somebody (lineMakeCall); done when the call is under way. `audio` is what they hear.
     pub async fn call(&self, destination: &str, audio: Audio) -> Result<Call, Error> {
-        self.call_with(destination, CallOptions { source: audio.into_source(), ..CallOptions::default() })
-            .await
+        self.call_with(destination, audio, CallOptions::default()).await
     }
 
     /// Calls somebody who is given up on after `no_answer`.
@@ -190,20 +278,23 @@ impl Line {
         audio: Audio,
         no_answer: Duration,
     ) -> Result<Call, Error> {
-        let options = CallOptions {
-            source: audio.into_source(),
-            no_answer_after: Some(no_answer),
-            ..CallOptions::default()
-        };
-        self.call_with(destination, options).await
+        let options = CallOptions { no_answer_after: Some(no_answer), ..CallOptions::default() };
+        self.call_with(destination, audio, options).await
     }
 
-    async fn call_with(&self, destination: &str, options: CallOptions) -> Result<Call, Error> {
+    /// Calls somebody with details; their `source` is what `audio` says. An empty destination goes off-hook and waits for
+    /// [`Call::dial`], one that ends in `;` for more of it.
+    pub async fn call_with(
+        &self,
+        destination: &str,
+        audio: Audio,
+        options: CallOptions,
+    ) -> Result<Call, Error> {
         let operation = Operation::MakeCall {
             line: self.id,
             address: AddressId(0),
             destination: destination.to_owned(),
-            options,
+            options: CallOptions { source: audio.into_source(), ..options },
         };
         let (_, mut calls) = self.session.request_call(Request::Operate(operation)).await?;
         calls.pop().ok_or(Error::Stopped)
@@ -215,13 +306,78 @@ impl Line {
         self.session.request(Request::Operate(operation)).await.map(drop)
     }
 
-    /// Handles, as a monitor, to calls of this line that the application has none to yet (lineGetNewCalls).
-    pub async fn existing_calls(&self) -> Result<Vec<Call>, Error> {
-        self.session.request_call(Request::ExistingCalls { line: self.id }).await.map(|(_, calls)| calls)
+    /// The forwarding rules of the line's first address that are in force, as far as they are known.
+    pub async fn forwarding(&self) -> Result<ForwardingRules, Error> {
+        let what = Request::Forwarding { line: self.id, address: AddressId(0) };
+        match self.session.request(what).await? {
+            Reply::Forwarding(rules) => Ok(rules),
+            _ => Err(Error::Stopped),
+        }
     }
 
-    /// Closes it (lineClose): calls that only this application owns are dropped.
+    /// Takes the line out of service, or back into it (lineSetLineDevStatus): its account un-registers or registers.
+    pub async fn set_service(&self, on: bool) -> Result<(), Error> {
+        self.operate(Operation::SetService { line: self.id, on }).await.map(drop)
+    }
+
+    /// How the line is now (lineGetLineDevStatus).
+    pub async fn status(&self) -> Result<LineStatus, Error> {
+        match self.session.request(Request::LineStatus { line: self.id }).await? {
+            Reply::LineStatus(status) => Ok(*status),
+            _ => Err(Error::Stopped),
+        }
+    }
+
+    /// How an address of the line is now (lineGetAddressStatus).
+    pub async fn address_status(&self, address: AddressId) -> Result<AddressStatus, Error> {
+        match self.session.request(Request::AddressStatus { line: self.id, address }).await? {
+            Reply::AddressStatus(status) => Ok(*status),
+            _ => Err(Error::Stopped),
+        }
+    }
+
+    /// Which address of the line others dial so (lineGetAddressID).
+    pub async fn address_id(&self, dialled: &str) -> Result<AddressId, Error> {
+        let what = Request::AddressId { line: self.id, dialled: dialled.to_owned() };
+        match self.session.request(what).await? {
+            Reply::Address(address) => Ok(address),
+            _ => Err(Error::Stopped),
+        }
+    }
+
+    /// Whether calls of these media types, made with these options, could be had on the line; changes nothing.
+    pub async fn could_detect(&self, media: MediaTypes, call: CallOptions) -> Result<(), Error> {
+        let what = Request::CouldDetect { line: self.id, media, call: Box::new(call) };
+        self.session.request(what).await.map(drop)
+    }
+
+    pub(crate) async fn operate(&self, operation: Operation) -> Result<Reply, Error> {
+        self.session.request(Request::Operate(operation)).await
+    }
+
+    pub(crate) fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// Handles, as a monitor, to calls of this line that the application has none to yet (lineGetNewCalls).
+    pub async fn existing_calls(&self) -> Result<Vec<Call>, Error> {
+        self.existing(None).await
+    }
+
+    /// As [`existing_calls`](Self::existing_calls), of one address of the line.
+    pub async fn existing_calls_of(&self, address: AddressId) -> Result<Vec<Call>, Error> {
+        self.existing(Some(address)).await
+    }
+
+    async fn existing(&self, address: Option<AddressId>) -> Result<Vec<Call>, Error> {
+        let what = Request::ExistingCalls { line: self.id, address };
+        self.session.request_call(what).await.map(|(_, calls)| calls)
+    }
+
+    /// Takes this opening of the line back (lineClose). With the last one of this application the line is closed for it: calls
+    /// that only it owns are dropped.
     pub async fn close(self) -> Result<(), Error> {
-        self.session.request(Request::CloseLine { line: self.id }).await.map(drop)
+        let (line, open) = (self.id, self.open);
+        self.session.request(Request::CloseOpen { line, open }).await.map(drop)
     }
 }

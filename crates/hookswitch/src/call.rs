@@ -3,10 +3,10 @@
 use crate::session::Session;
 use crate::{Audio, Error, LiveAudio};
 use hookswitch_spi::{
-    CallId, CallInfo, CallState, CallStatistics, DigitOptions, Disconnect, Operation, RejectReason,
-    StateKind, TimelineEntry, TransferOutcome,
+    CallId, CallInfo, CallState, CallStatistics, Disconnect, Operation, RejectReason, StateKind,
+    TimelineEntry, TransferOutcome, UserInfo,
 };
-use hookswitch_telephony::{HandOffTarget, LadderNames, Reply, Request, ladder};
+use hookswitch_telephony::{CallSnapshot, HandOffTarget, LadderNames, Reply, Request, ladder};
 use std::collections::VecDeque;
 use std::fmt;
 use std::path::Path;
@@ -71,14 +71,12 @@ impl CallShared {
 
 impl Drop for CallShared {
     fn drop(&mut self) {
-        if self.session.let_go(self.id) {
-            self.session.tell(Request::Release { call: self.id });
-        }
+        self.session.let_go(self.id);
     }
 }
 
 /// A handle to one call; cheap to clone. When the last clone is dropped the application lets go of the call: if it is live
-/// and nobody else has it, it ends.
+/// and nobody else has it, it ends a tenth of a second later, unless the application itself is lost by then.
 #[derive(Clone)]
 pub struct Call(Arc<CallShared>);
 
@@ -103,6 +101,10 @@ impl Call {
         self.0.now().state.clone()
     }
 
+    pub(crate) fn session(&self) -> &Session {
+        &self.0.session
+    }
+
     /// What was known of it when it was announced: caller, called, reason. `None` for calls that this application made.
     pub fn first_info(&self) -> Option<&CallInfo> {
         self.0.info.as_deref()
@@ -110,8 +112,14 @@ impl Call {
 
     /// What is known of it now.
     pub async fn info(&self) -> Result<CallInfo, Error> {
+        self.snapshot().await?.info.map(|info| *info).ok_or(Error::Stopped)
+    }
+
+    /// All about it now: where it is and since when, what this application may do with it, what is possible, how many own and
+    /// monitor it.
+    pub async fn snapshot(&self) -> Result<CallSnapshot, Error> {
         match self.0.session.request(Request::CallInfo { call: self.0.id }).await? {
-            Reply::Call(snapshot) => snapshot.info.map(|info| *info).ok_or(Error::Stopped),
+            Reply::Call(snapshot) => Ok(*snapshot),
             _ => Err(Error::Stopped),
         }
     }
@@ -167,7 +175,7 @@ impl Call {
         }
     }
 
-    async fn operate(&self, operation: Operation) -> Result<Reply, Error> {
+    pub(crate) async fn operate(&self, operation: Operation) -> Result<Reply, Error> {
         self.0.session.request(Request::Operate(operation)).await
     }
 
@@ -212,6 +220,23 @@ impl Call {
         self.operate(Operation::Drop { call: self.0.id, reason, user_info: None }).await.map(drop)
     }
 
+    /// As [`accept`](Self::accept), and tells the caller some octets along with it.
+    pub async fn accept_with(&self, user_info: UserInfo) -> Result<(), Error> {
+        self.operate(Operation::Accept { call: self.0.id, user_info: Some(user_info) }).await.map(drop)
+    }
+
+    /// As [`answer`](Self::answer), and tells the caller some octets along with it.
+    pub async fn answer_with(&self, audio: Audio, user_info: UserInfo) -> Result<(), Error> {
+        let (source, user_info) = (audio.into_source(), Some(user_info));
+        self.operate(Operation::Answer { call: self.0.id, source, user_info }).await.map(drop)
+    }
+
+    /// As [`drop_call`](Self::drop_call), and tells the other side some octets along with it.
+    pub async fn drop_with(&self, reason: RejectReason, user_info: UserInfo) -> Result<(), Error> {
+        let user_info = Some(user_info);
+        self.operate(Operation::Drop { call: self.0.id, reason, user_info }).await.map(drop)
+    }
+
     /// Ends the call.
     pub async fn hang_up(&self) -> Result<(), Error> {
         self.drop_call(RejectReason::Default).await
@@ -250,10 +275,23 @@ impl Call {
         self.0.session.request(Request::TakeOwnership { call: self.0.id }).await.map(drop)
     }
 
-    /// Sends digits (lineGenerateDigits); done when the last was sent.
-    pub async fn send_digits(&self, digits: &str) -> Result<(), Error> {
-        let digits = DigitOptions::new(digits);
-        self.operate(Operation::SendDigits { call: self.0.id, digits }).await.map(drop)
+    /// Becomes a monitor of a call that this application owns (lineSetCallPrivilege); refused to the only owner of a call that is
+    /// not idle.
+    pub async fn step_back(&self) -> Result<(), Error> {
+        self.0.session.request(Request::Monitor { call: self.0.id }).await.map(drop)
+    }
+
+    /// Gives the handle back at once (lineDeallocateCall); clones of it are of no use any more. Nobody else's handle is affected;
+    /// when nobody has one any more, the call ends.
+    pub async fn release(self) -> Result<(), Error> {
+        self.0.session.request(Request::Release { call: self.0.id }).await.map(drop)
+    }
+
+    /// The conference that this call is or belongs to, and its members; the application monitors those that it had no handle to
+    /// (lineGetConfRelatedCalls).
+    pub async fn conference_calls(&self) -> Result<Vec<Call>, Error> {
+        let asked = self.0.session.request_call(Request::ConferenceCalls { call: self.0.id }).await;
+        asked.map(|(_, calls)| calls)
     }
 
     /// Changes what the other side hears.

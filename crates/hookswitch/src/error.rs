@@ -26,6 +26,9 @@ pub enum Error {
         /// What there is.
         known: String,
     },
+    /// No line in service fits what was asked (TAPI: LINEERR_LINEMAPPERFAILED).
+    #[error("no line that is in service can carry such calls")]
+    NoLineFits,
     /// The line cannot be used now.
     #[error("line {line:?} is out of service: {reason}")]
     OutOfService {

@@ -1,11 +1,11 @@
 //! What an application hears.
 
-use crate::Call;
+use crate::{Call, Error};
 use hookswitch_spi::{
     AddressId, CallCounts, CallId, CallState, CompletionId, ExtensionEvent, InfoParts, LineId, LineState,
     MediaType,
 };
-use hookswitch_telephony::Privilege;
+use hookswitch_telephony::{CallSnapshot, LineSnapshot, Privilege};
 use std::time::Duration;
 
 /// Something an application hears, in order.
@@ -174,10 +174,50 @@ pub enum Event {
         /// The line.
         line: LineId,
     },
-    /// The application did not read fast enough: so many informational events were dropped here. States and completions
-    /// never are.
+    /// Another application has opened or closed a line.
+    LineOpens {
+        /// The line.
+        line: LineId,
+        /// Opened; otherwise closed.
+        opened: bool,
+        /// How many openings there are now, of all applications.
+        opens: u32,
+    },
+    /// Programs want calls to be made: [`Application::take_request`](crate::Application::take_request) until there is none. Said
+    /// once until then.
+    RequestWaiting,
+    /// A request that was outstanding when the application was lost has completed meanwhile.
+    Completed {
+        /// What was asked.
+        what: &'static str,
+        /// The call that it was about, or made.
+        call: Option<CallId>,
+        /// What became of it.
+        result: Result<(), Error>,
+    },
+    /// A picture of lines and calls begins, as [`Application::snapshot`](crate::Application::snapshot) asked: what was known
+    /// counts no more. Each part is right at its place in the stream; events after it are exactly what changes it.
+    SnapshotBegin,
+    /// A line of the picture.
+    SnapshotLine(Box<LineSnapshot>),
+    /// A call of the picture.
+    SnapshotCall {
+        /// Its handle.
+        call: Call,
+        /// What is known of it.
+        snapshot: Box<CallSnapshot>,
+    },
+    /// The picture is complete.
+    SnapshotEnd {
+        /// The number of its beginning.
+        begin: u64,
+    },
+    /// The events with these numbers are missing: the application did not read fast enough, so that informational events were
+    /// dropped, or they are not kept any more. A [snapshot](crate::Application::snapshot) says what is so now.
     Gap {
-        /// How many.
-        dropped: u64,
+        /// The first.
+        first: u64,
+        /// The last.
+        last: u64,
     },
 }

@@ -4,7 +4,8 @@
 //! service, an editor. What may take effect at once does, applications are told of the rest, and a file that is wrong changes
 //! nothing. The same thread stores the orders of applications, so that nobody ever waits for a disk.
 
-use crate::config::{Changes, Config, Document, Installation, LineNumber, ProviderId};
+use crate::config::{Changes, Config, Document, Installation, LineNumber, ProviderId, REQUESTS};
+use crate::orders::Orders;
 use crate::shards::{Shard, Steering};
 use crate::{Error, StartError};
 use hookswitch_engine::Request;
@@ -18,28 +19,29 @@ use tokio::sync::oneshot;
 /// How often the store is looked at.
 const LOOK: Duration = Duration::from_secs(2);
 
-pub(crate) type Looked = Result<Option<String>, String>;
+type Looked = Result<Option<String>, String>;
 
 /// What the thread is asked.
-pub(crate) enum Ask {
+enum Ask {
     /// To look at the store now.
     Look(oneshot::Sender<Looked>),
-    /// To store an order of applications.
-    Order(MediaType, Vec<Box<str>>),
+    /// To store the orders of applications: one has changed.
+    Orders,
     /// To end.
     End(oneshot::Sender<()>),
 }
 
-/// Where the thread is asked.
-pub(crate) type Asks = Sender<Ask>;
-
 /// The thread that follows a store. It ends when this and the service's shards are gone.
 pub(crate) struct Following {
-    asks: Asks,
+    asks: Sender<Ask>,
 }
 
 impl Following {
-    pub(crate) fn start(follower: Follower, asks: Asks, asked: Receiver<Ask>) -> Result<Self, StartError> {
+    pub(crate) fn start(follower: Follower) -> Result<Self, StartError> {
+        let (asks, asked) = std::sync::mpsc::channel();
+        let orders = asks.clone();
+        // In vain if nobody follows the store any more.
+        follower.session.orders.kept_by(move || drop(orders.send(Ask::Orders)));
         let named = std::thread::Builder::new().name("hookswitch-store".to_owned());
         // It ends when nobody is left to ask.
         named.spawn(move || follower.run(&asked)).map_err(StartError::Thread)?;
@@ -63,6 +65,13 @@ impl Following {
     }
 }
 
+/// What of a running session a change of the store can reach.
+pub(crate) struct Ran {
+    pub(crate) shards: Arc<[Shard]>,
+    pub(crate) steering: Arc<Steering>,
+    pub(crate) orders: Arc<Orders>,
+}
+
 /// What follows a store: the session's view of it.
 pub(crate) struct Follower {
     installation: Installation,
@@ -74,8 +83,7 @@ pub(crate) struct Follower {
     candidate: Option<Option<String>>,
     /// What was said last to be wrong.
     complaint: Option<String>,
-    shards: Arc<[Shard]>,
-    steering: Arc<Steering>,
+    session: Ran,
     /// The installation that the session is of.
     provider: Option<ProviderId>,
     /// The session's numbers of the lines.
@@ -85,13 +93,7 @@ pub(crate) struct Follower {
 }
 
 impl Follower {
-    pub(crate) fn new(
-        installation: Installation,
-        seen: Config,
-        text: String,
-        shards: Arc<[Shard]>,
-        steering: Arc<Steering>,
-    ) -> Self {
+    pub(crate) fn new(installation: Installation, seen: Config, text: String, session: Ran) -> Self {
         let provider = seen.installed.as_ref().map(|known| known.provider);
         let numbers = seen.installed.as_ref().map(|known| known.lines.clone()).unwrap_or_default();
         let next = seen.lines.len() as u32;
@@ -102,8 +104,7 @@ impl Follower {
             text: Some(text),
             candidate: None,
             complaint: None,
-            shards,
-            steering,
+            session,
             provider,
             lines,
             next,
@@ -114,8 +115,8 @@ impl Follower {
         let mut due = Instant::now() + LOOK;
         loop {
             match asked.recv_timeout(due.saturating_duration_since(Instant::now())) {
-                Ok(Ask::Order(media, order)) => {
-                    self.store(media, &order);
+                Ok(Ask::Orders) => {
+                    self.store_orders();
                     continue;
                 }
                 Ok(Ask::Look(answer)) => {
@@ -123,6 +124,8 @@ impl Follower {
                     let _ = answer.send(self.look(true));
                 }
                 Ok(Ask::End(answer)) => {
+                    // What it holds of the session goes first: others wait for it.
+                    drop(self);
                     let _ = answer.send(());
                     return;
                 }
@@ -252,24 +255,25 @@ impl Follower {
         for number in &changes.removed {
             if let Some(line) = self.lines.remove(number) {
                 self.tell_all(|| Request::RemoveLine { line });
-                self.steering.remove(line);
+                self.session.steering.remove(line);
             }
         }
         for (number, account) in &changes.added {
             let line = LineId(self.next);
             self.next += 1;
             self.lines.insert(*number, line);
-            self.steering.add(line, account);
+            self.session.steering.add(line, account);
             self.tell_all(|| Request::AddLine { line, account: Box::new(account.clone()) });
         }
         for (number, account) in &changes.access {
             if let Some(line) = self.lines.get(number).copied() {
-                self.steering.set_access(line, account);
+                self.session.steering.set_access(line, account);
                 self.tell_all(|| Request::SetAccess { line, account: Box::new(account.clone()) });
             }
         }
-        for (media, order) in &changes.priorities {
-            self.tell_all(|| Request::SetPriority { media: *media, order: order.clone() });
+        if let Some(priorities) = &changes.priorities {
+            self.session.orders.replace(priorities.clone());
+            self.tell_all(|| Request::SetPriorities { priorities: Box::new(priorities.clone()) });
         }
         if !changes.pending.is_empty() {
             self.announce(&format!("{} changed; takes effect at the next start", changes.pending.join(", ")));
@@ -278,29 +282,32 @@ impl Follower {
 
     fn announce(&self, why: &str) {
         // One shard tells every session.
-        if let Some(shard) = self.shards.first() {
+        if let Some(shard) = self.session.shards.first() {
             let _ = shard.handle.last_word(Request::Reinitialise { why: why.to_owned() });
         }
     }
 
     fn tell_all(&self, request: impl Fn() -> Request) {
-        for shard in self.shards.iter() {
+        for shard in self.session.shards.iter() {
             // Only a driver that has stopped refuses it.
             let _ = shard.handle.last_word(request());
         }
     }
 
-    /// Stores the order that an application has given.
-    fn store(&mut self, media: MediaType, order: &[Box<str>]) {
-        if self.seen.priorities.order(media) == order {
+    /// Stores the orders that applications have given.
+    fn store_orders(&mut self) {
+        let orders = self.session.orders.get();
+        if orders == self.seen.priorities || !self.is_own(&self.seen) {
+            // The installation that is there now may be another than the session's.
             return;
         }
-        if !self.is_own(&self.seen) {
-            // The installation that is there now is not the session's.
-            return;
-        }
-        self.seen.priorities.set(media, order.to_vec());
-        let stored = self.installation.configure(|document| Ok(document.set_priority(media.name(), order)?));
+        let stored = self.installation.configure(|document| {
+            for media in MediaType::ALL {
+                document.set_priority(media.name(), orders.order(media))?;
+            }
+            Ok(document.set_priority(REQUESTS, orders.recipients())?)
+        });
+        self.seen.priorities = orders;
         if let Err(error) = stored {
             tracing::warn!(target: "hookswitch::store", "the order of applications holds for this session only: {error}");
         }
@@ -331,7 +338,9 @@ mod tests {
         added.unwrap_or_else(|error| panic!("{error}"));
         let (seen, text) = installation.read_with_text(true).unwrap_or_else(|error| panic!("{error}"));
         let steering = Arc::new(Steering::new(&seen.lines, 1, HashKeys::default()));
-        let follower = Follower::new(installation.clone(), seen, text, Arc::from([]), steering);
+        let orders = Arc::new(Orders::new(seen.priorities.clone()));
+        let session = Ran { shards: Arc::from([]), steering, orders };
+        let follower = Follower::new(installation.clone(), seen, text, session);
         Place { installation, follower }
     }
 
@@ -386,10 +395,13 @@ mod tests {
     #[test]
     fn an_order_is_stored_and_others_orders_are_used() {
         let mut here = place("order");
-        here.follower.store(MediaType::Voice, &["a".into()]);
+        here.follower.session.orders.send_modify(|orders| orders.set(MediaType::Voice, vec!["a".into()]));
+        here.follower.store_orders();
+        assert_eq!(here.follower.seen.priorities, here.follower.session.orders.get());
         assert_eq!(said(here.follower.look(false)), "", "its own change is none");
         let set = here.installation.configure(|document| Ok(document.set_priority("voice", &["b".into()])?));
         set.unwrap_or_else(|error| panic!("{error}"));
-        assert_eq!(said(here.follower.look(false)), "applications have another order for voice");
+        assert_eq!(said(here.follower.look(false)), "applications have another order");
+        assert_eq!(here.follower.session.orders.get().order(MediaType::Voice), ["b".into()]);
     }
 }

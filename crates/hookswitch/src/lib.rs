@@ -31,19 +31,25 @@ mod application;
 mod audio;
 mod call;
 pub mod config;
+mod digits;
 mod error;
 mod event;
+mod extension;
 mod follow;
+mod keeping;
 mod link;
+mod orders;
 mod queue;
 mod service;
 mod session;
 mod shards;
 mod switch;
+mod transfer;
 
 pub use application::{Application, Line};
 pub use audio::{Audio, LiveAudio};
 pub use call::Call;
+pub use digits::Gathered;
 pub use error::{Error, StartError};
 pub use event::Event;
 pub use hookswitch_machine::Endpoint;
@@ -52,15 +58,23 @@ pub use hookswitch_softswitch::{
     Unregistered,
 };
 pub use hookswitch_spi::{
-    AddressDescription, AddressId, CallId, CallInfo, CallState, CallStatistics, Capabilities, ConnectedMode,
-    DigitOptions, Disconnect, DisconnectMode, EndedBy, Feature, ForwardCondition, ForwardRule, ForwardTarget,
-    ForwardingRules, InfoParts, LineDescription, LineId, LineState, MediaType, MediaTypes, Origin,
-    OutOfService, Party, Presentation, Reason, RejectReason, StateKind, TimelineEntry, TimelineFact,
-    TransferOutcome, Way,
+    AddressDescription, AddressId, AddressStatus, AnswerMode, CallCounts, CallId, CallInfo, CallOptions,
+    CallState, CallStatistics, CallTreatment, Capabilities, CompletionId, CompletionMode, ConnectedMode,
+    DigitMonitoring, DigitOptions, Disconnect, DisconnectMode, EndedBy, ExtensionAnswer, ExtensionCommand,
+    ExtensionEvent, ExtensionVersion, Feature, ForwardCondition, ForwardRule, ForwardTarget, ForwardingRules,
+    GatherEnd, GatherOptions, InfoParts, InterfaceVersion, LineDescription, LineId, LineState, LineStatus,
+    MediaType, MediaTypes, Origin, OutOfService, ParkAt, Party, PickupFrom, Presentation, Reason,
+    RejectReason, Set, StateKind, StatusKind, TimelineEntry, TimelineFact, ToneOptions, TonePattern,
+    TransferOutcome, UserInfo, VersionRange, Way,
 };
-pub use hookswitch_telephony::{HandOffTarget, Interest, LadderNames, Privilege, RequestError, Unowned};
+pub use hookswitch_telephony::{
+    CallRequest, CallSnapshot, HandOffTarget, Interest, LadderNames, LineSnapshot, OLDEST, OpenId, OpenLine,
+    Priorities, Privilege, RequestError, Treatment, Unowned,
+};
 pub use link::{CallLink, LinkError};
 #[doc(hidden)]
 pub use service::Tuning;
-pub use service::{Figures, Service};
+pub use service::{AttachOptions, Figures, Resumed, Service};
+pub use session::SessionToken;
 pub use switch::Softswitch;
+pub use transfer::Conference;

@@ -1,20 +1,24 @@
 //! The service: lines, threads, sockets, and the applications attached to them.
 
 use crate::address;
-use crate::application::Application;
+use crate::application::{Application, Line};
 use crate::config::{Config, Installation, MediaSettings};
-use crate::follow::{Ask, Asks, Follower, Following};
-use crate::session::{Session, Wakes};
+use crate::follow::{Follower, Following, Ran};
+use crate::orders::Orders;
+use crate::session::{Session, SessionToken, Wakes};
 use crate::shards::{Shard, Steering};
-use crate::{Error, StartError};
+use crate::{Call, Error, StartError};
 use dashmap::DashMap;
 use hookswitch_engine::{Engine, EngineConfig, Notice, Request};
-use hookswitch_machine::Endpoint;
+use hookswitch_machine::{Endpoint, Entropy};
 use hookswitch_media::control::{Command, Event as MediaEvent};
 use hookswitch_provider::{Alive, Counters, ProviderConfig};
 use hookswitch_runtime::media::{Media, MediaConfig};
 use hookswitch_runtime::{Bound, Clock, Driver, DriverHandle, Listen, Options, Running, Sink, entropy};
-use hookswitch_telephony::{Request as TelephonyRequest, SessionId};
+use hookswitch_spi::{InterfaceVersion, VersionRange};
+use hookswitch_telephony::{
+    CallRequest, Priorities, Reply, Request as TelephonyRequest, RequestError, SPOKEN, SessionId,
+};
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -28,7 +32,16 @@ pub(crate) struct ServiceShared {
     sessions: Arc<DashMap<SessionId, Arc<Session>>>,
     shards: Arc<[Shard]>,
     next_session: AtomicU64,
+    /// For tokens.
+    keys: Mutex<Entropy>,
+    /// Starts somebody who takes requests for calls.
+    launcher: OnceLock<Launcher>,
+    /// Who comes first, for whoever stores it.
+    pub(crate) priorities: Arc<Orders>,
 }
+
+/// Starts a program that takes requests for calls.
+type Launcher = Box<dyn Fn() + Send + Sync>;
 
 impl ServiceShared {
     /// A session is over: nobody reads its events any more.
@@ -37,6 +50,62 @@ impl ServiceShared {
             session.close();
         }
     }
+
+    /// A session that shards can tell things.
+    fn session(&self) -> Arc<Session> {
+        let id = SessionId(self.next_session.fetch_add(1, Ordering::Relaxed));
+        let secret = {
+            let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+            [keys.next_u64(), keys.next_u64()]
+        };
+        let session = Session::new(SessionToken::new(id, secret), Arc::clone(&self.shards));
+        self.sessions.insert(id, Arc::clone(&session));
+        session
+    }
+}
+
+/// How an application attaches.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct AttachOptions {
+    /// How long its answered calls wait for it should it be lost; capped by the service (five minutes).
+    pub grace: Duration,
+    /// The versions of the interface that it can live with.
+    pub versions: VersionRange,
+}
+
+impl Default for AttachOptions {
+    fn default() -> Self {
+        let versions = VersionRange { low: InterfaceVersion::V1, high: SPOKEN.high };
+        Self { grace: Duration::from_secs(10), versions }
+    }
+}
+
+impl AttachOptions {
+    /// With this grace.
+    #[must_use]
+    pub const fn grace(mut self, grace: Duration) -> Self {
+        self.grace = grace;
+        self
+    }
+
+    /// With these versions.
+    #[must_use]
+    pub const fn versions(mut self, versions: VersionRange) -> Self {
+        self.versions = versions;
+        self
+    }
+}
+
+/// An application that has come back, with what it had.
+#[derive(Debug)]
+pub struct Resumed {
+    /// The application: its next events are those that it has not seen.
+    pub application: Application,
+    /// Its lines, one for each opening.
+    pub lines: Vec<Line>,
+    /// Its calls. Whoever drops a handle lets go of the call.
+    pub calls: Vec<Call>,
 }
 
 /// Running lines. Dropping it ends everything without ceremony; [`shutdown`](Self::shutdown) hangs up and un-registers.
@@ -104,8 +173,6 @@ struct EngineSink {
     media: Arc<Media>,
     notices: Arc<Notices>,
     wakes: RefCell<Wakes>,
-    /// Who stores orders of applications; one shard's are enough.
-    store: Option<Asks>,
 }
 
 impl Sink<Engine> for EngineSink {
@@ -115,12 +182,9 @@ impl Sink<Engine> for EngineSink {
                 let session = self.sessions.get(&id).map(|session| Arc::clone(&session));
                 if let Some(session) = session {
                     session.deliver(event, &mut self.wakes.borrow_mut());
-                }
-            }
-            Notice::Priority { media, order } => {
-                if let Some(store) = &self.store {
-                    // In vain if nobody follows it any more.
-                    let _ = store.send(Ask::Order(media, order));
+                    if session.is_over() && self.sessions.remove(&id).is_some() {
+                        session.close();
+                    }
                 }
             }
             Notice::Quiet => {
@@ -220,6 +284,12 @@ impl Service {
         Self::start_tuned(config, &Tuning::default())
     }
 
+    /// As [`start`](Self::start), with the orders of applications that [`priorities`](Self::priorities) had when the service last
+    /// ran.
+    pub fn start_with(config: Config, priorities: Priorities) -> Result<Self, StartError> {
+        Self::start(Config { priorities, ..config })
+    }
+
     /// Starts what is installed, and follows its store from then on: lines that are added or removed there appear and disappear
     /// ([`Event::LineCreated`](crate::Event::LineCreated), [`Event::LineRemoved`](crate::Event::LineRemoved)), new passwords are
     /// used; everything else applications are told once ([`Event::Reinitialise`](crate::Event::Reinitialise)), and it takes
@@ -248,12 +318,15 @@ impl Service {
         let (stored, text) = installation.read_with_text(true).map_err(StartError::Installation)?;
         let mut config = stored.clone();
         adjust(&mut config);
-        let (asks, asked) = std::sync::mpsc::channel();
-        let mut parts = Self::parts(config, &Tuning::default(), Some(asks.clone()))?;
-        let shared = Arc::clone(&parts.service.shared);
-        let follower =
-            Follower::new(installation.clone(), stored, text, shared.shards.clone(), parts.steering);
-        parts.service.following = Some(Following::start(follower, asks, asked)?);
+        let mut parts = Self::parts(config, &Tuning::default())?;
+        let shared = &parts.service.shared;
+        let session = Ran {
+            shards: Arc::clone(&shared.shards),
+            steering: parts.steering,
+            orders: Arc::clone(&shared.priorities),
+        };
+        let follower = Follower::new(installation.clone(), stored, text, session);
+        parts.service.following = Some(Following::start(follower)?);
         Ok(parts.service)
     }
 
@@ -272,10 +345,10 @@ impl Service {
     /// As [`start`](Self::start), with settings for tests.
     #[doc(hidden)]
     pub fn start_tuned(config: Config, tuning: &Tuning) -> Result<Self, StartError> {
-        Self::parts(config, tuning, None).map(|parts| parts.service)
+        Self::parts(config, tuning).map(|parts| parts.service)
     }
 
-    fn parts(config: Config, tuning: &Tuning, store: Option<Asks>) -> Result<Parts, StartError> {
+    fn parts(config: Config, tuning: &Tuning) -> Result<Parts, StartError> {
         let peer = config.lines.first().and_then(|line| line.registrar.host.parse::<IpAddr>().ok());
         let listens: Vec<Listen> =
             config.sip.listen.iter().map(|listen| Listen::on(listen.transport, listen.address)).collect();
@@ -283,7 +356,7 @@ impl Service {
         let bound = Bound::open(&listens, count)?;
         let endpoints = address::advertised(bound.endpoints(), &listens, config.sip.advertise, peer);
         let clock = Clock::start();
-        let mut identifiers = entropy::from_system()?.identifiers;
+        let entropy::Seeds { mut identifiers, keys } = entropy::from_system()?;
         let steering = Arc::new(Steering::new(&config.lines, count, identifiers.hash_keys()));
 
         let sessions = Arc::new(DashMap::new());
@@ -314,7 +387,6 @@ impl Service {
                 media: Arc::clone(&media),
                 notices: Arc::clone(&notices),
                 wakes: RefCell::default(),
-                store: store.clone().filter(|_| shard == 0),
             };
             machines.push((engine, sink));
             outlets.push((media, reports));
@@ -334,7 +406,14 @@ impl Service {
                 Shard { handle: handle.clone(), media }
             })
             .collect();
-        let shared = Arc::new(ServiceShared { sessions, shards, next_session: AtomicU64::new(1) });
+        let shared = Arc::new(ServiceShared {
+            sessions,
+            shards,
+            next_session: AtomicU64::new(1),
+            keys: Mutex::new(keys),
+            launcher: OnceLock::new(),
+            priorities: Arc::new(Orders::new(config.priorities.clone())),
+        });
         let service = Self { shared, following: None, running: Some(running), endpoints, notices };
         Ok(Parts { service, steering })
     }
@@ -346,22 +425,112 @@ impl Service {
 
     /// Attaches an application (lineInitialize). Its name is what others hand calls to.
     pub async fn attach(&self, name: &str) -> Result<Application, Error> {
-        self.attach_with(name, Duration::from_secs(10)).await
+        self.attach_with(name, AttachOptions::default()).await
     }
 
-    /// Attaches an application whose live calls wait `grace` for it should it be lost.
-    pub async fn attach_with(&self, name: &str, grace: Duration) -> Result<Application, Error> {
-        let id = SessionId(self.shared.next_session.fetch_add(1, Ordering::Relaxed));
-        let session = Session::new(id, Arc::clone(&self.shared.shards));
-        self.shared.sessions.insert(id, Arc::clone(&session));
-        let attach = TelephonyRequest::Attach { name: name.into(), grace, resume: None };
+    /// Attaches an application with a grace and versions of its choice.
+    pub async fn attach_with(&self, name: &str, options: AttachOptions) -> Result<Application, Error> {
+        let session = self.shared.session();
+        let AttachOptions { grace, versions } = options;
+        let attach = TelephonyRequest::Attach { name: name.into(), grace, versions, resume: None };
         if let Err(error) = session.request(attach).await {
             // Some shards may have attached it.
             session.tell(TelephonyRequest::Lost);
-            self.shared.forget(id);
+            self.shared.forget(session.id);
             return Err(error);
         }
+        session.set_grace(grace);
         Ok(Application::new(session, Arc::clone(&self.shared), name.to_owned()))
+    }
+
+    /// Gives an application back that was dropped without being closed, if its grace has not run out: with its lines, its calls
+    /// and, from the one after `last_seen`, every event since. Without a number it goes on where it stopped reading.
+    ///
+    /// # Errors
+    /// [`RequestError::NothingToResume`] if there is no lost application of that name and token.
+    pub async fn resume(
+        &self,
+        name: &str,
+        token: SessionToken,
+        last_seen: Option<u64>,
+    ) -> Result<Resumed, Error> {
+        let nothing = || Error::Refused(RequestError::NothingToResume);
+        let session = self.shared.sessions.get(&token.session).map(|session| Arc::clone(&session));
+        let session = session.filter(|session| session.token == token).ok_or_else(nothing)?;
+        if !session.take_up() {
+            return Err(nothing());
+        }
+        match self.take_up(name, &session).await {
+            Ok((lines, calls)) => {
+                if let Some(number) = last_seen {
+                    session.queue.read_from(number.saturating_add(1));
+                }
+                // It may read slower than before, or have been away for long.
+                session.offers();
+                let application = Application::new(session, Arc::clone(&self.shared), name.to_owned());
+                Ok(Resumed { application, lines, calls })
+            }
+            Err(error) => {
+                session.lose();
+                Err(error)
+            }
+        }
+    }
+
+    async fn take_up(&self, name: &str, session: &Arc<Session>) -> Result<(Vec<Line>, Vec<Call>), Error> {
+        let (resume, grace) = (Some(session.id), session.grace());
+        let attach = TelephonyRequest::Attach { name: name.into(), grace, versions: SPOKEN, resume };
+        let (reply, calls) = session.request_call(attach).await?;
+        let Reply::Attached { lines: opens, .. } = reply else { return Err(Error::Stopped) };
+        let known = match session.request(TelephonyRequest::Lines).await? {
+            Reply::Lines(known) => known,
+            _ => Vec::new(),
+        };
+        let named = |open: &hookswitch_telephony::OpenLine| {
+            let name = known.iter().find(|line| line.line == open.line).map_or("", |line| line.name.as_str());
+            Line::new(session, open.line, open.open, name)
+        };
+        Ok((opens.iter().map(named).collect(), calls))
+    }
+
+    /// Asks for a call to be made by whichever application takes such requests (tapiRequestMakeCall); done when it is queued.
+    ///
+    /// # Errors
+    /// [`RequestError::NoRequestRecipient`] if there is no such application and no [launcher](Self::set_launcher), and
+    /// [`RequestError::RequestQueueFull`].
+    pub async fn request_call(&self, what: CallRequest) -> Result<(), Error> {
+        let session = self.shared.session();
+        let asked = |hold| session.request(TelephonyRequest::RequestCall { what: what.clone(), hold });
+        let mut done = asked(false).await;
+        if let (Err(Error::Refused(RequestError::NoRequestRecipient)), Some(launch)) =
+            (&done, self.shared.launcher.get())
+        {
+            // It waits for whoever is started.
+            done = asked(true).await;
+            launch();
+        }
+        self.shared.forget(session.id);
+        done.map(drop)
+    }
+
+    /// Who comes first for which media type, and for requests for calls, as applications have set it: to be stored, and given
+    /// back to [`start_with`](Self::start_with).
+    pub fn priorities(&self) -> Priorities {
+        self.shared.priorities.get()
+    }
+
+    /// Waits until an application has set an order, and returns all of them. For whoever stores them.
+    pub async fn priorities_changed(&self) -> Priorities {
+        let mut changes = self.shared.priorities.subscribe();
+        // The sender lives as long as the service.
+        let _ = changes.changed().await;
+        changes.borrow_and_update().clone()
+    }
+
+    /// What to do when a call is asked for and no application takes such requests: start one that will. The request waits for it.
+    /// Can be set once; false if it was before.
+    pub fn set_launcher(&self, launch: impl Fn() + Send + Sync + 'static) -> bool {
+        self.shared.launcher.set(Box::new(launch)).is_ok()
     }
 
     /// What is alive now.

@@ -11,7 +11,7 @@ use hookswitch_runtime::media::Media;
 use hookswitch_sip::message::unescape;
 use hookswitch_sip::transaction::Branch;
 use hookswitch_sip::ua::UserAgent;
-use hookswitch_spi::{CallId, LineId, Operation};
+use hookswitch_spi::{CallId, LineId};
 use hookswitch_telephony::{Reply, Request};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -40,19 +40,35 @@ pub(crate) fn concerned(request: &Request, shards: usize) -> Option<usize> {
         | Request::SetPriority { .. }
         | Request::Lines
         | Request::Snapshot => None,
+        // There is one queue of requests for calls.
+        Request::SetRecipientPriority { .. }
+        | Request::RegisterRecipient { .. }
+        | Request::TakeRequest
+        | Request::RequestCall { .. } => Some(0),
         Request::OpenLine { line, .. }
+        | Request::CloseOpen { line, .. }
         | Request::CloseLine { line }
-        | Request::ExistingCalls { line }
+        | Request::SetStatusMessages { line, .. }
+        | Request::ExistingCalls { line, .. }
         | Request::Capabilities { line }
-        | Request::Forwarding { line, .. }
-        | Request::Operate(Operation::MakeCall { line, .. } | Operation::Forward { line, .. }) => {
-            Some(of_line(*line, shards))
+        | Request::LineStatus { line }
+        | Request::AddressStatus { line, .. }
+        | Request::AddressId { line, .. }
+        | Request::CouldDetect { line, .. }
+        | Request::NegotiateExtension { line, .. }
+        | Request::SelectExtension { line, .. }
+        | Request::Forwarding { line, .. } => Some(of_line(*line, shards)),
+        Request::Operate(operation) => {
+            // A line lives in one shard with all its calls.
+            let line = operation.line().map(|line| of_line(line, shards));
+            line.or_else(|| operation.call().as_ref().and_then(of_call)).or(Some(0))
         }
-        Request::Operate(operation) => operation.call().as_ref().and_then(of_call).or(Some(0)),
         Request::HandOff { call, .. }
         | Request::TakeOwnership { call }
         | Request::Monitor { call }
         | Request::Release { call }
+        | Request::LetGo { call }
+        | Request::ConferenceCalls { call }
         | Request::CallInfo { call }
         | Request::Timeline { call } => of_call(call),
     }
@@ -61,10 +77,13 @@ pub(crate) fn concerned(request: &Request, shards: usize) -> Option<usize> {
 /// The answers of two shards as one.
 pub(crate) fn merged(first: Reply, second: Reply) -> Reply {
     match (first, second) {
-        (Reply::Attached { mut lines, mut calls }, Reply::Attached { lines: more, calls: others }) => {
+        (
+            Reply::Attached { version, mut lines, mut calls },
+            Reply::Attached { lines: more, calls: others, .. },
+        ) => {
             lines.extend(more);
             calls.extend(others);
-            Reply::Attached { lines, calls }
+            Reply::Attached { version, lines, calls }
         }
         (Reply::Calls(mut calls), Reply::Calls(others)) => {
             calls.extend(others);

@@ -292,8 +292,10 @@ async fn the_order_of_applications_is_kept() {
     let app = attach(&service).await;
     app.set_priority(MediaType::Voice, &["first", "second"]).await.unwrap_or_else(|error| panic!("{error}"));
     app.set_priority(MediaType::Fax, &["fax"]).await.unwrap_or_else(|error| panic!("{error}"));
+    app.set_recipient_priority(&["dialler"]).await.unwrap_or_else(|error| panic!("{error}"));
     service.shutdown(DEADLINE).await;
     let config = stage.installation.read().unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(config.priorities.recipients(), ["dialler".into()]);
     assert_eq!(config.priorities.order(MediaType::Voice), ["first".into(), "second".into()]);
     assert_eq!(config.priorities.order(MediaType::Fax), ["fax".into()]);
     // The next session has it, and offers calls by it.

@@ -1,117 +1,13 @@
 //! Two services call each other over loopback sockets through the public API: no other program is needed.
 
-// A test looks for free ports.
-#![allow(clippy::disallowed_methods)]
+mod common;
 
-use hookswitch::config::Config;
+use common::*;
 use hookswitch::{
-    Application, Audio, Call, CallState, ConnectedMode, DisconnectMode, EndedBy, Event, HandOffTarget,
-    Interest, Line, LineState, MediaTypes, RejectReason, Service, StateKind, TransferOutcome,
+    Audio, CallState, ConnectedMode, DisconnectMode, EndedBy, HandOffTarget, Interest, MediaTypes,
+    RejectReason, StateKind, TransferOutcome,
 };
-use std::net::UdpSocket;
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
-
-const DEADLINE: Duration = Duration::from_secs(10);
-
-struct Side {
-    service: Service,
-    app: Application,
-    line: Line,
-}
-
-/// A SIP port that nobody else in this run is given, and a hundred ports for audio.
-fn ports() -> (u16, u16) {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    loop {
-        let n = NEXT.fetch_add(1, Ordering::Relaxed);
-        let port = 22_000 + n;
-        if UdpSocket::bind(("127.0.0.1", port)).is_ok() {
-            return (port, 24_000 + n * 100);
-        }
-    }
-}
-
-async fn side(path: Path, (own, media): (u16, u16), other: u16, user: &str) -> Side {
-    let media = format!("[{media}, {}]", media + 99);
-    let (transport, host, bare, profile) = match path {
-        Path::Udp4 => ("udp", "127.0.0.1", "127.0.0.1", "generic".to_owned()),
-        Path::Udp6 => ("udp", "[::1]", "::1", "generic".to_owned()),
-        Path::Tcp4 => ("tcp", "127.0.0.1", "127.0.0.1", stream_profile()),
-    };
-    let text = format!(
-        "[sip]\nlisten = ['{transport}:{host}:{own}']\n[media]\naddress = '{bare}'\nports = {media}\n\
-         [[line]]\nname = 'trunk'\nprofile = '{profile}'\nregistrar = '{host}:{other}'\nuser = '{user}'\n\
-         numbers = ['900', '901']\nregister = false\n"
-    );
-    let config = Config::parse(&text, "test.toml".as_ref()).unwrap_or_else(|error| panic!("{error}"));
-    let service = Service::start(config).unwrap_or_else(|error| panic!("{error}"));
-    let mut app = service.attach(user).await.unwrap_or_else(|error| panic!("{error}"));
-    let interest = Interest { monitor: false, ..Interest::owner(MediaTypes::VOICE) };
-    let line = app.open("trunk", interest).await.unwrap_or_else(|error| panic!("{error}"));
-    loop {
-        match next(&mut app).await {
-            Event::Line { state: LineState::InService, .. } => break,
-            Event::Line { .. } => {}
-            other => panic!("expected the line's state, got {other:?}"),
-        }
-    }
-    Side { service, app, line }
-}
-
-/// How the two services reach each other.
-#[derive(Clone, Copy, Debug)]
-enum Path {
-    Udp4,
-    Udp6,
-    Tcp4,
-}
-
-/// A profile of lines that call over TCP.
-fn stream_profile() -> String {
-    let path = std::env::temp_dir().join(format!("hookswitch-two-services-{}.toml", std::process::id()));
-    std::fs::write(&path, "name = 'stream'\ntransport = 'tcp'\n").unwrap_or_else(|error| panic!("{error}"));
-    path.display().to_string()
-}
-
-async fn pair() -> (Side, Side) {
-    pair_over(Path::Udp4).await
-}
-
-async fn pair_over(path: Path) -> (Side, Side) {
-    let (a, b) = (ports(), ports());
-    (side(path, a, b.0, "alice").await, side(path, b, a.0, "bob").await)
-}
-
-async fn next(app: &mut Application) -> Event {
-    match tokio::time::timeout(DEADLINE, app.next()).await {
-        Ok(Some(event)) => event,
-        Ok(None) => panic!("the service stopped"),
-        Err(_) => panic!("no event within {DEADLINE:?}"),
-    }
-}
-
-async fn offered(app: &mut Application) -> Call {
-    loop {
-        if let Event::Offered(call) = next(app).await {
-            return call;
-        }
-    }
-}
-
-async fn in_time<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(DEADLINE, future).await.unwrap_or_else(|_| panic!("nothing within {DEADLINE:?}"))
-}
-
-/// Calls from one side to the other and answers.
-async fn connected(from: &mut Side, to: &mut Side, number: &str) -> (Call, Call) {
-    let call = from.line.call(number, Audio::tone(440));
-    let (call, incoming) = tokio::join!(call, offered(&mut to.app));
-    let call = call.unwrap_or_else(|error| panic!("{error}"));
-    in_time(incoming.answer(Audio::tone(880))).await.unwrap_or_else(|error| panic!("{error}"));
-    in_time(call.connected()).await.unwrap_or_else(|end| panic!("{end}"));
-    (call, incoming)
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_call_is_answered_held_retrieved_and_ended() {

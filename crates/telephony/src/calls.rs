@@ -3,8 +3,9 @@
 //! A session has at most one handle to a call. Handles stand in the order in which they were given; nearly every call has
 //! one or two, so the first lies in the call itself.
 
+use crate::wishes::Wishes;
 use crate::{Privilege, SessionId};
-use hookswitch_spi::{AddressId, CallState, LineId, MediaTypes, StateKind};
+use hookswitch_spi::{AddressId, AudioSource, CallState, LineId, MediaTypes, StateKind};
 
 /// What is kept of a call.
 #[derive(Debug)]
@@ -15,6 +16,12 @@ pub(crate) struct Call {
     pub(crate) stage: Stage,
     pub(crate) state: CallState,
     pub(crate) handles: Handles,
+    /// What an application last asked the other side to hear, if it is more than silence.
+    pub(crate) playing: Option<Box<AudioSource>>,
+    /// It hears something else, because its owner is lost.
+    pub(crate) treated: bool,
+    /// What holders want to hear of its audio, if any has said so.
+    pub(crate) wishes: Option<Box<Wishes>>,
 }
 
 /// How far a call has come into being.
@@ -42,6 +49,28 @@ pub(crate) enum Phase {
 }
 
 impl Call {
+    /// A call of which nothing is known but where it is.
+    pub(crate) fn new(line: LineId, address: AddressId, stage: Stage, handles: Handles) -> Self {
+        let (state, media) = (CallState::Unknown, MediaTypes::NONE);
+        Self { line, address, media, stage, state, handles, playing: None, treated: false, wishes: None }
+    }
+
+    /// Takes a session's handle back.
+    pub(crate) fn let_go(&mut self, session: SessionId) -> Option<Privilege> {
+        if let Some(wishes) = &mut self.wishes {
+            wishes.remove(session);
+        }
+        self.handles.remove(session)
+    }
+
+    /// Lets `new` take the place of `old`.
+    pub(crate) fn rename(&mut self, old: SessionId, new: SessionId) {
+        if let Some(wishes) = &mut self.wishes {
+            wishes.rename(old, new);
+        }
+        self.handles.rename(old, new);
+    }
+
     pub(crate) fn phase(&self) -> Phase {
         match self.state.kind() {
             StateKind::Offering | StateKind::Accepted => Phase::Offered,

@@ -1,7 +1,7 @@
 //! What an operator decides about the application side.
 
 use crate::Priorities;
-use hookswitch_spi::RejectReason;
+use hookswitch_spi::{AudioSource, RejectReason};
 use std::time::Duration;
 
 /// Settings of one shard; constant while it runs.
@@ -13,6 +13,9 @@ pub struct Config {
     pub timeline_entries: usize,
     /// How long the outcome of a hand-off to an address is waited for.
     pub transfer_deadline: Duration,
+    /// What the other side of a live call hears while the only owner is lost; `None`: what it heard before. A call that is
+    /// held goes on hearing what is played to held calls.
+    pub lost_treatment: Option<AudioSource>,
     /// Bounds.
     pub limits: Limits,
     /// Who comes first, as stored when the shard last ran.
@@ -25,6 +28,7 @@ impl Default for Config {
             unowned: Unowned::Leave,
             timeline_entries: 65_536,
             transfer_deadline: Duration::from_secs(30),
+            lost_treatment: Some(AudioSource::Music),
             limits: Limits::default(),
             priorities: Priorities::default(),
         }
@@ -32,7 +36,7 @@ impl Default for Config {
 }
 
 /// What becomes of a call that no application owns (TAPI leaves it or drops it, depending on the page; spec C1).
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, PartialEq, Default)]
 pub enum Unowned {
     /// An offered call stays offered: a monitor may take it, or the caller gives up. A call that is up and that nobody
     /// has a handle to any more is dropped.
@@ -42,6 +46,19 @@ pub enum Unowned {
     Reject(RejectReason),
     /// It is sent to this address: redirected while offered, transferred when connected, dropped where neither is possible.
     Forward(String),
+    /// The caller hears something while the call waits for somebody to take it.
+    Treatment(Treatment),
+}
+
+/// What the caller of an unowned call hears (TAPI: LINECALLTREATMENT).
+#[derive(Clone, Debug, PartialEq)]
+pub enum Treatment {
+    /// Ringing: the call is accepted, not answered (180), and the caller's own network makes the tone. Free of charge; a monitor
+    /// may still take it and answer.
+    Ringback,
+    /// This, after we have answered: early media is cut off, or not played at all, on too many ways. Whoever takes the call
+    /// finds it connected; the caller ends it otherwise.
+    Answered(AudioSource),
 }
 
 /// Bounds, so that no application can make the others suffer.
@@ -59,6 +76,12 @@ pub struct Limits {
     pub calls: u32,
     /// The longest grace that an application can ask for.
     pub grace: Duration,
+    /// Openings of one line by one session.
+    pub opens_per_line: u32,
+    /// Requests for calls that wait for a recipient.
+    pub call_requests: u32,
+    /// How long a handle to a live call that was dropped without a word is kept: its application may be about to be lost.
+    pub let_go_after: Duration,
 }
 
 impl Default for Limits {
@@ -70,6 +93,9 @@ impl Default for Limits {
             ended_calls_per_session: 4_096,
             calls: 1_000_000,
             grace: Duration::from_secs(300),
+            opens_per_line: 64,
+            call_requests: 64,
+            let_go_after: Duration::from_millis(100),
         }
     }
 }

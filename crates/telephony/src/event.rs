@@ -1,10 +1,12 @@
 //! What a session hears.
 
-use crate::{AppRequestId, Privilege, RequestError};
+use crate::{AppRequestId, CallRequest, Interest, OpenId, Privilege, RequestError};
+use hookswitch_machine::Time;
 use hookswitch_spi::{
-    AddressId, CallCounts, CallId, CallInfo, CallState, CallStatistics, Capabilities, CompletionId,
-    ExtensionAnswer, ExtensionEvent, Features, ForwardingRules, GatherEnd, InfoParts, LineDescription,
-    LineId, LineState, MediaType, Outcome, TimelineEntry, TransferOutcome,
+    AddressId, AddressStatus, CallCounts, CallId, CallInfo, CallState, CallStatistics, Capabilities,
+    CompletionId, ExtensionAnswer, ExtensionEvent, ExtensionVersion, Features, ForwardingRules, GatherEnd,
+    InfoParts, InterfaceVersion, LineDescription, LineId, LineState, LineStatus, MediaType, Outcome,
+    TimelineEntry, TransferOutcome,
 };
 use std::time::Duration;
 
@@ -119,6 +121,15 @@ pub enum Event {
         /// Where it is now.
         state: LineState,
     },
+    /// Another application has opened or closed a line that the session has open (LINEDEVSTATE_OPEN, LINEDEVSTATE_CLOSE).
+    LineOpens {
+        /// The line.
+        line: LineId,
+        /// Opened; otherwise closed.
+        opened: bool,
+        /// How many openings there are now, of all applications.
+        opens: u32,
+    },
     /// A call alerts on a line (LINEDEVSTATE_RINGING), once for each ring cycle.
     Ringing {
         /// The line.
@@ -195,6 +206,54 @@ pub enum Event {
         /// The line.
         line: LineId,
     },
+    /// Programs want calls to be made; said once until all requests are taken (LINE_REQUEST).
+    RequestWaiting,
+    /// A part of a picture of lines and calls. The parts come in the stream, and each is right at its place there: events after
+    /// it are exactly what changes it.
+    Snapshot(SnapshotPart),
+    /// The session was lost and its grace has run out: it is over, nothing follows.
+    GivenUp,
+}
+
+/// A piece of a picture of all that a session knows.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SnapshotPart {
+    /// It begins: what was known before counts no more.
+    Begin {
+        /// The request that wanted it.
+        request: AppRequestId,
+    },
+    /// A line that the session has open.
+    Line(Box<LineSnapshot>),
+    /// A call that it has a handle to.
+    Call(Box<CallSnapshot>),
+    /// It is complete.
+    End {
+        /// The request that wanted it.
+        request: AppRequestId,
+    },
+}
+
+/// A line as one session sees it at one moment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LineSnapshot {
+    /// The line.
+    pub line: LineId,
+    /// Whether it can be used.
+    pub state: LineState,
+    /// The session's openings of it, in their order.
+    pub opens: Vec<OpenLine>,
+}
+
+/// One opening of a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenLine {
+    /// The line.
+    pub line: LineId,
+    /// The number of the opening.
+    pub open: OpenId,
+    /// What for.
+    pub interest: Interest,
 }
 
 /// What a completed request brought.
@@ -204,11 +263,17 @@ pub enum Reply {
     Done,
     /// Attached; when it resumed a lost session, with what it found.
     Attached {
+        /// The version of the interface that it speaks from now on.
+        version: InterfaceVersion,
         /// The lines it has open.
-        lines: Vec<LineId>,
+        lines: Vec<OpenLine>,
         /// The calls it has handles to.
         calls: Vec<CallSnapshot>,
     },
+    /// The line is open.
+    Opened(OpenId),
+    /// A call that some program wants to be made.
+    CallRequest(Box<CallRequest>),
     /// The new call, which the session owns.
     Created(CallId),
     /// What became of a transfer.
@@ -245,6 +310,14 @@ pub enum Reply {
     Capabilities(Box<Capabilities>),
     /// Forwarding rules.
     Forwarding(ForwardingRules),
+    /// How a line is.
+    LineStatus(Box<LineStatus>),
+    /// How an address is.
+    AddressStatus(Box<AddressStatus>),
+    /// An address of a line.
+    Address(AddressId),
+    /// A version of a line's extension.
+    ExtensionVersion(ExtensionVersion),
     /// What happened to a call, oldest first.
     Timeline(Vec<TimelineEntry>),
 }
@@ -272,6 +345,8 @@ pub struct CallSnapshot {
     pub call: CallId,
     /// Where it is.
     pub state: CallState,
+    /// Since when.
+    pub since: Time,
     /// What the session may do with it.
     pub privilege: Privilege,
     /// What the provider can do with it now; what of that the session may ask depends on its privilege.

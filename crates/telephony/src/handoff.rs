@@ -61,7 +61,7 @@ fn named(shard: &Shard, id: CallId, name: &str) -> Option<SessionId> {
     let line = shard.lines.get(&shard.calls.get(&id)?.line)?;
     let mut owners = line.opens.iter().filter(|open| !open.interest.owner.is_empty());
     let named =
-        owners.find(|open| shard.sessions.get(open.session).is_some_and(|s| s.hears() && *s.name == *name));
+        owners.find(|open| shard.sessions.get(open.session).is_some_and(|s| s.is_here() && *s.name == *name));
     named.map(|open| open.session)
 }
 

@@ -16,7 +16,7 @@ pub(crate) fn offer(shard: &mut Shard, now: Time, provider: &dyn Provider, id: C
     for open in &line.opens {
         if first.is_some_and(|(owner, _)| owner == open.session) {
             call.handles.set(open.session, Privilege::Owner);
-        } else if open.interest.monitor && sessions.get(open.session).is_some_and(|s| s.hears()) {
+        } else if open.interest.monitor {
             call.handles.set(open.session, Privilege::Monitor);
         }
     }
@@ -32,13 +32,11 @@ pub(crate) fn offer(shard: &mut Shard, now: Time, provider: &dyn Provider, id: C
 
 /// Tells one holder, or all, that there is a new call, and where it is.
 fn announce(shard: &mut Shard, provider: &dyn Provider, id: CallId, only: Option<SessionId>) {
-    let Shard { calls, sessions, events, .. } = shard;
+    let Shard { calls, events, .. } = shard;
     let Some(call) = calls.get(&id) else { return };
     let mut known = None;
-    let hears = |session: SessionId| {
-        only.is_none_or(|only| only == session) && sessions.get(session).is_some_and(|s| s.hears())
-    };
-    let mut hearing = call.handles.iter().filter(|(session, _)| hears(*session)).peekable();
+    let mut hearing =
+        call.handles.iter().filter(|(session, _)| only.is_none_or(|only| only == *session)).peekable();
     while let Some((session, privilege)) = hearing.next() {
         // Built only where somebody listens, and once; the last one gets it itself.
         if known.is_none() {
@@ -57,13 +55,12 @@ fn announce(shard: &mut Shard, provider: &dyn Provider, id: CallId, only: Option
 
 /// Lets the monitors of a line see a call that another application made (spec 4.8): unknown first, its state later.
 pub(crate) fn show_to_monitors(shard: &mut Shard, provider: &dyn Provider, id: CallId) {
-    let Shard { calls, lines, sessions, .. } = shard;
+    let Shard { calls, lines, .. } = shard;
     let Some(call) = calls.get_mut(&id) else { return };
     let Some(line) = lines.get(&call.line) else { return };
     let mut added = Vec::new();
     for open in line.opens.iter().filter(|open| open.interest.monitor) {
-        let hears = sessions.get(open.session).is_some_and(|s| s.hears());
-        if hears && call.handles.get(open.session).is_none() {
+        if call.handles.get(open.session).is_none() {
             call.handles.set(open.session, Privilege::Monitor);
             added.push(open.session);
         }
@@ -75,8 +72,10 @@ pub(crate) fn show_to_monitors(shard: &mut Shard, provider: &dyn Provider, id: C
 
 /// Makes `to` an owner and tells it so, even if it was one already (spec 4.6); `from` caused it.
 pub(crate) fn grant(shard: &mut Shard, now: Time, provider: &dyn Provider, id: CallId, to: SessionId) {
+    let dropped = shard.take_dropped(to, id);
     let Some(call) = shard.calls.get_mut(&id) else { return };
-    let before = call.handles.get(to);
+    // A handle that its holder has dropped is a new one.
+    let before = call.handles.get(to).filter(|_| !dropped);
     call.handles.set(to, Privilege::Owner);
     match before {
         None => announce(shard, provider, id, Some(to)),

@@ -1,10 +1,10 @@
 //! Open lines: which sessions have them open for what, and which of them comes first for a call.
 
-use crate::SessionId;
 use crate::priorities::Priorities;
 use crate::request::Interest;
 use crate::sessions::Sessions;
-use hookswitch_spi::{AddressId, CallId, MediaType, MediaTypes};
+use crate::{OpenId, SessionId};
+use hookswitch_spi::{AddressId, CallId, ExtensionVersion, MediaType, MediaTypes, Set, StatusKind};
 use std::collections::BTreeSet;
 
 /// A line that at least one session has open.
@@ -16,31 +16,63 @@ pub(crate) struct Line {
     pub(crate) calls: BTreeSet<CallId>,
     /// What the provider was last told to detect.
     pub(crate) detected: MediaTypes,
+    /// The news that the provider was last told somebody wants.
+    pub(crate) told: Set<StatusKind>,
+    /// The version of its extension that is in force.
+    pub(crate) extension: Option<InForce>,
+}
+
+/// The version of a line's extension that is in force, and who has selected it.
+#[derive(Debug)]
+pub(crate) struct InForce {
+    pub(crate) version: ExtensionVersion,
+    pub(crate) users: Vec<SessionId>,
 }
 
 /// One session's opening of a line.
 #[derive(Debug)]
 pub(crate) struct Open {
+    pub(crate) id: OpenId,
     pub(crate) session: SessionId,
     pub(crate) interest: Interest,
 }
 
 impl Line {
-    pub(crate) fn open(&mut self, session: SessionId, interest: Interest) {
-        match self.opens.iter_mut().find(|open| open.session == session) {
-            Some(open) => open.interest = interest,
-            None => self.opens.push(Open { session, interest }),
-        }
-    }
-
+    /// Takes all openings of a session back.
     pub(crate) fn close(&mut self, session: SessionId) {
         self.opens.retain(|open| open.session != session);
     }
 
-    /// The media types that somebody who can hear wants.
+    /// The openings of a session.
+    pub(crate) fn of(&self, session: SessionId) -> impl Iterator<Item = &Open> {
+        self.opens.iter().filter(move |open| open.session == session)
+    }
+
+    /// The sessions that want such news, each once.
+    pub(crate) fn hearing(&self, news: StatusKind) -> impl Iterator<Item = SessionId> {
+        let wants = move |open: &Open| open.interest.status.contains(news);
+        let heard_before = move |n: usize, session: SessionId| {
+            self.opens.iter().take(n).any(|open| open.session == session && wants(open))
+        };
+        let wanting = self.opens.iter().enumerate().filter(move |(_, open)| wants(open));
+        wanting.filter(move |(n, open)| !heard_before(*n, open.session)).map(|(_, open)| open.session)
+    }
+
+    /// The sessions that have it open, in the order of opening.
+    pub(crate) fn sessions(&self) -> Vec<SessionId> {
+        let mut sessions = Vec::new();
+        for open in &self.opens {
+            if !sessions.contains(&open.session) {
+                sessions.push(open.session);
+            }
+        }
+        sessions
+    }
+
+    /// The media types that somebody who is here wants.
     pub(crate) fn wanted(&self, sessions: &Sessions) -> MediaTypes {
-        let hearing = self.opens.iter().filter(|open| sessions.get(open.session).is_some_and(|s| s.hears()));
-        hearing.fold(MediaTypes::NONE, |media, open| {
+        let here = self.opens.iter().filter(|open| sessions.is_here(open.session));
+        here.fold(MediaTypes::NONE, |media, open| {
             let monitored = if open.interest.monitor { MediaTypes::ALL } else { MediaTypes::NONE };
             media.union(open.interest.owner).union(monitored)
         })
@@ -99,6 +131,7 @@ mod tests {
     use super::*;
     use crate::sessions::Session;
     use hookswitch_machine::HashKeys;
+    use hookswitch_spi::InterfaceVersion;
     use std::time::Duration;
 
     type Opens<'a> = &'a [(u64, &'a str, MediaTypes)];
@@ -109,8 +142,13 @@ mod tests {
         let mut sessions = Sessions::new(HashKeys::default());
         let mut line = Line::default();
         for (id, name, media) in interests {
-            sessions.insert(SessionId(*id), Session::new((*name).into(), Duration::ZERO));
-            line.open(SessionId(*id), Interest::owner(*media));
+            let session = Session::new((*name).into(), Duration::ZERO, InterfaceVersion::V1);
+            sessions.insert(SessionId(*id), session);
+            line.opens.push(Open {
+                id: OpenId(*id),
+                session: SessionId(*id),
+                interest: Interest::owner(*media),
+            });
         }
         (line, sessions)
     }
@@ -142,10 +180,21 @@ mod tests {
     }
 
     #[test]
+    fn news_go_once_to_each_session_that_wants_them() {
+        let (mut line, _) = line(&[(1, "a", FAX), (2, "b", FAX), (1, "a", FAX), (3, "c", FAX)]);
+        let service = StatusKind::Service;
+        for n in [0, 2, 3] {
+            line.opens[n].interest.status = Set::ALL;
+        }
+        assert_eq!(line.hearing(service).collect::<Vec<_>>(), [SessionId(1), SessionId(3)]);
+        line.opens[0].interest.status = Set::NONE;
+        assert_eq!(line.hearing(service).collect::<Vec<_>>(), [SessionId(1), SessionId(3)]);
+    }
+
+    #[test]
     fn an_address_of_interest_restricts_first_ownership_only() {
         let (mut line, sessions) = line(&[(1, "a", MediaTypes::VOICE)]);
-        let interest = Interest { address: Some(AddressId(1)), ..Interest::owner(MediaTypes::VOICE) };
-        line.open(SessionId(1), interest);
+        line.opens[0].interest.address = Some(AddressId(1));
         let none = Priorities::default();
         assert_eq!(line.first_for(MediaType::Voice, Some(AddressId(0)), &sessions, &none), None);
         assert_eq!(line.first_for(MediaType::Voice, None, &sessions, &none), Some(SessionId(1)));

@@ -1,13 +1,14 @@
 //! What sessions ask of the provider: opening lines, and operations, for which they need the privilege.
 
+use crate::opens::Open;
 use crate::request::Interest;
 use crate::requests::Purpose;
-use crate::shard::Shard;
-use crate::{AppRequestId, RequestError, SessionId};
+use crate::shard::{SettingMedia, Shard};
+use crate::{AppRequestId, OpenId, RequestError, SessionId, extension, monitoring};
 use hookswitch_machine::Time;
 use hookswitch_spi::{
-    AddressId, Feature, InterfaceVersion, LineError, LineId, MediaType, MediaTypes, Operation,
-    OperationError, Provider, TransferMode, VersionRange,
+    AddressId, AudioSource, Feature, InterfaceVersion, LineError, LineId, MediaType, MediaTypes, Operation,
+    OperationError, Provider, Set, StatusKind, TransferMode, VersionRange,
 };
 
 /// The versions of the provider interface that this crate speaks.
@@ -21,11 +22,15 @@ pub(crate) fn open_line(
     session: SessionId,
     id: LineId,
     interest: Interest,
-) -> Result<(), RequestError> {
+) -> Result<OpenId, RequestError> {
     let most = shard.config.limits.lines_per_session;
     let opened = shard.sessions.get(session).ok_or(RequestError::NotAttached)?;
     if opened.lines.len() >= most as usize && !opened.lines.contains(&id) {
         return Err(RequestError::TooManyLines(most));
+    }
+    let most = shard.config.limits.opens_per_line;
+    if shard.opens_of(session, id).count() >= most as usize {
+        return Err(RequestError::TooManyOpens(most));
     }
     let possible = provider.capabilities(id).ok_or(LineError::NoSuchLine(id))?.media;
     let impossible =
@@ -45,11 +50,30 @@ pub(crate) fn open_line(
         let version = provider.negotiate(Some(id), SPOKEN)?;
         provider.open_line(now, id, version)?;
     }
-    shard.lines.entry(id).or_default().open(session, interest);
+    shard.last_open += 1;
+    let open = OpenId(shard.last_open);
+    shard.lines.entry(id).or_default().opens.push(Open { id: open, session, interest });
     if let Some(session) = shard.sessions.get_mut(session) {
         session.lines.insert(id);
     }
-    shard.detect_media(provider, id);
+    shard.detect(provider, id);
+    shard.tell_opens(id, session, true);
+    Ok(open)
+}
+
+/// Chooses the news that come through an opening (lineSetStatusMessages).
+pub(crate) fn set_status(
+    shard: &mut Shard,
+    provider: &mut dyn Provider,
+    session: SessionId,
+    id: LineId,
+    open: OpenId,
+    status: Set<StatusKind>,
+) -> Result<(), RequestError> {
+    let line = shard.lines.get_mut(&id).ok_or(RequestError::LineNotOpen(id))?;
+    let theirs = line.opens.iter_mut().find(|known| known.id == open && known.session == session);
+    theirs.ok_or(RequestError::NoSuchOpen(id, open))?.interest.status = status;
+    shard.detect_status(provider, id);
     Ok(())
 }
 
@@ -81,13 +105,51 @@ pub(crate) fn operate(
     if let Some(other) = operation.other_call() {
         shard.owned(session, other)?;
     }
+    if let Some(named) = operation.line().filter(|named| *named != line) {
+        let elsewhere = format!("the call is on {line}, not on {named}");
+        return Err(OperationError::InvalidParameter(elsewhere).into());
+    }
     let purpose = if creates(&operation) { Purpose::Create(address) } else { Purpose::Plain };
     let opened = shard.sessions.get(session).is_some_and(|session| session.lines.contains(&line));
     if !opened {
         return Err(RequestError::LineNotOpen(line));
     }
-    shard.submit(now, provider, Some((session, request)), line, operation, purpose)?;
+    extension::check(shard, provider, session, line, &operation)?;
+    let about = operation.call();
+    let widened = about.and_then(|id| monitoring::widened(shard.calls.get(&id)?, session, &operation));
+    let (operation, wishes) = match widened {
+        Some((operation, wishes)) => (operation, Some(wishes)),
+        None => (operation, None),
+    };
+    let heard = heard_of(&operation);
+    let setting = match &operation {
+        Operation::SetMediaType { call, media } => Some((*call, *media)),
+        _ => None,
+    };
+    let submitted = shard.submit(now, provider, Some((session, request)), line, operation, purpose)?;
+    if let Some((call, media)) = setting {
+        shard.setting_media.push(SettingMedia { request: submitted.request, call, session, media });
+    }
+    let Some(call) = submitted.created.or(about).and_then(|id| shard.calls.get_mut(&id)) else {
+        return Ok(());
+    };
+    if let Some(playing) = heard {
+        (call.playing, call.treated) = (playing, false);
+    }
+    if let Some(wishes) = wishes {
+        call.wishes = Some(Box::new(wishes));
+    }
     Ok(())
+}
+
+/// What the other side hears of a call after an operation, if that says so. Most hear nothing but a voice, which costs nothing.
+fn heard_of(operation: &Operation) -> Option<Option<Box<AudioSource>>> {
+    let source = match operation {
+        Operation::Answer { source, .. } | Operation::Play { source, .. } => source,
+        Operation::MakeCall { options, .. } => &options.source,
+        _ => return None,
+    };
+    Some((*source != AudioSource::Silence).then(|| Box::new(source.clone())))
 }
 
 /// Whether a request brings a call into being that its session owns.

@@ -2,11 +2,12 @@
 
 use hookswitch_spi::MediaType;
 
-/// Application names in order, for each media type. Applications that are not listed come after those that are, in the order
+/// Application names in order, for each media type and for requests for calls. Applications that are not listed come after those that are, in the order
 /// in which they opened the line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Priorities {
     lists: [Vec<Box<str>>; MediaType::ALL.len()],
+    recipients: Vec<Box<str>>,
 }
 
 impl Priorities {
@@ -23,6 +24,21 @@ impl Priorities {
         if let Some(list) = self.lists.get_mut(media as usize) {
             *list = order;
         }
+    }
+
+    /// The order of those that take requests for calls, highest first.
+    pub fn recipients(&self) -> &[Box<str>] {
+        &self.recipients
+    }
+
+    /// Replaces the order of those that take requests for calls.
+    pub fn set_recipients(&mut self, order: Vec<Box<str>>) {
+        self.recipients = order;
+    }
+
+    /// The place of a recipient of requests for calls.
+    pub(crate) fn recipient_rank(&self, name: &str) -> usize {
+        self.recipients.iter().position(|listed| **listed == *name).unwrap_or(usize::MAX)
     }
 
     /// The place of an application: the lower the earlier; all that are not listed share the last.

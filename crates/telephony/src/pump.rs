@@ -4,19 +4,24 @@
 
 use crate::calls::{Call, Handles, Phase, Stage};
 use crate::event::{Event, Reply};
+use crate::monitoring::{self, Heard};
 use crate::requests::Purpose;
 use crate::shard::Shard;
-use crate::{RequestError, offer, release, unowned};
+use crate::{RequestError, SessionId, offer, release, unowned};
 use hookswitch_machine::Time;
 use hookswitch_spi::{
-    AddressId, CallId, CallState, LineId, MediaTypes, OperationError, Outcome, Provider, ProviderEvent,
-    RequestId, TimelineFact,
+    AddressId, CallId, CallState, InfoParts, LineId, MediaTypes, OperationError, Outcome, Provider,
+    ProviderEvent, RequestId, StatusKind, TimelineFact,
 };
 
 /// Handles everything the provider has to tell.
 pub(crate) fn pump(shard: &mut Shard, now: Time, provider: &mut dyn Provider) {
     while let Some(event) = provider.poll_event() {
         one(shard, now, provider, event);
+    }
+    if !shard.setting_media.is_empty() {
+        let Shard { setting_media, requests, .. } = shard;
+        setting_media.retain(|setting| requests.get(setting.request).is_some());
     }
 }
 
@@ -26,41 +31,57 @@ fn one(shard: &mut Shard, now: Time, provider: &mut dyn Provider, event: Provide
         ProviderEvent::NewCall { line, address, call } => arrived(shard, now, provider, line, address, call),
         ProviderEvent::CallState { call, state, media } => entered(shard, now, provider, call, state, media),
         ProviderEvent::CallInfo { call, changed } => {
-            about(shard, call, || Event::CallInfo { call, changed });
+            let setter = shard.setting_media.iter().find(|setting| setting.call == call);
+            let knows = setter.map(|setting| setting.session).filter(|_| changed == InfoParts::MEDIA);
+            about_those(shard, call, |_, holder| Some(holder) != knows, || Event::CallInfo { call, changed });
         }
         ProviderEvent::Digit { call, digit, duration } => {
-            about(shard, call, || Event::Digit { call, digit, duration });
+            heard(shard, call, Heard::Digit, || Event::Digit { call, digit, duration });
         }
         ProviderEvent::Played { call } => about(shard, call, || Event::Played { call }),
         ProviderEvent::MediaFailed { call, message } => {
             about(shard, call, || Event::MediaFailed { call, message: message.clone() });
         }
         ProviderEvent::LineState { line, state } => {
-            about_line(shard, line, || Event::LineState { line, state: state.clone() });
+            about_line(shard, line, StatusKind::Service, || Event::LineState { line, state: state.clone() });
         }
         ProviderEvent::Forwarding { line, address } => {
-            about_line(shard, line, || Event::Forwarding { line, address });
+            about_line(shard, line, StatusKind::Forwarding, || Event::Forwarding { line, address });
         }
-        ProviderEvent::DigitBegun { call, digit } => about(shard, call, || Event::DigitBegun { call, digit }),
-        ProviderEvent::Tone { call, tag } => about(shard, call, || Event::Tone { call, tag }),
-        ProviderEvent::Media { call, media } => about(shard, call, || Event::Media { call, media }),
+        ProviderEvent::DigitBegun { call, digit } => {
+            heard(shard, call, Heard::DigitBegun, || Event::DigitBegun { call, digit });
+        }
+        ProviderEvent::Tone { call, tag } => {
+            heard(shard, call, Heard::Tone(tag), || Event::Tone { call, tag });
+        }
+        ProviderEvent::Media { call, media } => {
+            heard(shard, call, Heard::Media(media), || Event::Media { call, media });
+        }
         ProviderEvent::Ringing { line, mode, count } => {
-            about_line(shard, line, || Event::Ringing { line, mode, count });
+            about_line(shard, line, StatusKind::Ringing, || Event::Ringing { line, mode, count });
         }
         ProviderEvent::MessageWaiting { line, waiting, new, old } => {
-            about_line(shard, line, || Event::MessageWaiting { line, waiting, new, old });
+            about_line(shard, line, StatusKind::MessageWaiting, || Event::MessageWaiting {
+                line,
+                waiting,
+                new,
+                old,
+            });
         }
         ProviderEvent::CallCount { line, address, calls } => {
-            about_line(shard, line, || Event::CallCount { line, address, calls });
+            about_line(shard, line, StatusKind::CallCount, || Event::CallCount { line, address, calls });
         }
         ProviderEvent::CompletionEnded { line, completion } => {
-            about_line(shard, line, || Event::CompletionEnded { line, completion });
+            about_line(shard, line, StatusKind::Completions, || Event::CompletionEnded { line, completion });
         }
         ProviderEvent::CapabilitiesChanged { line } => {
-            about_line(shard, line, || Event::CapabilitiesChanged { line });
+            capabilities_changed(shard, line);
         }
         ProviderEvent::Extension { line, event } => {
-            about_line(shard, line, || Event::Extension { line, event: event.clone() });
+            let in_force = shard.lines.get(&line).and_then(|line| line.extension.as_ref());
+            for session in in_force.map(|extension| extension.users.clone()).unwrap_or_default() {
+                shard.events.push_back((session, Event::Extension { line, event: event.clone() }));
+            }
         }
         ProviderEvent::CloseRequested { line, why: _ } => close_requested(shard, now, provider, line),
         ProviderEvent::Reinitialise { why } => {
@@ -93,6 +114,11 @@ fn completed(
     // A second completion finds nothing.
     let Some(pending) = shard.requests.take(request) else { return };
     let done = result.is_ok();
+    if let Some(setting) = shard.setting_media.iter().find(|setting| setting.request == request)
+        && let Some(call) = shard.calls.get_mut(&setting.call).filter(|_| done)
+    {
+        call.media = setting.media;
+    }
     if let Some(call) = pending.call {
         shard.record(now, call, TimelineFact::Completed(request, done));
     }
@@ -163,8 +189,7 @@ fn arrived(
     if shard.calls.len() >= shard.config.limits.calls as usize {
         return provider.take_call(now, call, false);
     }
-    let (state, media, handles) = (CallState::Unknown, MediaTypes::NONE, Handles::default());
-    shard.add_call(call, Call { line, address, media, stage: Stage::Arriving, state, handles });
+    shard.add_call(call, Call::new(line, address, Stage::Arriving, Handles::default()));
     provider.take_call(now, call, true);
 }
 
@@ -205,13 +230,11 @@ fn entered(
         }
         (Stage::Arriving, Phase::Disconnected | Phase::Idle) => unowned::settle(shard, now, provider, id),
         (Stage::Known | Stage::Embryo, _) => {
-            let Shard { calls, sessions, events, .. } = shard;
+            let Shard { calls, events, .. } = shard;
             let Some(call) = calls.get(&id) else { return };
             for (session, _) in call.handles.iter() {
-                if sessions.get(session).is_some_and(|s| s.hears()) {
-                    let state = call.state.clone();
-                    events.push_back((session, Event::CallState { call: id, state, privilege: None }));
-                }
+                let state = call.state.clone();
+                events.push_back((session, Event::CallState { call: id, state, privilege: None }));
             }
             match (before, phase) {
                 (Phase::Offered | Phase::Live, Phase::Disconnected | Phase::Idle) => {
@@ -231,16 +254,47 @@ fn about(shard: &mut Shard, call: CallId, event: impl FnMut() -> Event) {
     }
 }
 
-fn about_line(shard: &mut Shard, line: LineId, mut event: impl FnMut() -> Event) {
-    let Shard { lines, sessions, events, .. } = shard;
+/// Something about a call that changes nothing here, for some of its holders.
+fn about_those(
+    shard: &mut Shard,
+    id: CallId,
+    wanted: impl Fn(&Call, SessionId) -> bool,
+    mut event: impl FnMut() -> Event,
+) {
+    let Shard { calls, events, .. } = shard;
+    let Some(call) = calls.get(&id).filter(|call| call.stage == Stage::Known) else { return };
+    for (holder, _) in call.handles.iter().filter(|(holder, _)| wanted(call, *holder)) {
+        events.push_back((holder, event()));
+    }
+}
+
+/// Something heard in a call's audio, for the holders that want to know.
+fn heard(shard: &mut Shard, call: CallId, heard: Heard, event: impl FnMut() -> Event) {
+    about_those(shard, call, |call, holder| monitoring::wanted(call, holder, heard), event);
+}
+
+/// Something about a line, for those who want such news.
+fn about_line(shard: &mut Shard, line: LineId, news: StatusKind, mut event: impl FnMut() -> Event) {
+    let Shard { lines, events, .. } = shard;
     let Some(line) = lines.get(&line) else { return };
-    for open in line.opens.iter().filter(|open| sessions.get(open.session).is_some_and(|s| s.hears())) {
-        events.push_back((open.session, event()));
+    for session in line.hearing(news) {
+        events.push_back((session, event()));
+    }
+}
+
+/// Those who want to know; those who speak the oldest version must know in any case that they had better start over.
+fn capabilities_changed(shard: &mut Shard, line: LineId) {
+    let Some(entry) = shard.lines.get(&line) else { return };
+    let mut told: Vec<SessionId> = entry.hearing(StatusKind::Capabilities).collect();
+    let old = entry.sessions().into_iter().filter(|session| shard.sessions.is_old(*session));
+    told.extend(old.filter(|session| !told.contains(session)).collect::<Vec<_>>());
+    for session in told {
+        shard.events.push_back((session, Event::CapabilitiesChanged { line }));
     }
 }
 
 fn everybody(shard: &mut Shard, mut event: impl FnMut() -> Event) {
-    for session in shard.sessions.hearing() {
+    for session in shard.sessions.all() {
         shard.events.push_back((session, event()));
     }
 }
@@ -253,11 +307,11 @@ fn close_requested(shard: &mut Shard, now: Time, provider: &mut dyn Provider, id
     let Some(line) = shard.lines.remove(&id) else { return };
     provider.close_line(now, id);
     for open in line.opens {
-        release::complete_rest(shard, open.session, id);
-        if let Some(session) = shard.sessions.get_mut(open.session) {
-            session.lines.remove(&id);
+        // Once for each session, however often it has opened the line.
+        if shard.sessions.get_mut(open.session).is_some_and(|session| session.lines.remove(&id)) {
+            release::complete_rest(shard, open.session, id);
+            shard.tell(open.session, Event::LineClosed { line: id });
         }
-        shard.tell(open.session, Event::LineClosed { line: id });
     }
 }
 

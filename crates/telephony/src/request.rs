@@ -1,7 +1,10 @@
 //! What a session can ask for.
 
-use crate::SessionId;
-use hookswitch_spi::{AddressId, CallId, LineId, MediaType, MediaTypes, Operation};
+use crate::{CallRequest, OpenId, SessionId};
+use hookswitch_spi::{
+    AddressId, CallId, CallOptions, ExtensionVersion, InterfaceVersion, LineId, MediaType, MediaTypes,
+    Operation, Set, StatusKind, VersionRange,
+};
 use std::time::Duration;
 
 /// Something a session asks. Answered by exactly one [`Completed`](crate::Event::Completed) or
@@ -12,8 +15,10 @@ pub enum Request {
     Attach {
         /// Its name, 1 to 255 octets: the target of directed hand-off and the word in priority lists.
         name: Box<str>,
-        /// How long its live calls wait for it when it is lost; capped by the server.
+        /// How long its live calls wait for it when it is lost; capped by [`Limits::grace`](crate::Limits::grace).
         grace: Duration,
+        /// The versions of the interface that it can live with; the highest that both know is taken.
+        versions: VersionRange,
         /// A session of the same name that was lost: its lines, calls and outstanding requests become this session's.
         /// Whoever attaches has to have proved that it is allowed to.
         resume: Option<SessionId>,
@@ -22,17 +27,34 @@ pub enum Request {
     Detach,
     /// It is gone without a word: its process died or its connection broke. Nobody hears an answer.
     Lost,
-    /// Opens a line (lineOpen). A line that the session has open already gets the new interest.
+    /// Opens a line (lineOpen); answered by [`Reply::Opened`](crate::Reply::Opened). A session may open a line several times
+    /// with different interests: it is offered what any of them asks for.
     OpenLine {
         /// Which.
         line: LineId,
         /// For what.
         interest: Interest,
     },
-    /// Closes a line (lineClose): calls that only this session owns are dropped.
+    /// Takes back one opening of a line. The last one closes the line for the session, as [`CloseLine`](Self::CloseLine) does.
+    CloseOpen {
+        /// The line.
+        line: LineId,
+        /// Which opening of it.
+        open: OpenId,
+    },
+    /// Closes a line (lineClose), however often the session has opened it: calls that only this session owns are dropped.
     CloseLine {
         /// Which.
         line: LineId,
+    },
+    /// Chooses which news come through an opening of a line (lineSetStatusMessages).
+    SetStatusMessages {
+        /// The line.
+        line: LineId,
+        /// Which opening of it.
+        open: OpenId,
+        /// The news.
+        status: Set<StatusKind>,
     },
     /// Asks the provider for something. Everything about a call but statistics needs ownership of it; calls and
     /// forwarding rules need the line open.
@@ -59,10 +81,25 @@ pub enum Request {
         /// Which call.
         call: CallId,
     },
+    /// The handle was dropped without a word. As [`Release`](Self::Release), but a live call is let go of only after
+    /// [`Limits::let_go_after`](crate::Limits::let_go_after), and not at all if the session is lost by then: whoever loses its
+    /// handles and itself together is to find its calls when it comes back.
+    LetGo {
+        /// Which call.
+        call: CallId,
+    },
     /// Handles, as a monitor, to calls of a line that the session has none to yet and that have not ended (lineGetNewCalls).
     ExistingCalls {
         /// Which line.
         line: LineId,
+        /// Only those on this address.
+        address: Option<AddressId>,
+    },
+    /// The conference that a call is, or belongs to: first the conference, then its members (lineGetConfRelatedCalls). The
+    /// session becomes a monitor of those that it has no handle to.
+    ConferenceCalls {
+        /// The conference, or one of its members.
+        call: CallId,
     },
     /// Sets the order in which applications are offered calls of a media type (lineSetAppPriority); takes effect at the next
     /// call or hand-off. Applications that are not in the list come after it, first opener first.
@@ -71,6 +108,26 @@ pub enum Request {
         media: MediaType,
         /// Application names, highest first.
         order: Vec<Box<str>>,
+    },
+    /// Sets the order in which applications are given requests for calls (lineSetAppPriority, MAKECALL).
+    SetRecipientPriority {
+        /// Application names, highest first.
+        order: Vec<Box<str>>,
+    },
+    /// Takes requests for calls from now on, or no more (lineRegisterRequestRecipient).
+    RegisterRecipient {
+        /// Whether it does.
+        wanted: bool,
+    },
+    /// The oldest request for a call (lineGetRequest).
+    TakeRequest,
+    /// Somebody wants a call to be made (tapiRequestMakeCall); done when it waits in the queue. The one request that needs no
+    /// attached session.
+    RequestCall {
+        /// What call.
+        what: CallRequest,
+        /// It may wait although no application takes such requests: one is being started.
+        hold: bool,
     },
     /// The lines that exist.
     Lines,
@@ -86,6 +143,50 @@ pub enum Request {
         /// Which of its addresses.
         address: AddressId,
     },
+    /// How a line is now (lineGetLineDevStatus).
+    LineStatus {
+        /// Which line.
+        line: LineId,
+    },
+    /// How an address is now (lineGetAddressStatus).
+    AddressStatus {
+        /// Which line.
+        line: LineId,
+        /// Which of its addresses.
+        address: AddressId,
+    },
+    /// Which address of a line others dial so (lineGetAddressID).
+    AddressId {
+        /// Which line.
+        line: LineId,
+        /// What they dial.
+        dialled: String,
+    },
+    /// Whether calls of these media types could be had on a line; changes nothing (TSPI_lineConditionalMediaDetection).
+    CouldDetect {
+        /// Which line.
+        line: LineId,
+        /// Which media types.
+        media: MediaTypes,
+        /// The call that would be made.
+        call: Box<CallOptions>,
+    },
+    /// Which version of a line's extension, from the first to the second, could be selected now (lineNegotiateExtVersion).
+    NegotiateExtension {
+        /// Which line.
+        line: LineId,
+        /// The oldest and the newest that the application knows.
+        offered: (ExtensionVersion, ExtensionVersion),
+    },
+    /// Selects a version of the extension of a line that the session has open; [`ExtensionVersion::NONE`] lets go of it. The
+    /// first to select one decides for all until nobody needs it any more. Commands are refused, and the extension's events not
+    /// heard, without.
+    SelectExtension {
+        /// Which line.
+        line: LineId,
+        /// Which version.
+        version: ExtensionVersion,
+    },
     /// All that is known of a call (lineGetCallInfo, lineGetCallStatus).
     CallInfo {
         /// Which call.
@@ -96,8 +197,17 @@ pub enum Request {
         /// Which call.
         call: CallId,
     },
-    /// All calls that the session has handles to, as of this place in its stream of events.
+    /// A picture of the lines that the session has open and the calls that it has handles to, as
+    /// [`Event::Snapshot`](crate::Event::Snapshot) in its stream of events.
     Snapshot,
+}
+
+impl Request {
+    /// To become an application of this name, in the newest version, with so much grace.
+    pub fn attach(name: impl Into<Box<str>>, grace: Duration) -> Self {
+        let versions = VersionRange { low: InterfaceVersion::V1, high: InterfaceVersion::V1 };
+        Self::Attach { name: name.into(), grace, versions, resume: None }
+    }
 }
 
 /// Why a session opens a line (TAPI: privileges and media modes of lineOpen). With nothing wanted it can still make calls,
@@ -110,20 +220,30 @@ pub struct Interest {
     pub monitor: bool,
     /// First ownership only of calls to this address (TAPI: LINEOPENOPTION_SINGLEADDRESS).
     pub address: Option<AddressId>,
+    /// News of the line and its addresses that it wants. That the line was closed under it or is gone, that it should start
+    /// over, calls, their states and completions reach it in any case.
+    pub status: Set<StatusKind>,
 }
 
 impl Interest {
     /// In making calls only.
-    pub const NONE: Self = Self { owner: MediaTypes::NONE, monitor: false, address: None };
+    pub const NONE: Self = Self { owner: MediaTypes::NONE, monitor: false, address: None, status: Set::NONE };
 
     /// In owning calls of these types.
     pub const fn owner(media: MediaTypes) -> Self {
-        Self { owner: media, monitor: false, address: None }
+        Self { owner: media, ..Self::NONE }
     }
 
     /// In seeing all calls.
     pub const fn monitor() -> Self {
-        Self { owner: MediaTypes::NONE, monitor: true, address: None }
+        Self { monitor: true, ..Self::NONE }
+    }
+
+    /// As this one, with these news.
+    #[must_use]
+    pub const fn hearing(mut self, status: Set<StatusKind>) -> Self {
+        self.status = status;
+        self
     }
 }
 

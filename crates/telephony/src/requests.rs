@@ -47,6 +47,10 @@ impl Requests {
         self.table.remove(&request)
     }
 
+    pub(crate) fn get(&self, request: RequestId) -> Option<&Pending> {
+        self.table.get(&request)
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.table.len()
     }
@@ -55,6 +59,11 @@ impl Requests {
     pub(crate) fn abandon(&mut self, session: SessionId, line: LineId) -> Vec<AppRequestId> {
         let theirs = self.table.values_mut().filter(|pending| pending.line == line);
         theirs.filter_map(|pending| pending.who.take_if(|who| who.0 == session)).map(|who| who.1).collect()
+    }
+
+    /// Whether `session` waits for an answer to `request`. Looks through all.
+    pub(crate) fn is_outstanding(&self, session: SessionId, request: AppRequestId) -> bool {
+        self.table.values().any(|pending| pending.who == Some((session, request)))
     }
 
     /// `new` waits for what `old` has asked.

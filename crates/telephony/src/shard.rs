@@ -1,17 +1,18 @@
 //! The tables of a shard, and the few things that everything above does with them: tell, ask the provider, close.
 
+use crate::assisted::Assisted;
 use crate::calls::{Call, Handles, Stage};
 use crate::config::Config;
-use crate::event::{CallSnapshot, Event, Reply};
+use crate::event::{CallSnapshot, Event, OpenLine, Reply};
 use crate::opens::Line;
 use crate::requests::{Pending, Purpose, Requests};
-use crate::sessions::{Presence, Sessions};
+use crate::sessions::Sessions;
 use crate::timeline::Timeline;
 use crate::{AppRequestId, Privilege, RequestError, SessionId};
-use hookswitch_machine::{Entropy, Map, Time, TimerQueue};
+use hookswitch_machine::{Entropy, Map, Time, TimerKey, TimerQueue};
 use hookswitch_spi::{
-    AddressId, CallId, CallState, Features, LineId, MediaType, MediaTypes, Operation, OperationError,
-    Provider, TimelineEntry, TimelineFact,
+    AddressId, CallId, Features, LineId, MediaType, MediaTypes, Operation, OperationError, Provider,
+    RequestId, Set, StatusKind, TimelineEntry, TimelineFact,
 };
 use std::collections::VecDeque;
 
@@ -26,10 +27,41 @@ pub(crate) struct Shard {
     pub(crate) lines: Map<LineId, Line>,
     pub(crate) calls: Map<CallId, Call>,
     pub(crate) requests: Requests,
-    /// Of lost sessions: when each is given up.
-    pub(crate) graces: TimerQueue<SessionId>,
+    /// The number of the last opening of a line.
+    pub(crate) last_open: u64,
+    pub(crate) timers: TimerQueue<Due>,
+    /// Handles that were dropped without a word and are not given back yet.
+    pub(crate) dropped: Map<(SessionId, CallId), TimerKey>,
+    pub(crate) assisted: Assisted,
+    pub(crate) setting_media: Vec<SettingMedia>,
     pub(crate) timeline: Timeline,
     pub(crate) events: VecDeque<(SessionId, Event)>,
+}
+
+/// A request that the provider has accepted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Submitted {
+    pub(crate) request: RequestId,
+    /// The call that it creates.
+    pub(crate) created: Option<CallId>,
+}
+
+/// A session that is setting the media types of a call; it is not told that they have changed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SettingMedia {
+    pub(crate) request: RequestId,
+    pub(crate) call: CallId,
+    pub(crate) session: SessionId,
+    pub(crate) media: MediaTypes,
+}
+
+/// What is to be done later.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Due {
+    /// A lost session is given up.
+    Grace(SessionId),
+    /// A dropped handle is given back.
+    LetGo(SessionId, CallId),
 }
 
 impl Shard {
@@ -39,21 +71,25 @@ impl Shard {
             lines: Map::with_hasher(entropy.hash_keys()),
             calls: Map::with_hasher(entropy.hash_keys()),
             requests: Requests::default(),
-            graces: TimerQueue::new(),
+            last_open: 0,
+            timers: TimerQueue::new(),
+            dropped: Map::with_hasher(entropy.hash_keys()),
+            assisted: Assisted::default(),
+            setting_media: Vec::new(),
             timeline: Timeline::new(config.timeline_entries),
             events: VecDeque::new(),
             config,
         }
     }
 
-    /// Tells a session something, if it hears.
+    /// Tells a session something, if it is one.
     pub(crate) fn tell(&mut self, session: SessionId, event: Event) {
-        if self.sessions.get(session).is_some_and(|s| s.hears()) {
+        if self.sessions.get(session).is_some() {
             self.events.push_back((session, event));
         }
     }
 
-    /// Tells every holder of a handle that hears, except one.
+    /// Tells every holder of a handle, except one.
     pub(crate) fn tell_holders(
         &mut self,
         call: CallId,
@@ -62,7 +98,7 @@ impl Shard {
     ) {
         let Some(entry) = self.calls.get(&call) else { return };
         for (session, _) in entry.handles.iter() {
-            if Some(session) != except && self.sessions.get(session).is_some_and(|s| s.hears()) {
+            if Some(session) != except {
                 self.events.push_back((session, event()));
             }
         }
@@ -75,18 +111,50 @@ impl Shard {
         self.tell_holders(call, except, || Event::Owners { call, owners, monitors });
     }
 
-    /// Completes a request of a session; a lost one hears of it when it comes back.
+    /// Completes a request of a session.
     pub(crate) fn complete(&mut self, who: (SessionId, AppRequestId), result: Result<Reply, RequestError>) {
         let (id, request) = who;
         let Some(session) = self.sessions.get_mut(id) else { return };
         session.pending = session.pending.saturating_sub(1);
-        match &mut session.presence {
-            Presence::Present | Presence::Busy => {
-                self.events.push_back((id, Event::Completed { request, result }));
-            }
-            // At most as many as it could have outstanding.
-            Presence::Absent { missed, .. } => missed.push((request, result)),
+        self.events.push_back((id, Event::Completed { request, result }));
+    }
+
+    /// Tells the others that a session has opened or closed a line.
+    pub(crate) fn tell_opens(&mut self, id: LineId, who: SessionId, opened: bool) {
+        let Some(line) = self.lines.get(&id) else { return };
+        let opens = u32::try_from(line.opens.len()).unwrap_or(u32::MAX);
+        let hearing = line.hearing(StatusKind::OtherOpens);
+        for session in hearing.filter(|session| *session != who) {
+            self.events.push_back((session, Event::LineOpens { line: id, opened, opens }));
         }
+    }
+
+    /// A session's openings of a line, in their order.
+    pub(crate) fn opens_of(&self, session: SessionId, id: LineId) -> impl Iterator<Item = OpenLine> {
+        let opens = self.lines.get(&id).into_iter().flat_map(|line| &line.opens);
+        let theirs = opens.filter(move |open| open.session == session);
+        theirs.map(move |open| OpenLine { line: id, open: open.id, interest: open.interest })
+    }
+
+    /// A handle that a session has dropped counts as given back. True: it had dropped it.
+    pub(crate) fn take_dropped(&mut self, session: SessionId, call: CallId) -> bool {
+        if self.dropped.is_empty() {
+            return false;
+        }
+        let key = self.dropped.remove(&(session, call));
+        key.is_some_and(|key| self.timers.cancel(key).is_some())
+    }
+
+    /// The handles that a session has dropped are not given back after all.
+    pub(crate) fn keep_handles(&mut self, session: SessionId) {
+        let timers = &mut self.timers;
+        self.dropped.retain(|(of, _), key| {
+            let theirs = *of == session;
+            if theirs {
+                timers.cancel(*key);
+            }
+            !theirs
+        });
     }
 
     /// Remembers what happened to a call.
@@ -109,7 +177,7 @@ impl Shard {
         line: LineId,
         operation: Operation,
         purpose: Purpose,
-    ) -> Result<(), OperationError> {
+    ) -> Result<Submitted, OperationError> {
         let request = self.requests.mint();
         let (name, about) = (operation.name(), operation.call());
         let created = provider.submit(now, request, operation)?;
@@ -124,15 +192,14 @@ impl Shard {
         if let (Purpose::Create(address), Some(call), Some((session, _))) = (purpose, created, who) {
             self.conceive(call, line, address, session);
         }
-        Ok(())
+        Ok(Submitted { request, created })
     }
 
     /// A call that a request of `session` is creating, and that will be its own.
     pub(crate) fn conceive(&mut self, call: CallId, line: LineId, address: AddressId, session: SessionId) {
         let mut handles = Handles::default();
         handles.set(session, Privilege::Owner);
-        let (state, media) = (CallState::Unknown, MediaTypes::NONE);
-        self.add_call(call, Call { line, address, media, stage: Stage::Embryo, state, handles });
+        self.add_call(call, Call::new(line, address, Stage::Embryo, handles));
     }
 
     /// Takes a call into the tables.
@@ -191,12 +258,16 @@ impl Shard {
     ) -> Option<CallSnapshot> {
         let call = self.calls.get(&id).filter(|call| call.stage == Stage::Known)?;
         let privilege = call.handles.get(session)?;
-        let able = provider.call_status(id).map_or(Features::NONE, |status| status.possible);
+        let (since, possible) = match provider.call_status(id) {
+            Some(status) => (status.since, status.possible),
+            None => (Time::ZERO, Features::NONE),
+        };
         Some(CallSnapshot {
             call: id,
             state: call.state.clone(),
             privilege,
-            possible: able,
+            since,
+            possible,
             owners: call.handles.owners(),
             monitors: call.handles.monitors(),
             info: provider.call_info(id).map(Box::new),
@@ -207,7 +278,29 @@ impl Shard {
     pub(crate) fn snapshots(&self, provider: &dyn Provider, session: SessionId) -> Vec<CallSnapshot> {
         let lines = self.sessions.get(session).into_iter().flat_map(|s| &s.lines);
         let calls = lines.filter_map(|line| self.lines.get(line)).flat_map(|line| &line.calls);
+        // A handle that was dropped a moment ago is none any more.
+        let calls = calls.filter(|call| !self.dropped.contains_key(&(session, **call)));
         calls.filter_map(|call| self.snapshot(provider, session, *call)).collect()
+    }
+
+    /// Tells the provider what is wanted of a line, if that has changed.
+    pub(crate) fn detect(&mut self, provider: &mut dyn Provider, id: LineId) {
+        self.detect_media(provider, id);
+        self.detect_status(provider, id);
+    }
+
+    /// Tells the provider which news of a line somebody wants, if that has changed (lineSetStatusMessages).
+    pub(crate) fn detect_status(&mut self, provider: &mut dyn Provider, id: LineId) {
+        let Some(line) = self.lines.get_mut(&id) else { return };
+        let wanted = line
+            .opens
+            .iter()
+            .fold(Set::NONE, |kinds: Set<StatusKind>, open| kinds.union(open.interest.status));
+        // Those of the application side are none of the provider's business.
+        let wanted = wanted.without(StatusKind::OtherOpens);
+        if wanted != line.told && provider.detect_status(id, wanted).is_ok() {
+            line.told = wanted;
+        }
     }
 
     /// Tells the provider which media types somebody wants to hear of, if that has changed.

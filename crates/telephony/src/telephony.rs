@@ -6,9 +6,12 @@ use crate::handoff::{self, HandedOff};
 use crate::priorities::Priorities;
 use crate::request::Request;
 use crate::sessions::Presence;
-use crate::shard::Shard;
+use crate::shard::{Due, Shard};
 use crate::timeline::Timeline;
-use crate::{AppRequestId, RequestError, SessionId, inquire, loss, operate, pump, release};
+use crate::{
+    AppRequestId, RequestError, SessionId, downgrade, extension, inquire, loss, operate, pump, recipients,
+    release,
+};
 use hookswitch_machine::{Entropy, Time};
 use hookswitch_spi::{LineError, MediaType, Provider};
 
@@ -45,7 +48,11 @@ impl Telephony {
         request: AppRequestId,
         what: Request,
     ) {
-        let answer = self.dispatch(now, provider, (session, request), what);
+        let answer = if loss::is_duplicate(&mut self.shard, session, request) {
+            Err(RequestError::DuplicateRequest(request.0))
+        } else {
+            self.dispatch(now, provider, (session, request), what)
+        };
         pump::pump(&mut self.shard, now, provider);
         match answer {
             Ok(Answer::Now(reply)) => {
@@ -64,24 +71,30 @@ impl Telephony {
         who: (SessionId, AppRequestId),
         what: Request,
     ) -> Result<Answer, RequestError> {
-        let (session, _) = who;
+        let (session, request) = who;
         let shard = &mut self.shard;
-        if let Request::Attach { name, grace, resume } = what {
-            return loss::attach(shard, provider, who, name, grace, resume).map(|()| Answer::Otherwise);
-        }
-        if !shard.sessions.get(session).is_some_and(|session| session.hears()) {
+        if !shard.sessions.is_here(session) {
             return match what {
+                Request::Attach { name, grace, versions, resume } => {
+                    let introduction = loss::Introduction { name, grace, versions, resume };
+                    loss::attach(shard, now, provider, session, introduction).map(Answer::Now)
+                }
+                Request::RequestCall { what, hold } => recipients::request(shard, what, hold).map(done),
                 Request::Lost => Ok(Answer::Otherwise),
                 _ => Err(RequestError::NotAttached),
             };
         }
         match what {
+            Request::Attach { resume: Some(lost), .. } if lost == session => {
+                Err(RequestError::NothingToResume)
+            }
             Request::Attach { .. } => Err(RequestError::AlreadyAttached),
             Request::Detach => {
                 let lines = shard.sessions.get(session).map(|s| s.lines.clone()).unwrap_or_default();
                 for line in lines {
                     Self::close_line(shard, now, provider, session, line);
                 }
+                recipients::leave(shard, session);
                 shard.sessions.remove(session);
                 Ok(Answer::Now(Reply::Done))
             }
@@ -90,7 +103,17 @@ impl Telephony {
                 Ok(Answer::Otherwise)
             }
             Request::OpenLine { line, interest } => {
-                operate::open_line(shard, now, provider, session, line, interest).map(done)
+                let opened = operate::open_line(shard, now, provider, session, line, interest);
+                opened.map(|open| Answer::Now(Reply::Opened(open)))
+            }
+            Request::CloseOpen { line, open } => {
+                if !release::close_open(shard, provider, session, line, open)? {
+                    Self::close_line(shard, now, provider, session, line);
+                }
+                Ok(Answer::Now(Reply::Done))
+            }
+            Request::SetStatusMessages { line, open, status } => {
+                operate::set_status(shard, provider, session, line, open, status).map(done)
             }
             Request::CloseLine { line } => {
                 if !shard.sessions.get(session).is_some_and(|session| session.lines.contains(&line)) {
@@ -113,9 +136,30 @@ impl Telephony {
             Request::TakeOwnership { call } => handoff::take(shard, now, session, call).map(done),
             Request::Monitor { call } => handoff::step_back(shard, session, call).map(done),
             Request::Release { call } => release::release(shard, now, provider, session, call).map(done),
-            Request::ExistingCalls { line } => inquire::existing_calls(shard, provider, session, line)
-                .map(|calls| Answer::Now(Reply::Calls(calls))),
+            Request::LetGo { call } => release::let_go_soon(shard, now, provider, session, call).map(done),
+            Request::ExistingCalls { line, address } => {
+                let calls = inquire::existing_calls(shard, provider, session, line, address);
+                calls.map(|calls| Answer::Now(Reply::Calls(calls)))
+            }
+            Request::ConferenceCalls { call } => {
+                let calls = inquire::conference_calls(shard, provider, session, call);
+                calls.map(|calls| Answer::Now(Reply::Calls(calls)))
+            }
             Request::SetPriority { media, order } => self.set_priority(media, order).map(done),
+            Request::SetRecipientPriority { order } => {
+                Self::checked_order(&order)?;
+                shard.config.priorities.set_recipients(order);
+                Ok(Answer::Now(Reply::Done))
+            }
+            Request::RegisterRecipient { wanted } => {
+                recipients::register(shard, session, wanted);
+                Ok(Answer::Now(Reply::Done))
+            }
+            Request::TakeRequest => {
+                let taken = recipients::take(shard, session);
+                taken.map(|what| Answer::Now(Reply::CallRequest(Box::new(what))))
+            }
+            Request::RequestCall { what, hold } => recipients::request(shard, what, hold).map(done),
             Request::Lines => Ok(Answer::Now(Reply::Lines(provider.lines()))),
             Request::Capabilities { line } => {
                 let able = provider.capabilities(line).cloned().ok_or(LineError::NoSuchLine(line))?;
@@ -127,6 +171,30 @@ impl Telephony {
                     .map(|rules| Answer::Now(Reply::Forwarding(rules)))
                     .ok_or(RequestError::NoSuchAddress(line))
             }
+            Request::LineStatus { line } => {
+                let status = provider.line_status(line).ok_or(LineError::NoSuchLine(line))?;
+                Ok(Answer::Now(Reply::LineStatus(Box::new(status))))
+            }
+            Request::AddressStatus { line, address } => {
+                let status = provider.address_status(line, address);
+                let status = status.ok_or(RequestError::NoSuchAddress(line))?;
+                Ok(Answer::Now(Reply::AddressStatus(Box::new(status))))
+            }
+            Request::AddressId { line, dialled } => {
+                let address = provider.address_id(line, &dialled).ok_or(RequestError::NoSuchAddress(line))?;
+                Ok(Answer::Now(Reply::Address(address)))
+            }
+            Request::CouldDetect { line, media, call } => {
+                provider.could_detect(line, media, &call)?;
+                Ok(Answer::Now(Reply::Done))
+            }
+            Request::NegotiateExtension { line, offered } => {
+                let version = extension::negotiate(shard, provider, line, offered)?;
+                Ok(Answer::Now(Reply::ExtensionVersion(version)))
+            }
+            Request::SelectExtension { line, version } => {
+                extension::select(shard, provider, session, line, version).map(done)
+            }
             Request::CallInfo { call } => {
                 let snapshot = shard.snapshot(provider, session, call);
                 snapshot
@@ -136,7 +204,10 @@ impl Telephony {
             Request::Timeline { call } => {
                 Ok(Answer::Now(Reply::Timeline(shard.timeline.of(call).cloned().collect())))
             }
-            Request::Snapshot => Ok(Answer::Now(Reply::Calls(shard.snapshots(provider, session)))),
+            Request::Snapshot => {
+                inquire::picture(shard, provider, session, request);
+                Ok(Answer::Now(Reply::Done))
+            }
         }
     }
 
@@ -169,38 +240,59 @@ impl Telephony {
 
     /// The next event and the session that it is for. Call until `None` after every other call.
     pub fn poll(&mut self) -> Option<(SessionId, Event)> {
-        self.shard.events.pop_front()
+        let (session, event) = self.shard.events.pop_front()?;
+        if self.shard.sessions.is_old(session) {
+            return Some((session, downgrade::event(event)));
+        }
+        Some((session, event))
     }
 
     /// To be called when the time of [`next_timeout`](Self::next_timeout) has come.
     pub fn timeout(&mut self, now: Time, provider: &mut dyn Provider) {
-        loss::expire(&mut self.shard, now, provider);
+        while let Some(due) = self.shard.timers.pop(now) {
+            match due {
+                Due::Grace(session) => loss::end(&mut self.shard, now, provider, session),
+                Due::LetGo(session, call) => {
+                    release::let_go_now(&mut self.shard, now, provider, session, call);
+                }
+            }
+        }
         pump::pump(&mut self.shard, now, provider);
     }
 
     /// When [`timeout`](Self::timeout) has something to do.
     pub fn next_timeout(&self) -> Option<Time> {
-        self.shard.graces.next()
+        self.shard.timers.next()
     }
 
     /// Whether a session is offered new calls: false while it does not read its events. It goes on hearing of the calls it
     /// has, and of those it monitors.
     pub fn offers(&mut self, session: SessionId, wanted: bool) {
-        if let Some(session) = self.shard.sessions.get_mut(session).filter(|session| session.hears()) {
+        if let Some(session) = self.shard.sessions.get_mut(session).filter(|session| session.is_here()) {
             session.presence = if wanted { Presence::Present } else { Presence::Busy };
         }
     }
 
     /// Sets the order for a media type as [`Request::SetPriority`] does, for what another shard was asked.
     pub fn set_priority(&mut self, media: MediaType, order: Vec<Box<str>>) -> Result<(), RequestError> {
+        Self::checked_order(&order)?;
+        self.shard.config.priorities.set(media, order);
+        Ok(())
+    }
+
+    fn checked_order(order: &[Box<str>]) -> Result<(), RequestError> {
         if order.len() > Priorities::MAX {
             return Err(RequestError::PriorityListTooLong(Priorities::MAX));
         }
-        if let Some(name) = order.iter().find(|name| name.is_empty() || name.len() > loss::NAME_MOST) {
-            return Err(RequestError::InvalidName(name.len()));
+        match order.iter().find(|name| name.is_empty() || name.len() > loss::NAME_MOST) {
+            Some(name) => Err(RequestError::InvalidName(name.len())),
+            None => Ok(()),
         }
-        self.shard.config.priorities.set(media, order);
-        Ok(())
+    }
+
+    /// Sets all orders at once, as they were stored elsewhere.
+    pub fn set_priorities(&mut self, priorities: Priorities) {
+        self.shard.config.priorities = priorities;
     }
 
     /// Who comes first for which media type, to be stored and given back in [`Config::priorities`] at the next start.

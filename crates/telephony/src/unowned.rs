@@ -1,12 +1,12 @@
 //! What becomes of calls that nobody owns, and of calls that have ended.
 
 use crate::calls::Phase;
-use crate::config::Unowned;
+use crate::config::{Treatment, Unowned};
 use crate::requests::Purpose;
 use crate::shard::Shard;
 use crate::{Event, Privilege, SessionId};
 use hookswitch_machine::Time;
-use hookswitch_spi::{CallId, Operation, Provider, RejectReason, TimelineFact};
+use hookswitch_spi::{CallId, Operation, Provider, RejectReason, StateKind, TimelineFact};
 
 /// Applies the policy to a call that has no owner (any more).
 pub(crate) fn apply(shard: &mut Shard, now: Time, provider: &mut dyn Provider, id: CallId) {
@@ -21,11 +21,13 @@ pub(crate) fn apply(shard: &mut Shard, now: Time, provider: &mut dyn Provider, i
         Unowned::Leave => "nobody owns it",
         Unowned::Reject(_) => "nobody owns it: dropped by policy",
         Unowned::Forward(_) => "nobody owns it: sent away by policy",
+        Unowned::Treatment(_) => "nobody owns it: treated by policy",
     };
     shard.record(now, id, TimelineFact::Note(note));
     match policy {
         Unowned::Leave if phase == Phase::Live && nobody => shard.close_call(now, provider, id),
         Unowned::Leave => {}
+        Unowned::Treatment(treatment) => treat(shard, now, provider, id, treatment),
         Unowned::Reject(reason) => drop_call(shard, now, provider, id, reason),
         Unowned::Forward(destination) => {
             let deadline = shard.config.transfer_deadline;
@@ -39,6 +41,21 @@ pub(crate) fn apply(shard: &mut Shard, now: Time, provider: &mut dyn Provider, i
             }
         }
     }
+}
+
+/// Lets the other side of an unowned call hear something; what cannot be done is left as it is.
+fn treat(shard: &mut Shard, now: Time, provider: &mut dyn Provider, id: CallId, treatment: Treatment) {
+    let Some(call) = shard.calls.get(&id) else { return };
+    let (line, state) = (call.line, call.state.kind());
+    let operation = match (treatment, state) {
+        (Treatment::Ringback, StateKind::Offering) => Operation::accept(id),
+        (Treatment::Answered(source), StateKind::Offering | StateKind::Accepted) => {
+            Operation::Answer { call: id, source, user_info: None }
+        }
+        (Treatment::Answered(source), StateKind::Connected) => Operation::Play { call: id, source },
+        (Treatment::Ringback | Treatment::Answered(_), _) => return,
+    };
+    let _not_possible = shard.submit(now, provider, None, line, operation, Purpose::Plain);
 }
 
 /// Sending an unowned call away failed after all.
@@ -112,8 +129,9 @@ pub(crate) fn found_ended(
 }
 
 fn take_back(shard: &mut Shard, now: Time, provider: &mut dyn Provider, holder: SessionId, id: CallId) {
+    shard.take_dropped(holder, id);
     let Some(call) = shard.calls.get_mut(&id) else { return };
-    let Some(_privilege @ (Privilege::Owner | Privilege::Monitor)) = call.handles.remove(holder) else {
+    let Some(_privilege @ (Privilege::Owner | Privilege::Monitor)) = call.let_go(holder) else {
         return;
     };
     shard.tell(holder, Event::CallForgotten { call: id });

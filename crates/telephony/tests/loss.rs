@@ -11,7 +11,9 @@ const VOICE: MediaTypes = MediaTypes::VOICE;
 
 fn come_back(bench: &mut Bench, new: u64, name: &str, lost: SessionId) -> Result<Reply, RequestError> {
     let grace = Duration::from_secs(10);
-    bench.answer(SessionId(new), Request::Attach { name: name.into(), grace, resume: Some(lost) })
+    let versions = hookswitch_telephony::SPOKEN;
+    let attach = Request::Attach { name: name.into(), grace, versions, resume: Some(lost) };
+    bench.answer(SessionId(new), attach)
 }
 
 #[test]
@@ -64,15 +66,15 @@ fn a_session_that_comes_back_finds_its_lines_calls_and_completions() {
     let holding = bench.ask(lost, Request::Operate(hookswitch_spi::Operation::Hold { call }));
     bench.ask(lost, Request::Lost);
     bench.pass(Duration::from_secs(5));
-    assert_eq!(bench.take(), [], "nobody is there to hear");
+    assert_eq!(bench.take_answer(lost, holding), Some(Ok(Reply::Done)), "told for whoever keeps it");
+    assert_eq!(shorts(&bench.take_of(lost)), ["on hold"]);
 
     assert_eq!(come_back(&mut bench, 2, "impostor", lost), Err(RequestError::NothingToResume));
-    let Ok(Reply::Attached { lines, calls }) = come_back(&mut bench, 2, "app", lost) else { panic!() };
-    assert_eq!(lines, [LINE]);
+    let Ok(Reply::Attached { lines, calls, .. }) = come_back(&mut bench, 2, "app", lost) else { panic!() };
+    assert_eq!(lines.iter().map(|open| open.line).collect::<Vec<_>>(), [LINE]);
     assert_eq!(calls.len(), 1);
     assert_eq!((calls[0].call, calls[0].privilege), (call, Privilege::Owner));
     assert_eq!(calls[0].state.kind(), StateKind::OnHold);
-    assert_eq!(bench.take_answer(SessionId(2), holding), Some(Ok(Reply::Done)));
 
     bench.pass(Duration::from_secs(60));
     assert_eq!(bench.state(call), Some(StateKind::OnHold), "its grace no longer runs");
@@ -135,4 +137,105 @@ fn a_session_may_come_back_under_its_own_number() {
     assert_eq!(bench.privilege(app, call), Some(Privilege::Owner));
     assert_eq!(come_back(&mut bench, 1, "app", app), Err(RequestError::NothingToResume), "it is here");
     assert_eq!(bench.privilege(app, call), Some(Privilege::Owner), "and a refusal changes nothing");
+}
+
+/// What was asked of the provider about a call, and what was noted.
+fn noted(bench: &Bench, call: hookswitch_spi::CallId) -> Vec<&'static str> {
+    let fact = |entry: &hookswitch_spi::TimelineEntry| match entry.fact {
+        hookswitch_spi::TimelineFact::Asked(_, name) => Some(name),
+        hookswitch_spi::TimelineFact::Note(note) => Some(note),
+        _ => None,
+    };
+    bench.telephony.timeline().of(call).filter_map(fact).collect()
+}
+
+#[test]
+fn the_other_side_hears_a_treatment_while_the_owner_is_lost() {
+    for (treatment, asked) in [
+        (
+            Some(hookswitch_spi::AudioSource::Music),
+            vec!["treatment: its owner is lost", "play", "its owner is back", "play"],
+        ),
+        (None, vec![]),
+    ] {
+        let mut bench = Bench::with(Config { lost_treatment: treatment, ..Config::default() });
+        let lost = bench.app(1, "app", Interest::owner(VOICE));
+        let call = bench.connect(lost, VOICE);
+        bench.ask(lost, Request::Lost);
+        bench.pass(Duration::from_secs(5));
+        assert!(come_back(&mut bench, 2, "app", lost).is_ok());
+        bench.pass(Duration::from_secs(1));
+        let mut expected = vec!["answer", "its owner is lost"];
+        expected.extend(asked);
+        assert_eq!(noted(&bench, call), expected);
+        assert_eq!(bench.telephony.outstanding(), 0);
+    }
+}
+
+#[test]
+fn handles_dropped_shortly_before_their_session_are_lost_with_it_and_found_again() {
+    let mut bench = Bench::new();
+    let lost = bench.app(1, "app", Interest::owner(VOICE));
+    let [live, offered] = [bench.connect(lost, VOICE), bench.call_in(VOICE)];
+    for call in [live, offered] {
+        assert_eq!(bench.telephony_answer(lost, Request::LetGo { call }), Ok(Reply::Done));
+    }
+    bench.ask(lost, Request::Lost);
+    bench.pass(Duration::from_secs(5));
+    assert_eq!(bench.state(live), Some(StateKind::Connected));
+    let Ok(Reply::Attached { calls, .. }) = come_back(&mut bench, 2, "app", lost) else { panic!() };
+    let found: Vec<_> = calls.iter().map(|call| (call.call, call.privilege)).collect();
+    assert_eq!(found, [(live, Privilege::Owner), (offered, Privilege::Monitor)]);
+}
+
+#[test]
+fn a_dropped_handle_is_given_back_a_little_later_and_that_of_an_ended_call_at_once() {
+    let mut bench = Bench::new();
+    let app = bench.app(1, "app", Interest::owner(VOICE));
+    let live = bench.connect(app, VOICE);
+    assert_eq!(bench.telephony_answer(app, Request::LetGo { call: live }), Ok(Reply::Done));
+    assert_eq!(bench.state(live), Some(StateKind::Connected));
+    bench.pass(Duration::from_millis(150));
+    assert_eq!((bench.state(live), bench.telephony.calls()), (None, 0));
+
+    let ended = bench.connect(app, VOICE);
+    bench.exchange.hang_up(ended);
+    bench.drain();
+    assert_eq!(bench.telephony_answer(app, Request::LetGo { call: ended }), Ok(Reply::Done));
+    assert_eq!((bench.state(ended), bench.telephony.calls()), (None, 0));
+}
+
+#[test]
+fn a_call_handed_back_to_who_has_just_dropped_it_is_new_there() {
+    let mut bench = Bench::new();
+    let app = bench.app(1, "app", Interest::owner(VOICE));
+    let other = bench.app(2, "other", Interest::owner(FAX));
+    let call = bench.connect(app, VOICE);
+    assert_eq!(bench.answer(app, to_application(call, "other")), Ok(Reply::Done));
+    assert_eq!(bench.telephony_answer(app, Request::LetGo { call }), Ok(Reply::Done));
+    bench.take();
+    assert_eq!(bench.telephony_answer(other, to_application(call, "app")), Ok(Reply::Done));
+    assert_eq!(shorts(&bench.take_of(app)), ["new call, owner", "connected, owner"]);
+    bench.pass(Duration::from_secs(1));
+    assert_eq!(bench.privilege(app, call), Some(Privilege::Owner), "and stays");
+}
+
+#[test]
+fn a_lost_session_is_told_everything_and_in_the_end_that_it_is_over() {
+    let mut bench = Bench::new();
+    let app = bench.app(1, "app", Interest { monitor: true, ..Interest::owner(VOICE) });
+    let other = bench.app(2, "other", Interest::owner(VOICE));
+    let call = bench.connect(app, VOICE);
+    bench.ask(app, Request::Lost);
+    bench.exchange.press(call, '5');
+    let next = bench.call_in(VOICE);
+    assert_eq!(bench.privilege(other, next), Some(Privilege::Owner));
+    bench.exchange.hang_up(call);
+    bench.drain();
+    let heard = shorts(&bench.take_of(app));
+    assert_eq!(heard.len(), 4, "{heard:?}");
+    assert!(heard[0].starts_with("Digit"), "{heard:?}");
+    assert_eq!(heard[1..], ["new call, monitor", "offering, monitor", "disconnected"]);
+    bench.pass(Duration::from_secs(60));
+    assert_eq!(bench.take_of(app).last(), Some(&hookswitch_telephony::Event::GivenUp));
 }

@@ -9,7 +9,7 @@ use hookswitch_spi::{
 };
 use hookswitch_telephony::{
     AppRequestId, Config, Event, HandOffTarget, Interest, Limits, Privilege, Reply, Request, SessionId,
-    Unowned,
+    SnapshotPart, Unowned,
 };
 use hookswitch_testkit::loopback::{Outside, may_follow};
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,6 +23,7 @@ enum Meaning {
     Open(LineId, Interest),
     Close(LineId),
     Release(CallId),
+    LetGo(CallId),
     Other,
 }
 
@@ -30,8 +31,28 @@ enum Meaning {
 #[derive(Default)]
 struct Believes {
     outstanding: BTreeMap<AppRequestId, Meaning>,
-    open: BTreeMap<LineId, Interest>,
+    open: BTreeMap<LineId, Vec<Interest>>,
     held: BTreeMap<CallId, (LineId, Option<StateKind>)>,
+    /// Handles dropped without a word: something may still be heard of these calls.
+    dropped: BTreeSet<CallId>,
+    /// The calls of a picture that is being told.
+    picture: Option<BTreeMap<CallId, StateKind>>,
+}
+
+impl Believes {
+    /// What was told is what is.
+    fn compare(&self, picture: &BTreeMap<CallId, StateKind>) {
+        for (call, (_, state)) in &self.held {
+            let told = picture.get(call);
+            assert!(
+                told.is_some() && (state.is_none() || *state == told.copied()),
+                "{call}: {state:?} {told:?}"
+            );
+        }
+        for call in picture.keys() {
+            assert!(self.held.contains_key(call) || self.dropped.contains(call), "{call} was never told");
+        }
+    }
 }
 
 struct World {
@@ -107,12 +128,12 @@ impl World {
             Some(lost) => self.names[&lost].clone(),
             None => format!("app {}", self.chance.below(4)),
         };
-        let mut believes = resume.and_then(|lost| self.lost.remove(&lost)).unwrap_or_default();
-        believes.held.clear();
+        let believes = resume.and_then(|lost| self.lost.remove(&lost)).unwrap_or_default();
         self.present.insert(session, believes);
         self.names.insert(session, name.clone());
         let grace = Duration::from_secs(self.chance.below(4));
-        self.ask(session, Request::Attach { name: name.into(), grace, resume }, Meaning::Other);
+        let versions = hookswitch_telephony::SPOKEN;
+        self.ask(session, Request::Attach { name: name.into(), grace, versions, resume }, Meaning::Other);
         // Too late to come back: then it starts anew.
         if resume.is_some() && !self.attached(session) {
             self.present.remove(&session);
@@ -176,7 +197,7 @@ impl World {
                 let owner =
                     [MediaTypes::NONE, MediaTypes::VOICE, FAX, MediaTypes::VOICE.with(MediaType::Unknown)];
                 let owner = self.pick(&owner).unwrap_or_default();
-                let interest = Interest { owner, monitor: self.chance.chance(1, 3), address: None };
+                let interest = Interest { owner, monitor: self.chance.chance(1, 3), ..Interest::NONE };
                 self.ask(session, Request::OpenLine { line, interest }, Meaning::Open(line, interest));
             }
             15 => self.ask(session, Request::CloseLine { line }, Meaning::Close(line)),
@@ -195,7 +216,9 @@ impl World {
             54..58 => self.ask(session, Request::TakeOwnership { call }, Meaning::Other),
             58..60 => self.ask(session, Request::Monitor { call }, Meaning::Other),
             60..66 => self.ask(session, Request::Release { call }, Meaning::Release(call)),
-            66..69 => self.ask(session, Request::ExistingCalls { line }, Meaning::Other),
+            66 => self.ask(session, Request::LetGo { call }, Meaning::LetGo(call)),
+            67 => self.ask(session, Request::Snapshot, Meaning::Other),
+            68 => self.ask(session, Request::ExistingCalls { line, address: None }, Meaning::Other),
             69..80 => self.somebody_calls(line),
             80..84 => {
                 self.bench.exchange.hang_up(call);
@@ -226,7 +249,8 @@ impl World {
             matches!(event, Event::NewCall { call: new, privilege: Privilege::Owner, .. } if *new == call)
         });
         let wanted = self.present.values().any(|believes| {
-            believes.open.get(&line).is_some_and(|interest| interest.owner.contains(MediaType::Voice))
+            let interests = believes.open.get(&line).into_iter().flatten();
+            interests.into_iter().any(|interest| interest.owner.contains(MediaType::Voice))
         });
         assert_eq!(owners.count(), usize::from(wanted), "exactly one owner if anybody wants it");
         self.check();
@@ -234,12 +258,16 @@ impl World {
 
     fn check(&mut self) {
         for (session, event) in self.bench.take() {
-            let Some(believes) = self.present.get_mut(&session) else {
-                // It was gone when this was said: only its farewell may be heard.
+            if event == Event::GivenUp {
+                assert!(self.lost.remove(&session).is_some(), "{session} was not lost");
+                continue;
+            }
+            let Some(believes) = self.present.get_mut(&session).or(self.lost.get_mut(&session)) else {
                 panic!("{session} is gone and hears {event:?}");
             };
             let held = |call: &CallId, believes: &Believes| {
-                assert!(believes.held.contains_key(call), "{session} has no handle to {call}: {event:?}");
+                let known = believes.held.contains_key(call) || believes.dropped.contains(call);
+                assert!(known, "{session} has no handle to {call}: {event:?}");
             };
             match &event {
                 Event::Refused { request, .. } => {
@@ -251,7 +279,7 @@ impl World {
                     let Ok(reply) = result else { continue };
                     match meaning {
                         Meaning::Open(line, interest) => {
-                            believes.open.insert(line, interest);
+                            believes.open.entry(line).or_default().push(interest);
                         }
                         Meaning::Close(line) => {
                             believes.open.remove(&line);
@@ -259,6 +287,11 @@ impl World {
                         }
                         Meaning::Release(call) => {
                             believes.held.remove(&call);
+                            believes.dropped.remove(&call);
+                        }
+                        Meaning::LetGo(call) => {
+                            believes.held.remove(&call);
+                            believes.dropped.insert(call);
                         }
                         Meaning::Other => {}
                     }
@@ -275,11 +308,19 @@ impl World {
                                 assert!(new.is_none(), "found twice: {}", found.call);
                             }
                         }
-                        Reply::Attached { lines, calls } => {
-                            assert!(lines.iter().eq(believes.open.keys()), "{lines:?}");
+                        Reply::Attached { lines, calls, .. } => {
+                            let interests =
+                                |open: &hookswitch_telephony::OpenLine| (open.line, open.interest);
+                            let believed = believes.open.iter();
+                            let believed =
+                                believed.flat_map(|(line, all)| all.iter().map(|one| (*line, *one)));
+                            assert!(lines.iter().map(interests).eq(believed), "{lines:?}");
+                            believes
+                                .compare(&calls.iter().map(|call| (call.call, call.state.kind())).collect());
                             for found in calls {
                                 let line = found.info.as_ref().map_or(LINE, |info| info.line);
                                 believes.held.insert(found.call, (line, Some(found.state.kind())));
+                                believes.dropped.remove(&found.call);
                             }
                         }
                         _ => {}
@@ -287,11 +328,12 @@ impl World {
                 }
                 Event::NewCall { line, call, .. } => {
                     self.calls.push(*call);
+                    believes.dropped.remove(call);
                     assert!(believes.held.insert(*call, (*line, None)).is_none(), "new twice: {call}");
                 }
                 Event::CallState { call, state, .. } => {
                     held(call, believes);
-                    let (_, last) = believes.held.get_mut(call).expect("just checked");
+                    let Some((_, last)) = believes.held.get_mut(call) else { continue };
                     let kind = state.kind();
                     if let Some(last) = last {
                         let legal = *last == kind || may_follow(*last, kind);
@@ -307,6 +349,16 @@ impl World {
                 Event::CallForgotten { call } => {
                     held(call, believes);
                     believes.held.remove(call);
+                    believes.dropped.remove(call);
+                }
+                Event::Snapshot(SnapshotPart::Begin { .. }) => believes.picture = Some(BTreeMap::new()),
+                Event::Snapshot(SnapshotPart::Call(call)) => {
+                    let picture = believes.picture.as_mut().expect("it has begun");
+                    assert!(picture.insert(call.call, call.state.kind()).is_none());
+                }
+                Event::Snapshot(SnapshotPart::End { .. }) => {
+                    let picture = believes.picture.take().expect("it has begun");
+                    believes.compare(&picture);
                 }
                 _ => {}
             }

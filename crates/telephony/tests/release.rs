@@ -23,11 +23,10 @@ fn opening_announces_nothing_and_existing_calls_are_given_once() {
     let call = bench.connect(owner, VOICE);
     let late = bench.app(2, "late", Interest { monitor: true, ..Interest::owner(VOICE) });
     assert_eq!(bench.take_of(late), []);
-    let found = bench.answer(late, Request::ExistingCalls { line: LINE });
+    let found = bench.answer(late, Request::ExistingCalls { line: LINE, address: None });
     assert_eq!(calls(found), [(call, Privilege::Monitor)]);
-    assert_eq!(calls(bench.answer(late, Request::ExistingCalls { line: LINE })), []);
-    assert_eq!(calls(bench.answer(late, Request::Snapshot)), [(call, Privilege::Monitor)]);
-    let other = bench.answer(late, Request::ExistingCalls { line: OTHER_LINE });
+    assert_eq!(calls(bench.answer(late, Request::ExistingCalls { line: LINE, address: None })), []);
+    let other = bench.answer(late, Request::ExistingCalls { line: OTHER_LINE, address: None });
     assert_eq!(other, Err(RequestError::LineNotOpen(OTHER_LINE)));
 }
 

@@ -19,7 +19,7 @@ fn a_call_made_here_has_no_events_before_its_request_completes() {
     bench.ask(app, make_call(LINE, "sip:bob@outside"));
     assert_eq!(bench.take(), []);
     assert!(
-        matches!(bench.answer(monitor, Request::ExistingCalls { line: LINE }), Ok(Reply::Calls(calls)) if calls.is_empty())
+        matches!(bench.answer(monitor, Request::ExistingCalls { line: LINE, address: None }), Ok(Reply::Calls(calls)) if calls.is_empty())
             || bench.exchange.outstanding() == 0,
         "an embryo cannot be found"
     );
@@ -50,7 +50,7 @@ fn a_call_between_two_lines_has_the_right_states_on_both_sides() {
     let desk = bench.app(1, "desk", Interest::owner(VOICE));
     let shop = bench.attach(2, "shop");
     let opened = bench.answer(shop, Request::OpenLine { line: OTHER_LINE, interest: Interest::owner(VOICE) });
-    assert_eq!(opened, Ok(Reply::Done));
+    assert!(matches!(opened, Ok(Reply::Opened(_))), "{opened:?}");
     let Ok(Reply::Created(outgoing)) = bench.answer(desk, make_call(LINE, "sip:shop@loop")) else { panic!() };
     let heard = bench.take_of(shop);
     let Some(Event::NewCall { call: incoming, info, .. }) = heard.first() else { panic!("{heard:?}") };
@@ -80,7 +80,7 @@ fn every_bound_refuses_and_says_so() {
     let limits = Limits { sessions: 1, lines_per_session: 1, requests_per_session: 2, ..Limits::default() };
     let mut bench = Bench::with(Config { limits, ..Config::default() });
     let app = bench.app(1, "app", Interest::NONE);
-    let attach = |name: &str| Request::Attach { name: name.into(), grace: Duration::ZERO, resume: None };
+    let attach = |name: &str| Request::attach(name, Duration::ZERO);
     assert_eq!(bench.answer(SessionId(2), attach("b")), Err(RequestError::TooManySessions(1)));
     assert_eq!(bench.answer(app, attach("b")), Err(RequestError::AlreadyAttached));
     let name = "n".repeat(256);

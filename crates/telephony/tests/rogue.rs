@@ -118,7 +118,7 @@ impl Bench {
         inner.add_line(LoopbackLine::new("desk", "sip:desk@loop"));
         let telephony = Telephony::new(Config::default(), &mut Entropy::from_number(1));
         let mut bench = Self { telephony, rogue: Rogue { inner, lies: VecDeque::new() } };
-        bench.ask(Request::Attach { name: "app".into(), grace: Duration::ZERO, resume: None });
+        bench.ask(Request::attach("app", Duration::ZERO));
         let interest = Interest { monitor: true, ..Interest::owner(MediaTypes::VOICE) };
         bench.ask(Request::OpenLine { line: LINE, interest });
         bench

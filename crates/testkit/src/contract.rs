@@ -128,7 +128,7 @@ impl Observer {
             ) => {
                 self.ended_on_purpose.insert(*call);
             }
-            Request::Detach | Request::Lost | Request::CloseLine { .. } => {
+            Request::Detach | Request::Lost | Request::CloseLine { .. } | Request::CloseOpen { .. } => {
                 let calls: Vec<CallId> =
                     self.seen.keys().filter(|(of, _)| *of == session).map(|(_, call)| *call).collect();
                 self.moved.extend(&calls);
@@ -139,21 +139,33 @@ impl Observer {
             | Request::Operate(_)
             | Request::Monitor { .. }
             | Request::Release { .. }
+            | Request::LetGo { .. }
             | Request::ExistingCalls { .. }
+            | Request::ConferenceCalls { .. }
+            | Request::SetStatusMessages { .. }
             | Request::SetPriority { .. }
+            | Request::SetRecipientPriority { .. }
+            | Request::RegisterRecipient { .. }
+            | Request::TakeRequest
+            | Request::RequestCall { .. }
             | Request::Lines
             | Request::Capabilities { .. }
             | Request::Forwarding { .. }
+            | Request::LineStatus { .. }
+            | Request::AddressStatus { .. }
+            | Request::AddressId { .. }
+            | Request::CouldDetect { .. }
+            | Request::NegotiateExtension { .. }
+            | Request::SelectExtension { .. }
             | Request::CallInfo { .. }
             | Request::Timeline { .. }
             | Request::Snapshot => {}
         }
-        if let Request::Release { call } = request {
+        if let Request::Release { call } | Request::LetGo { call } = request {
             self.moved.insert(*call);
         }
         if matches!(request, Request::Lost) {
-            // Nobody is left to hear of what it asked.
-            self.requests.retain(|(of, _), asked| *of != session || matches!(asked, Asked::Answered));
+            // It has no answer; what was asked before is answered until the session is given up.
             return;
         }
         let before = self
@@ -190,7 +202,14 @@ impl Observer {
             Event::CallForgotten { call } => {
                 self.seen.remove(&(session, *call));
             }
-            Event::LineState { .. }
+            Event::GivenUp => {
+                self.seen.retain(|(of, _), _| *of != session);
+                self.requests.retain(|(of, _), asked| *of != session || matches!(asked, Asked::Answered));
+            }
+            Event::Snapshot(_)
+            | Event::RequestWaiting
+            | Event::LineState { .. }
+            | Event::LineOpens { .. }
             | Event::Ringing { .. }
             | Event::MessageWaiting { .. }
             | Event::CallCount { .. }

@@ -13,7 +13,7 @@ use hookswitch_sip::auth::Secret;
 use hookswitch_sip::message::{Limits, Message};
 use hookswitch_spi::{
     AddressId, CallId, CallOptions, CallState, ForwardingRules, LineId, MediaTypes, Operation, Provider as _,
-    RejectReason,
+    RejectReason, Set,
 };
 use hookswitch_telephony::{
     AppRequestId, Config, Event, Interest, LadderNames, Reply, Request, RequestError, SessionId, ladder,
@@ -145,7 +145,7 @@ impl Stage {
     pub fn attach(&mut self, name: &str) -> SessionId {
         let session = SessionId(self.apps.len() as u64 + 1);
         self.apps.insert(session, App::new(session, name));
-        self.ask(session, Request::Attach { name: name.into(), grace: Duration::ZERO, resume: None });
+        self.ask(session, Request::attach(name, Duration::ZERO));
         session
     }
 
@@ -157,8 +157,9 @@ impl Stage {
         self.apps.get_mut(&session).expect("the session was attached here")
     }
 
-    /// Opens a line for an application.
+    /// Opens a line for an application, which hears all news of it.
     pub fn open(&mut self, session: SessionId, line: LineId, interest: Interest) {
+        let interest = interest.hearing(Set::ALL);
         self.ask(session, Request::OpenLine { line, interest });
     }
 
@@ -351,7 +352,7 @@ impl Stage {
                     self.heard.push((at, session, event));
                 }
                 Notice::Quiet => self.quiet = true,
-                Notice::Figures { .. } | Notice::Priority { .. } => {}
+                Notice::Figures { .. } => {}
             }
         }
     }

@@ -135,7 +135,7 @@ impl Scene {
         let Self { mut switch, service, caller, reception, support, folder } = self;
         drop((caller.line, reception.line, support.line));
         for app in [caller.app, reception.app, support.app] {
-            app.detach().await?;
+            app.close().await?;
         }
         service.shutdown(ENDING).await;
         let counts = switch.snapshot().await?.counts;

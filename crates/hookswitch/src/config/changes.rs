@@ -1,7 +1,7 @@
 //! What became different between two readings of a store, as a running session has to know it.
 
 use super::{Account, Config, LineNumber};
-use hookswitch_spi::MediaType;
+use hookswitch_telephony::Priorities;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -16,7 +16,7 @@ pub struct Changes {
     /// Lines with another password, name for authentication, realm, or list of peers that may call in.
     pub access: Vec<(LineNumber, Account)>,
     /// Other orders of applications.
-    pub priorities: Vec<(MediaType, Vec<Box<str>>)>,
+    pub priorities: Option<Priorities>,
     /// What else changed: sections and lines by name. Takes effect at the next start.
     pub pending: Vec<String>,
 }
@@ -45,10 +45,7 @@ impl Changes {
             pending("the lines", old.lines == new.lines);
             return changes;
         };
-        let orders = MediaType::ALL
-            .into_iter()
-            .filter(|media| old.priorities.order(*media) != new.priorities.order(*media));
-        changes.priorities = orders.map(|media| (media, new.priorities.order(media).to_vec())).collect();
+        changes.priorities = (old.priorities != new.priorities).then(|| new.priorities.clone());
         let before: BTreeMap<_, _> = was.into_iter().zip(&old.lines).collect();
         let after: BTreeMap<_, _> = is.into_iter().zip(&new.lines).collect();
         changes.removed = before.keys().copied().filter(|number| !after.contains_key(number)).collect();
@@ -97,8 +94,8 @@ impl fmt::Display for Changes {
         for (_, account) in &self.access {
             parts.push(format!("line {:?} has other credentials or peers", account.name));
         }
-        for (media, _) in &self.priorities {
-            parts.push(format!("applications have another order for {media}"));
+        if self.priorities.is_some() {
+            parts.push("applications have another order".to_owned());
         }
         for name in &self.pending {
             parts.push(format!("{name} changes at the next start"));
@@ -167,7 +164,8 @@ mod tests {
     fn orders_of_applications_take_effect_at_once() {
         let before = config("[priorities]\nvoice = ['a']\nfax = ['f']\n");
         let found = Changes::between(&before, &config("[priorities]\nvoice = ['b', 'a']\nfax = ['f']\n"));
-        assert_eq!(found.priorities, [(MediaType::Voice, vec!["b".into(), "a".into()])]);
+        let order = found.priorities.map(|orders| orders.order(hookswitch_spi::MediaType::Voice).to_vec());
+        assert_eq!(order, Some(vec!["b".into(), "a".into()]));
         assert_eq!(found.pending, [""; 0]);
     }
 

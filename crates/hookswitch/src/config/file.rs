@@ -2,7 +2,6 @@
 
 use hookswitch_spi::MediaType;
 use serde::Deserialize;
-use std::collections::BTreeMap;
 use toml::Spanned;
 
 #[derive(Deserialize)]
@@ -19,9 +18,9 @@ pub(super) struct File {
     pub(super) media: Media,
     #[serde(default)]
     pub(super) applications: Applications,
-    /// Application names in order, for each media type.
+    /// Application names in order.
     #[serde(default)]
-    pub(super) priorities: BTreeMap<MediaType, Spanned<Vec<String>>>,
+    pub(super) priorities: Priorities,
     #[serde(default, rename = "line")]
     pub(super) lines: Vec<Spanned<Line>>,
     pub(super) softswitch: Option<Softswitch>,
@@ -53,6 +52,19 @@ pub(super) struct Applications {
     pub(super) unowned: Option<Spanned<String>>,
     /// The line that calls are made from where none is named.
     pub(super) default_line: Option<Spanned<String>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Priorities {
+    pub(super) voice: Option<Spanned<Vec<String>>>,
+    pub(super) fax: Option<Spanned<Vec<String>>>,
+    pub(super) text: Option<Spanned<Vec<String>>>,
+    pub(super) data: Option<Spanned<Vec<String>>>,
+    pub(super) video: Option<Spanned<Vec<String>>>,
+    pub(super) unknown: Option<Spanned<Vec<String>>>,
+    /// Not a media type: who is given requests for calls.
+    pub(super) requests: Option<Spanned<Vec<String>>>,
 }
 
 #[derive(Deserialize)]

@@ -37,7 +37,7 @@ pub struct Config {
     pub unowned: Unowned,
     /// The line that calls are made from where none is named; the first one unless configured.
     pub default_line: Option<String>,
-    /// Which applications come first for which media type.
+    /// Which applications come first for which media type, and for requests for calls.
     pub priorities: Priorities,
     /// The lines, in the order of the file.
     pub lines: Vec<Account>,
@@ -46,6 +46,9 @@ pub struct Config {
     /// The embedded softswitch, if the file has one.
     pub softswitch: Option<SoftswitchConfig>,
 }
+
+/// The key of the order of those that are given requests for calls, among those of media types.
+pub(crate) const REQUESTS: &str = "requests";
 
 /// What the store of an installed provider knows beside.
 #[derive(Clone, Debug, PartialEq, Eq)]

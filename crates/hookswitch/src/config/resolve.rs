@@ -1,14 +1,13 @@
 //! From the file's tables to checked values.
 
 use super::error::{ConfigError, Origin};
-use super::{Config, Installed, Listen, MediaSettings, SipConfig, file};
+use super::{Config, Installed, Listen, MediaSettings, REQUESTS, SipConfig, file};
 use hookswitch_machine::Transport;
 use hookswitch_provider::{Account, AddressRange, Profile, Server};
 use hookswitch_sip::auth::Secret;
 use hookswitch_spi::{ForwardRule, ForwardTarget, ForwardingRules, MediaType, MediaTypes, RejectReason};
 use hookswitch_store::{Document, LineNumber};
 use hookswitch_telephony::{Priorities, Unowned};
-use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
@@ -131,22 +130,31 @@ fn default_line(
     Err(origin.error(&name.span(), "applications.default-line", message))
 }
 
-fn priorities(
-    lists: &BTreeMap<MediaType, Spanned<Vec<String>>>,
-    origin: &Origin<'_>,
-) -> Result<Priorities, ConfigError> {
-    let mut priorities = Priorities::default();
-    for (media, list) in lists {
+fn priorities(table: &file::Priorities, origin: &Origin<'_>) -> Result<Priorities, ConfigError> {
+    let order = |key: &str, list: &Option<Spanned<Vec<String>>>| -> Result<Vec<Box<str>>, ConfigError> {
+        let Some(list) = list else { return Ok(Vec::new()) };
         let fits = |name: &String| !name.is_empty() && name.len() <= 255;
         if list.get_ref().len() > Priorities::MAX || !list.get_ref().iter().all(fits) {
             let message = format!(
                 "expected at most {} names of applications, each of 1 to 255 octets, highest first",
                 Priorities::MAX
             );
-            return Err(origin.error(&list.span(), &format!("priorities.{media}"), message));
+            return Err(origin.error(&list.span(), &format!("priorities.{key}"), message));
         }
-        priorities.set(*media, list.get_ref().iter().map(|name| name.as_str().into()).collect());
+        Ok(list.get_ref().iter().map(|name| name.as_str().into()).collect())
+    };
+    let mut priorities = Priorities::default();
+    for (media, list) in [
+        (MediaType::Voice, &table.voice),
+        (MediaType::Fax, &table.fax),
+        (MediaType::Text, &table.text),
+        (MediaType::Data, &table.data),
+        (MediaType::Video, &table.video),
+        (MediaType::Unknown, &table.unknown),
+    ] {
+        priorities.set(media, order(media.name(), list)?);
     }
+    priorities.set_recipients(order(REQUESTS, &table.requests)?);
     Ok(priorities)
 }
 

@@ -56,6 +56,12 @@ impl Bench {
         self.take_answer(session, request).expect("an answer")
     }
 
+    /// Asks, and returns the answer without letting time pass.
+    pub fn telephony_answer(&mut self, session: SessionId, what: Request) -> Result<Reply, RequestError> {
+        let request = self.ask(session, what);
+        self.take_answer(session, request).expect("an answer at once")
+    }
+
     /// The number that the next request will have.
     pub fn next_request(&self) -> AppRequestId {
         AppRequestId(self.requests + 1)
@@ -113,13 +119,14 @@ impl Bench {
     pub fn attach(&mut self, number: u64, name: &str) -> SessionId {
         let session = SessionId(number);
         let grace = Duration::from_secs(10);
-        let attached = self.answer(session, Request::Attach { name: name.into(), grace, resume: None });
+        let attached = self.answer(session, Request::attach(name, grace));
         assert!(matches!(attached, Ok(Reply::Attached { .. })), "{attached:?}");
         session
     }
 
     pub fn open(&mut self, session: SessionId, interest: Interest) {
-        assert_eq!(self.answer(session, Request::OpenLine { line: LINE, interest }), Ok(Reply::Done));
+        let opened = self.answer(session, Request::OpenLine { line: LINE, interest });
+        assert!(matches!(opened, Ok(Reply::Opened(_))), "{opened:?}");
     }
 
     /// An application with the line open.

@@ -66,8 +66,8 @@ impl<'a> Suite<'a> {
     }
 
     /// Applications on top of a subject.
-    pub fn desk(&self, setup: &Setup) -> desk::Desk {
-        desk::Desk::open(self.factory.subject(setup), setup, self.desk_fault)
+    pub fn desk(&self, setup: &Setup, config: hookswitch_telephony::Config) -> desk::Desk {
+        desk::Desk::open(self.factory.subject(setup), setup, config, self.desk_fault)
     }
 
     /// An installation on an empty disk.

@@ -751,7 +751,11 @@ fn user_information(suite: &Suite<'_>) -> Verdict {
     let call = created(ok(&mut bench, make(info("with the call")))?)?;
     ensure!(bench.reaches(call, StateKind::Connected), "ben does not answer");
     let ben = bench.subject.party_at("ben").ok_or_else(|| Finding("ben was not called".into()))?;
-    same!(bench.saw(ben).first().cloned(), Some(Saw::Called(b"with the call".to_vec())), "what came with the call");
+    same!(
+        bench.saw(ben).first().cloned(),
+        Some(Saw::Called(b"with the call".to_vec())),
+        "what came with the call"
+    );
     let long = Some(UserInfo(vec![7; usize::from(sizes.make_call) + 1]));
     let refused = bench.ask(make(long));
     ensure!(matches!(refused, Err(OperationError::UserInfoTooBig { .. })), "too much brings {refused:?}");
