@@ -189,7 +189,8 @@ Examples:
   hookswitch dial sip:bob@example.org --line office
   hookswitch dial 600 --tone 440 --duration 3
 
-The call is made from --line, else from the configuration's applications.default-line, else from its first line. An extension in
+The link becomes a request for a call, as any program can make one (Service::request_call in Rust); as long as no server runs,
+this command itself is who takes it. The call is made from --line, else from the configuration's applications.default-line, else from its first line. An extension in
 the link (tel:+33123;ext=12) is sent as digits once the call is answered. Header fields in a sip: link are left out.
 
 To let a desktop hand its links over, on Linux, write ~/.local/share/applications/hookswitch-dial.desktop:
@@ -203,8 +204,8 @@ and then: xdg-mime default hookswitch-dial.desktop x-scheme-handler/tel x-scheme
 Nothing is registered by this command itself. Anybody who writes a page can write links: leave the browser's question on.")]
 pub(crate) struct Dial {
     /// Whom to call: a tel: or sip: link, or a number.
-    #[arg(value_name = "LINK")]
-    pub(crate) link: CallLink,
+    #[arg(value_name = "LINK", value_parser = link)]
+    pub(crate) link: String,
 
     /// The line to call from: its name.
     #[arg(long, value_name = "LINE")]
@@ -231,15 +232,15 @@ pub(crate) struct Dial {
 
 impl Dial {
     /// The same as a call from this line.
-    pub(crate) fn call_from(self, line: String) -> Call {
+    pub(crate) fn call_from(self, line: String, link: CallLink) -> Call {
         Call {
             line,
-            address: self.link.destination,
+            address: link.destination,
             play: None,
             sound: self.sound,
             record: None,
             // RFC 3966 5.3: digits for what answers; whoever answers needs a moment to listen.
-            digits: self.link.extension.map(|extension| format!(",{extension}")),
+            digits: link.extension.map(|extension| format!(",{extension}")),
             duration: self.duration,
             ring: self.ring,
             ladder: self.ladder,
@@ -393,6 +394,10 @@ fn digits(text: &str) -> Result<String, String> {
 
 fn listen(text: &str) -> Result<Listen, String> {
     text.parse()
+}
+
+fn link(text: &str) -> Result<String, String> {
+    CallLink::parse(text).map(|_| text.to_owned()).map_err(|error| error.to_string())
 }
 
 fn account(text: &str) -> Result<(String, String), String> {

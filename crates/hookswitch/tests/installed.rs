@@ -194,7 +194,8 @@ async fn a_line_removed_from_the_store_ends_its_calls_and_is_gone_for_good() {
     }
     // Later requests find no line.
     assert!(matches!(app.open("desk", Interest::NONE).await, Err(Error::NoSuchLine { .. })));
-    assert!(desk.call("600", Audio::silence()).await.is_err());
+    let refused = desk.call("600", Audio::silence()).await.map(drop);
+    assert!(refused.is_err_and(|error| error.to_string().contains("does not exist")));
     assert!(desk.capabilities().await.is_err_and(|error| error.to_string().contains("does not exist")));
     // The same account again is another line.
     assert_eq!(stage.add("desk", "1001", "one"), 3);
@@ -212,8 +213,16 @@ async fn a_line_removed_from_the_store_ends_its_calls_and_is_gone_for_good() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_shutdown_completes_what_is_outstanding_though_nobody_answers_any_more() {
     let stage = Stage::new("shutdown");
+    let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap_or_else(|error| panic!("{error}"));
+    let silent = silent.local_addr().map(|address| (silent, address.to_string()));
+    let (_silent, address) = silent.unwrap_or_else(|error| panic!("{error}"));
+    let trunk = [("registrar", Value::from(address)), ("user", "2000".into()), ("register", false.into())];
+    let added = stage.installation.configure(|document| Ok(document.add_line("trunk", trunk.into())?));
+    added.unwrap_or_else(|error| panic!("{error}"));
     let service = stage.start();
     let mut app = attach(&service).await;
+    let trunk = app.open("trunk", Interest::NONE).await.unwrap_or_else(|error| panic!("{error}"));
+    in_time(trunk.in_service(DEADLINE)).await.unwrap_or_else(|error| panic!("{error}"));
     let line = app.open("desk", Interest::NONE).await.unwrap_or_else(|error| panic!("{error}"));
     in_time(line.in_service(DEADLINE)).await.unwrap_or_else(|error| panic!("{error}"));
     let mut calls = Vec::new();
@@ -222,13 +231,17 @@ async fn a_shutdown_completes_what_is_outstanding_though_nobody_answers_any_more
         in_time(call.connected()).await.unwrap_or_else(|end| panic!("{end}"));
         calls.push(call);
     }
-    // The peer is gone without a word.
+    // The peer is gone without a word; another one has never answered.
     drop(stage.switch);
-    let outstanding: Vec<_> =
-        calls.iter().take(5).cloned().map(|call| tokio::spawn(async move { call.hold().await })).collect();
+    let outstanding: Vec<_> = (0..5)
+        .map(|_| {
+            let trunk = trunk.clone();
+            tokio::spawn(async move { trunk.call("600", Audio::silence()).await.map(drop) })
+        })
+        .collect();
     in_time(service.shutdown(Duration::from_secs(5))).await;
     for request in outstanding {
-        assert!(in_time(request).await.is_ok_and(|held| held.is_err()));
+        assert!(in_time(request).await.is_ok_and(|made| made.is_err()));
     }
     while in_time(app.next()).await.is_some() {}
     assert!(in_time(app.lines()).await.is_err());
