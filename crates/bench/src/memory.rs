@@ -334,8 +334,15 @@ impl Bench {
             Command::Stop { stream } => self.stopped.push(*stream),
             Command::Configure { .. }
             | Command::Send { .. }
+            | Command::StartLocal { .. }
+            | Command::Mix { .. }
             | Command::Record { .. }
             | Command::SendDigits { .. }
+            | Command::SendTone { .. }
+            | Command::StopGenerating { .. }
+            | Command::MonitorTones { .. }
+            | Command::MonitorFax { .. }
+            | Command::MonitorInBandDigits { .. }
             | Command::Report { .. } => {}
         }
     }

@@ -6,7 +6,9 @@ use crate::interrupt::Interrupt;
 use crate::setup::{FAREWELL, Source};
 use crate::show::Stopwatch;
 use crate::terminal::Terminal;
-use hookswitch::config::{MediaSettings, Secret, SoftswitchAccount, SoftswitchConfig, Transport};
+use hookswitch::config::{
+    MediaSettings, Secret, SoftswitchAccount, SoftswitchConfig, SoftswitchFeatures, Transport,
+};
 use hookswitch::{Softswitch, SoftswitchEvent, Unregistered};
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -35,6 +37,9 @@ pub(crate) async fn run(
     }
     let users: Vec<String> = config.accounts.iter().map(|account| account.user.clone()).collect();
     let extensions = format!("echo {}, tone {}, music {}", config.echo, config.tone, config.music);
+    let features = &config.features;
+    let (first, last) = (features.orbits.start(), features.orbits.end());
+    let codes = format!("park {}, orbits {first} to {last}, pickup {}", features.park, features.pickup);
     let domain = config.domain.clone();
     let mut switch = Softswitch::start_with(config, &media)?;
     for endpoint in switch.endpoints() {
@@ -44,6 +49,7 @@ pub(crate) async fn run(
     terminal.say(format!("domain      {domain}"));
     terminal.say(format!("accounts    {}", users.join(", ")));
     terminal.say(format!("extensions  {extensions}"));
+    terminal.say(format!("codes       {codes}"));
     terminal.say(terminal.quiet("Ctrl-C ends"));
     let mut calls = Calls { terminal, clock: Stopwatch::start(), known: HashMap::new(), next: 1 };
     loop {
@@ -79,12 +85,13 @@ fn default_switch() -> SoftswitchConfig {
         echo: "600".into(),
         tone: "601".into(),
         music: "602".into(),
+        features: SoftswitchFeatures::default(),
         accounts: vec![account("1001", "hookswitch-1001"), account("1002", "hookswitch-1002")],
     }
 }
 
 fn account(user: &str, password: &str) -> SoftswitchAccount {
-    SoftswitchAccount { user: user.to_owned(), password: Secret::from(password) }
+    SoftswitchAccount { user: user.to_owned(), password: Secret::from(password), groups: Vec::new() }
 }
 
 /// Calls by a number that people can follow.
@@ -98,7 +105,10 @@ struct Calls<'a> {
 impl Calls<'_> {
     fn show(&mut self, event: SoftswitchEvent) {
         let text = match event {
-            SoftswitchEvent::Registered { new: false, .. } | SoftswitchEvent::Snapshot(_) => return,
+            SoftswitchEvent::Registered { new: false, .. }
+            | SoftswitchEvent::Snapshot(_)
+            | SoftswitchEvent::PhoneCall { .. }
+            | SoftswitchEvent::PhoneMessages { .. } => return,
             SoftswitchEvent::Registered { user, contact, expires, flow, .. } => {
                 let user = self.terminal.good(user);
                 let contact = printable(&contact);

@@ -29,6 +29,12 @@ pub enum Error {
     /// No line in service fits what was asked (TAPI: LINEERR_LINEMAPPERFAILED).
     #[error("no line that is in service can carry such calls")]
     NoLineFits,
+    /// No user of the embedded softswitch has this name.
+    #[error("the softswitch has no user called {user:?}; add an account for it, or give another user")]
+    NoSuchUser {
+        /// What was asked for.
+        user: String,
+    },
     /// The line cannot be used now.
     #[error("line {line:?} is out of service: {reason}")]
     OutOfService {

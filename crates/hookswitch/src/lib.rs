@@ -54,7 +54,8 @@ pub use error::{Error, StartError};
 pub use event::Event;
 pub use hookswitch_machine::Endpoint;
 pub use hookswitch_softswitch::{
-    Event as SoftswitchEvent, Registration as SoftswitchRegistration, Snapshot as SoftswitchSnapshot,
+    Direction as PhoneCallDirection, Event as SoftswitchEvent, Messages, Phone as SoftswitchPhone, PhoneCall,
+    PhoneCallState, PhoneContact, Registration as SoftswitchRegistration, Snapshot as SoftswitchSnapshot,
     Unregistered,
 };
 pub use hookswitch_spi::{
@@ -76,5 +77,5 @@ pub use link::{CallLink, LinkError};
 pub use service::Tuning;
 pub use service::{AttachOptions, Figures, Resumed, Service};
 pub use session::SessionToken;
-pub use switch::Softswitch;
+pub use switch::{Missed, PhoneChanges, Softswitch};
 pub use transfer::Conference;

@@ -8,17 +8,19 @@ use hookswitch_machine::Endpoint;
 use hookswitch_media::control::Command;
 use hookswitch_runtime::media::Media;
 use hookswitch_runtime::{Bound, Clock, Driver, DriverHandle, Listen, Running, Sink, entropy};
-use hookswitch_softswitch::{Event, Limits, Request, Snapshot};
+use hookswitch_softswitch::{Event, Limits, Messages, Phone, Request, Snapshot};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{broadcast, mpsc, watch};
 
 type Machine = hookswitch_softswitch::Softswitch;
 
 /// Events that nobody has read; more than that many are dropped and counted.
 const EVENTS: usize = 4_096;
+/// Changes of phones that a reader may be behind; one that is more behind misses some, and is told how many.
+const CHANGES: usize = 1_024;
 /// How often the end of the last calls is looked for while shutting down.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -31,6 +33,34 @@ pub struct Softswitch {
     events: mpsc::Receiver<Event>,
     dropped: Arc<AtomicU64>,
     snapshots: watch::Receiver<(u64, Snapshot)>,
+    changes: broadcast::Sender<Event>,
+    users: Vec<String>,
+}
+
+/// What happens to the phones registered with the softswitch: [`SoftswitchEvent`](crate::SoftswitchEvent)s of the kinds
+/// `Registered`, `Unregistered`, `PhoneCall` and `PhoneMessages`, in order.
+#[derive(Debug)]
+pub struct PhoneChanges {
+    receiver: broadcast::Receiver<Event>,
+}
+
+/// So many changes were lost because they were not read in time: [`Softswitch::phones`] says how things stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0} changes of phones were not read in time; ask for the phones anew")]
+pub struct Missed(pub u64);
+
+impl PhoneChanges {
+    /// The next change; `None` when the softswitch has stopped.
+    ///
+    /// # Errors
+    /// [`Missed`] if some were lost; the next call goes on behind them.
+    pub async fn next(&mut self) -> Option<Result<Event, Missed>> {
+        match self.receiver.recv().await {
+            Ok(event) => Some(Ok(event)),
+            Err(broadcast::error::RecvError::Lagged(lost)) => Some(Err(Missed(lost))),
+            Err(broadcast::error::RecvError::Closed) => None,
+        }
+    }
 }
 
 impl std::fmt::Debug for Softswitch {
@@ -45,6 +75,17 @@ struct SwitchSink {
     events: mpsc::Sender<Event>,
     dropped: Arc<AtomicU64>,
     snapshots: watch::Sender<(u64, Snapshot)>,
+    changes: broadcast::WeakSender<Event>,
+}
+
+impl SwitchSink {
+    /// Tells those who follow the phones, if there are any.
+    fn change(&self, event: Event) {
+        if let Some(changes) = self.changes.upgrade() {
+            // Nobody listens: nobody misses it.
+            let _ = changes.send(event);
+        }
+    }
 }
 
 impl Sink<Machine> for SwitchSink {
@@ -54,7 +95,11 @@ impl Sink<Machine> for SwitchSink {
                 *turn += 1;
                 *last = snapshot;
             }),
+            event @ (Event::PhoneCall { .. } | Event::PhoneMessages { .. }) => self.change(event),
             event => {
+                if matches!(event, Event::Registered { .. } | Event::Unregistered { .. }) {
+                    self.change(event.clone());
+                }
                 if self.events.try_send(event).is_err() {
                     self.dropped.fetch_add(1, Ordering::Relaxed);
                 }
@@ -107,18 +152,21 @@ impl Softswitch {
         let (tell, events) = mpsc::channel(EVENTS);
         let (snapshot, snapshots) = watch::channel((0, Snapshot::default()));
         let dropped = Arc::new(AtomicU64::new(0));
+        let (changes, _) = broadcast::channel(CHANGES);
+        let users = config.accounts.iter().map(|account| account.user.clone()).collect();
         let sink = SwitchSink {
             media: Arc::clone(&media),
             events: tell,
             dropped: Arc::clone(&dropped),
             snapshots: snapshot,
+            changes: changes.downgrade(),
         };
         let running = Driver::new(bound, clock).start(vec![(machine, sink)])?;
         let Some(handle) = running.shard(0).cloned() else {
             unreachable!("a driver of one shard has shard 0");
         };
         reports.connect(handle.clone());
-        Ok(Self { handle, running, media, endpoints, events, dropped, snapshots })
+        Ok(Self { handle, running, media, endpoints, events, dropped, snapshots, changes, users })
     }
 
     /// Where it can be reached.
@@ -146,6 +194,36 @@ impl Softswitch {
         self.ask(Request::Snapshot)?;
         let news = watch.wait_for(|(now, _)| *now > turn).await.map_err(|_| Error::Stopped)?;
         Ok(news.1.clone())
+    }
+
+    /// The users that are registered: their phones, calls, and what waits for them.
+    ///
+    /// # Errors
+    /// As [`snapshot`](Self::snapshot).
+    pub async fn phones(&self) -> Result<Vec<Phone>, Error> {
+        Ok(self.snapshot().await?.phones)
+    }
+
+    /// What happens to the phones from now on. Take it before [`phones`](Self::phones), and nothing is missed between.
+    ///
+    /// # Errors
+    /// [`Error::Stopped`] if it has stopped, [`Error::Overloaded`] if it cannot take the question.
+    pub fn phone_changes(&self) -> Result<PhoneChanges, Error> {
+        let receiver = self.changes.subscribe();
+        self.ask(Request::WatchPhones(true))?;
+        Ok(PhoneChanges { receiver })
+    }
+
+    /// So many messages wait for a user, new ones and old: its message waiting lamp (RFC 3842). Kept in memory until the next call,
+    /// or the end.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchUser`], [`Error::Stopped`], [`Error::Overloaded`].
+    pub fn set_messages(&self, user: &str, new: u32, old: u32) -> Result<(), Error> {
+        if !self.users.iter().any(|known| known == user) {
+            return Err(Error::NoSuchUser { user: user.to_owned() });
+        }
+        self.ask(Request::SetMessages { user: user.to_owned(), messages: Messages { new, old } })
     }
 
     fn ask(&self, request: Request) -> Result<(), Error> {

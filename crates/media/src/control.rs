@@ -1,7 +1,15 @@
 //! The border between signalling and media: commands one way, events the other, and nothing shared.
 //!
 //! Signalling never touches a packet and a media thread never sees a SIP message. A *port* is a bound pair of sockets from
-//! the stock that the driver keeps; a *stream* is one audio m-line of one call, started on a port.
+//! the stock that the driver keeps; a *stream* is one audio m-line of one call, started on a port. A *mix* is a set of streams
+//! that hear each other and not themselves: a conference, or two calls bridged by ourselves.
+
+mod signals;
+
+pub use signals::{
+    FaxTone, GeneratedTone, MAX_MIX_MEMBERS, MAX_TONE_PARTS, MAX_WATCHED_TONES, MixId, MixPart, TonePart,
+    WatchedTone,
+};
 
 use crate::codec::Codec;
 use std::net::SocketAddr;
@@ -110,6 +118,8 @@ pub enum Source {
         /// Level of each in dBm0, 0 to -60.
         level: i8,
     },
+    /// A tone with a cadence, for its own duration, then silence: ringback or busy as the treatment of a call.
+    Generated(GeneratedTone),
     /// A WAV file (8 or 16 kHz and others, mono or stereo; resampled), then silence.
     File {
         /// Where it lies.
@@ -139,6 +149,15 @@ pub enum Command {
         /// What it sends at first.
         source: Source,
     },
+    /// Start a stream without a port, which is heard and hears in mixes only: the call that stands for a whole conference. It adds
+    /// its source (and its digits and tones) to what every member hears; as a live source it hears them all, and a
+    /// recording of it is one of the conference.
+    StartLocal {
+        /// The new stream. It is never configured.
+        stream: StreamId,
+        /// What it adds at first.
+        source: Source,
+    },
     /// New parameters, at the first answer and at every one after it.
     Configure {
         /// The stream.
@@ -153,6 +172,19 @@ pub enum Command {
         /// The new source.
         source: Source,
     },
+    /// Join a mix, change the part in it, or leave. In a mix, the stream's source is what it hears while it is away, or while its
+    /// direction lets us only send (held by us); otherwise it hears the other members. What it does not send us, or sends while
+    /// its direction does not let us receive, is not heard by the others. Digits pass between the two members of a bridge, and
+    /// not between more.
+    Mix {
+        /// The stream.
+        stream: StreamId,
+        /// The mix, which begins with its first member; `None` to leave. A stream is in one mix at most: joining another leaves
+        /// the one before.
+        mix: Option<MixId>,
+        /// What it does there; without meaning to one that leaves.
+        part: MixPart,
+    },
     /// Write both directions to a WAV file of two channels: received left, sent right.
     Record {
         /// The stream.
@@ -160,7 +192,7 @@ pub enum Command {
         /// The file; `None` ends a recording and completes the file.
         path: Option<PathBuf>,
     },
-    /// Send digits (RFC 4733, or in band where the other side takes none), replacing digits still being sent.
+    /// Send digits (RFC 4733, or in band where the other side takes none), replacing digits or a tone still being sent.
     SendDigits {
         /// The stream.
         stream: StreamId,
@@ -172,6 +204,44 @@ pub enum Command {
         gap: Duration,
         /// Returned in [`Event::DigitsSent`].
         tag: u64,
+    },
+    /// Send a tone instead of the source, replacing digits or a tone still being sent.
+    SendTone {
+        /// The stream.
+        stream: StreamId,
+        /// Which one.
+        tone: GeneratedTone,
+        /// How long; zero for the tone's own duration ([`GeneratedTone::usual_duration`]).
+        duration: Duration,
+        /// Returned in [`Event::ToneSent`].
+        tag: u64,
+    },
+    /// Stop sending digits or a tone, if any are being sent: their event says that they were cancelled.
+    StopGenerating {
+        /// The stream.
+        stream: StreamId,
+    },
+    /// Tell of these tones and no others ([`Event::ToneHeard`]).
+    MonitorTones {
+        /// The stream.
+        stream: StreamId,
+        /// At most [`MAX_WATCHED_TONES`]; none to stop.
+        tones: Vec<WatchedTone>,
+    },
+    /// Tell of fax machines ([`Event::FaxHeard`]), or stop.
+    MonitorFax {
+        /// The stream.
+        stream: StreamId,
+        /// Whether to.
+        on: bool,
+    },
+    /// Listen for digits in the audio, or stop. Does nothing while the other side sends digits as events (RFC 4733), which are
+    /// always reported.
+    MonitorInBandDigits {
+        /// The stream.
+        stream: StreamId,
+        /// Whether to.
+        on: bool,
     },
     /// Give the figures of this moment ([`Event::Statistics`]).
     Report {
@@ -210,6 +280,13 @@ pub enum Event {
         /// For how long.
         since: Duration,
     },
+    /// The other side presses a digit; [`Event::Digit`] follows when it ends.
+    DigitBegun {
+        /// The stream.
+        stream: StreamId,
+        /// `0-9 A-D * #`.
+        digit: char,
+    },
     /// The other side pressed a digit; reported once each, at its end or after its longest duration.
     Digit {
         /// The stream.
@@ -227,6 +304,36 @@ pub enum Event {
         tag: u64,
         /// Not all were sent.
         cancelled: bool,
+    },
+    /// The tone of a command was sent, or `cancelled` by a newer command or the end of the stream.
+    ToneSent {
+        /// The stream.
+        stream: StreamId,
+        /// The command's tag.
+        tag: u64,
+        /// Not all of it was sent.
+        cancelled: bool,
+    },
+    /// A tone that is watched for was heard for its duration; once each time it sounds.
+    ToneHeard {
+        /// The stream.
+        stream: StreamId,
+        /// The tag of the tone.
+        tag: u64,
+    },
+    /// A fax machine was heard; once for each of the two tones, until the command is given again.
+    FaxHeard {
+        /// The stream.
+        stream: StreamId,
+        /// What of it.
+        tone: FaxTone,
+    },
+    /// The mix has [`MAX_MIX_MEMBERS`] members: the stream is not in it, and in no other.
+    MixFull {
+        /// The stream.
+        stream: StreamId,
+        /// The mix that it was to join.
+        mix: MixId,
     },
     /// A file source came to its end.
     Played {

@@ -1,12 +1,12 @@
-//! Once a stream runs, no packet allocates: neither sent, received, echoed, nor put through the jitter buffer.
+//! Once a stream runs, no packet allocates: neither sent, received, echoed, mixed, nor put through the jitter buffer.
 //!
 //! Unsafe code: a counting allocator can only be written with it. It adds nothing to the system's but the count.
 #![allow(unsafe_code)]
 
 use hookswitch_machine::{Entropy, Time, WallClock};
 use hookswitch_media::codec::Codec;
-use hookswitch_media::control::{Direction, Event, StreamId, StreamParameters};
-use hookswitch_media::stream::{Feed, Outbox, Recorder, Stream, StreamConfig};
+use hookswitch_media::control::{Direction, Event, MixPart, StreamId, StreamParameters};
+use hookswitch_media::stream::{Feed, Members, Mix, Outbox, Recorder, Stream, StreamConfig};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::net::SocketAddr;
@@ -143,4 +143,72 @@ fn packets_of_a_running_stream_allocate_nothing() {
     }
     assert!(quiet > 80, "{quiet} of 100 spans without reports");
     assert!(received > 900, "{received} packets");
+}
+
+/// Our streams, and what they sent in one moment.
+struct Ours {
+    streams: Vec<Stream>,
+    wires: Vec<Wire>,
+}
+
+impl Members for Ours {
+    fn reach(&mut self, place: usize, act: &mut dyn FnMut(&mut Stream, &mut dyn Outbox)) {
+        act(&mut self.streams[place], &mut self.wires[place]);
+    }
+}
+
+#[test]
+fn packets_of_a_running_mix_allocate_nothing() {
+    const MEMBERS: usize = 4;
+    let address = |n: usize| SocketAddr::from(([10, 0, 0, n as u8], 4_000));
+    let mut entropy = Entropy::from_number(2);
+    let mut stream = |n: usize, feed| {
+        let config = StreamConfig { silence_limit: None, ..StreamConfig::default() };
+        Stream::new(StreamId(n as u64), feed, config, WallClock::default(), entropy.fork())
+    };
+    let mut mix = Mix::new(Time::ZERO);
+    let mut ours = Ours { streams: Vec::new(), wires: Vec::new() };
+    let mut phones = Vec::new();
+    for n in 0..MEMBERS {
+        let mut member = stream(n, Feed::Silence);
+        member.configure(Time::ZERO, &parameters(address(n + MEMBERS)), &mut Wire::new());
+        member.mix(Time::ZERO, Some(if n == 3 { MixPart::Listens } else { MixPart::Talks }));
+        member.monitor_fax(Time::ZERO, true);
+        ours.streams.push(member);
+        ours.wires.push(Wire::new());
+        mix.join(Time::ZERO, n).unwrap();
+        let mut phone = stream(n, Feed::Tone { frequencies: [500 + 400 * n as u16, 0], level: -12 });
+        phone.configure(Time::ZERO, &parameters(address(n)), &mut Wire::new());
+        phones.push(phone);
+    }
+    let mut sent = 0;
+    let mut run = |from: u64, until: u64| {
+        for now in (from..until).step_by(5).map(Time::from_millis) {
+            for (n, phone) in phones.iter_mut().enumerate() {
+                let mut wire = Wire::new();
+                phone.tick(now, &mut wire);
+                for (bytes, length) in &wire.packets[..wire.count] {
+                    ours.streams[n].receive(now, address(n + MEMBERS), &bytes[..*length], &mut ours.wires[n]);
+                }
+                ours.streams[n].tick(now, &mut ours.wires[n]);
+            }
+            mix.turn(now, &mut ours);
+            for wire in &mut ours.wires {
+                sent += wire.count;
+                wire.count = 0;
+            }
+        }
+    };
+    run(0, 10_000);
+    let mut quiet = 0;
+    for start in (10_000..20_000).step_by(100) {
+        let (before, reports) = (ALLOCATIONS.with(Cell::get), REPORTS.with(Cell::get));
+        run(start, start + 100);
+        if REPORTS.with(Cell::get) == reports {
+            assert_eq!(ALLOCATIONS.with(Cell::get), before, "between {start} and {} ms", start + 100);
+            quiet += 1;
+        }
+    }
+    assert!(quiet > 60, "{quiet} of 100 spans without reports");
+    assert!((3_900..=4_004).contains(&sent), "{sent} packets");
 }

@@ -463,6 +463,11 @@ impl Core {
             (Indication::OutOfDialogResponse(client, failure), message) => {
                 self.outside_response(now, client, failure, message);
             }
+            // Nobody has asked for these yet.
+            (Indication::Replacing { leg, .. }, _) => {
+                let _ = self.ua.reject(now, &mut self.layer, leg, 603, format_args!(""));
+            }
+            (Indication::Subscription(..) | Indication::NotifyDue(_) | Indication::SubscriberGone(_), _) => {}
             // The agent gives the message with each of these; without it nothing can be done.
             (
                 Indication::Incoming(_)

@@ -150,11 +150,15 @@ impl Core {
             | Indication::Response(leg, ..) => leg,
             Indication::None
             | Indication::Incoming(_)
+            | Indication::Replacing { .. }
             | Indication::Cancelled(_)
             | Indication::Confirmed(_)
             | Indication::Request(..)
             | Indication::OutOfDialog(_)
-            | Indication::OutOfDialogResponse(..) => return false,
+            | Indication::OutOfDialogResponse(..)
+            | Indication::Subscription(..)
+            | Indication::NotifyDue(_)
+            | Indication::SubscriberGone(_) => return false,
         };
         let Some(id) = self.call_by_leg(leg) else { return false };
         let Some(call) = self.calls.get_mut(id) else { return false };

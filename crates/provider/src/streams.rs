@@ -78,6 +78,12 @@ impl Core {
                 let result = if cancelled { Err(OperationError::Replaced) } else { Ok(Outcome::Done) };
                 self.complete_waiting(id(stream), |wait| wait == Wait::Digits(tag), result);
             }
+            // What is begun, sounds or is mixed concerns no call yet.
+            Event::DigitBegun { .. }
+            | Event::ToneSent { .. }
+            | Event::ToneHeard { .. }
+            | Event::FaxHeard { .. }
+            | Event::MixFull { .. } => {}
             Event::Played { stream } => {
                 if self.calls.get(id(stream)).is_some() {
                     self.tell(id(stream), ProviderEvent::Played { call: id(stream) });

@@ -1,6 +1,7 @@
 //! What registrar, proxy and extensions use together: transactions, timers, outputs.
 
-use crate::config::Limits;
+use crate::calls::{CallNo, CallState, Calls, Party};
+use crate::config::{Features, Limits};
 use crate::ended::Ended;
 use crate::event::Event;
 use crate::gate::Gate;
@@ -8,12 +9,17 @@ use crate::location::{BindingId, Locations, UserId};
 use crate::loops::Loops;
 use crate::own::{Own, user_of};
 use crate::passage::Passages;
+use crate::services::OrbitNo;
+use crate::watch::SubscriptionNo;
 use hookswitch_machine::{Entropy, Flow, Output, Time, TimerQueue, Transport};
 use hookswitch_media::control::Command;
 use hookswitch_sip::message::{Message, Name, Response};
 use hookswitch_sip::transaction::{ClientId, Layer, ServerId};
 use hookswitch_sip::ua::LegId;
 use std::collections::VecDeque;
+
+/// The longest Call-ID that is remembered.
+const LONGEST_CALL_ID: usize = 256;
 
 /// A timer of the softswitch.
 #[derive(Clone, Copy, Debug)]
@@ -24,12 +30,21 @@ pub(crate) enum Timer {
     Ringing(ClientId),
     /// A call to an extension lasts too long.
     Service(LegId),
+    /// A call is to be forgotten whose end nobody told.
+    Forget(CallNo),
+    /// A reservation of an orbit, or something about the call parked there, is due.
+    Orbit(OrbitNo),
+    /// Something about a subscription is due.
+    Watch(SubscriptionNo),
+    /// Both sides of a call that we connected are to be asked whether they are there.
+    Probe(LegId),
 }
 
 /// The common parts.
 #[derive(Debug)]
 pub(crate) struct Core {
     pub(crate) limits: Limits,
+    pub(crate) features: Features,
     pub(crate) own: Own,
     pub(crate) layer: Layer,
     pub(crate) locations: Locations,
@@ -37,6 +52,7 @@ pub(crate) struct Core {
     pub(crate) passages: Passages,
     pub(crate) loops: Loops,
     pub(crate) ended: Ended,
+    pub(crate) calls: Calls,
     pub(crate) timers: TimerQueue<Timer>,
     pub(crate) entropy: Entropy,
     pub(crate) outputs: VecDeque<Output<Event, Command>>,
@@ -48,8 +64,49 @@ impl Core {
         self.outputs.push_back(Output::Event(event));
     }
 
+    /// Remembers a call that begins, if there is room.
+    pub(crate) fn call_begins(
+        &mut self,
+        now: Time,
+        call_id: &str,
+        caller: Party,
+        callee: Party,
+        state: CallState,
+    ) -> Option<CallNo> {
+        let full = |user| self.calls.count_of(user) >= self.limits.calls_per_user;
+        let full = caller.user.is_some_and(full) || callee.user.is_some_and(full);
+        if full || self.calls.len() >= self.limits.calls || call_id.len() > LONGEST_CALL_ID {
+            return None;
+        }
+        let no = self.calls.next_no();
+        let timer = self.timers.set_after(now, self.limits.longest_call, Timer::Forget(no));
+        self.calls.begin(no, call_id, caller, callee, state, timer);
+        Some(no)
+    }
+
+    /// The sender of a request whose From was checked.
+    pub(crate) fn sender(&self, request: &Message) -> Party {
+        let from = request.from();
+        Party::of(&from, self.locations.find(&user_of(&from))).at(request)
+    }
+
+    /// A call is over.
+    pub(crate) fn call_ends(&mut self, no: CallNo) {
+        if let Some(timer) = self.calls.end(no) {
+            self.timers.cancel(timer);
+        }
+    }
+
+    /// All calls of this Call-ID are over.
+    pub(crate) fn calls_end(&mut self, call_id: &str) {
+        for no in self.calls.of_id(call_id) {
+            self.call_ends(no);
+        }
+    }
+
     /// Tells the operator that one side of a call hung up, unless the other did just before.
     pub(crate) fn hung_up(&mut self, now: Time, call_id: &str) {
+        self.calls_end(call_id);
         if self.ended.is_new(now, call_id) {
             self.tell(Event::CallEnded { call_id: call_id.to_owned(), status: None });
         }

@@ -1,12 +1,12 @@
 //! The location service: users, their contacts, and the paths to these.
 
-use crate::config::Account;
+use crate::config::{Account, Rule};
 use hookswitch_machine::{Entropy, Flow, Map, Time, TimerKey};
 use hookswitch_sip::auth::Secret;
 use hookswitch_sip::message::Uri;
 
 /// A user of the configuration.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct UserId(u32);
 
 /// Names a binding, never another one.
@@ -26,6 +26,10 @@ pub(crate) struct Binding {
     /// Preference in thousandths, if one was given.
     pub(crate) q: Option<u16>,
     pub(crate) expires: Time,
+    /// When this contact was registered first.
+    pub(crate) since: Time,
+    /// What the phone calls itself.
+    pub(crate) product: Box<str>,
     pub(crate) timer: TimerKey,
 }
 
@@ -40,6 +44,7 @@ impl Binding {
 struct User {
     name: Box<str>,
     password: Secret,
+    groups: Box<[Box<str>]>,
     bindings: Vec<Binding>,
 }
 
@@ -63,6 +68,7 @@ impl Locations {
             users.push(User {
                 name: account.user.as_str().into(),
                 password: account.password.clone(),
+                groups: account.groups.iter().map(|group| group.as_str().into()).collect(),
                 bindings: Vec::new(),
             });
         }
@@ -80,6 +86,26 @@ impl Locations {
 
     pub(crate) fn password(&self, name: &str) -> Option<&Secret> {
         self.users.get(self.find(name)?.0 as usize).map(|user| &user.password)
+    }
+
+    /// All users.
+    pub(crate) fn users(&self) -> impl Iterator<Item = UserId> + use<> {
+        (0..self.users.len() as u32).map(UserId)
+    }
+
+    /// Whether one user may do something with the calls of another. It may with its own.
+    pub(crate) fn permits(&self, rule: Rule, one: UserId, other: UserId) -> bool {
+        match rule {
+            Rule::Everyone => true,
+            Rule::SameGroup => one == other || self.in_one_group(one, other),
+        }
+    }
+
+    /// Whether two users have a group in common; users without groups are one group.
+    pub(crate) fn in_one_group(&self, one: UserId, other: UserId) -> bool {
+        let groups = |user: UserId| self.users.get(user.0 as usize).map(|user| &user.groups);
+        let (Some(ones), Some(others)) = (groups(one), groups(other)) else { return false };
+        ones.is_empty() && others.is_empty() || ones.iter().any(|group| others.contains(group))
     }
 
     /// The contacts of a user, in the order they came.

@@ -17,6 +17,11 @@ impl Own {
         Self { domain: domain.to_owned(), endpoints }
     }
 
+    /// The domain.
+    pub(crate) fn domain(&self) -> &str {
+        &self.domain
+    }
+
     /// Transport and address of an endpoint.
     pub(crate) fn endpoint(&self, id: EndpointId) -> Option<&Endpoint> {
         self.endpoints.iter().find(|endpoint| endpoint.id == id)

@@ -14,6 +14,9 @@ use std::time::Duration;
 /// The longest contact URI that is kept.
 const LONGEST_CONTACT: usize = 512;
 
+/// Characters of a phone's User-Agent that are kept.
+const LONGEST_PRODUCT: usize = 80;
+
 /// What a REGISTER wants.
 #[derive(Debug)]
 enum Wanted<'m> {
@@ -170,6 +173,8 @@ fn set(
     let bindings = core.locations.bindings(user);
     let known = bindings.iter().find(|binding| binding.is_at(&contact.uri())).map(|binding| binding.id);
     let full = bindings.len() >= core.limits.contacts_per_user;
+    let since =
+        bindings.iter().find(|binding| Some(binding.id) == known).map_or(now, |binding| binding.since);
     let soonest = bindings.iter().min_by_key(|binding| binding.expires).map(|binding| binding.id);
     match (known, soonest) {
         (Some(id), _) => {
@@ -191,6 +196,8 @@ fn set(
         cseq: request.cseq().number,
         q: contact.q(),
         expires,
+        since,
+        product: request.header(Name::UserAgent).map(short).unwrap_or_default().into(),
         timer: core.timers.set(expires, Timer::Binding(user, id)),
     };
     core.tell(Event::Registered {
@@ -201,6 +208,12 @@ fn set(
         flow,
     });
     core.locations.insert(user, binding);
+}
+
+/// As much of a name as is kept.
+fn short(name: &str) -> &str {
+    let end = name.char_indices().nth(LONGEST_PRODUCT).map_or(name.len(), |(at, _)| at);
+    name.get(..end).unwrap_or_default()
 }
 
 /// Takes a contact out; tells why unless it only makes room for itself.

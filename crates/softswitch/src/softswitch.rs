@@ -1,5 +1,6 @@
 //! The machine: what arrives is sorted here to registrar, proxy or extensions.
 
+use crate::calls::Calls;
 use crate::config::{Config, Limits};
 use crate::core::{Core, Timer};
 use crate::ended::Ended;
@@ -7,12 +8,14 @@ use crate::event::{Counts, Event, Registration, Request, Snapshot, Unregistered}
 use crate::gate::{Gate, Pass};
 use crate::location::Locations;
 use crate::loops::Loops;
-use crate::own::{Own, user_of};
+use crate::own::Own;
 use crate::passage::{Passages, Side};
-use crate::proxy::{Arrived, Kind, Onward, Proxy, Target, breadth};
+use crate::phones;
+use crate::proxy::{Arrived, Kind, Onward, Proxy, breadth};
 use crate::registrar;
 use crate::routing::Routing;
 use crate::services::Services;
+use crate::watch::Watchers;
 use bytes::Bytes;
 use hookswitch_machine::{Endpoint, Entropy, Flow, Input, Machine, Output, Time, TimerQueue};
 use hookswitch_media::control::{Command, Event as MediaEvent};
@@ -28,12 +31,14 @@ use std::time::Duration;
 /// It needs no look-ups: what it reaches is registered with it, or in a dialog that it saw begin.
 #[derive(Debug)]
 pub struct Softswitch {
-    core: Core,
-    proxy: Proxy,
-    services: Services,
+    pub(crate) core: Core,
+    pub(crate) proxy: Proxy,
+    pub(crate) services: Services,
+    pub(crate) watchers: Watchers,
+    watched: bool,
     rejections: Rejections,
     dropped: u64,
-    draining: bool,
+    pub(crate) draining: bool,
 }
 
 impl Softswitch {
@@ -64,8 +69,10 @@ impl Softswitch {
         let agent = UserAgent::new(agent_config, entropy.fork());
         let services = Services::new(config, agent, shard, &mut entropy);
         let proxy = Proxy::new(&mut entropy);
+        let watchers = Watchers::new(&mut entropy);
         let core = Core {
             limits,
+            features: config.features.clone(),
             own: Own::new(&config.domain, endpoints),
             layer: Layer::new(layer_config, entropy.fork()),
             locations: Locations::new(&config.accounts, &mut entropy),
@@ -73,12 +80,13 @@ impl Softswitch {
             passages: Passages::new(&mut entropy),
             loops: Loops::new(shard, &mut entropy),
             ended: Ended::new(&mut entropy),
+            calls: Calls::new(&mut entropy),
             timers: TimerQueue::new(),
             outputs: VecDeque::new(),
             entropy,
         };
         let rejections = Rejections { left: 0, second: None };
-        Self { core, proxy, services, rejections, dropped: 0, draining: false }
+        Self { core, proxy, services, watchers, watched: false, rejections, dropped: 0, draining: false }
     }
 
     /// What is alive.
@@ -90,6 +98,8 @@ impl Softswitch {
             service_requests: self.services.live_requests(),
             ports: self.services.ports(),
             timers: self.core.timers.len() + self.services.live_timers(),
+            calls: self.core.calls.len(),
+            subscriptions: self.watchers.len(),
             transactions: self.core.layer.counts(),
             dropped: self.dropped,
         }
@@ -135,6 +145,10 @@ impl Softswitch {
                         services.take_over(core, now, server, flow, &request, &user);
                     }
                 }
+            }
+            Received::Response(client) if self.watchers.owns(client) => {
+                let status = message.status().unwrap_or_default();
+                self.watchers.answered(&mut self.core, now, client, status);
             }
             Received::Cancel { .. }
             | Received::Response(_)
@@ -213,7 +227,7 @@ impl Softswitch {
         }
         let core = &mut self.core;
         match core.gate.check(now, Place::Proxy, flow.peer.ip(), message, &core.own, &core.locations) {
-            Pass::User(_) => self.for_user(now, server, flow, message, &routing, &user),
+            Pass::User(sender) => self.for_user(now, server, flow, message, &routing, &user, sender),
             Pass::Challenge(status, name, values) => {
                 let fields: Vec<_> = values.into_iter().map(|value| (Name::new(name), value)).collect();
                 core.answer(now, server, flow, message, status, &fields);
@@ -229,50 +243,6 @@ impl Softswitch {
             return self.core.refuse(now, server, flow, message, 404, &[]);
         }
         self.services.dispatch(&mut self.core, now, Received::Request(server), flow, message);
-    }
-
-    /// An authenticated request to a user or an extension.
-    fn for_user(
-        &mut self,
-        now: Time,
-        server: ServerId,
-        flow: Flow,
-        message: &Message,
-        routing: &Routing<'_>,
-        user: &str,
-    ) {
-        let is_invite = message.method() == Method::Invite;
-        if is_invite && self.draining {
-            return self.core.refuse(now, server, flow, message, 503, &[]);
-        }
-        if self.services.find(user).is_some() {
-            return self.services.dispatch(&mut self.core, now, Received::Request(server), flow, message);
-        }
-        let core = &mut self.core;
-        let Some(id) = core.locations.find(user) else {
-            return core.refuse(now, server, flow, message, 404, &[]);
-        };
-        let mut bindings: Vec<_> = core.locations.bindings(id).iter().collect();
-        bindings.sort_by_key(|binding| std::cmp::Reverse(binding.q.unwrap_or(1_000)));
-        let targets: Vec<Target> = bindings.into_iter().map(|b| Target::new(&*b.contact, b.flow)).collect();
-        if targets.is_empty() {
-            return core.refuse(now, server, flow, message, 480, &[]);
-        }
-        let kind = match (is_invite, message.to_tag()) {
-            (true, None) => {
-                let call_id = message.call_id().to_owned();
-                let from = user_of(&message.from());
-                core.tell(Event::CallStarted { call_id: call_id.clone(), from, to: user.to_owned() });
-                Kind::Call(call_id.into())
-            }
-            (true, Some(_)) => Kind::Invite,
-            (false, _) => Kind::Other,
-        };
-        // RFC 3261 16.6, 4; RFC 6665 and RFC 3515 make dialogs too.
-        let dialogs = [Method::Invite, Method::Subscribe, Method::Refer, Method::Notify];
-        let record = dialogs.contains(&message.method());
-        let arrived = Arrived { server, flow, request: message, routes: routing.left(), record, kind };
-        self.proxy.forward(core, now, arrived, targets);
     }
 
     /// A request within a dialog that we saw begin.
@@ -292,6 +262,10 @@ impl Softswitch {
         let (target, routes) = routing.within(core, side);
         let kind = match message.method() {
             Method::Invite => Kind::Invite,
+            Method::Refer => {
+                self.services.referred(core, now, message);
+                Kind::Other
+            }
             Method::Bye => {
                 core.hung_up(now, message.call_id());
                 Kind::Other
@@ -352,12 +326,33 @@ impl Softswitch {
                     expires: binding.expires.since(now),
                     flow: binding.flow,
                 });
-                let snapshot = Snapshot { registrations: registrations.collect(), counts: self.counts() };
+                let registrations = registrations.collect();
+                let phones = phones::phones(&self.core, &self.watchers, now);
+                let snapshot = Snapshot { registrations, phones, counts: self.counts() };
                 self.core.tell(Event::Snapshot(snapshot));
+            }
+            Request::WatchPhones(watched) => self.watched = watched,
+            Request::SetMessages { user, messages } => {
+                let Some(id) = self.core.locations.find(&user) else { return };
+                self.watchers.set_messages(&mut self.core, now, id, messages);
+                if self.watched {
+                    self.core.tell(Event::PhoneMessages { user, messages });
+                }
             }
             Request::Drain => {
                 self.draining = true;
+                self.watchers.drain(&mut self.core, now);
                 self.services.drain(&mut self.core, now);
+            }
+        }
+    }
+
+    /// Passes on what happened to calls.
+    fn tell_news(&mut self, now: Time) {
+        while let Some(news) = self.core.calls.news() {
+            self.watchers.news(&mut self.core, now, &news);
+            if self.watched {
+                phones::tell(&mut self.core, &news);
             }
         }
     }
@@ -382,9 +377,16 @@ impl Softswitch {
                 }
                 Timer::Ringing(client) => self.proxy.overdue(&mut self.core, now, client),
                 Timer::Service(leg) => self.services.hang_up(&mut self.core, now, leg),
+                Timer::Forget(call) => self.core.call_ends(call),
+                Timer::Watch(id) => self.watchers.due(&mut self.core, now, id),
+                Timer::Orbit(orbit) => self.services.orbit_due(&mut self.core, now, orbit),
+                Timer::Probe(leg) => self.services.probe(&mut self.core, now, leg),
             }
         }
-        while let Some(output) = self.core.layer.poll() {
+        loop {
+            self.hand_over(now);
+            self.tell_news(now);
+            let Some(output) = self.core.layer.poll() else { break };
             self.transaction_event(now, output);
         }
     }
@@ -401,6 +403,11 @@ impl Softswitch {
             }
             Out::ClientGone(client) if self.proxy.owns(client) => self.proxy.client_gone(core, client),
             Out::ServerGone(server) if self.proxy.has(server) => self.proxy.server_gone(core, now, server),
+            Out::TimedOut(client) | Out::TransportFailed(client) | Out::ClientGone(client)
+                if self.watchers.owns(client) =>
+            {
+                self.watchers.unanswered(core, now, &output);
+            }
             Out::TimedOut(_)
             | Out::TransportFailed(_)
             | Out::ClientGone(_)

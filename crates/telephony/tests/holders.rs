@@ -378,7 +378,7 @@ fn the_first_to_select_an_extension_version_decides_for_the_others() {
     let select = |version| Request::SelectExtension { line: LINE, version };
     let command = |call| Operation::Extension { line: LINE, call, command: ExtensionCommand::Identifiers };
     let incompatible = || Err(RequestError::Line(LineError::IncompatibleExtension));
-    let not_selected = || Err(RequestError::Operation(OperationError::ExtensionNotSelected("none")));
+    let not_selected = || Err(RequestError::Operation(OperationError::ExtensionNotSelected("sip")));
 
     assert_eq!(bench.ask(OWNER, negotiate(one, ExtensionVersion(9))), Ok(Reply::ExtensionVersion(two)));
     assert_eq!(bench.operate(OWNER, command(Some(call))), not_selected());

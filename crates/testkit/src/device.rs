@@ -1,7 +1,9 @@
 //! A media device without packets: it takes commands and reports as the media threads would, and notices misuse.
 
 use hookswitch_machine::Time;
-use hookswitch_media::control::{Command, Event, Port, PortId, Statistics, StreamId};
+use hookswitch_media::control::{
+    Command, Direction, Event, MAX_MIX_MEMBERS, MixId, MixPart, Port, PortId, Statistics, StreamId,
+};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -16,7 +18,7 @@ pub struct VirtualMedia {
     /// Ports that signalling has, in its stock or taken out of it.
     handed_out: BTreeMap<PortId, SocketAddr>,
     streams: BTreeMap<StreamId, Stream>,
-    reports: VecDeque<(Time, Event)>,
+    reports: VecDeque<(Time, Report)>,
     faults: Vec<String>,
     total: usize,
     numbers: u64,
@@ -24,9 +26,37 @@ pub struct VirtualMedia {
 
 #[derive(Debug)]
 struct Stream {
-    port: SocketAddr,
+    /// `None` for a stream of mixes only.
+    port: Option<SocketAddr>,
     configured: u32,
-    digits: Option<u64>,
+    direction: Direction,
+    /// What it generates, and which generation of all that is.
+    generating: Option<(u64, Generated)>,
+    mix: Option<(MixId, MixPart)>,
+}
+
+/// What a stream generates, with the tag of its command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Generated {
+    Digits(u64),
+    Tone(u64),
+}
+
+impl Generated {
+    const fn ended(self, stream: StreamId, cancelled: bool) -> Event {
+        match self {
+            Self::Digits(tag) => Event::DigitsSent { stream, tag, cancelled },
+            Self::Tone(tag) => Event::ToneSent { stream, tag, cancelled },
+        }
+    }
+}
+
+/// Something that becomes known at a time.
+#[derive(Debug)]
+enum Report {
+    Event(Event),
+    /// What the stream generates is over, if it is still this.
+    Generated(StreamId, u64),
 }
 
 impl VirtualMedia {
@@ -55,8 +85,17 @@ impl VirtualMedia {
     }
 
     fn report(&mut self, at: Time, event: Event) {
+        self.enqueue(at, Report::Event(event));
+    }
+
+    fn enqueue(&mut self, at: Time, report: Report) {
         let place = self.reports.partition_point(|(due, _)| *due <= at);
-        self.reports.insert(place, (at, event));
+        self.reports.insert(place, (at, report));
+    }
+
+    /// Something that the media threads hear, at a time of the test's choice: a digit, a tone, a fax machine, silence.
+    pub fn hear(&mut self, at: Time, event: Event) {
+        self.report(at, event);
     }
 
     /// Takes a command.
@@ -68,14 +107,13 @@ impl VirtualMedia {
                         .faults
                         .push(format!("{stream:?} started on {port:?}, which is not in stock"));
                 };
-                let started = Stream { port: rtp, configured: 0, digits: None };
-                if self.streams.insert(stream, started).is_some() {
-                    self.faults.push(format!("{stream:?} started twice"));
-                }
+                self.start(stream, Some(rtp));
             }
-            Command::Configure { stream, .. } => {
+            Command::StartLocal { stream, .. } => self.start(stream, None),
+            Command::Configure { stream, parameters } => {
                 let Some(found) = self.stream(stream, "configured") else { return };
                 found.configured += 1;
+                found.direction = parameters.direction;
                 if found.configured == 1 {
                     self.report(now + Duration::from_millis(20), Event::Receiving { stream });
                 }
@@ -83,20 +121,24 @@ impl VirtualMedia {
             Command::Send { stream, .. } => {
                 self.stream(stream, "given a source");
             }
+            Command::Mix { stream, mix, part } => self.mix(now, stream, mix, part),
             Command::Record { stream, .. } => {
                 self.stream(stream, "recorded");
             }
             Command::SendDigits { stream, digits, duration, gap, tag } => {
-                let Some(found) = self.stream(stream, "given digits") else { return };
-                let before = found.digits.replace(tag);
-                if let Some(tag) = before {
-                    self.report(now, Event::DigitsSent { stream, tag, cancelled: true });
-                }
                 let number = u32::try_from(digits.len()).unwrap_or(u32::MAX);
-                self.report(
-                    now + (duration + gap).saturating_mul(number),
-                    Event::DigitsSent { stream, tag, cancelled: false },
-                );
+                let lasts = (duration + gap).saturating_mul(number);
+                self.generate(now, stream, Generated::Digits(tag), Some(lasts));
+            }
+            Command::SendTone { stream, tone, duration, tag } => {
+                let lasts = if duration.is_zero() { tone.usual_duration() } else { Some(duration) };
+                self.generate(now, stream, Generated::Tone(tag), lasts);
+            }
+            Command::StopGenerating { stream } => self.stop_generating(now, stream),
+            Command::MonitorTones { stream, .. }
+            | Command::MonitorFax { stream, .. }
+            | Command::MonitorInBandDigits { stream, .. } => {
+                self.stream(stream, "listened to");
             }
             Command::Report { stream } => {
                 if self.stream(stream, "asked for figures").is_some() {
@@ -105,20 +147,62 @@ impl VirtualMedia {
                 }
             }
             Command::Stop { stream } => {
-                let Some(Stream { port, digits, .. }) = self.streams.remove(&stream) else {
+                self.stop_generating(now, stream);
+                let Some(Stream { port, .. }) = self.streams.remove(&stream) else {
                     return self.faults.push(format!("{stream:?} stopped, which does not run"));
                 };
-                if let Some(tag) = digits {
-                    self.report(now, Event::DigitsSent { stream, tag, cancelled: true });
-                }
                 let statistics = Statistics::default();
                 self.report(now, Event::Stopped { stream, statistics });
-                self.stock(now + REST, port);
+                if let Some(port) = port {
+                    self.stock(now + REST, port);
+                }
             }
             Command::Return { port } => match self.handed_out.remove(&port) {
                 Some(rtp) => self.stock(now + REST, rtp),
                 None => self.faults.push(format!("{port:?} given back, which is not in stock")),
             },
+        }
+    }
+
+    fn start(&mut self, stream: StreamId, port: Option<SocketAddr>) {
+        let direction = if port.is_some() { Direction::Inactive } else { Direction::SendRecv };
+        let started = Stream { port, configured: 0, direction, generating: None, mix: None };
+        if self.streams.insert(stream, started).is_some() {
+            self.faults.push(format!("{stream:?} started twice"));
+        }
+    }
+
+    fn mix(&mut self, now: Time, stream: StreamId, mix: Option<MixId>, part: MixPart) {
+        let full = mix.filter(|mix| {
+            let others = self.members(*mix).filter(|(member, _)| *member != stream);
+            others.count() >= MAX_MIX_MEMBERS
+        });
+        let Some(found) = self.stream(stream, "mixed") else { return };
+        match full {
+            Some(mix) => {
+                found.mix = None;
+                self.report(now, Event::MixFull { stream, mix });
+            }
+            None => found.mix = mix.map(|mix| (mix, part)),
+        }
+    }
+
+    /// A newer signal takes the place of the one being sent; without a duration it is sent until stopped.
+    fn generate(&mut self, now: Time, stream: StreamId, what: Generated, lasts: Option<Duration>) {
+        self.stop_generating(now, stream);
+        self.numbers += 1;
+        let number = self.numbers;
+        let Some(found) = self.stream(stream, "given something to send") else { return };
+        found.generating = Some((number, what));
+        if let Some(lasts) = lasts {
+            self.enqueue(now + lasts, Report::Generated(stream, number));
+        }
+    }
+
+    fn stop_generating(&mut self, now: Time, stream: StreamId) {
+        let before = self.streams.get_mut(&stream).and_then(|found| found.generating.take());
+        if let Some((_, what)) = before {
+            self.report(now, what.ended(stream, true));
         }
     }
 
@@ -140,18 +224,41 @@ impl VirtualMedia {
             if self.next()? > now {
                 return None;
             }
-            let (_, event) = self.reports.pop_front()?;
-            match event {
-                Event::DigitsSent { stream, tag, cancelled: false } => {
+            let (_, report) = self.reports.pop_front()?;
+            match report {
+                Report::Event(event) => return Some(event),
+                Report::Generated(stream, number) => {
                     // Replaced or stopped meanwhile: that was reported then.
-                    let found = self.streams.get_mut(&stream).filter(|found| found.digits == Some(tag));
-                    let Some(found) = found else { continue };
-                    found.digits = None;
-                    return Some(event);
+                    let found = self.streams.get_mut(&stream);
+                    let ended = found.and_then(|found| found.generating.take_if(|(n, _)| *n == number));
+                    if let Some((_, what)) = ended {
+                        return Some(what.ended(stream, false));
+                    }
                 }
-                other => return Some(other),
             }
         }
+    }
+
+    /// The members of a mix, in the order of their numbers.
+    pub fn members(&self, mix: MixId) -> impl Iterator<Item = (StreamId, MixPart)> + '_ {
+        let of = move |(stream, found): (&StreamId, &Stream)| {
+            found.mix.filter(|(its, _)| *its == mix).map(|(_, part)| (*stream, part))
+        };
+        self.streams.iter().filter_map(of)
+    }
+
+    /// Whether the other side of one stream hears that of another: both are in one mix, by their parts there and by which way
+    /// their audio flows.
+    pub fn hears(&self, listener: StreamId, speaker: StreamId) -> bool {
+        let (Some(to), Some(from)) = (self.streams.get(&listener), self.streams.get(&speaker)) else {
+            return false;
+        };
+        let (Some((heard_in, to_part)), Some((spoken_in, from_part))) = (to.mix, from.mix) else {
+            return false;
+        };
+        let hears = to_part != MixPart::Away && to.direction == Direction::SendRecv;
+        let speaks = from_part == MixPart::Talks && from.direction.receives();
+        listener != speaker && heard_in == spoken_in && hears && speaks
     }
 
     /// The address of its ports.
@@ -172,5 +279,83 @@ impl VirtualMedia {
     /// Commands that made no sense.
     pub fn faults(&self) -> &[String] {
         &self.faults
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hookswitch_media::control::{GeneratedTone, Source};
+
+    const STREAM: StreamId = StreamId(1);
+
+    fn device() -> VirtualMedia {
+        let mut device = VirtualMedia::new([192, 0, 2, 1].into(), 0);
+        for stream in 1..=70 {
+            device.command(
+                Time::ZERO,
+                Command::StartLocal { stream: StreamId(stream), source: Source::Silence },
+            );
+        }
+        device
+    }
+
+    fn all(device: &mut VirtualMedia, until: Time) -> Vec<Event> {
+        std::iter::from_fn(|| device.pop(until)).collect()
+    }
+
+    #[test]
+    fn a_tone_ends_after_its_duration_and_shares_its_slot_with_digits() {
+        let mut device = device();
+        let tone = |tag, millis| Command::SendTone {
+            stream: STREAM,
+            tone: GeneratedTone::Ringback,
+            duration: Duration::from_millis(millis),
+            tag,
+        };
+        let digits = Command::SendDigits {
+            stream: STREAM,
+            digits: "12".into(),
+            duration: Duration::from_millis(100),
+            gap: Duration::from_millis(50),
+            tag: 2,
+        };
+        device.command(Time::ZERO, tone(1, 0));
+        assert_eq!(device.pop(Time::from_millis(100_000)), None, "until stopped");
+        device.command(Time::from_millis(10), digits);
+        device.command(Time::from_millis(400), tone(3, 500));
+        let events = all(&mut device, Time::from_millis(899));
+        assert_eq!(
+            events,
+            [
+                Event::ToneSent { stream: STREAM, tag: 1, cancelled: true },
+                Event::DigitsSent { stream: STREAM, tag: 2, cancelled: true },
+            ]
+        );
+        let done = Event::ToneSent { stream: STREAM, tag: 3, cancelled: false };
+        assert_eq!(all(&mut device, Time::from_millis(900)), [done]);
+        assert_eq!(device.faults(), [""; 0]);
+    }
+
+    #[test]
+    fn the_members_of_a_mix_are_counted_and_bounded() {
+        let mut device = device();
+        let (mix, part) = (MixId(5), MixPart::Talks);
+        for stream in 1..=70 {
+            let stream = StreamId(stream);
+            device.command(Time::ZERO, Command::Mix { stream, mix: Some(mix), part });
+        }
+        assert_eq!(device.members(mix).count(), MAX_MIX_MEMBERS);
+        assert_eq!(all(&mut device, Time::ZERO).len(), 6);
+        device.command(Time::ZERO, Command::Mix { stream: STREAM, mix: Some(mix), part: MixPart::Away });
+        assert_eq!(device.members(mix).next(), Some((STREAM, MixPart::Away)));
+        let hears = |a, b| device.hears(StreamId(a), StreamId(b));
+        assert_eq!(
+            [hears(2, 3), hears(1, 2), hears(2, 1), hears(2, 2), hears(2, 70)],
+            [true, false, false, false, false]
+        );
+        device.command(Time::ZERO, Command::Mix { stream: STREAM, mix: None, part });
+        device.command(Time::ZERO, Command::Stop { stream: StreamId(2) });
+        assert_eq!(device.members(mix).count(), MAX_MIX_MEMBERS - 2);
     }
 }

@@ -20,10 +20,15 @@ pub struct Switchboard {
 impl Switchboard {
     /// Starts it, over UDP and TCP on one port.
     pub fn start() -> Self {
+        Self::start_with("")
+    }
+
+    /// As [`start`](Self::start), with these keys of its table.
+    pub fn start_with(keys: &str) -> Self {
         let (port, (low, high)) = (free_port(), AUDIO);
         let mut text = format!(
             "[media]\naddress = '127.0.0.1'\nports = [{low}, {high}]\n\
-             [softswitch]\nlisten = ['udp:127.0.0.1:{port}', 'tcp:127.0.0.1:{port}']\ndomain = 'switch.test'\n"
+             [softswitch]\nlisten = ['udp:127.0.0.1:{port}', 'tcp:127.0.0.1:{port}']\ndomain = 'switch.test'\n{keys}\n"
         );
         for user in 1_001..=1_004 {
             let account =

@@ -113,6 +113,15 @@ pub(super) struct Softswitch {
     pub(super) echo: Option<Spanned<String>>,
     pub(super) tone: Option<Spanned<String>>,
     pub(super) music: Option<Spanned<String>>,
+    pub(super) park: Option<Spanned<String>>,
+    pub(super) orbits: Option<Spanned<(u32, u32)>>,
+    pub(super) recall_seconds: Option<Spanned<u64>>,
+    pub(super) longest_park_seconds: Option<Spanned<u64>>,
+    pub(super) pickup: Option<Spanned<String>>,
+    /// `everyone` or `same-group`.
+    pub(super) may_pick_up: Option<Spanned<String>>,
+    /// The same.
+    pub(super) may_watch: Option<Spanned<String>>,
     #[serde(default, rename = "account")]
     pub(super) accounts: Vec<SwitchAccount>,
 }
@@ -122,4 +131,6 @@ pub(super) struct Softswitch {
 pub(super) struct SwitchAccount {
     pub(super) user: Spanned<String>,
     pub(super) password: Spanned<String>,
+    #[serde(default)]
+    pub(super) groups: Vec<String>,
 }

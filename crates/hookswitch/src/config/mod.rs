@@ -6,6 +6,7 @@
 
 mod changes;
 mod error;
+mod features;
 mod file;
 mod folder;
 mod installation;
@@ -17,7 +18,10 @@ pub use folder::Folder;
 pub use hookswitch_machine::Transport;
 pub use hookswitch_provider::Account;
 pub use hookswitch_sip::auth::Secret;
-pub use hookswitch_softswitch::{Account as SoftswitchAccount, Config as SoftswitchConfig};
+pub use hookswitch_softswitch::{
+    Account as SoftswitchAccount, Config as SoftswitchConfig, Features as SoftswitchFeatures,
+    Rule as SoftswitchRule,
+};
 pub use hookswitch_store::{Document, EditError, LineNumber, ProviderId, StoreError, Value};
 pub use installation::{Installation, InstallationError};
 

@@ -382,8 +382,10 @@ fn softswitch(
         accounts.push(hookswitch_softswitch::Account {
             user: user_part(&account.user, "user", origin)?,
             password: Secret::from(account.password.get_ref().as_str()),
+            groups: account.groups.clone(),
         });
     }
+    let features = super::features::resolve(&table, origin)?;
     let extension = |value: &Option<Spanned<String>>, key, default: &str| match value {
         Some(text) => user_part(text, key, origin),
         None => Ok(default.to_owned()),
@@ -397,6 +399,7 @@ fn softswitch(
         echo: extension(&table.echo, "softswitch.echo", "600")?,
         tone: extension(&table.tone, "softswitch.tone", "601")?,
         music: extension(&table.music, "softswitch.music", "602")?,
+        features,
         accounts,
     })
 }
@@ -428,7 +431,11 @@ fn address(text: &Spanned<String>, key: &str, origin: &Origin<'_>) -> Result<IpA
     })
 }
 
-fn user_part(text: &Spanned<String>, key: &str, origin: &Origin<'_>) -> Result<String, ConfigError> {
+pub(super) fn user_part(
+    text: &Spanned<String>,
+    key: &str,
+    origin: &Origin<'_>,
+) -> Result<String, ConfigError> {
     let fits = !text.get_ref().is_empty()
         && text.get_ref().len() <= 128
         && text.get_ref().bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.!~*'()&=+$,".contains(&b));

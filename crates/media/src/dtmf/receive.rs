@@ -24,6 +24,15 @@ pub struct ReceivedDigit {
     pub duration: Duration,
 }
 
+/// What a packet says of digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DigitChange {
+    /// A key went down.
+    Begun(char),
+    /// It went up again.
+    Ended(ReceivedDigit),
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Pressed {
     timestamp: u32,
@@ -46,19 +55,14 @@ impl DigitReceiver {
         Self::default()
     }
 
-    /// Takes a packet on a media clock of `rate` Hz. Two digits can end at once: the one whose end was lost, and this one.
-    pub fn take(
-        &mut self,
-        now: Time,
-        timestamp: u32,
-        payload: &[u8],
-        rate: u32,
-    ) -> [Option<ReceivedDigit>; 2] {
-        let Some(update) = TelephoneEvent::read(payload) else { return [None, None] };
-        if digit_of_event(update.event).is_none() || self.was_reported(timestamp) {
-            return [None, None];
-        }
-        let mut ended = [None, None];
+    /// Takes a packet on a media clock of `rate` Hz. Several things can happen at once, in this order: a digit whose end was lost
+    /// ends, this one begins, and ends. What begins ends once, what ends has begun.
+    pub fn take(&mut self, now: Time, timestamp: u32, payload: &[u8], rate: u32) -> [Option<DigitChange>; 3] {
+        let Some(update) = TelephoneEvent::read(payload) else { return [None; 3] };
+        let Some(digit) = digit_of_event(update.event).filter(|_| !self.was_reported(timestamp)) else {
+            return [None; 3];
+        };
+        let [mut before, mut begun, mut ended] = [None; 3];
         match &mut self.pressed {
             Some(pressed) if pressed.timestamp == timestamp => {
                 pressed.duration = pressed.duration.max(update.duration);
@@ -67,22 +71,27 @@ impl DigitReceiver {
             Some(pressed) if (timestamp.wrapping_sub(pressed.timestamp) as i32) < 0 => {
                 // Held back by the network, from before the digit that is pressed now.
                 let late = Pressed { timestamp, event: update.event, duration: update.duration, last: now };
-                return [self.report(late, rate), None];
+                return [
+                    Some(DigitChange::Begun(digit)),
+                    self.report(late, rate).map(DigitChange::Ended),
+                    None,
+                ];
             }
             Some(_) | None => {
-                ended[0] = self.end(rate);
+                before = self.end(rate).map(DigitChange::Ended);
+                begun = Some(DigitChange::Begun(digit));
                 self.pressed =
                     Some(Pressed { timestamp, event: update.event, duration: update.duration, last: now });
             }
         }
         if update.end || update.duration == LONGEST {
-            ended[1] = self.end(rate);
+            ended = self.end(rate).map(DigitChange::Ended);
         }
         if let (true, Some(segment)) = (update.duration == LONGEST && !update.end, self.reported_last()) {
             // The same key, held on: its next segment is no new digit.
             self.remember(segment.wrapping_add(u32::from(LONGEST)));
         }
-        ended
+        [before, begun, ended]
     }
 
     /// When [`DigitReceiver::poll`] has something to say if nothing more comes.
@@ -146,12 +155,12 @@ mod tests {
     }
 
     fn take(receiver: &mut DigitReceiver, ms: u64, timestamp: u32, payload: &[u8]) -> String {
-        receiver
-            .take(Time::from_millis(ms), timestamp, payload, RATE)
-            .iter()
-            .flatten()
-            .map(|d| d.digit)
-            .collect()
+        let changes = receiver.take(Time::from_millis(ms), timestamp, payload, RATE);
+        let ended = |change: DigitChange| match change {
+            DigitChange::Begun(_) => None,
+            DigitChange::Ended(ended) => Some(ended.digit),
+        };
+        changes.into_iter().flatten().filter_map(ended).collect()
     }
 
     #[test]
@@ -173,8 +182,34 @@ mod tests {
     fn the_duration_is_that_of_the_end() {
         let mut receiver = DigitReceiver::new();
         take(&mut receiver, 0, 4_000, &payload(1, false, 160));
-        let [_, ended] = receiver.take(Time::from_millis(100), 4_000, &payload(1, true, 800), RATE);
-        assert_eq!(ended, Some(ReceivedDigit { digit: '1', duration: Duration::from_millis(100) }));
+        let [.., ended] = receiver.take(Time::from_millis(100), 4_000, &payload(1, true, 800), RATE);
+        let digit = ReceivedDigit { digit: '1', duration: Duration::from_millis(100) };
+        assert_eq!(ended, Some(DigitChange::Ended(digit)));
+    }
+
+    #[test]
+    fn every_digit_begins_once_and_ends_after_that() {
+        let mut entropy = hookswitch_machine::Entropy::from_number(4);
+        for _ in 0..200 {
+            let mut receiver = DigitReceiver::new();
+            let mut pressed = None;
+            for n in 0..20u32 {
+                for (i, packet) in packets((n % 3) as u8).into_iter().enumerate() {
+                    if entropy.chance(1, 2) {
+                        continue;
+                    }
+                    let (now, timestamp) = (Time::from_millis(200 * u64::from(n) + 20 * i as u64), 1_600 * n);
+                    let ended = receiver.poll(now, RATE).map(DigitChange::Ended);
+                    let changes = receiver.take(now, timestamp, &packet, RATE);
+                    for change in ended.into_iter().chain(changes.into_iter().flatten()) {
+                        match change {
+                            DigitChange::Begun(digit) => assert_eq!(pressed.replace(digit), None),
+                            DigitChange::Ended(ended) => assert_eq!(pressed.take(), Some(ended.digit)),
+                        }
+                    }
+                }
+            }
+        }
     }
 
     #[test]

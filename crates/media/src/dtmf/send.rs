@@ -141,7 +141,7 @@ fn end(event: u8, units: u16) -> [u8; 4] {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{DigitReceiver, digit_of_event};
+    use super::super::{DigitChange, DigitReceiver, digit_of_event};
     use super::*;
     use hookswitch_machine::{Entropy, Time};
 
@@ -204,8 +204,11 @@ mod tests {
                 got.extend(receiver.poll(Time::from_millis(ms), 8_000).map(|d| d.digit));
                 if entropy.chance(4, 5) {
                     for _ in 0..=entropy.below(2) {
-                        let ended = receiver.take(Time::from_millis(ms), timestamp, &payload, 8_000);
-                        got.extend(ended.iter().flatten().map(|d| d.digit));
+                        let changes = receiver.take(Time::from_millis(ms), timestamp, &payload, 8_000);
+                        got.extend(changes.into_iter().flatten().filter_map(|change| match change {
+                            DigitChange::Begun(_) => None,
+                            DigitChange::Ended(ended) => Some(ended.digit),
+                        }));
                     }
                 }
             }

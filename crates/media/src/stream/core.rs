@@ -1,11 +1,15 @@
 //! The stream: what it has, and what signalling asks of it.
 
 use super::config::StreamConfig;
-use super::feed::{Feed, Outbox, Playing, Recorder};
-use super::outgoing::OutgoingDigits;
+use super::ears::Ears;
+use super::feed::{Feed, Outbox, Playing, Recorder, report_change, report_digit};
+use super::mixed::Mixed;
+use super::outgoing::Outgoing;
 use super::playout::Playout;
 use super::session::Session;
-use crate::control::{Event, Statistics, StreamId, StreamParameters};
+use crate::audio::MIX_RATE;
+use crate::control::{Event, GeneratedTone, MixPart, Statistics, StreamId, StreamParameters, WatchedTone};
+use crate::dtmf::DigitChange;
 use crate::quality::Conditions;
 use hookswitch_machine::{Entropy, Time, WallClock};
 use std::time::Duration;
@@ -18,8 +22,13 @@ pub struct Stream {
     pub(super) wall: WallClock,
     pub(super) entropy: Entropy,
     pub(super) playing: Playing,
-    pub(super) digits: Option<OutgoingDigits>,
+    pub(super) outgoing: Option<Box<Outgoing>>,
     pub(super) recorder: Option<Box<dyn Recorder>>,
+    pub(super) ears: Option<Box<Ears>>,
+    /// Its place in a mix.
+    pub(super) mixed: Option<Box<Mixed>>,
+    /// It has no packets, and never a session.
+    pub(super) local: bool,
     pub(super) session: Option<Box<Session>>,
     pub(super) discarded: u64,
 }
@@ -33,11 +42,19 @@ impl Stream {
             wall,
             entropy,
             playing: feed.into(),
-            digits: None,
+            outgoing: None,
             recorder: None,
+            ears: None,
+            mixed: None,
+            local: false,
             session: None,
             discarded: 0,
         }
+    }
+
+    /// A stream without packets, which is heard and hears in a [`Mix`](super::Mix) only.
+    pub fn local(id: StreamId, feed: Feed, config: StreamConfig, wall: WallClock, entropy: Entropy) -> Self {
+        Self { local: true, ..Self::new(id, feed, config, wall, entropy) }
     }
 
     /// Its number.
@@ -47,11 +64,17 @@ impl Stream {
 
     /// The sampling rate that it sends and hears at, in Hz, once configured.
     pub fn rate(&self) -> Option<u32> {
-        self.session.as_ref().map(|session| session.parameters.codec.rate())
+        match &self.session {
+            Some(session) => Some(session.parameters.codec.rate()),
+            None => self.local.then_some(MIX_RATE),
+        }
     }
 
     /// Takes the outcome of an offer and its answer.
     pub fn configure(&mut self, now: Time, parameters: &StreamParameters, out: &mut dyn Outbox) {
+        if self.local {
+            return;
+        }
         self.keep_beat(now);
         match &mut self.session {
             Some(session) => {
@@ -65,15 +88,20 @@ impl Stream {
                 {
                     map.reset();
                 }
+                let new = &session.parameters;
+                let other_frames = (old.codec.rate(), old.packet_time) != (new.codec.rate(), new.packet_time);
+                if let (Some(mixed), true) = (&mut self.mixed, other_frames) {
+                    mixed.clear();
+                }
             }
             None => {
                 let session = Session::new(now, parameters, &self.config, self.wall, &mut self.entropy);
                 self.session = Some(Box::new(session));
             }
         }
-        match &mut self.digits {
-            Some(_) if !parameters.direction.sends() => self.cancel_digits(out),
-            Some(digits) => digits.decide(parameters),
+        match &mut self.outgoing {
+            Some(_) if !parameters.direction.sends() => self.stop_generating(out),
+            Some(outgoing) => outgoing.decide(parameters.codec.rate(), parameters.send_digits),
             None => {}
         }
         self.fit_playout();
@@ -94,7 +122,7 @@ impl Stream {
         before
     }
 
-    /// Sends digits instead of digits still being sent; with an empty string, stops those.
+    /// Sends digits instead of what is still being generated; with an empty string, stops that.
     pub fn send_digits(
         &mut self,
         now: Time,
@@ -104,25 +132,100 @@ impl Stream {
         tag: u64,
         out: &mut dyn Outbox,
     ) {
-        self.keep_beat(now);
-        self.cancel_digits(out);
         if digits.is_empty() {
+            self.keep_beat(now);
+            self.stop_generating(out);
             out.event(Event::DigitsSent { stream: self.id, tag, cancelled: false });
             return;
         }
-        let mut outgoing = OutgoingDigits::new(digits, duration, gap, tag);
+        self.generate(now, Outgoing::digits(digits, duration, gap, tag), out);
+    }
+
+    /// Sends a tone instead of what is still being generated; zero is the tone's own duration.
+    pub fn send_tone(
+        &mut self,
+        now: Time,
+        tone: GeneratedTone,
+        duration: Duration,
+        tag: u64,
+        out: &mut dyn Outbox,
+    ) {
+        self.generate(now, Outgoing::tone(tone, duration, tag), out);
+    }
+
+    fn generate(&mut self, now: Time, mut outgoing: Outgoing, out: &mut dyn Outbox) {
+        self.keep_beat(now);
+        self.stop_generating(out);
         match &self.session {
             Some(session) if !session.parameters.direction.sends() => {
-                out.event(Event::DigitsSent { stream: self.id, tag, cancelled: true });
+                outgoing.report(self.id, true, out);
                 return;
             }
-            Some(session) => outgoing.decide(&session.parameters),
+            Some(session) => {
+                outgoing.decide(session.parameters.codec.rate(), session.parameters.send_digits);
+            }
+            None if self.local => outgoing.decide(MIX_RATE, None),
             None => {}
         }
         if let Playing::Echo(map) = &mut self.playing {
             map.reset();
         }
-        self.digits = Some(outgoing);
+        self.outgoing = Some(Box::new(outgoing));
+    }
+
+    /// Stops sending digits or a tone, if any are being sent.
+    pub fn stop_generating(&mut self, out: &mut dyn Outbox) {
+        if let Some(outgoing) = self.outgoing.take() {
+            outgoing.report(self.id, true, out);
+        }
+    }
+
+    /// Tells of these tones from now on; at most [`MAX_WATCHED_TONES`](crate::control::MAX_WATCHED_TONES).
+    pub fn monitor_tones(&mut self, now: Time, tones: &[WatchedTone]) {
+        self.listen_for(now, |ears| ears.watch(tones));
+    }
+
+    /// Tells of fax machines from now on, or no more.
+    pub fn monitor_fax(&mut self, now: Time, on: bool) {
+        self.listen_for(now, |ears| ears.watch_fax(on));
+    }
+
+    /// Listens for digits in the audio from now on, or no more. They count while the other side sends none as events.
+    pub fn monitor_in_band_digits(&mut self, now: Time, on: bool, out: &mut dyn Outbox) {
+        let ended = self.listen_for(now, |ears| ears.watch_digits(on));
+        if let Some(change) = ended {
+            report_change(self.id, change, out);
+        }
+    }
+
+    fn listen_for<T>(&mut self, now: Time, change: impl FnOnce(&mut Ears) -> T) -> T {
+        self.keep_beat(now);
+        let mut ears = self.ears.take().unwrap_or_else(|| Box::new(Ears::new()));
+        let changed = change(&mut ears);
+        self.ears = Some(ears).filter(|ears| !ears.is_idle());
+        self.fit_playout();
+        changed
+    }
+
+    /// Takes part in a mix, plays another part there, or leaves it. The mix itself is the caller's: see [`Mix`](super::Mix).
+    pub fn mix(&mut self, now: Time, part: Option<MixPart>) {
+        match (&mut self.mixed, part) {
+            (Some(mixed), Some(part)) => mixed.part = part,
+            (None, Some(part)) => {
+                if let Playing::Echo(map) = &mut self.playing {
+                    map.reset();
+                }
+                self.mixed = Some(Box::new(Mixed::new(part)));
+            }
+            (Some(_), None) => {
+                self.mixed = None;
+                if let Some(session) = &mut self.session {
+                    session.catch_up(now);
+                }
+            }
+            (None, None) => {}
+        }
+        self.fit_playout();
     }
 
     /// The figures of this moment.
@@ -152,26 +255,31 @@ impl Stream {
         figures
     }
 
-    /// Whether there is something to do at every packet time.
+    /// Whether there is something to do at every packet time. In a mix, that is the mix's to say.
     pub(super) fn has_beat(&self) -> bool {
-        let Some(session) = &self.session else { return false };
+        let (Some(session), None) = (&self.session, &self.mixed) else { return false };
         let direction = session.parameters.direction;
-        let echoes = self.playing.is_echo() && direction.receives() && self.digits.is_none();
-        (direction.sends() && !echoes) || self.recorder.is_some() || self.playing.is_live()
+        let echoes = self.playing.is_echo() && direction.receives() && self.outgoing.is_none();
+        (direction.sends() && !echoes) || self.is_listened_to()
+    }
+
+    fn is_listened_to(&self) -> bool {
+        self.recorder.is_some() || self.playing.is_live() || self.ears.is_some()
     }
 
     /// Before a change: a stream that had no beat begins one now, not where the last one stopped.
     fn keep_beat(&mut self, now: Time) {
-        if !self.has_beat()
-            && let Some(session) = &mut self.session
-        {
+        if self.has_beat() || self.mixed.is_some() {
+            return;
+        }
+        if let Some(session) = &mut self.session {
             session.catch_up(now);
         }
     }
 
     /// What is heard is decoded only for somebody who listens.
     fn fit_playout(&mut self) {
-        let listened = self.recorder.is_some() || self.playing.is_live();
+        let listened = self.is_listened_to() || self.mixed.is_some();
         let Some(session) = &mut self.session else { return };
         let codec = session.parameters.codec;
         if !(listened && session.parameters.direction.receives()) {
@@ -182,20 +290,23 @@ impl Stream {
         }
     }
 
-    pub(super) fn cancel_digits(&mut self, out: &mut dyn Outbox) {
-        if let Some(digits) = self.digits.take() {
-            out.event(Event::DigitsSent { stream: self.id, tag: digits.tag, cancelled: true });
+    /// Tells of a digit of the other side; who is bridged with it is told by [`Mix`](super::Mix).
+    pub(super) fn digit_changed(&mut self, change: DigitChange, out: &mut dyn Outbox) {
+        report_change(self.id, change, out);
+        if let (DigitChange::Ended(ended), Some(mixed)) = (change, &mut self.mixed) {
+            mixed.pressed(ended);
         }
     }
-}
 
-/// Tells signalling of a digit that ended.
-pub(super) fn report_digit(
-    stream: StreamId,
-    ended: Option<crate::dtmf::ReceivedDigit>,
-    out: &mut dyn Outbox,
-) {
-    if let Some(ended) = ended {
-        out.event(Event::Digit { stream, digit: ended.digit, duration: ended.duration });
+    /// Digits that are pressed have ended: the stream ends, or others come.
+    pub(super) fn end_digits(&mut self, out: &mut dyn Outbox) {
+        if let Some(session) = &mut self.session {
+            let ended = session.digits.restart(session.parameters.codec.rate());
+            report_digit(self.id, ended, out);
+        }
+        let in_band = self.ears.as_mut().and_then(|ears| ears.watch_digits(false));
+        if let Some(change) = in_band {
+            report_change(self.id, change, out);
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! What arrives.
 
-use super::core::{Stream, report_digit};
-use super::feed::{Outbox, Playing};
+use super::core::Stream;
+use super::feed::{Outbox, Playing, report_digit};
 use super::session::Session;
 use crate::control::Event;
 use crate::rtcp::{Received, is_rtcp};
@@ -90,13 +90,14 @@ impl Stream {
                 }
             }
             Kind::Digit => {
-                for ended in session.digits.take(now, packet.timestamp(), packet.payload(), rate) {
-                    report_digit(self.id, ended, out);
+                let changes = session.digits.take(now, packet.timestamp(), packet.payload(), rate);
+                for change in changes.into_iter().flatten() {
+                    self.digit_changed(change, out);
                 }
             }
             Kind::Unknown => self.discarded += 1,
         }
-        if let (Playing::Echo(_), None) = (&self.playing, &self.digits) {
+        if let (Playing::Echo(_), None, None) = (&self.playing, &self.outgoing, &self.mixed) {
             self.echo(now, kind, &packet, newest, out);
         }
     }

@@ -1,12 +1,12 @@
 //! What goes out on the beat: packets, reports, and what silence and timeouts have to say.
 
-use super::core::{Stream, report_digit};
-use super::feed::{Outbox, Playing};
-use super::outgoing::Way;
+use super::common::CommonPayloads;
+use super::core::Stream;
+use super::feed::{Emission, Outbox, Playing};
+use super::outgoing::{Outgoing, Way};
 use super::session::{MAX_SAMPLES, Session};
-use crate::audio::Tone;
 use crate::control::{Event, Statistics};
-use crate::dtmf::DigitStep;
+use crate::dtmf::{DigitChange, DigitStep};
 use crate::rtcp::MAX_REPORT;
 use crate::rtp::PacketBuffer;
 use hookswitch_machine::Time;
@@ -16,16 +16,6 @@ use std::net::SocketAddr;
 const BURST: u64 = 4;
 /// A recording is kept aligned over pauses of the driver of at most so many packets (a minute).
 const LONGEST_PAUSE: u64 = 3_000;
-
-/// What a packet carries instead of audio, or before it.
-enum Emission {
-    /// The samples that were filled in.
-    Audio,
-    /// Silence, without encoding anything.
-    Silence,
-    /// Nothing: an event went out, or there is nothing to say.
-    Nothing,
-}
 
 impl Stream {
     /// When to call [`Stream::tick`]; may be early, never late.
@@ -51,10 +41,16 @@ impl Stream {
         let beat = self.has_beat();
         let Some(session) = &mut self.session else { return };
         let rate = session.parameters.codec.rate();
-        report_digit(self.id, session.digits.poll(now, rate), out);
+        if let Some(ended) = session.digits.poll(now, rate) {
+            self.digit_changed(DigitChange::Ended(ended), out);
+        }
+        let Some(session) = &mut self.session else { return };
         let watched = self.config.silence_limit.filter(|_| session.parameters.direction.receives());
         if let Some(since) = watched.and_then(|limit| session.liveness.silent(now, limit)) {
             out.event(Event::Silent { stream: self.id, since });
+        }
+        if self.mixed.is_some() {
+            return;
         }
         if !beat {
             session.catch_up(now);
@@ -69,17 +65,14 @@ impl Stream {
             }
         }
         while let Some(at) = self.session.as_ref().map(|s| s.next_packet).filter(|at| *at <= now) {
-            self.packet(now, at, out);
+            self.packet(now, at, None, out);
         }
     }
 
     /// Ends the stream: says goodbye and gives the last figures.
     pub fn stop(&mut self, now: Time, out: &mut dyn Outbox) -> Statistics {
-        self.cancel_digits(out);
-        if let Some(session) = &mut self.session {
-            let ended = session.digits.restart(session.parameters.codec.rate());
-            report_digit(self.id, ended, out);
-        }
+        self.stop_generating(out);
+        self.end_digits(out);
         self.report(now, true, out);
         self.statistics()
     }
@@ -102,26 +95,40 @@ impl Stream {
         }
     }
 
-    /// One beat of the packet clock, due at `at`.
-    fn packet(&mut self, now: Time, at: Time, out: &mut dyn Outbox) {
+    /// One beat of the packet clock, due at `at`. In a mix, `common` keeps what others are sent too.
+    pub(super) fn packet(
+        &mut self,
+        now: Time,
+        at: Time,
+        common: Option<&mut CommonPayloads>,
+        out: &mut dyn Outbox,
+    ) {
         let Some(session) = &mut self.session else { return };
         session.next_packet = at + session.parameters.packet_time;
         let (samples, rate) = (session.samples(), session.parameters.codec.rate());
         let mut received = [0; MAX_SAMPLES];
         let mut sent = [0; MAX_SAMPLES];
-        if let Some(playout) = &mut session.playout {
-            playout.fill(now, &mut received[..samples]);
+        let (Some(received), Some(sent)) = (received.get_mut(..samples), sent.get_mut(..samples)) else {
+            return;
+        };
+        match (&self.mixed, &mut session.playout) {
+            (Some(mixed), _) => mixed.said(received),
+            (None, Some(playout)) => playout.fill(now, received),
+            (None, None) => {}
         }
-        let target = session.latch.target().filter(|_| session.parameters.direction.sends());
-        if let Some(target) = target {
-            self.send(at, target, &received[..samples], &mut sent[..samples], out);
-        } else if let Playing::Live(live) = &mut self.playing {
+        let direction = session.parameters.direction;
+        let in_band = session.parameters.receive_digits.is_none();
+        let target = session.latch.target().filter(|_| direction.sends());
+        match target {
+            Some(target) => self.send(at, target, received, sent, common, out),
             // Nothing may be sent, but what is heard is still the application's.
-            live.exchange(rate, &received[..samples], &mut sent[..samples]);
-            sent.fill(0);
+            None => self.playing.bypass(rate, received),
         }
         if let Some(recorder) = &mut self.recorder {
-            recorder.record(rate, &received[..samples], &sent[..samples]);
+            recorder.record(rate, received, sent);
+        }
+        if let (Some(ears), true) = (&mut self.ears, direction.receives()) {
+            ears.hear(self.id, rate, received, in_band, out);
         }
     }
 
@@ -132,14 +139,13 @@ impl Stream {
         target: SocketAddr,
         received: &[i16],
         sent: &mut [i16],
+        common: Option<&mut CommonPayloads>,
         out: &mut dyn Outbox,
     ) {
-        let emission = match self.send_digit(at, target, sent, out) {
+        let emission = match self.generated(at, target, sent, out) {
             Some(emission) => {
-                // What is heard stays the application's; what it says meanwhile is not sent.
-                if let (Playing::Live(live), Some(session)) = (&mut self.playing, &self.session) {
-                    let rate = session.parameters.codec.rate();
-                    live.exchange(rate, received, &mut [0; MAX_SAMPLES][..sent.len()]);
+                if let Some(session) = &self.session {
+                    self.playing.bypass(session.parameters.codec.rate(), received);
                 }
                 emission
             }
@@ -149,12 +155,13 @@ impl Stream {
         let codec = session.parameters.codec;
         let mut packet = PacketBuffer::new();
         let payload = packet.payload(sent.len() * codec.octets_per_sample());
-        match emission {
-            Emission::Audio => {
+        match (emission, common) {
+            (Emission::Common, Some(common)) => common.encode(codec, sent, payload),
+            (Emission::Audio | Emission::Common, _) => {
                 codec.encode_into(sent, payload);
             }
-            Emission::Silence => payload.fill(codec.silence()),
-            Emission::Nothing => return,
+            (Emission::Silence, _) => payload.fill(codec.silence()),
+            (Emission::Nothing, _) => return,
         }
         let marker = session.sender.after_pause(at, session.parameters.packet_time * 2);
         let timestamp = session.sender.timestamp(at);
@@ -169,8 +176,8 @@ impl Stream {
         out.rtp(target, packet.as_bytes());
     }
 
-    /// What the digits being sent have for this packet; `None` if there are none.
-    fn send_digit(
+    /// What the digits or the tone being sent have for this packet; `None` if there are none.
+    fn generated(
         &mut self,
         at: Time,
         target: SocketAddr,
@@ -178,8 +185,15 @@ impl Stream {
         out: &mut dyn Outbox,
     ) -> Option<Emission> {
         let session = self.session.as_mut()?;
-        let digits = self.digits.as_mut()?;
-        let emission = match &mut digits.way {
+        if let (None, Some(mixed)) = (&self.outgoing, &mut self.mixed)
+            && let Some(digit) = mixed.next_digit()
+        {
+            let mut outgoing = Outgoing::passed_on(digit);
+            outgoing.decide(session.parameters.codec.rate(), session.parameters.send_digits);
+            self.outgoing = Some(Box::new(outgoing));
+        }
+        let outgoing = self.outgoing.as_mut()?;
+        let emission = match &mut outgoing.way {
             Way::Undecided => return None,
             Way::Events { sender, payload_type, timestamp } => {
                 let (payload, emission) = match sender.step(session.parameters.packet_time) {
@@ -202,52 +216,31 @@ impl Stream {
                 }
                 emission
             }
-            Way::Tones(tones) => match tones.fill(sent) {
-                0 => None,
-                _ => Some(Emission::Audio),
-            },
+            Way::Digits(_) | Way::Tone(_) => outgoing.fill(sent).then_some(Emission::Audio),
         };
         if emission.is_none() {
-            out.event(Event::DigitsSent { stream: self.id, tag: digits.tag, cancelled: false });
-            self.digits = None;
+            outgoing.report(self.id, false, out);
+            self.outgoing = None;
         }
         emission
     }
 
-    /// What the feed has for this packet.
+    /// What the mix or the feed has for this packet.
     fn fill(&mut self, received: &[i16], sent: &mut [i16], out: &mut dyn Outbox) -> Emission {
         let Some(session) = &self.session else { return Emission::Nothing };
-        let our_rate = session.parameters.codec.rate();
-        match &mut self.playing {
-            Playing::Silence => Emission::Silence,
-            Playing::Echo(_) if session.parameters.direction.receives() => {
-                // The packets went back as they came; this is what the recording is told.
-                sent.copy_from_slice(received);
-                Emission::Nothing
-            }
-            Playing::Echo(_) => Emission::Silence,
-            Playing::Tone { frequencies, level, tone } => {
-                if tone.as_ref().is_none_or(|(rate, _)| *rate != our_rate) {
-                    *tone = Some((our_rate, Tone::new(our_rate, *frequencies, *level)));
-                }
-                if let Some((_, tone)) = tone {
-                    tone.fill(sent);
-                }
-                Emission::Audio
-            }
-            Playing::Samples { rate, .. } if *rate != our_rate => Emission::Silence,
-            Playing::Samples { playback, announced, .. } => {
-                let filled = playback.fill(sent);
-                if playback.is_finished() && !*announced {
-                    *announced = true;
-                    out.event(Event::Played { stream: self.id });
-                }
-                if filled == 0 { Emission::Silence } else { Emission::Audio }
-            }
-            Playing::Live(live) => {
-                live.exchange(our_rate, received, sent);
-                Emission::Audio
-            }
+        let rate = session.parameters.codec.rate();
+        if let Some(mixed) = self.mixed.as_ref().filter(|mixed| !mixed.is_away(session.parameters.direction))
+        {
+            self.playing.bypass(rate, received);
+            return mixed.heard(sent);
         }
+        if let (Playing::Echo(_), None) = (&self.playing, &self.mixed)
+            && session.parameters.direction.receives()
+        {
+            // The packets went back as they came; this is what the recording is told.
+            sent.copy_from_slice(received);
+            return Emission::Nothing;
+        }
+        self.playing.fill(self.id, rate, received, sent, out)
     }
 }

@@ -2,11 +2,12 @@
 
 use super::live::LiveRegistry;
 use super::reader::{Load, Loaded, Wanted};
+use super::routes::Routes;
 use super::sink::EventSink;
 use super::stock::Pair;
 use super::writer::{Tape, TapeRecorder, WriterRequest};
 use hookswitch_machine::{Entropy, Time, WallClock};
-use hookswitch_media::control::{Event, Source, StreamId};
+use hookswitch_media::control::{Event, MixId, Source, StreamId};
 use hookswitch_media::stream::{Feed, Outbox, Stream, StreamConfig};
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
@@ -26,6 +27,7 @@ pub(super) struct Services {
     pub(super) writer: Sender<WriterRequest>,
     pub(super) stream: StreamConfig,
     pub(super) wall: WallClock,
+    pub(super) routes: Arc<Routes>,
 }
 
 /// Samples that a leg asked for; the number tells whether it still wants them.
@@ -41,27 +43,42 @@ pub(super) type Deliver = Arc<dyn Fn(Arrived) + Send + Sync>;
 /// One stream and what it runs on.
 pub(super) struct Leg {
     pub(super) stream: Stream,
-    pub(super) pair: Pair,
+    /// `None` for a stream of mixes only.
+    pub(super) pair: Option<Pair>,
     source: Source,
     /// The rate of the samples that play or were asked for.
     loaded_rate: Option<u32>,
     load_number: u64,
+    /// Samples were asked for and have not arrived.
+    waiting: bool,
     tape: Option<Arc<Tape>>,
+}
+
+/// A leg at its place.
+pub(super) struct Slot {
+    pub(super) leg: Leg,
+    /// When its stream is to be asked again.
+    pub(super) due: Time,
+    pub(super) mix: Option<MixId>,
 }
 
 /// Gives a stream its sockets for the time of a call.
 pub(super) struct Wire<'a> {
-    pub(super) pair: &'a Pair,
+    pub(super) pair: Option<&'a Pair>,
     pub(super) sink: &'a EventSink,
 }
 
 impl Outbox for Wire<'_> {
     fn rtp(&mut self, to: SocketAddr, packet: &[u8]) {
-        send(&self.pair.rtp, to, packet);
+        if let Some(pair) = self.pair {
+            send(&pair.rtp, to, packet);
+        }
     }
 
     fn rtcp(&mut self, to: SocketAddr, packet: &[u8]) {
-        send(&self.pair.rtcp, to, packet);
+        if let Some(pair) = self.pair {
+            send(&pair.rtcp, to, packet);
+        }
     }
 
     fn event(&mut self, event: Event) {
@@ -77,15 +94,32 @@ fn send(socket: &UdpSocket, to: SocketAddr, packet: &[u8]) {
 }
 
 impl Leg {
-    pub(super) fn new(id: StreamId, pair: Pair, entropy: Entropy, services: &Services) -> Self {
-        let stream = Stream::new(id, Feed::Silence, services.stream, services.wall, entropy);
-        Self { stream, pair, source: Source::Silence, loaded_rate: None, load_number: 0, tape: None }
+    pub(super) fn new(id: StreamId, pair: Option<Pair>, entropy: Entropy, services: &Services) -> Self {
+        let stream = match &pair {
+            Some(_) => Stream::new(id, Feed::Silence, services.stream, services.wall, entropy),
+            None => Stream::local(id, Feed::Silence, services.stream, services.wall, entropy),
+        };
+        let source = Source::Silence;
+        Self { stream, pair, source, loaded_rate: None, load_number: 0, waiting: false, tape: None }
+    }
+
+    /// The stream, and what takes its packets and events.
+    pub(super) fn split<'a>(&'a mut self, sink: &'a EventSink) -> (&'a mut Stream, Wire<'a>) {
+        (&mut self.stream, Wire { pair: self.pair.as_ref(), sink })
+    }
+
+    /// The leg is on another media thread now, to which what it asked for has to be brought.
+    pub(super) fn moved(&mut self, services: &Services, deliver: &Deliver) {
+        if self.waiting {
+            self.loaded_rate = None;
+            self.load(services, deliver);
+        }
     }
 
     /// Throws away what came to the port before its stream began.
     pub(super) fn drain(&self) {
         let mut nowhere = [0; 16];
-        for socket in [&self.pair.rtp, &self.pair.rtcp] {
+        for socket in self.pair.iter().flat_map(|pair| [&pair.rtp, &pair.rtcp]) {
             // As much as a socket's queue can hold; a flood must not hold the thread.
             for _ in 0..1_024 {
                 if matches!(socket.recv_from(&mut nowhere), Err(e) if e.kind() == io::ErrorKind::WouldBlock) {
@@ -99,6 +133,7 @@ impl Leg {
     pub(super) fn send(&mut self, now: Time, source: Source, services: &Services, deliver: &Deliver) {
         self.source = source;
         self.loaded_rate = None;
+        self.waiting = false;
         self.load_number += 1;
         // Lets go of live audio first: the new source may be the same.
         self.stream.feed(now, Feed::Silence);
@@ -106,6 +141,7 @@ impl Leg {
             Source::Silence => Feed::Silence,
             Source::Echo => Feed::Echo,
             Source::Tone { frequencies, level } => Feed::Tone { frequencies: *frequencies, level: *level },
+            Source::Generated(tone) => Feed::Generated(tone.clone()),
             Source::File { .. } | Source::Music => Feed::Silence,
             Source::Live(id) => match services.live.attach(*id) {
                 Some(live) => Feed::Live(live),
@@ -126,12 +162,15 @@ impl Leg {
         let wanted = match &self.source {
             Source::File { path, .. } => Wanted::File(path.clone()),
             Source::Music => Wanted::Melody,
-            Source::Silence | Source::Echo | Source::Tone { .. } | Source::Live(_) => return,
+            Source::Silence | Source::Echo | Source::Tone { .. } | Source::Generated(_) | Source::Live(_) => {
+                return;
+            }
         };
         if self.loaded_rate == Some(rate) {
             return;
         }
         self.loaded_rate = Some(rate);
+        self.waiting = true;
         self.load_number += 1;
         let (stream, number, deliver) = (self.stream.id(), self.load_number, deliver.clone());
         let done = Box::new(move |loaded| deliver(Arrived { stream, number, loaded }));
@@ -142,10 +181,13 @@ impl Leg {
     /// Takes the samples that it asked for.
     pub(super) fn arrived(&mut self, now: Time, arrived: Arrived, services: &Services) {
         let (Some(rate), true) = (self.loaded_rate, arrived.number == self.load_number) else { return };
+        self.waiting = false;
         let repeat = match &self.source {
             Source::File { repeat, .. } => *repeat,
             Source::Music => true,
-            Source::Silence | Source::Echo | Source::Tone { .. } | Source::Live(_) => return,
+            Source::Silence | Source::Echo | Source::Tone { .. } | Source::Generated(_) | Source::Live(_) => {
+                return;
+            }
         };
         match arrived.loaded {
             Ok(samples) => self.stream.feed(now, Feed::Samples { samples, rate, repeat }),
@@ -179,8 +221,9 @@ impl Leg {
     }
 
     /// Ends the stream; [`Event::Stopped`] comes when its recording is complete. Its sockets are given back.
-    pub(super) fn stop(mut self, now: Time, services: &Services) -> Pair {
-        let statistics = self.stream.stop(now, &mut Wire { pair: &self.pair, sink: &services.sink });
+    pub(super) fn stop(mut self, now: Time, services: &Services) -> Option<Pair> {
+        let (stream, mut wire) = self.split(&services.sink);
+        let statistics = stream.stop(now, &mut wire);
         let (stream, sink) = (self.stream.id(), services.sink.clone());
         self.stream.record(now, None);
         self.end_tape(services, Box::new(move || sink(Event::Stopped { stream, statistics })));

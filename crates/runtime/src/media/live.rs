@@ -1,8 +1,8 @@
 //! Live audio: an application's frames in and out of a call, through a pair of rings that never block a media thread.
 
-use super::rate::convert;
 use super::ring::Ring;
 use dashmap::DashMap;
+use hookswitch_media::audio::convert;
 use hookswitch_media::control::LiveId;
 use hookswitch_media::stream::LiveAudio;
 use std::fmt;

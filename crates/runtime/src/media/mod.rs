@@ -2,7 +2,7 @@
 //!
 //! [`Media`] takes [`Command`](hookswitch_media::control::Command)s and reports
 //! [`Event`](hookswitch_media::control::Event)s; it never blocks its caller. Behind it stand a few threads that share
-//! nothing but messages: each media thread (`worker.rs`) owns its streams and turns every few milliseconds, a stock keeper
+//! nothing but messages: each media thread (`worker.rs`) owns its streams and mixes and turns every few milliseconds, a stock keeper
 //! (`stock.rs`) binds ports ahead of need and lets used ones rest, a reader loads WAV files and a writer records them
 //! (`reader.rs`, `writer.rs`). Applications meet a live stream at a pair of rings ([`LivePcm`]). The null device
 //! (`null.rs`) answers every command and does nothing, so that signalling can be measured alone.
@@ -15,10 +15,11 @@ mod batch;
 mod config;
 mod leg;
 mod live;
+mod mixes;
 mod null;
-mod rate;
 mod reader;
 mod ring;
+mod routes;
 mod service;
 mod sink;
 mod stock;

@@ -39,11 +39,22 @@ impl NullDevice {
             Command::SendDigits { stream, tag, .. } => {
                 sink(Event::DigitsSent { stream, tag, cancelled: false });
             }
+            Command::SendTone { stream, tag, .. } => {
+                sink(Event::ToneSent { stream, tag, cancelled: false });
+            }
             Command::Report { stream } => {
                 sink(Event::Statistics { stream, statistics: Statistics::default() });
             }
             Command::Stop { stream } => sink(Event::Stopped { stream, statistics: Statistics::default() }),
-            Command::Configure { .. } | Command::Send { .. } | Command::Record { .. } => {}
+            Command::StartLocal { .. }
+            | Command::Configure { .. }
+            | Command::Send { .. }
+            | Command::Mix { .. }
+            | Command::Record { .. }
+            | Command::StopGenerating { .. }
+            | Command::MonitorTones { .. }
+            | Command::MonitorFax { .. }
+            | Command::MonitorInBandDigits { .. } => {}
         }
     }
 

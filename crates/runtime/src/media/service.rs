@@ -4,13 +4,14 @@ use super::config::MediaConfig;
 use super::leg::{Deliver, Services};
 use super::live::LiveRegistry;
 use super::null::NullDevice;
+use super::routes::Routes;
 use super::sink::EventSink;
 use super::stock::Stock;
 use super::worker::{Message, Worker, WorkerHandle};
 use super::{reader, writer};
 use crate::Clock;
 use hookswitch_machine::Entropy;
-use hookswitch_media::control::{Command, Event, Statistics, StreamId};
+use hookswitch_media::control::{Command, Event, MixId, Statistics, StreamId};
 use std::io;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock, mpsc};
@@ -57,6 +58,7 @@ enum Device {
 
 struct Real {
     workers: Vec<WorkerHandle>,
+    routes: Arc<Routes>,
     stock: Arc<Stock>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -100,7 +102,10 @@ impl Media {
             Command::Start { stream, port, .. } => {
                 let stream = *stream;
                 match real.stock.take(*port) {
-                    Some(pair) => real.tell(stream, Message::Start { stream, pair, command }),
+                    Some(pair) => {
+                        let Command::Start { source, .. } = command else { return };
+                        real.tell(stream, Message::Start { stream, pair: Some(pair), source });
+                    }
                     None => {
                         tracing::error!(target: "hookswitch::media", port = port.0, "a stream on no port");
                         (self.sink)(Event::Stopped { stream, statistics: Statistics::default() });
@@ -108,14 +113,35 @@ impl Media {
                 }
                 return;
             }
+            Command::StartLocal { stream, .. } => {
+                let stream = *stream;
+                let Command::StartLocal { source, .. } = command else { return };
+                real.tell(stream, Message::Start { stream, pair: None, source });
+                return;
+            }
+            Command::Mix { stream, mix, .. } => {
+                if let Some(mix) = mix {
+                    real.bring(*stream, *mix);
+                }
+                *stream
+            }
             Command::Configure { stream, .. }
             | Command::Send { stream, .. }
             | Command::Record { stream, .. }
             | Command::SendDigits { stream, .. }
+            | Command::SendTone { stream, .. }
+            | Command::StopGenerating { stream }
+            | Command::MonitorTones { stream, .. }
+            | Command::MonitorFax { stream, .. }
+            | Command::MonitorInBandDigits { stream, .. }
             | Command::Report { stream }
             | Command::Stop { stream } => *stream,
         };
+        let stops = matches!(command, Command::Stop { .. });
         real.tell(stream, Message::Command(stream, command));
+        if stops {
+            real.routes.forget(stream);
+        }
     }
 
     /// Where applications open live audio.
@@ -187,7 +213,9 @@ impl Real {
             last: *config.ports.end(),
             error,
         })?;
-        let mut this = Self { workers: Vec::new(), stock: stock.clone(), threads: Vec::new() };
+        let routes = Arc::new(Routes::new(config.threads.max(1)));
+        let mut this =
+            Self { workers: Vec::new(), routes: routes.clone(), stock: stock.clone(), threads: Vec::new() };
         let (reader, loads) = mpsc::channel();
         let (writer, recordings) = mpsc::channel();
         let services = Services {
@@ -197,6 +225,7 @@ impl Real {
             writer,
             stream: config.stream,
             wall: clock.wall(),
+            routes,
         };
         for number in 0..config.threads.max(1) {
             let (messages, inbox) = mpsc::channel();
@@ -249,13 +278,22 @@ impl Real {
         }
     }
 
-    /// A stream stays on one thread.
+    /// Tells the thread that the stream is on.
     fn tell(&self, stream: StreamId, message: Message) {
-        // Stirred: whoever numbers streams may leave some bits the same in all of them.
-        let stirred = stream.0.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
-        let at = (stirred % self.workers.len().max(1) as u64) as usize;
-        if let Some(worker) = self.workers.get(at) {
+        if let Some(worker) = self.workers.get(self.routes.of(stream)) {
             worker.tell(message);
+        }
+    }
+
+    /// Moves a stream to the thread of a mix, if it is on another.
+    fn bring(&self, stream: StreamId, mix: MixId) {
+        let (here, there) = (self.routes.of(stream), self.routes.of_mix(mix));
+        let (Some(from), Some(to)) = (self.workers.get(here), self.workers.get(there)) else { return };
+        if here != there {
+            // Told first, so that what is said to the stream from now on waits for it.
+            to.tell(Message::Expect(stream));
+            self.routes.set(stream, there);
+            from.tell(Message::Move { stream, to: to.clone() });
         }
     }
 

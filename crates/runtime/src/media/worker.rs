@@ -1,15 +1,19 @@
 //! A media thread: its streams, their sockets, and one turn every few milliseconds.
 //!
 //! Packets are not waited for. A turn asks the system once which sockets have something, takes all of it, and moves every
-//! stream whose time has come: a hundred calls cost two hundred wake-ups a second, not five thousand. Without streams the
-//! thread sleeps until it is told something.
+//! stream and every mix whose time has come: a hundred calls cost two hundred wake-ups a second, not five thousand. Without
+//! streams the thread sleeps until it is told something.
+//!
+//! The members of a mix are on one thread. A stream that joins a mix of another thread moves there: that thread is told to
+//! expect it, and keeps what it is told of the stream until the stream has come.
 
 use super::batch::{BATCH, Batch};
-use super::leg::{Arrived, Deliver, Leg, Services, Wire};
+use super::leg::{Arrived, Deliver, Leg, Services, Slot, Wire};
+use super::mixes::Mixes;
 use super::stock::{Pair, Stock};
 use crate::Clock;
 use hookswitch_machine::{Entropy, Time};
-use hookswitch_media::control::{Command, Event, StreamId};
+use hookswitch_media::control::{Command, Event, MixId, MixPart, Source, StreamId};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use std::collections::HashMap;
@@ -28,9 +32,26 @@ const FLOOD: usize = 16;
 
 /// What a media thread is told.
 pub(super) enum Message {
-    Start { stream: StreamId, pair: Pair, command: Command },
+    /// A stream begins; without a pair of sockets, in mixes only.
+    Start {
+        stream: StreamId,
+        pair: Option<Pair>,
+        source: Source,
+    },
     Command(StreamId, Command),
     Arrived(Arrived),
+    /// A stream comes from another thread, soon.
+    Expect(StreamId),
+    /// A stream goes to another thread, which expects it.
+    Move {
+        stream: StreamId,
+        to: WorkerHandle,
+    },
+    /// A stream that was expected; `None` if there is no such stream.
+    Moved {
+        stream: StreamId,
+        leg: Option<Box<Leg>>,
+    },
     Stop,
 }
 
@@ -51,11 +72,6 @@ impl WorkerHandle {
     }
 }
 
-struct Slot {
-    leg: Leg,
-    due: Time,
-}
-
 /// The thread's own.
 pub(super) struct Worker {
     pub(super) clock: Clock,
@@ -70,6 +86,9 @@ pub(super) struct Worker {
     slots: Vec<Option<Slot>>,
     free: Vec<usize>,
     index: HashMap<StreamId, usize>,
+    mixes: Mixes,
+    /// What is to be told to streams that are on their way here.
+    expected: HashMap<StreamId, Vec<Message>>,
 }
 
 impl Worker {
@@ -95,6 +114,8 @@ impl Worker {
             slots: Vec::new(),
             free: Vec::new(),
             index: HashMap::new(),
+            mixes: Mixes::default(),
+            expected: HashMap::new(),
         })
     }
 
@@ -121,6 +142,12 @@ impl Worker {
                 std::thread::park_timeout(wait);
             }
         }
+        // Who came at the last moment ends here too.
+        for message in messages.try_iter() {
+            if let Message::Moved { stream, leg: Some(leg) } = message {
+                self.settle(stream, *leg);
+            }
+        }
         let streams: Vec<StreamId> = self.index.keys().copied().collect();
         streams.into_iter().for_each(|stream| self.stop(stream));
     }
@@ -129,20 +156,49 @@ impl Worker {
     fn read_messages(&mut self, messages: &Receiver<Message>) -> bool {
         loop {
             match messages.try_recv() {
-                Ok(Message::Start { stream, pair, command }) => self.start(stream, pair, command),
-                Ok(Message::Command(stream, command)) => self.command(stream, command),
-                Ok(Message::Arrived(arrived)) => {
-                    let now = self.clock.now();
-                    let leg =
-                        self.index.get(&arrived.stream).and_then(|at| self.slots.get_mut(*at)?.as_mut());
-                    if let Some(slot) = leg {
-                        slot.leg.arrived(now, arrived, &self.services);
-                        slot.due = Time::ZERO;
-                    }
-                }
                 Ok(Message::Stop) | Err(TryRecvError::Disconnected) => return true,
+                Ok(message) => self.take(message),
                 Err(TryRecvError::Empty) => return false,
             }
+        }
+    }
+
+    fn take(&mut self, message: Message) {
+        match message {
+            Message::Start { stream, pair, source } => self.start(stream, pair, source),
+            Message::Command(stream, _) | Message::Move { stream, .. } | Message::Expect(stream)
+                if self.expected.contains_key(&stream) =>
+            {
+                if let Some(later) = self.expected.get_mut(&stream) {
+                    later.push(message);
+                }
+            }
+            Message::Command(stream, command) => self.command(stream, command),
+            Message::Arrived(arrived) => {
+                let now = self.clock.now();
+                let leg = self.index.get(&arrived.stream).and_then(|at| self.slots.get_mut(*at)?.as_mut());
+                if let Some(slot) = leg {
+                    slot.leg.arrived(now, arrived, &self.services);
+                    slot.due = Time::ZERO;
+                }
+            }
+            Message::Expect(stream) => {
+                self.expected.insert(stream, Vec::new());
+            }
+            Message::Move { stream, to } => {
+                let leg = self.index.remove(&stream).and_then(|at| self.clear(at)).map(Box::new);
+                to.tell(Message::Moved { stream, leg });
+            }
+            Message::Moved { stream, leg } => {
+                let later = self.expected.remove(&stream).unwrap_or_default();
+                match leg {
+                    Some(leg) => self.settle(stream, *leg),
+                    None => self.services.routes.forget(stream),
+                }
+                later.into_iter().for_each(|message| self.take(message));
+            }
+            // Read before it comes here.
+            Message::Stop => {}
         }
     }
 
@@ -158,50 +214,92 @@ impl Worker {
         stopped
     }
 
-    fn start(&mut self, stream: StreamId, pair: Pair, command: Command) {
-        let Command::Start { source, .. } = command else { return };
+    fn start(&mut self, stream: StreamId, pair: Option<Pair>, source: Source) {
         let leg = Leg::new(stream, pair, self.entropy.fork(), &self.services);
-        let at = self.free.pop().unwrap_or_else(|| {
-            self.slots.push(None);
-            self.slots.len() - 1
-        });
-        // Registered first, drained then: what comes in between is news.
-        for (socket, token) in [(&leg.pair.rtp, 2 * at), (&leg.pair.rtcp, 2 * at + 1)] {
-            let fd = socket.as_raw_fd();
-            if let Err(error) =
-                self.poll.registry().register(&mut SourceFd(&fd), Token(token), Interest::READABLE)
-            {
-                tracing::error!(target: "hookswitch::media", %error, "a media socket cannot be watched");
-            }
+        let at = self.place(leg);
+        if let Some(Some(Slot { leg, .. })) = self.slots.get_mut(at) {
+            // Registered first, drained then: what comes in between is news.
+            leg.drain();
+            leg.send(self.clock.now(), source, &self.services, &self.deliver);
         }
-        leg.drain();
-        let mut slot = Slot { leg, due: Time::ZERO };
-        slot.leg.send(self.clock.now(), source, &self.services, &self.deliver);
-        self.slots[at] = Some(slot);
         if let Some(before) = self.index.insert(stream, at) {
             tracing::error!(target: "hookswitch::media", stream = stream.0, "a stream was started twice");
             self.end(before);
         }
     }
 
+    /// Takes a leg that was on another thread.
+    fn settle(&mut self, stream: StreamId, mut leg: Leg) {
+        leg.moved(&self.services, &self.deliver);
+        let at = self.place(leg);
+        self.index.insert(stream, at);
+    }
+
+    /// Gives a leg a place, and watches its sockets.
+    fn place(&mut self, leg: Leg) -> usize {
+        let at = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(None);
+            self.slots.len() - 1
+        });
+        if let Some(pair) = &leg.pair {
+            for (socket, token) in [(&pair.rtp, 2 * at), (&pair.rtcp, 2 * at + 1)] {
+                let fd = socket.as_raw_fd();
+                let registry = self.poll.registry();
+                if let Err(error) = registry.register(&mut SourceFd(&fd), Token(token), Interest::READABLE) {
+                    tracing::error!(target: "hookswitch::media", %error, "a media socket cannot be watched");
+                }
+            }
+        }
+        if let Some(place) = self.slots.get_mut(at) {
+            *place = Some(Slot { leg, due: Time::ZERO, mix: None });
+        }
+        at
+    }
+
+    /// Takes a leg from its place, and out of its mix.
+    fn clear(&mut self, at: usize) -> Option<Leg> {
+        let mut slot = self.slots.get_mut(at).and_then(Option::take)?;
+        if let Some(mix) = slot.mix {
+            self.mixes.leave(mix, at);
+            slot.leg.stream.mix(self.clock.now(), None);
+        }
+        for socket in slot.leg.pair.iter().flat_map(|pair| [&pair.rtp, &pair.rtcp]) {
+            let fd = socket.as_raw_fd();
+            // Closing takes it off the list too; this only does it now.
+            let _closed_later = self.poll.registry().deregister(&mut SourceFd(&fd));
+        }
+        self.free.push(at);
+        Some(slot.leg)
+    }
+
     fn command(&mut self, stream: StreamId, command: Command) {
         let now = self.clock.now();
         let slot = self.index.get(&stream).and_then(|at| self.slots.get_mut(*at)?.as_mut());
-        let Some(Slot { leg, due }) = slot else {
+        let Some(Slot { leg, due, .. }) = slot else {
             tracing::debug!(target: "hookswitch::media", stream = stream.0, "a command for no stream");
             return;
         };
         // Whatever changes, the stream is asked anew when its time comes.
         *due = Time::ZERO;
-        let wire = &mut Wire { pair: &leg.pair, sink: &self.services.sink };
+        let (leg_stream, mut wire) = leg.split(&self.services.sink);
         match command {
             Command::Configure { parameters, .. } => {
-                leg.stream.configure(now, &parameters, wire);
+                leg_stream.configure(now, &parameters, &mut wire);
                 leg.load(&self.services, &self.deliver);
             }
             Command::SendDigits { digits, duration, gap, tag, .. } => {
-                leg.stream.send_digits(now, &digits, duration, gap, tag, wire);
+                leg_stream.send_digits(now, &digits, duration, gap, tag, &mut wire);
             }
+            Command::SendTone { tone, duration, tag, .. } => {
+                leg_stream.send_tone(now, tone, duration, tag, &mut wire);
+            }
+            Command::StopGenerating { .. } => leg_stream.stop_generating(&mut wire),
+            Command::MonitorTones { tones, .. } => leg_stream.monitor_tones(now, &tones),
+            Command::MonitorFax { on, .. } => leg_stream.monitor_fax(now, on),
+            Command::MonitorInBandDigits { on, .. } => {
+                leg_stream.monitor_in_band_digits(now, on, &mut wire);
+            }
+            Command::Mix { mix, part, .. } => self.mix(now, stream, mix, part),
             Command::Report { .. } => {
                 let statistics = leg.stream.statistics();
                 (self.services.sink)(Event::Statistics { stream, statistics });
@@ -209,7 +307,7 @@ impl Worker {
             Command::Send { source, .. } => leg.send(now, source, &self.services, &self.deliver),
             Command::Record { path, .. } => leg.record(now, path, &self.services),
             Command::Stop { .. } => self.stop(stream),
-            Command::Start { .. } | Command::Return { .. } => {}
+            Command::Start { .. } | Command::StartLocal { .. } | Command::Return { .. } => {}
         }
     }
 
@@ -220,15 +318,33 @@ impl Worker {
     }
 
     fn end(&mut self, at: usize) {
-        let Some(slot) = self.slots.get_mut(at).and_then(Option::take) else { return };
-        for socket in [&slot.leg.pair.rtp, &slot.leg.pair.rtcp] {
-            let fd = socket.as_raw_fd();
-            // Closing takes it off the list too; this only does it now.
-            let _closed_later = self.poll.registry().deregister(&mut SourceFd(&fd));
+        let Some(leg) = self.clear(at) else { return };
+        if let Some(pair) = leg.stop(self.clock.now(), &self.services) {
+            self.stock.put_to_rest(pair);
         }
-        let pair = slot.leg.stop(self.clock.now(), &self.services);
-        self.stock.put_to_rest(pair);
-        self.free.push(at);
+    }
+
+    /// Puts a stream into a mix, or takes it out of the one it is in.
+    fn mix(&mut self, now: Time, stream: StreamId, mix: Option<MixId>, part: MixPart) {
+        let Some(at) = self.index.get(&stream).copied() else { return };
+        let Some(Some(slot)) = self.slots.get_mut(at) else { return };
+        if slot.mix != mix {
+            if let Some(before) = slot.mix.take() {
+                self.mixes.leave(before, at);
+            }
+            slot.leg.stream.mix(now, None);
+        }
+        let Some(mix) = mix else { return };
+        match self.mixes.join(now, mix, at) {
+            Ok(()) => {
+                slot.mix = Some(mix);
+                slot.leg.stream.mix(now, Some(part));
+            }
+            Err(full) => {
+                tracing::warn!(target: "hookswitch::media", stream = stream.0, mix = mix.0, %full, "not mixed");
+                (self.services.sink)(Event::MixFull { stream, mix });
+            }
+        }
     }
 
     /// Takes everything that has arrived.
@@ -263,17 +379,19 @@ impl Worker {
     fn move_streams(&mut self) {
         let now = self.clock.now();
         for slot in self.slots.iter_mut().flatten().filter(|slot| slot.due <= now) {
-            let leg = &mut slot.leg;
-            leg.stream.tick(now, &mut Wire { pair: &leg.pair, sink: &self.services.sink });
-            slot.due = leg.stream.timeout().unwrap_or(Time::FAR);
+            let (stream, mut wire) = slot.leg.split(&self.services.sink);
+            stream.tick(now, &mut wire);
+            slot.due = stream.timeout().unwrap_or(Time::FAR);
         }
+        self.mixes.turn(now, &mut self.slots, &self.services.sink);
     }
 }
 
 /// Takes what one socket has.
 fn take(slot: &mut Slot, now: Time, is_rtcp: bool, batch: &mut Batch, services: &Services) {
-    let leg = &mut slot.leg;
-    let socket = if is_rtcp { &leg.pair.rtcp } else { &leg.pair.rtp };
+    let Leg { stream, pair: Some(pair), .. } = &mut slot.leg else { return };
+    let socket = if is_rtcp { &pair.rtcp } else { &pair.rtp };
+    let mut wire = Wire { pair: Some(pair), sink: &services.sink };
     for _ in 0..FLOOD {
         let count = match batch.receive(socket) {
             Ok(count) => count,
@@ -282,9 +400,9 @@ fn take(slot: &mut Slot, now: Time, is_rtcp: bool, batch: &mut Batch, services: 
         };
         for (from, bytes) in (0..count).filter_map(|i| batch.get(i)) {
             if is_rtcp {
-                leg.stream.receive_rtcp(now, from, bytes);
+                stream.receive_rtcp(now, from, bytes);
             } else {
-                leg.stream.receive(now, from, bytes, &mut Wire { pair: &leg.pair, sink: &services.sink });
+                stream.receive(now, from, bytes, &mut wire);
             }
         }
         if count < BATCH {

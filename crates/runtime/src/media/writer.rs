@@ -1,7 +1,7 @@
 //! The thread that writes recordings. Media threads hand samples over through a ring and never wait for a disk.
 
-use super::rate::convert;
 use super::ring::{Ring, pair, unpair};
+use hookswitch_media::audio::convert;
 use hookswitch_media::audio::{Recording, WavError};
 use hookswitch_media::stream::Recorder;
 use std::fs::File;

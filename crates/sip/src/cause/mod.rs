@@ -19,7 +19,7 @@ pub use history::HistoryEntry;
 pub use identities::{Identities, Redirection, Trust, connected};
 pub use party::{Party, Presentation};
 pub use reason::{Protocol, Reason};
-pub use user_to_user::{UserToUser, UserToUserError};
+pub use user_to_user::{Encoding, UserToUser, UserToUserError};
 
 #[cfg(test)]
 mod tests {

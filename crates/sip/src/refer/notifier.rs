@@ -1,6 +1,7 @@
 //! The end of a REFER's subscription that received it: telling how the new call goes.
 
-use super::notify::{StatusLine, SubscriptionState};
+use super::notify::StatusLine;
+use crate::event::SubscriptionState;
 use hookswitch_machine::Time;
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -178,7 +179,7 @@ impl Notifier {
     }
 
     fn end(&mut self, status: u16, reason: &'static str) -> State {
-        self.notify(SubscriptionState::Terminated { reason: Some(reason) }, status);
+        self.notify(SubscriptionState::Terminated { reason: Some(reason), retry_after: None }, status);
         State::Done
     }
 

@@ -1,4 +1,4 @@
-//! What a NOTIFY about a REFER says: Event, Subscription-State (RFC 6665) and a status line as `message/sipfrag` (RFC 3420).
+//! What a NOTIFY about a REFER says: Event (RFC 6665) and a status line as `message/sipfrag` (RFC 3420).
 
 use crate::cause::lex;
 use crate::message::reason_phrase;
@@ -49,60 +49,6 @@ impl fmt::Display for StatusLine<'_> {
     }
 }
 
-/// The value of a Subscription-State header (RFC 6665 8.4).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SubscriptionState<'a> {
-    /// `active`, or a state we do not know: it goes on.
-    Active {
-        /// For how many seconds.
-        expires: Option<u32>,
-    },
-    /// `pending`: waiting for somebody's consent.
-    Pending {
-        /// For how many seconds.
-        expires: Option<u32>,
-    },
-    /// `terminated`.
-    Terminated {
-        /// Why: `noresource`, `timeout`, `rejected`, ...
-        reason: Option<&'a str>,
-    },
-}
-
-impl<'a> SubscriptionState<'a> {
-    /// Reads the header's value.
-    pub fn parse(value: &'a str) -> Self {
-        let mut parts = lex::split(value, b';');
-        let state = parts.next().unwrap_or("");
-        let parameter = |wanted: &str| {
-            let mut found = lex::split(value, b';').skip(1).map(lex::parameter);
-            found.find(|(name, _)| name.eq_ignore_ascii_case(wanted)).and_then(|(_, value)| value)
-        };
-        let expires = || parameter("expires").and_then(|digits| digits.parse().ok());
-        if state.eq_ignore_ascii_case("terminated") {
-            Self::Terminated { reason: parameter("reason") }
-        } else if state.eq_ignore_ascii_case("pending") {
-            Self::Pending { expires: expires() }
-        } else {
-            Self::Active { expires: expires() }
-        }
-    }
-}
-
-impl fmt::Display for SubscriptionState<'_> {
-    /// The header's value.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (state, expires) = match self {
-            Self::Active { expires } => ("active", expires),
-            Self::Pending { expires } => ("pending", expires),
-            Self::Terminated { reason: None } => return f.write_str("terminated"),
-            Self::Terminated { reason: Some(reason) } => return write!(f, "terminated;reason={reason}"),
-        };
-        f.write_str(state)?;
-        expires.map_or(Ok(()), |seconds| write!(f, ";expires={seconds}"))
-    }
-}
-
 /// The REFER that an Event header of a NOTIFY means: the number of its CSeq, or `Some(None)` for the first in the dialog
 /// (RFC 3515 2.4.6). `None` if the event is not `refer`.
 pub fn event_id(event: &str) -> Option<Option<u32>> {
@@ -143,29 +89,6 @@ mod tests {
         }
         assert_eq!(StatusLine::new(200).to_string(), "SIP/2.0 200 OK\r\n");
         assert_eq!(StatusLine { status: 200, reason: "a\r\nb" }.to_string(), "SIP/2.0 200 ab\r\n");
-    }
-
-    #[test]
-    fn subscription_states_are_read_and_written() {
-        let cases = [
-            ("active;expires=60", SubscriptionState::Active { expires: Some(60) }),
-            ("pending", SubscriptionState::Pending { expires: None }),
-            ("terminated;reason=noresource", SubscriptionState::Terminated { reason: Some("noresource") }),
-            ("terminated", SubscriptionState::Terminated { reason: None }),
-        ];
-        for (text, expected) in cases {
-            assert_eq!(SubscriptionState::parse(text), expected);
-            assert_eq!(expected.to_string(), text);
-        }
-        assert_eq!(
-            SubscriptionState::parse("Terminated ; x=y;Reason = timeout"),
-            SubscriptionState::Terminated { reason: Some("timeout") }
-        );
-        assert_eq!(
-            SubscriptionState::parse("active;expires=99999999999"),
-            SubscriptionState::Active { expires: None }
-        );
-        assert_eq!(SubscriptionState::parse(""), SubscriptionState::Active { expires: None });
     }
 
     #[test]

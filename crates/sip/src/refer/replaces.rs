@@ -2,6 +2,7 @@
 
 use crate::cause::lex;
 use crate::dialog::{Dialog, DialogId, Role, Stage};
+use crate::event::{DialogState, WatchedDialog};
 use hookswitch_machine::HashKeys;
 use std::fmt;
 
@@ -68,6 +69,35 @@ impl Replaces {
             from_tag: tag(dialog.local_tag()),
             early_only: false,
         }
+    }
+
+    /// What tells the other side of a dialog that somebody else has to replace it: a pickup, while it is early (RFC 3891 7.1).
+    /// `None` if its notifier keeps the identifiers to itself.
+    pub fn of_watched(dialog: &WatchedDialog) -> Option<Self> {
+        let tag = |tag: &Option<String>| tag.clone().filter(|tag| lex::is_token(tag));
+        let call_id =
+            dialog.call_id.clone().filter(|id| !id.contains([';', ' ', '\t']) && lex::is_clean(id))?;
+        let early_only = dialog.state != DialogState::Confirmed;
+        Some(Self {
+            call_id,
+            to_tag: tag(&dialog.remote_tag)?,
+            from_tag: tag(&dialog.local_tag)?,
+            early_only,
+        })
+    }
+
+    /// The same, for an early dialog only: once it is answered, the receiver refuses with 486.
+    pub fn early_only(self) -> Self {
+        Self { early_only: true, ..self }
+    }
+
+    /// Whether the receiver's `dialog` is meant (RFC 3891 3).
+    pub fn names(&self, dialog: &Dialog) -> bool {
+        // `0` may be a tag, or stand for none.
+        let same = |tag: &str, own: &str| tag == own || (tag == "0" && own.is_empty());
+        self.call_id == dialog.call_id()
+            && same(&self.to_tag, dialog.local_tag())
+            && same(&self.from_tag, dialog.remote_tag())
     }
 
     /// Whether the dialog found by [`dialog`](Self::dialog) may be replaced (RFC 3891 3); if not, the status to answer with.
@@ -143,5 +173,18 @@ mod tests {
         assert_eq!(replaces.dialog(&keys), DialogId::new(&keys, "c", "mine", "theirs"));
         let old = Replaces::parse("c;to-tag=mine;from-tag=0").unwrap();
         assert_eq!(old.dialog(&keys), DialogId::new(&keys, "c", "mine", ""));
+    }
+
+    #[test]
+    fn a_watched_call_can_be_picked_up() {
+        let mut watched = WatchedDialog::new("1", DialogState::Early);
+        assert_eq!(Replaces::of_watched(&watched), None);
+        watched.call_id = Some("c@h".into());
+        watched.local_tag = Some("rings".into());
+        watched.remote_tag = Some("calls".into());
+        let replaces = Replaces::of_watched(&watched).unwrap();
+        assert_eq!(replaces.to_string(), "c@h;to-tag=calls;from-tag=rings;early-only");
+        watched.call_id = Some("c;early-only".into());
+        assert_eq!(Replaces::of_watched(&watched), None);
     }
 }

@@ -1,6 +1,6 @@
 //! The end of a REFER's subscription that sent it: what came of the transfer.
 
-use super::notify::SubscriptionState;
+use crate::event::SubscriptionState;
 use hookswitch_machine::Time;
 use std::time::Duration;
 
@@ -299,7 +299,8 @@ mod tests {
 
     const START: Time = Time::from_millis(1_000);
     const ACTIVE: SubscriptionState<'static> = SubscriptionState::Active { expires: Some(60) };
-    const ENDED: SubscriptionState<'static> = SubscriptionState::Terminated { reason: Some("noresource") };
+    const ENDED: SubscriptionState<'static> =
+        SubscriptionState::Terminated { reason: Some("noresource"), retry_after: None };
 
     fn notify(state: SubscriptionState<'static>, status: impl Into<Option<u16>>) -> SubscriberInput<'static> {
         SubscriberInput::Notify { state, status: status.into() }

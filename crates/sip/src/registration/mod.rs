@@ -18,3 +18,4 @@ pub use answer::{Answer, Granted};
 pub use events::{Cause, Input, Output, Register, StateName};
 pub use machine::Registration;
 pub use policy::Config;
+pub(crate) use policy::{lifetime, refresh_after};

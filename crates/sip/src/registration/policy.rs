@@ -75,14 +75,14 @@ const LONGEST: u64 = 604_800;
 /// What a refresh may take on a lossy path: one transaction (64·T1) and a little, in seconds.
 const MARGIN: u64 = 35;
 
-/// How long a binding that was granted for `expires` seconds is counted on.
-pub(super) fn lifetime(expires: u32) -> Duration {
+/// How long a binding or subscription that was granted for `expires` seconds is counted on.
+pub(crate) fn lifetime(expires: u32) -> Duration {
     Duration::from_secs(u64::from(expires).min(LONGEST))
 }
 
-/// When to refresh a binding, from when it was granted: a tenth of its life before the end, at least one transaction before it,
+/// When to refresh a binding or subscription, from when it was granted: a tenth of its life before the end, at least one transaction before it,
 /// but not before half of it; up to a twentieth earlier, so that accounts spread.
-pub(super) fn refresh_after(expires: u32, entropy: &mut Entropy) -> Duration {
+pub(crate) fn refresh_after(expires: u32, entropy: &mut Entropy) -> Duration {
     let expires = u64::from(expires).clamp(SHORTEST, LONGEST);
     let margin = (expires / 10).max(MARGIN).min(expires / 2);
     let whole = (expires - margin) * 1_000;

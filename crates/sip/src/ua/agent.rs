@@ -1,12 +1,14 @@
 //! The agent: what it keeps, and where everything that happens enters.
 
-use super::ids::{AccountId, LegId};
+use super::ids::{AccountId, LegId, SubscriptionId};
 use super::indication::{Failure, Indication};
 use super::leg::{Leg, Legs, State, Tag};
 use super::pending::Pending;
+use super::usage::Subscriptions;
 use crate::auth;
 use crate::dialog::Dialog;
 use crate::message::{Message, Method};
+use crate::session_timer::Interval;
 use crate::transaction::{ClientId, Layer, Output, Received, ServerId};
 use hookswitch_machine::{Endpoint, Entropy, Flow, HashKeys, Map, Time, TimerQueue, Transport};
 use std::hash::BuildHasher;
@@ -25,6 +27,10 @@ pub struct Config {
     pub methods: Vec<Method<'static>>,
     /// The most sessions at a time; an INVITE beyond gets 503.
     pub max_legs: usize,
+    /// The most subscriptions at a time, ours and those of others; a SUBSCRIBE beyond gets 503.
+    pub max_subscriptions: usize,
+    /// Session timers (RFC 4028); `None`: there are none.
+    pub session_timer: Option<Interval>,
     /// Requests of more octets go over a stream where one can be had (RFC 3261 18.1.1).
     pub largest_datagram: usize,
 }
@@ -37,6 +43,8 @@ impl Default for Config {
             product: "Hookswitch".into(),
             methods: Vec::new(),
             max_legs: 1_000_000,
+            max_subscriptions: 100_000,
+            session_timer: None,
             largest_datagram: 1_300,
         }
     }
@@ -54,6 +62,11 @@ pub(super) const SESSION_METHODS: [Method<'static>; 9] = [
     Method::Refer,
     Method::Notify,
 ];
+
+/// The extensions that sessions understand (RFC 3261 19.2): what may be in Require, and the value of Supported.
+fn supported(config: &Config) -> String {
+    if config.session_timer.is_some() { "replaces, timer".into() } else { "replaces".into() }
+}
 
 /// The value of Allow.
 fn allowed(methods: &[Method<'static>]) -> String {
@@ -75,6 +88,12 @@ pub(super) enum Timer {
     OfferOverdue(LegId),
     /// Ours gave way to theirs, which was refused.
     OfferCrossed(LegId),
+    /// A session is to be refreshed, or was not.
+    Session(LegId),
+    /// A session gave way to another, and nothing could be sent for it: it is gone.
+    Replaced(LegId),
+    /// A subscription has something to do.
+    Subscription(SubscriptionId),
 }
 
 /// A user agent core (RFC 3261 6). See the module's documentation.
@@ -82,6 +101,7 @@ pub(super) enum Timer {
 pub struct UserAgent {
     pub(super) config: Config,
     pub(super) legs: Legs,
+    pub(super) subscriptions: Subscriptions,
     /// INVITEs that wait for our final response: CANCEL finds its session here.
     pub(super) invited: Map<ServerId, LegId>,
     /// Requests that wait for a final response.
@@ -93,6 +113,8 @@ pub struct UserAgent {
     pub(super) entropy: Entropy,
     /// The value of Allow.
     pub(super) allow: Arc<str>,
+    /// The value of Supported.
+    pub(super) supported: Arc<str>,
     /// The value of User-Agent.
     pub(super) product: Arc<str>,
     /// For what is hashed, and for what proves that a tag is ours.
@@ -106,10 +128,12 @@ impl UserAgent {
         let keys = entropy.hash_keys();
         Self {
             allow: allowed(&config.methods).into(),
+            supported: supported(&config).into(),
             product: config.product.as_str().into(),
             keys: entropy.hash_keys(),
             config,
             legs: Legs::default(),
+            subscriptions: Subscriptions::new(keys),
             invited: Map::with_hasher(keys),
             pending: Map::with_hasher(keys),
             accounts: Map::with_hasher(keys),
@@ -142,6 +166,11 @@ impl UserAgent {
     /// Sessions alive: for limits and leak checks.
     pub fn live_legs(&self) -> usize {
         self.legs.len()
+    }
+
+    /// Subscriptions alive, ours and those of others: for limits and leak checks.
+    pub fn live_subscriptions(&self) -> usize {
+        self.subscriptions.len()
     }
 
     /// Requests that wait for a response: for leak checks.
@@ -177,7 +206,13 @@ impl UserAgent {
 
     /// The session that a tag of ours names, if we did mint that tag.
     pub fn own_leg(&self, tag: &str) -> Option<LegId> {
-        Tag::parse(tag).filter(|tag| self.is_own(tag)).map(|tag| tag.leg)
+        let tag = Tag::parse(tag).filter(|tag| self.is_own(tag) && subscription_at(tag.leg).is_none())?;
+        Some(tag.leg)
+    }
+
+    /// The subscription that a tag of ours names, if we did mint that tag.
+    pub fn own_subscription(&self, tag: &str) -> Option<SubscriptionId> {
+        Tag::parse(tag).filter(|tag| self.is_own(tag)).and_then(|tag| subscription_at(tag.leg))
     }
 
     /// Where an account's challenges may come from: credentials without a realm of their own are given to these addresses only
@@ -252,6 +287,9 @@ impl UserAgent {
             Timer::OfferAgain(leg) => self.offer_again(now, layer, leg),
             Timer::OfferOverdue(leg) => self.offer_overdue(now, layer, leg),
             Timer::OfferCrossed(leg) => self.offer_crossed(leg),
+            Timer::Session(leg) => self.session_timer(now, layer, leg),
+            Timer::Replaced(leg) => Indication::HungUp(leg),
+            Timer::Subscription(id) => self.subscription_timer(now, layer, id),
         })
     }
 
@@ -275,6 +313,12 @@ impl UserAgent {
     /// The tag of the next session.
     pub(super) fn leg_tag(&self) -> Tag {
         let leg = self.legs.next_id();
+        Tag { shard: self.config.shard, leg, secret: self.secret(leg) }
+    }
+
+    /// Our tag in the dialogs of a subscription.
+    pub(super) fn subscription_tag(&self, id: SubscriptionId) -> Tag {
+        let leg = place_of(id);
         Tag { shard: self.config.shard, leg, secret: self.secret(leg) }
     }
 
@@ -307,5 +351,31 @@ impl UserAgent {
             .iter()
             .find(|endpoint| endpoint.id == flow.endpoint)
             .map_or((Transport::Udp, ([0, 0, 0, 0], 5060).into()), |e| (e.transport, e.advertised))
+    }
+}
+
+/// Tags of subscriptions name places that no session can have.
+const SUBSCRIPTIONS: u32 = 1 << 31;
+
+fn place_of(id: SubscriptionId) -> LegId {
+    LegId { index: SUBSCRIPTIONS | id.0 as u32, generation: (id.0 >> 31) as u32 }
+}
+
+/// The subscription that a tag names.
+pub(super) fn subscription_at(place: LegId) -> Option<SubscriptionId> {
+    let number = u64::from(place.index & !SUBSCRIPTIONS) | u64::from(place.generation) << 31;
+    (place.index & SUBSCRIPTIONS != 0).then_some(SubscriptionId(number))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn subscriptions_have_places_of_their_own() {
+        for number in [0, 1, 0x7fff_ffff, 0x8000_0000, 0x1_2345_6789] {
+            assert_eq!(subscription_at(place_of(SubscriptionId(number))), Some(SubscriptionId(number)));
+        }
+        assert_eq!(subscription_at(LegId { index: 7, generation: 9 }), None);
     }
 }

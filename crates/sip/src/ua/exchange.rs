@@ -3,11 +3,12 @@
 use super::agent::{Timer, UserAgent};
 use super::ids::{LegError, LegId};
 use super::indication::{Failure, Indication};
-use super::leg::{Exchange, OfferKind, State, Unacknowledged};
+use super::leg::{Again, Exchange, Leg, OfferKind, State, Unacknowledged};
 use super::pending::Purpose;
 use super::reply::{Reply, SDP};
 use super::sending::credentials_of;
 use crate::dialog::{Dialog, Role};
+use crate::headers::ExtraHeaders;
 use crate::message::{Limits, Message, Method};
 use crate::transaction::{ClientId, Layer, Retransmission, Retransmit2xx, ServerId};
 use bytes::Bytes;
@@ -21,6 +22,18 @@ const MAX_CROSSED: u8 = 5;
 impl UserAgent {
     /// Sends a re-INVITE with an offer. Ends with [`Indication::OfferAnswered`] or [`Indication::OfferRefused`].
     pub fn offer(&mut self, now: Time, layer: &mut Layer, id: LegId, sdp: &[u8]) -> Result<(), LegError> {
+        self.offer_with(now, layer, id, sdp, "")
+    }
+
+    /// As [`offer`](Self::offer), with further complete header field lines ([`ExtraHeaders`]).
+    pub fn offer_with(
+        &mut self,
+        now: Time,
+        layer: &mut Layer,
+        id: LegId,
+        sdp: &[u8],
+        fields: &str,
+    ) -> Result<(), LegError> {
         let leg = self.legs.get(id).ok_or(LegError::Gone)?;
         match (&leg.state, &leg.exchange) {
             (State::Confirmed, Exchange::Idle) => {}
@@ -37,7 +50,7 @@ impl UserAgent {
                 return Err(LegError::State);
             }
         }
-        self.send_offer(now, layer, id, sdp, 0)
+        self.send_offer(now, layer, id, sdp, fields, 0)
     }
 
     /// The re-INVITE, which crossed theirs so many times before.
@@ -47,11 +60,13 @@ impl UserAgent {
         layer: &mut Layer,
         id: LegId,
         sdp: &[u8],
+        fields: &str,
         crossed: u8,
     ) -> Result<(), LegError> {
-        let allow = format!("Allow: {}\r\n", self.allow);
+        let timer = self.timer_lines(Some(id));
+        let lines = format!("Allow: {}\r\nSupported: {}\r\n{timer}{fields}", self.allow, self.supported);
         let client =
-            self.request_within(now, layer, id, Purpose::Offer(id), Method::Invite, allow, Some((SDP, sdp)))?;
+            self.request_within(now, layer, id, Purpose::Offer(id), Method::Invite, lines, Some((SDP, sdp)))?;
         let deadline = self.timers.set(now + layer.timers().lifetime(), Timer::OfferOverdue(id));
         if let Some(leg) = self.legs.get_mut(id) {
             leg.exchange = Exchange::Ours { client, deadline, crossed };
@@ -61,7 +76,8 @@ impl UserAgent {
 
     /// Our re-INVITE got provisional responses at the most: it is cancelled, which gives it an end (RFC 3261 9.1).
     pub(super) fn offer_overdue(&mut self, now: Time, layer: &mut Layer, id: LegId) -> Indication {
-        if let Some(Exchange::Ours { client, .. }) = self.legs.get(id).map(|leg| &leg.exchange) {
+        let exchange = self.legs.get(id).map(|leg| &leg.exchange);
+        if let Some(Exchange::Ours { client, .. } | Exchange::Refreshing { client, .. }) = exchange {
             let _ = layer.cancel(now, *client, None);
         }
         Indication::None
@@ -78,10 +94,14 @@ impl UserAgent {
     /// The pause after a crossing of offers is over: ours goes out again.
     pub(super) fn offer_again(&mut self, now: Time, layer: &mut Layer, id: LegId) -> Indication {
         let Some(leg) = self.legs.get_mut(id) else { return Indication::None };
-        let Exchange::OursAgain { body, crossed, .. } = &leg.exchange else { return Indication::None };
-        let (body, crossed) = (body.clone(), *crossed);
-        leg.exchange = Exchange::Idle;
-        match self.send_offer(now, layer, id, &body, crossed) {
+        if !matches!(leg.exchange, Exchange::OursAgain { .. }) {
+            return Indication::None;
+        }
+        let Exchange::OursAgain { again, crossed, .. } = std::mem::replace(&mut leg.exchange, Exchange::Idle)
+        else {
+            return Indication::None;
+        };
+        match self.send_offer(now, layer, id, &again.body, &again.fields, crossed) {
             Ok(()) => Indication::None,
             Err(_) => Indication::OfferRefused(id, Failure::Status(491)),
         }
@@ -90,15 +110,15 @@ impl UserAgent {
     /// A 2xx to our re-INVITE: acknowledged at once, every time it comes.
     pub(super) fn offer_answered(
         &mut self,
+        now: Time,
         layer: &mut Layer,
         client: ClientId,
         id: LegId,
         message: &Message,
     ) -> Indication {
         let Some(pending) = self.pending.get(&client) else { return Indication::None };
-        let credentials = Message::parse(pending.bytes.clone(), &Limits::default())
-            .map(|request| credentials_of(&request))
-            .unwrap_or_default();
+        let request = Message::parse(pending.bytes.clone(), &Limits::default()).ok();
+        let credentials = request.as_ref().map(credentials_of).unwrap_or_default();
         let (known, cseq) = (pending.flow, message.cseq().number);
         let Some(leg) = self.legs.get_mut(id) else {
             // The session has ended meanwhile; the ACK still ends their retransmissions.
@@ -108,10 +128,14 @@ impl UserAgent {
             }
             return Indication::None;
         };
-        let mut ours = false;
-        if let Exchange::Ours { client: open, deadline, .. } = leg.exchange
+        let (mut ours, mut told) = (false, Indication::None);
+        if let Exchange::Ours { client: open, deadline, .. } | Exchange::Refreshing { client: open, deadline } =
+            leg.exchange
             && open == client
         {
+            if matches!(leg.exchange, Exchange::Ours { .. }) {
+                told = Indication::OfferAnswered(id);
+            }
             self.timers.cancel(deadline);
             leg.exchange = Exchange::Idle;
             ours = true;
@@ -126,7 +150,11 @@ impl UserAgent {
         };
         let (flow, bytes) = self.write_ack(layer, dialog, known, cseq, &credentials, None);
         layer.transmit(flow, bytes);
-        if ours { Indication::OfferAnswered(id) } else { Indication::None }
+        if ours {
+            let said = request.as_ref().map(Message::body).filter(|sdp| !sdp.is_empty());
+            self.agreed_timer(now, id, message, said);
+        }
+        told
     }
 
     /// Our re-INVITE was refused or not answered.
@@ -152,10 +180,13 @@ impl UserAgent {
             let owner = leg.dialog.as_ref().is_some_and(|dialog| dialog.role() == Role::Client);
             let steps = if owner { 210 + self.entropy.below(191) } else { self.entropy.below(201) };
             let timer = self.timers.set(now + Duration::from_millis(steps * 10), Timer::OfferAgain(id));
-            let body = Message::parse(request.clone(), &Limits::default())
-                .map(|request| Bytes::copy_from_slice(request.body()))
-                .unwrap_or_default();
-            leg.exchange = Exchange::OursAgain { body, timer, crossed: crossed + 1 };
+            let standing = leg.standing();
+            let request = Message::parse(request.clone(), &Limits::default()).ok();
+            let again = Box::new(Again {
+                body: request.as_ref().map(|r| Bytes::copy_from_slice(r.body())).unwrap_or_default(),
+                fields: request.as_ref().map(|r| added(r, standing)).unwrap_or_default(),
+            });
+            leg.exchange = Exchange::OursAgain { again, timer, crossed: crossed + 1 };
             return Indication::None;
         }
         Indication::OfferRefused(id, failure)
@@ -191,7 +222,10 @@ impl UserAgent {
                 None
             }
             // The ACK that is still on its way must not be waited for: the peer has our 2xx, or it could not offer.
-            (State::Confirmed, Exchange::Ours { .. } | Exchange::TheirsAnswered { .. })
+            (
+                State::Confirmed,
+                Exchange::Ours { .. } | Exchange::Refreshing { .. } | Exchange::TheirsAnswered { .. },
+            )
             | (State::Accepted { .. } | State::Inviting { .. } | State::Redirected { .. }, _) => Some(491),
             (State::Confirmed, Exchange::Theirs { .. }) | (State::Invited { .. }, _) => Some(500),
             (State::HangingUp { .. }, _) => Some(481),
@@ -209,11 +243,25 @@ impl UserAgent {
                 return Indication::None;
             }
         }
+        let answering = match self.asked_timer(Some(id), message) {
+            Ok(answering) => answering,
+            Err(least) => {
+                if withdrawn {
+                    self.timers.set(now, Timer::OfferCrossed(id));
+                    if let Some(leg) = self.legs.get_mut(id) {
+                        leg.exchange = Exchange::Idle;
+                    }
+                }
+                self.respond(now, layer, server, flow, message, 422, format_args!("{least}"));
+                return Indication::None;
+            }
+        };
+        let Some(leg) = self.legs.get_mut(id) else { return Indication::None };
         if let Some(dialog) = &mut leg.dialog {
             dialog.refresh_target(message);
         }
         let tag = message.to_tag().unwrap_or_default();
-        let reply = Box::new(Reply::to(message, tag, flow.peer));
+        let reply = Box::new(Reply::to(message, tag, flow.peer).agreeing(answering));
         leg.exchange = Exchange::Theirs { server, reply, kind, withdrawn };
         Indication::Offered(id)
     }
@@ -228,13 +276,26 @@ impl UserAgent {
         flow: Flow,
         message: &Message,
     ) {
+        let answering = match self.asked_timer(Some(id), message) {
+            Ok(answering) => answering,
+            Err(least) => {
+                self.respond(now, layer, server, flow, message, 422, format_args!("{least}"));
+                return;
+            }
+        };
         let Some(leg) = self.legs.get_mut(id) else { return };
         if let Some(dialog) = leg.dialog_with(message.from_tag().unwrap_or_default()) {
             dialog.refresh_target(message);
         }
+        let early = matches!(leg.state, State::Inviting { .. });
+        let timer = answering.filter(|_| !early).map_or(String::new(), |a| a.agreed.to_string());
         let (contact, allow) = (Arc::clone(&leg.contact), Arc::clone(&self.allow));
-        let fields = format_args!("Contact: <{contact}>\r\nAllow: {allow}\r\n");
+        let standing = leg.standing().to_owned();
+        let fields = format_args!("Contact: <{contact}>\r\nAllow: {allow}\r\n{timer}{standing}");
         self.respond(now, layer, server, flow, message, 200, fields);
+        if !early {
+            self.answered_timer(now, id, answering, None);
+        }
     }
 
     /// Answers the re-INVITE or UPDATE just indicated; `sdp` is the answer, or the offer if it had none; `None` only for an
@@ -246,10 +307,29 @@ impl UserAgent {
         id: LegId,
         sdp: Option<&[u8]>,
     ) -> Result<(), LegError> {
+        self.answer_offer_with(now, layer, id, sdp, "")
+    }
+
+    /// As [`answer_offer`](Self::answer_offer), with further complete header field lines ([`ExtraHeaders`]).
+    pub fn answer_offer_with(
+        &mut self,
+        now: Time,
+        layer: &mut Layer,
+        id: LegId,
+        sdp: Option<&[u8]>,
+        fields: &str,
+    ) -> Result<(), LegError> {
         let leg = self.legs.get_mut(id).ok_or(LegError::Gone)?;
         let Exchange::Theirs { server, reply, kind, .. } = &leg.exchange else { return Err(LegError::State) };
-        let (server, kind, cseq) = (*server, *kind, reply.cseq());
-        let fields = format_args!("Contact: <{}>\r\nAllow: {}\r\n", leg.contact, self.allow);
+        let (server, kind, cseq, answering) = (*server, *kind, reply.cseq(), reply.answering());
+        let fields = format_args!(
+            "Contact: <{}>\r\nAllow: {}\r\nSupported: {}\r\n{}{}{fields}",
+            leg.contact,
+            self.allow,
+            self.supported,
+            reply.timer(),
+            leg.standing()
+        );
         let bytes = reply.write(200, fields, sdp.map(|sdp| (SDP, sdp)));
         leg.exchange = Exchange::Idle;
         layer.respond(now, server, 200, bytes.clone()).map_err(|_| LegError::Gone)?;
@@ -263,6 +343,7 @@ impl UserAgent {
                 };
             }
         }
+        self.answered_timer(now, id, answering, sdp);
         Ok(())
     }
 
@@ -326,7 +407,7 @@ impl UserAgent {
         let Some(leg) = self.legs.get_mut(id) else { return };
         match std::mem::replace(&mut leg.exchange, Exchange::Idle) {
             Exchange::Idle | Exchange::Theirs { .. } => {}
-            Exchange::Ours { client, deadline, .. } => {
+            Exchange::Ours { client, deadline, .. } | Exchange::Refreshing { client, deadline } => {
                 self.timers.cancel(deadline);
                 // Or it waits for ever, if the peer has sent a 100 and forgets it.
                 let _ = layer.cancel(now, client, None);
@@ -359,9 +440,23 @@ impl UserAgent {
             if withdrawn {
                 self.timers.set(now, Timer::OfferCrossed(id));
             }
+            let standing = self.legs.get(id).map(Leg::standing).unwrap_or_default();
             // A transaction that is gone wants no answer.
-            let _ = layer.respond(now, server, status, reply.write(status, format_args!("{fields}"), None));
+            let bytes = reply.write(status, format_args!("{standing}{fields}"), None);
+            let _ = layer.respond(now, server, status, bytes);
         }
         true
     }
+}
+
+/// The header field lines that the user gave with a request, without those that come by themselves.
+fn added(request: &Message, standing: &str) -> Box<str> {
+    let mut lines = String::new();
+    for (name, value) in ExtraHeaders::of(request).iter() {
+        let line = format!("{name}: {value}\r\n");
+        if !standing.contains(&line) {
+            lines.push_str(&line);
+        }
+    }
+    lines.into_boxed_str()
 }

@@ -11,15 +11,19 @@ pub struct LegId {
     pub(super) generation: u32,
 }
 
+/// Names a subscription of one [`UserAgent`](super::UserAgent), ours or somebody's with us. Never valid for another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SubscriptionId(pub(super) u64);
+
 /// Why a session could not do what was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LegError {
-    /// The session is gone.
-    #[error("this session does not exist any more")]
+    /// The session or subscription is gone.
+    #[error("this session or subscription does not exist any more")]
     Gone,
-    /// The session's state does not allow it.
-    #[error("this is not possible in the present state of the session")]
+    /// Its state does not allow it.
+    #[error("this is not possible in the present state of the session or subscription")]
     State,
     /// Another offer is on its way (RFC 3264 4); ask again when it is settled.
     #[error("another offer is still to be answered")]

@@ -57,10 +57,15 @@ impl UserAgent {
             Ok(_) => return Some((416, String::new())),
             Err(_) => return Some((400, String::new())),
         }
-        // RFC 3261 8.2.2.3: not for CANCEL and ACK. No extension is implemented that could be required.
-        let unsupported: Vec<&str> = message.headers(Name::Require).collect();
+        // RFC 3261 8.2.2.3: not for CANCEL and ACK.
+        let unknown = |tag: &&str| !self.supported.split(", ").any(|own| own.eq_ignore_ascii_case(tag));
+        let unsupported: Vec<&str> = message.headers(Name::Require).filter(unknown).collect();
         if !unsupported.is_empty() {
             return Some((420, format!("Unsupported: {}\r\n", unsupported.join(", "))));
+        }
+        // RFC 3891 3: in an INVITE only.
+        if method != Method::Invite && message.header(Name::Replaces).is_some() {
+            return Some((400, String::new()));
         }
         if matches!(method, Method::Invite | Method::Update) {
             let sdp = message.body().is_empty() || message.content_type_is("application/sdp");
@@ -89,8 +94,10 @@ impl UserAgent {
     /// OPTIONS (RFC 3261 11.2).
     fn describe(&mut self, now: Time, layer: &mut Layer, server: ServerId, flow: Flow, message: &Message) {
         let tag = self.loose_tag().to_string();
-        let fields =
-            format_args!("Allow: {}\r\nAccept: application/sdp\r\nServer: {}\r\n", self.allow, self.product);
+        let fields = format_args!(
+            "Allow: {}\r\nSupported: {}\r\nAccept: application/sdp\r\nServer: {}\r\n",
+            self.allow, self.supported, self.product
+        );
         let bytes = Reply::to(message, &tag, flow.peer).write(200, fields, None);
         // A transaction that is gone wants no answer.
         let _ = layer.respond(now, server, 200, bytes);
@@ -133,6 +140,20 @@ impl UserAgent {
             self.respond(now, layer, server, flow, message, 503, format_args!("Retry-After: 5\r\n"));
             return Indication::None;
         }
+        let replaces = match self.replaced_by(message) {
+            Ok(replaces) => replaces,
+            Err(status) => {
+                self.respond(now, layer, server, flow, message, status, format_args!(""));
+                return Indication::None;
+            }
+        };
+        let answering = match self.asked_timer(None, message) {
+            Ok(answering) => answering,
+            Err(least) => {
+                self.respond(now, layer, server, flow, message, 422, format_args!("{least}"));
+                return Indication::None;
+            }
+        };
         let tag = self.leg_tag();
         let text = tag.to_string();
         let Ok(dialog) = Dialog::server(message, &text) else {
@@ -140,18 +161,23 @@ impl UserAgent {
             self.respond(now, layer, server, flow, message, 400, format_args!(""));
             return Indication::None;
         };
-        let reply = Reply::to(message, &text, flow.peer);
+        let reply = Reply::to(message, &text, flow.peer).agreeing(answering);
         let leg = self.legs.insert(Leg {
-            state: State::Invited { server, reply: Box::new(reply) },
+            state: State::Invited { server, reply: Box::new(reply), replaces },
             exchange: Exchange::Idle,
             dialog: Some(Box::new(dialog)),
             flow,
             contact: Arc::from(""),
             account: None,
+            standing: None,
+            clock: None,
             ack: None,
         });
         self.invited.insert(server, leg);
-        Indication::Incoming(leg)
+        match replaces {
+            None => Indication::Incoming(leg),
+            Some(replaced) => Indication::Replacing { leg, replaced },
+        }
     }
 
     /// CANCEL (RFC 3261 9.2): answered by itself; what it cancels gets 487 if it still can.
@@ -194,8 +220,10 @@ impl UserAgent {
         status: u16,
         fields: fmt::Arguments<'_>,
     ) {
-        if let Some(State::Invited { server, reply }) = self.legs.get(id).map(|leg| &leg.state) {
-            let bytes = reply.write(status, fields, None);
+        if let Some(leg) = self.legs.get(id)
+            && let State::Invited { server, reply, .. } = &leg.state
+        {
+            let bytes = reply.write(status, format_args!("{}{fields}", leg.standing()), None);
             // A transaction that is gone wants no answer.
             let _ = layer.respond(now, *server, status, bytes);
         }
@@ -279,6 +307,9 @@ impl UserAgent {
         let found = self.leg_of(message).and_then(|id| self.legs.get_mut(id).map(|leg| (id, leg)));
         let bye = message.method() == Method::Bye;
         let Some((id, leg)) = found.filter(|(_, leg)| bye || !leg.is_abandoned()) else {
+            if let Some(subscription) = self.subscription_of(message) {
+                return self.within_subscription(now, layer, server, subscription, flow, message);
+            }
             self.respond(now, layer, server, flow, message, 481, format_args!(""));
             return Indication::None;
         };

@@ -1,6 +1,7 @@
 //! What the user agent tells its user.
 
-use super::ids::LegId;
+use super::ids::{LegId, SubscriptionId};
+use crate::subscription::Report;
 use crate::transaction::{ClientId, ServerId};
 
 /// Something that the user of a [`UserAgent`](super::UserAgent) has to know or decide. Where it says *message*, that is the
@@ -12,6 +13,15 @@ pub enum Indication {
     /// An INVITE opened a session (message). Respond with [`ring`](super::UserAgent::ring),
     /// [`accept`](super::UserAgent::accept) or [`reject`](super::UserAgent::reject); 100 is sent in time by itself.
     Incoming(LegId),
+    /// As [`Incoming`](Self::Incoming), and the new session wants the place of another one, which exists and may be replaced (RFC 3891 3).
+    /// Whether its sender may ask for that is the user's to judge. [`accept`](super::UserAgent::accept) answers the new one and
+    /// ends the other, by BYE or CANCEL: [`HungUp`](Self::HungUp) or [`Failed`](Self::Failed) follows for it.
+    Replacing {
+        /// The new session.
+        leg: LegId,
+        /// The one whose place it wants.
+        replaced: LegId,
+    },
     /// The caller gave up before an answer (message: the CANCEL). 487 is sent; the leg is gone.
     Cancelled(LegId),
     /// Our 2xx was acknowledged (message: the ACK, which holds the answer if our 2xx held the offer).
@@ -50,13 +60,22 @@ pub enum Indication {
     /// A request within the session that the user must answer with [`respond`](super::UserAgent::respond): REFER, NOTIFY,
     /// INFO, MESSAGE (message).
     Request(LegId, ServerId),
-    /// The final response to a request within the session (message, if one came).
+    /// The final response to a request within the session (message, if one came), by the id that sending it gave, however often it was
+    /// sent again with credentials.
     Response(LegId, ClientId, Failure),
     /// A request outside any session that the user must answer with [`respond`](super::UserAgent::respond) (message):
     /// REGISTER and what else [`Config::methods`](super::Config) lists.
     OutOfDialog(ServerId),
     /// The final response to a request outside any session (message, if one came).
     OutOfDialogResponse(ClientId, Failure),
+    /// News of a subscription of ours (message: the NOTIFY or the response, if one brought it; a NOTIFY is answered). After
+    /// [`Report::Ended`] it is gone.
+    Subscription(SubscriptionId, Report),
+    /// A NOTIFY to a subscriber of ours is due: say the state with [`notify`](super::UserAgent::notify). A change that came while
+    /// another NOTIFY was out, or a SUBSCRIBE that refreshes or ends the subscription (message).
+    NotifyDue(SubscriptionId),
+    /// A subscription that somebody had with us is over, whoever ended it: it is gone.
+    SubscriberGone(SubscriptionId),
 }
 
 /// How a request ended.

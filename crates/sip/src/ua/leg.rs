@@ -1,5 +1,6 @@
 //! One INVITE session and its states.
 
+use super::clock::Clock;
 use super::ids::{AccountId, LegId};
 use super::pending::Pending;
 use super::reply::Reply;
@@ -15,7 +16,12 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(super) enum State {
     /// An INVITE came; no final response yet.
-    Invited { server: ServerId, reply: Box<Reply> },
+    Invited {
+        server: ServerId,
+        reply: Box<Reply>,
+        /// The session whose place it wants (RFC 3891).
+        replaces: Option<LegId>,
+    },
     /// We sent 2xx and wait for its ACK.
     Accepted {
         ok: Box<Unacknowledged>,
@@ -82,7 +88,9 @@ pub(super) enum Exchange {
         crossed: u8,
     },
     /// Our re-INVITE crossed theirs (491): it is sent again when the timer fires (RFC 3261 14.1).
-    OursAgain { body: Bytes, timer: TimerKey, crossed: u8 },
+    OursAgain { again: Box<Again>, timer: TimerKey, crossed: u8 },
+    /// We sent a re-INVITE that offers nothing new, to refresh the session (RFC 4028): the user knows nothing of it.
+    Refreshing { client: ClientId, deadline: TimerKey },
     /// Their re-INVITE or UPDATE waits for our answer.
     Theirs {
         server: ServerId,
@@ -93,6 +101,13 @@ pub(super) enum Exchange {
     },
     /// We answered their re-INVITE and wait for the ACK.
     TheirsAnswered { ok: Box<Unacknowledged> },
+}
+
+/// A re-INVITE that is to be sent again: the offer, and the header field lines that the user gave with it.
+#[derive(Debug)]
+pub(super) struct Again {
+    pub(super) body: Bytes,
+    pub(super) fields: Box<str>,
 }
 
 /// The request that carried an offer within a session.
@@ -115,11 +130,20 @@ pub(super) struct Leg {
     pub(super) flow: Flow,
     pub(super) contact: Arc<str>,
     pub(super) account: Option<AccountId>,
+    /// Header field lines that all its messages carry from now on, if there are any.
+    pub(super) standing: Option<Box<Box<str>>>,
+    /// How long it lives without a refresh, if that is agreed (RFC 4028).
+    pub(super) clock: Option<Box<Clock>>,
     /// The ACK of our INVITE, sent again for every retransmitted 2xx while the transaction lives.
     pub(super) ack: Option<Box<Acknowledgement>>,
 }
 
 impl Leg {
+    /// Header field lines that all its messages carry.
+    pub(super) fn standing(&self) -> &str {
+        self.standing.as_deref().map_or("", |lines| lines)
+    }
+
     /// Whether the user has let go of it: nothing is indicated any more.
     pub(super) const fn is_abandoned(&self) -> bool {
         matches!(self.state, State::Accepted { then: AfterAck::Farewell, .. })

@@ -3,19 +3,17 @@
 use super::agent::{Timer, UserAgent};
 use super::hop::{anew, next_hop};
 use super::ids::{AccountId, LegError, LegId};
-use super::indication::Indication;
 use super::leg::{Acknowledgement, AfterAck, Exchange, Leg, State, Unacknowledged, Wish};
 use super::pending::Purpose;
 use super::reply::SDP;
 use super::sending::Draft;
-use crate::auth::Attempt;
 use crate::dialog::{Dialog, SentBy};
+use crate::headers::ExtraHeaders;
 use crate::message::{Method, Name, Request};
-use crate::transaction::{Branch, ClientId, Layer, Retransmit2xx};
+use crate::transaction::{ClientId, Layer, Retransmit2xx};
 use bytes::Bytes;
-use hookswitch_machine::{Flow, Time, Transport};
+use hookswitch_machine::{Flow, Time};
 use std::fmt;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// An INVITE to be sent.
@@ -33,7 +31,7 @@ pub struct Invitation<'a> {
     pub to: &'a str,
     /// The URI in Contact.
     pub contact: Arc<str>,
-    /// Further complete header field lines; CR and LF were checked by whoever wrote them.
+    /// Further complete header field lines ([`ExtraHeaders`]).
     pub fields: &'a str,
     /// The offer; `None` asks the other side for one.
     pub offer: Option<&'a [u8]>,
@@ -55,6 +53,7 @@ impl UserAgent {
         // RFC 3261 8.1.1.5: any start below 2³¹.
         let cseq = self.entropy.next_u32() >> 8;
         let (allow, product) = (Arc::clone(&self.allow), Arc::clone(&self.product));
+        let (supported, timer) = (Arc::clone(&self.supported), self.timer_lines(None));
         let draft = Draft {
             purpose: Purpose::Invite(tag.leg),
             account: invitation.account,
@@ -74,7 +73,9 @@ impl UserAgent {
                 .cseq(cseq, Method::Invite)
                 .header(Name::Contact, format_args!("<{}>", invitation.contact))
                 .header(Name::Allow, &allow)
+                .header(Name::Supported, &supported)
                 .header(Name::UserAgent, &product)
+                .lines(&timer)
                 .lines(credentials)
                 .lines(invitation.fields);
             match invitation.offer {
@@ -89,6 +90,8 @@ impl UserAgent {
             flow: invitation.flow,
             contact: Arc::clone(&invitation.contact),
             account: invitation.account,
+            standing: None,
+            clock: None,
             ack: None,
         }))
     }
@@ -135,14 +138,31 @@ impl UserAgent {
         contact: &str,
         sdp: Option<&[u8]>,
     ) -> Result<(), LegError> {
+        self.ring_with(now, layer, id, status, contact, sdp, "")
+    }
+
+    /// As [`ring`](Self::ring), with further complete header field lines
+    /// ([`ExtraHeaders`](crate::headers::ExtraHeaders)).
+    #[allow(clippy::too_many_arguments)]
+    pub fn ring_with(
+        &mut self,
+        now: Time,
+        layer: &mut Layer,
+        id: LegId,
+        status: u16,
+        contact: &str,
+        sdp: Option<&[u8]>,
+        fields: &str,
+    ) -> Result<(), LegError> {
         let leg = self.legs.get_mut(id).ok_or(LegError::Gone)?;
-        let State::Invited { server, reply } = &leg.state else { return Err(LegError::State) };
+        let State::Invited { server, reply, .. } = &leg.state else { return Err(LegError::State) };
         let body = sdp.map(|sdp| (SDP, sdp));
-        let bytes = reply.write(status, format_args!("Contact: <{contact}>\r\n"), body);
+        let fields = format_args!("Contact: <{contact}>\r\n{}{fields}", leg.standing());
+        let bytes = reply.write(status, fields, body);
         layer.respond(now, *server, status, bytes).map_err(|_| LegError::Gone)
     }
 
-    /// Answers the INVITE of a session with 200; `sdp` is the answer, or the offer if the INVITE had none.
+    /// Answers the INVITE of a session with 200, and ends the session it replaces, if there is one; `sdp` is the answer, or the offer if the INVITE had none.
     pub fn accept(
         &mut self,
         now: Time,
@@ -152,11 +172,33 @@ impl UserAgent {
         account: Option<AccountId>,
         sdp: &[u8],
     ) -> Result<(), LegError> {
+        self.accept_with(now, layer, id, contact, account, sdp, "")
+    }
+
+    /// As [`accept`](Self::accept), with further complete header field lines
+    /// ([`ExtraHeaders`](crate::headers::ExtraHeaders)).
+    #[allow(clippy::too_many_arguments)]
+    pub fn accept_with(
+        &mut self,
+        now: Time,
+        layer: &mut Layer,
+        id: LegId,
+        contact: Arc<str>,
+        account: Option<AccountId>,
+        sdp: &[u8],
+        fields: &str,
+    ) -> Result<(), LegError> {
         let leg = self.legs.get_mut(id).ok_or(LegError::Gone)?;
-        let State::Invited { server, reply } = &leg.state else { return Err(LegError::State) };
-        let (server, cseq) = (*server, reply.cseq());
-        let fields =
-            format_args!("Contact: <{contact}>\r\nAllow: {}\r\nServer: {}\r\n", self.allow, self.product);
+        let State::Invited { server, reply, replaces } = &leg.state else { return Err(LegError::State) };
+        let (server, cseq, replaces, answering) = (*server, reply.cseq(), *replaces, reply.answering());
+        let fields = format_args!(
+            "Contact: <{contact}>\r\nAllow: {}\r\nSupported: {}\r\nServer: {}\r\n{}{}{fields}",
+            self.allow,
+            self.supported,
+            self.product,
+            reply.timer(),
+            leg.standing()
+        );
         let bytes = reply.write(200, fields, Some((SDP, sdp)));
         if layer.respond(now, server, 200, bytes.clone()).is_err() {
             self.remove(id);
@@ -170,7 +212,14 @@ impl UserAgent {
         };
         leg.contact = contact;
         leg.account = account;
+        if let Some(dialog) = &mut leg.dialog {
+            dialog.confirm();
+        }
         self.invited.remove(&server);
+        self.answered_timer(now, id, answering, Some(sdp));
+        if let Some(replaced) = replaces {
+            self.give_way(now, layer, replaced);
+        }
         Ok(())
     }
 
@@ -193,7 +242,7 @@ impl UserAgent {
         Ok(())
     }
 
-    /// Sends the ACK for the 2xx just indicated by [`Indication::Answered`]; `sdp` is the answer if the 2xx held the offer.
+    /// Sends the ACK for the 2xx just indicated by [`super::Indication::Answered`]; `sdp` is the answer if the 2xx held the offer.
     pub fn acknowledge(
         &mut self,
         _now: Time,
@@ -211,6 +260,9 @@ impl UserAgent {
         // It stays for 64·T1: in a buffer of its size.
         let kept = Bytes::copy_from_slice(&bytes);
         layer.transmit(flow, bytes);
+        if let Some(sdp) = sdp {
+            self.said_in_ack(id, sdp);
+        }
         if let Some(leg) = self.legs.get_mut(id) {
             leg.ack = Some(Box::new(Acknowledgement::Sent { client, flow, bytes: kept }));
         }
@@ -238,116 +290,8 @@ impl UserAgent {
         (flow, bytes)
     }
 
-    /// Ends a session in whatever state it is: CANCEL, BYE, or 486. Ends with [`Indication::HungUp`] or
-    /// [`Indication::Failed`]; refused calls are gone at once, and so is the session if an error
-    /// says that there is nothing to wait for. `reason` is the value of a Reason header field.
-    pub fn hang_up(
-        &mut self,
-        now: Time,
-        layer: &mut Layer,
-        id: LegId,
-        reason: Option<&str>,
-    ) -> Result<(), LegError> {
-        let leg = self.legs.get_mut(id).ok_or(LegError::Gone)?;
-        match &mut leg.state {
-            State::Invited { .. } => {
-                self.finish_invite(now, layer, id, 486, format_args!(""));
-                self.remove(id);
-            }
-            State::Accepted { then: then @ AfterAck::Talk, .. } => *then = AfterAck::HangUp,
-            State::Accepted { then: AfterAck::HangUp | AfterAck::Farewell, .. } => {}
-            State::Inviting { client, wish, .. } => {
-                *wish = Wish::Cancel;
-                let _ = layer.cancel(now, *client, reason);
-            }
-            State::Confirmed => {
-                if self.send_bye(now, layer, id, reason) != Indication::None {
-                    return Err(LegError::Full);
-                }
-            }
-            // The 3xx has ended the INVITE, and nothing followed it.
-            State::Redirected { .. } => {
-                self.remove(id);
-                return Err(LegError::Gone);
-            }
-            State::HangingUp { .. } => {}
-        }
-        Ok(())
-    }
-
-    /// Lets go of a session: what must be said to the other side is said, as soon as it may be, and nothing more is indicated.
-    pub fn abandon(&mut self, now: Time, layer: &mut Layer, id: LegId) {
-        let Some(leg) = self.legs.get(id) else { return };
-        match &leg.state {
-            State::Invited { .. } => {
-                self.finish_invite(now, layer, id, 480, format_args!(""));
-                self.remove(id);
-            }
-            // The transaction goes on by itself; a late 2xx is a stray one and gets ACK and BYE.
-            State::Inviting { client, .. } => {
-                let client = *client;
-                let _ = layer.cancel(now, client, None);
-                if let Some(pending) = self.pending.get_mut(&client) {
-                    pending.purpose = Purpose::Abandoned;
-                }
-                self.remove(id);
-            }
-            State::Redirected { .. } => {
-                self.remove(id);
-            }
-            State::Accepted { .. } => {
-                // RFC 3261 15: no BYE before the ACK or 64·T1. The place stays taken until then.
-                if let Some(State::Accepted { then, .. }) = self.legs.get_mut(id).map(|leg| &mut leg.state) {
-                    *then = AfterAck::Farewell;
-                }
-            }
-            State::Confirmed => self.farewell(now, layer, id, None),
-            State::HangingUp { client } => {
-                if let Some(pending) = self.pending.get_mut(client) {
-                    pending.purpose = Purpose::Farewell;
-                }
-                self.remove(id);
-            }
-        }
-    }
-
-    /// BYE of a session that the user still knows; [`Indication::HungUp`] if none could be sent: then it is gone.
-    pub(super) fn send_bye(
-        &mut self,
-        now: Time,
-        layer: &mut Layer,
-        id: LegId,
-        reason: Option<&str>,
-    ) -> Indication {
-        self.close_exchange(now, layer, id);
-        // A 2xx is acknowledged first, even if the user forgot.
-        let _ = self.acknowledge(now, layer, id, None);
-        match self.request_within(now, layer, id, Purpose::Bye(id), Method::Bye, reason_field(reason), None) {
-            Ok(client) => {
-                if let Some(leg) = self.legs.get_mut(id) {
-                    leg.state = State::HangingUp { client };
-                }
-                Indication::None
-            }
-            // No room for a transaction: the dialog ends on our side only, RTP silence tells the other.
-            Err(_) => {
-                self.remove(id);
-                Indication::HungUp(id)
-            }
-        }
-    }
-
-    /// BYE of a session that is gone for the user.
-    pub(super) fn farewell(&mut self, now: Time, layer: &mut Layer, id: LegId, reason: Option<&str>) {
-        self.close_exchange(now, layer, id);
-        let _ = self.acknowledge(now, layer, id, None);
-        let _ =
-            self.request_within(now, layer, id, Purpose::Farewell, Method::Bye, reason_field(reason), None);
-        self.remove(id);
-    }
-
     /// Sends a request within the session: REFER, NOTIFY, INFO. `fields` are complete header field lines. Ends with
-    /// [`Indication::Response`].
+    /// [`super::Indication::Response`].
     #[allow(clippy::too_many_arguments)]
     pub fn send_within(
         &mut self,
@@ -375,6 +319,17 @@ impl UserAgent {
         self.legs.get(id)?.dialog.as_deref()
     }
 
+    /// Gives header fields that the messages of a session carry from now on: every request but ACK and CANCEL, and every response
+    /// to INVITE, re-INVITE and UPDATE. Session-ID (RFC 7989) is one. They take the place of those given before.
+    ///
+    /// # Errors
+    /// If the session is gone.
+    pub fn set_standing_headers(&mut self, id: LegId, headers: &ExtraHeaders) -> Result<(), LegError> {
+        let leg = self.legs.get_mut(id).ok_or(LegError::Gone)?;
+        leg.standing = (!headers.is_empty()).then(|| Box::new(headers.as_lines().into()));
+        Ok(())
+    }
+
     #[allow(clippy::too_many_arguments)]
     pub(super) fn request_within(
         &mut self,
@@ -392,6 +347,7 @@ impl UserAgent {
         let cseq = dialog.next_cseq();
         let flow = next_hop(dialog.next_hop(), leg.flow, &self.config.endpoints);
         let (account, contact) = (leg.account, Arc::clone(&leg.contact));
+        let standing = leg.standing.clone();
         let product = Arc::clone(&self.product);
         let octets = body.map_or(&[] as &[u8], |(_, body)| body);
         let instead = (flow.connection != 0).then(|| anew(dialog.next_hop(), flow));
@@ -402,7 +358,8 @@ impl UserAgent {
             if matches!(method, Method::Invite | Method::Update | Method::Refer | Method::Notify) {
                 request = request.header(Name::Contact, format_args!("<{contact}>"));
             }
-            let request = request.header(Name::UserAgent, &product).lines(credentials).lines(&fields);
+            let request = request.header(Name::UserAgent, &product).lines(credentials);
+            let request = request.lines(standing.as_deref().map_or("", |lines| lines)).lines(&fields);
             match body {
                 Some((kind, body)) => request.body(kind, body).finish(),
                 None => request.finish(),
@@ -413,26 +370,4 @@ impl UserAgent {
         }
         sent
     }
-
-    /// Sends a request outside any session, written by the caller but for its Via. Ends with
-    /// [`Indication::OutOfDialogResponse`].
-    pub fn send_outside(
-        &mut self,
-        now: Time,
-        layer: &mut Layer,
-        flow: Flow,
-        account: Option<AccountId>,
-        method: Method<'_>,
-        write: impl Fn(Transport, SocketAddr, Branch) -> Bytes,
-    ) -> Result<ClientId, LegError> {
-        let purpose = Purpose::Outside;
-        let draft = Draft { purpose, account, flow, instead: None, method, uri: None, body: &[] };
-        self.launch(now, layer, &draft, Attempt::default(), |transport, address, branch| {
-            write(transport, address, branch)
-        })
-    }
-}
-
-fn reason_field(reason: Option<&str>) -> String {
-    reason.map_or_else(String::new, |reason| format!("Reason: {reason}\r\n"))
 }

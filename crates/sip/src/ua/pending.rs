@@ -1,7 +1,8 @@
 //! A request that waits for its final response.
 
-use super::ids::{AccountId, LegId};
+use super::ids::{AccountId, LegId, SubscriptionId};
 use crate::auth;
+use crate::transaction::ClientId;
 use bytes::Bytes;
 use hookswitch_machine::Flow;
 
@@ -13,6 +14,8 @@ pub(super) struct Pending {
     pub(super) flow: Flow,
     /// Where it goes if its stream cannot be had.
     pub(super) instead: Option<Box<Flow>>,
+    /// What the user knows it as, if it went on as another transaction.
+    pub(super) first: Option<ClientId>,
     /// As it was sent, to be sent again with changes. Shared with the transaction.
     pub(super) bytes: Bytes,
     /// Which challenges were answered already; of requests with an account.
@@ -44,6 +47,8 @@ pub(super) enum Purpose {
     Abandoned,
     /// Offers within a session.
     Offer(LegId),
+    /// Refreshes a session.
+    Refresh(LegId),
     /// Ends a session that the user still knows.
     Bye(LegId),
     /// Ends a session that the user does not know any more.
@@ -52,13 +57,35 @@ pub(super) enum Purpose {
     Within(LegId),
     /// A request of the user outside any session.
     Outside,
+    /// Asks for a subscription, refreshes it or ends it.
+    Subscribe(SubscriptionId),
+    /// Tells a subscriber.
+    Notify(SubscriptionId),
 }
 
 impl Purpose {
     pub(super) const fn leg(self) -> Option<LegId> {
         match self {
-            Self::Invite(leg) | Self::Offer(leg) | Self::Bye(leg) | Self::Within(leg) => Some(leg),
-            Self::Abandoned | Self::Farewell | Self::Outside => None,
+            Self::Invite(leg)
+            | Self::Offer(leg)
+            | Self::Refresh(leg)
+            | Self::Bye(leg)
+            | Self::Within(leg) => Some(leg),
+            Self::Abandoned | Self::Farewell | Self::Outside | Self::Subscribe(_) | Self::Notify(_) => None,
+        }
+    }
+
+    pub(super) const fn subscription(self) -> Option<SubscriptionId> {
+        match self {
+            Self::Subscribe(id) | Self::Notify(id) => Some(id),
+            Self::Invite(_)
+            | Self::Offer(_)
+            | Self::Refresh(_)
+            | Self::Bye(_)
+            | Self::Within(_)
+            | Self::Abandoned
+            | Self::Farewell
+            | Self::Outside => None,
         }
     }
 }

@@ -1,7 +1,9 @@
 //! The part of a response that the request decides, kept until the final response instead of the whole request.
 
+use super::clock::Answering;
 use crate::message::short::Short;
 use crate::message::{Message, Method, Name, Response, reason_phrase};
+use crate::session_timer::Agreed;
 use bytes::{Bytes, BytesMut};
 use std::fmt::{self, Write};
 use std::net::SocketAddr;
@@ -12,12 +14,22 @@ const NO_BODY: &[u8] = b"Content-Length: 0\r\n\r\n";
 /// What a written response may have allocated beyond its length.
 const SPARE: usize = 48;
 
+struct TimerLines(Option<Agreed>);
+
+impl fmt::Display for TimerLines {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.map_or(Ok(()), |agreed| write!(f, "{agreed}"))
+    }
+}
+
 /// Header fields that every response to one request shares: Via, From, To with our tag, Call-ID, CSeq, Record-Route.
 #[derive(Clone, Debug)]
 pub struct Reply {
     head: Bytes,
     record_route: Bytes,
     cseq: u32,
+    /// What a 2xx agrees to.
+    answering: Option<Answering>,
 }
 
 impl Reply {
@@ -27,12 +39,33 @@ impl Reply {
         let start = memchr::memchr(b'\n', &whole).map_or(0, |at| at + 1);
         let end = if whole.ends_with(NO_BODY) { whole.len() - NO_BODY.len() } else { whole.len() };
         let mut routes = BytesMut::new();
-        if request.method() == Method::Invite {
+        // RFC 3261 12.1.1, RFC 6665 4.4.1: what can make a dialog.
+        if matches!(request.method(), Method::Invite | Method::Subscribe | Method::Notify) {
             for field in request.fields(Name::RecordRoute) {
                 routes.extend_from_slice(request.line(field));
             }
         }
-        Self { head: whole.slice(start..end), record_route: routes.freeze(), cseq: request.cseq().number }
+        Self {
+            head: whole.slice(start..end),
+            record_route: routes.freeze(),
+            cseq: request.cseq().number,
+            answering: None,
+        }
+    }
+
+    /// With what a 2xx is to agree to.
+    pub(super) fn agreeing(mut self, answering: Option<Answering>) -> Self {
+        self.answering = answering;
+        self
+    }
+
+    pub(super) const fn answering(&self) -> Option<Answering> {
+        self.answering
+    }
+
+    /// The lines of a 2xx that say what it agrees to.
+    pub(super) fn timer(&self) -> impl fmt::Display + use<> {
+        TimerLines(self.answering.map(|answering| answering.agreed))
     }
 
     /// The number of the request.

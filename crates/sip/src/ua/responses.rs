@@ -4,12 +4,11 @@ use super::agent::UserAgent;
 use super::ids::{AccountId, LegId};
 use super::indication::{Failure, Indication};
 use super::leg::{Acknowledgement, Exchange, Leg, State, Tag, Wish};
-use super::pending::Purpose;
+use super::pending::{Pending, Purpose};
 use super::sending::{Draft, credentials_of, is_challenge};
 use crate::dialog::Dialog;
 use crate::message::{Limits, Message, Method};
 use crate::transaction::{ClientId, Layer};
-use bytes::Bytes;
 use hookswitch_machine::{Flow, Time};
 use std::hash::BuildHasher;
 
@@ -36,31 +35,50 @@ impl UserAgent {
                 }
                 Purpose::Abandoned
                 | Purpose::Offer(_)
+                | Purpose::Refresh(_)
                 | Purpose::Bye(_)
                 | Purpose::Farewell
                 | Purpose::Within(_)
-                | Purpose::Outside => Indication::None,
+                | Purpose::Outside
+                | Purpose::Subscribe(_)
+                | Purpose::Notify(_) => Indication::None,
             };
         }
         if status < 300 && message.method() == Method::Invite {
             return match purpose {
                 Purpose::Invite(id) => self.answered(now, layer, client, id, message),
-                Purpose::Offer(id) => self.offer_answered(layer, client, id, message),
+                Purpose::Offer(id) | Purpose::Refresh(id) => {
+                    self.offer_answered(now, layer, client, id, message)
+                }
                 // The session was let go of while its INVITE was on the way.
                 Purpose::Abandoned
                 | Purpose::Bye(_)
                 | Purpose::Farewell
                 | Purpose::Within(_)
-                | Purpose::Outside => self.refuse_answer(now, layer, client, message),
+                | Purpose::Outside
+                | Purpose::Subscribe(_)
+                | Purpose::Notify(_) => self.refuse_answer(now, layer, client, message),
             };
         }
         let Some(pending) = self.pending.remove(&client) else { return Indication::None };
         let cancelled = self.is_cancelled(purpose);
         if is_challenge(message)
             && !cancelled
-            && self.with_credentials(now, layer, &pending, message).is_some()
+            && let Some(again) = self.with_credentials(now, layer, &pending, message)
         {
+            self.goes_on(client, pending.first, again);
             return Indication::None;
+        }
+        if status == 422
+            && !cancelled
+            && matches!(purpose, Purpose::Invite(_) | Purpose::Offer(_) | Purpose::Refresh(_))
+            && let Some(again) = self.with_longer_interval(now, layer, &pending, message)
+        {
+            self.goes_on(client, pending.first, again);
+            return Indication::None;
+        }
+        if let (Purpose::Refresh(id), 200..=299) = (purpose, status) {
+            return self.update_answered(now, id, message);
         }
         if let (Purpose::Invite(id), 300..=399, false) = (purpose, status, cancelled)
             && let Some(leg) = self.legs.get_mut(id)
@@ -68,8 +86,11 @@ impl UserAgent {
             leg.state = State::Redirected { invite: Box::new(pending) };
             return Indication::Redirected(id);
         }
+        if let Purpose::Subscribe(id) = purpose {
+            return self.subscribe_answered(now, layer, client, id, &pending, message);
+        }
         let failure = Self::failure(&pending, status);
-        self.finished(now, layer, client, &pending.purpose, &pending.bytes, failure)
+        self.finished(now, layer, client, &pending, failure)
     }
 
     /// No response will come, or none could be asked for.
@@ -83,11 +104,12 @@ impl UserAgent {
         let Some(pending) = self.pending.remove(&client) else { return Indication::None };
         if failure == Failure::Unreachable
             && !self.is_cancelled(pending.purpose)
-            && self.another_way(now, layer, &pending).is_some()
+            && let Some(again) = self.another_way(now, layer, &pending)
         {
+            self.goes_on(client, pending.first, again);
             return Indication::None;
         }
-        self.finished(now, layer, client, &pending.purpose, &pending.bytes, failure)
+        self.finished(now, layer, client, &pending, failure)
     }
 
     /// Whether a request is not wanted any more: then it is not sent again.
@@ -101,7 +123,15 @@ impl UserAgent {
             Purpose::Offer(id) => {
                 !matches!(self.legs.get(id).map(|leg| &leg.exchange), Some(Exchange::Ours { .. }))
             }
-            Purpose::Bye(_) | Purpose::Farewell | Purpose::Within(_) | Purpose::Outside => false,
+            Purpose::Refresh(id) => {
+                !matches!(self.legs.get(id).map(|leg| &leg.state), Some(State::Confirmed))
+            }
+            Purpose::Bye(_)
+            | Purpose::Farewell
+            | Purpose::Within(_)
+            | Purpose::Outside
+            | Purpose::Subscribe(_)
+            | Purpose::Notify(_) => false,
         }
     }
 
@@ -111,11 +141,12 @@ impl UserAgent {
         now: Time,
         layer: &mut Layer,
         client: ClientId,
-        purpose: &Purpose,
-        request: &Bytes,
+        pending: &Pending,
         failure: Failure,
     ) -> Indication {
-        match *purpose {
+        let request = &pending.bytes;
+        let known_as = pending.first.unwrap_or(client);
+        match pending.purpose {
             Purpose::Invite(id) => match self.remove(id).map(|leg| leg.state) {
                 Some(State::Inviting { wish: Wish::Cancel, .. }) => Indication::HungUp(id),
                 Some(_) => Indication::Failed(id, failure),
@@ -126,7 +157,10 @@ impl UserAgent {
                 None => Indication::None,
             },
             Purpose::Abandoned | Purpose::Farewell => Indication::None,
-            Purpose::Outside => Indication::OutOfDialogResponse(client, failure),
+            Purpose::Outside => Indication::OutOfDialogResponse(known_as, failure),
+            Purpose::Subscribe(id) => self.subscribe_unanswered(now, layer, client, id),
+            Purpose::Notify(id) => self.notify_answered(now, layer, client, id, failure.status()),
+            Purpose::Refresh(id) => self.refresh_finished(now, layer, id, failure),
             Purpose::Offer(id) => self.offer_finished(now, layer, id, request, failure),
             Purpose::Within(id) => {
                 if self.legs.get(id).is_none_or(Leg::is_abandoned) {
@@ -138,7 +172,7 @@ impl UserAgent {
                     self.abandon(now, layer, id);
                     return Indication::Lost(id, failure);
                 }
-                Indication::Response(id, client, failure)
+                Indication::Response(id, known_as, failure)
             }
         }
     }
@@ -202,6 +236,8 @@ impl UserAgent {
                     cseq: request.cseq().number,
                     credentials: credentials_of(&request),
                 }));
+                let said = Some(request.body()).filter(|sdp| !sdp.is_empty());
+                self.agreed_timer(now, id, message, said);
                 match wish {
                     Wish::Answer => Indication::Answered(id),
                     Wish::Cancel => {

@@ -74,6 +74,7 @@ impl UserAgent {
             account: draft.account,
             flow: draft.flow,
             instead: draft.instead.map(Box::new),
+            first: None,
             bytes,
             attempt: draft.account.map(|_| Box::new(attempt)),
             settled: Vec::new(),
@@ -141,20 +142,52 @@ impl UserAgent {
             response.headers(Name::new(place.challenge_header())).map(move |value| (place, value))
         });
         account.challenged(&mut attempt, challenges, &mut self.entropy).ok()?;
+        self.send_anew(now, layer, pending, &request, attempt, &[])
+    }
+
+    /// Sends a refused request again with other values of these header fields.
+    pub(super) fn send_again(
+        &mut self,
+        now: Time,
+        layer: &mut Layer,
+        pending: &Pending,
+        request: &Message,
+        fields: &[(Name<'static>, String)],
+    ) -> Option<ClientId> {
+        let attempt = pending.attempt.as_deref().copied().unwrap_or_default();
+        self.send_anew(now, layer, pending, request, attempt, fields)
+    }
+
+    fn send_anew(
+        &mut self,
+        now: Time,
+        layer: &mut Layer,
+        pending: &Pending,
+        request: &Message,
+        mut attempt: auth::Attempt,
+        fields: &[(Name<'static>, String)],
+    ) -> Option<ClientId> {
+        let account = pending.account.filter(|id| self.is_at_home(*id, pending.flow));
         let uri = request.request_uri().unwrap_or_default();
-        let answers = account.authorize(&mut attempt, request.method().as_str(), uri, request.body());
+        let account = account.and_then(|id| self.accounts.get_mut(&id));
+        let answers = account
+            .map(|account| account.authorize(&mut attempt, request.method().as_str(), uri, request.body()))
+            .unwrap_or_default();
         let cseq = request.cseq().number.wrapping_add(1);
         if let Some(leg) = pending.purpose.leg().and_then(|id| self.legs.get_mut(id))
             && let Some(dialog) = &mut leg.dialog
         {
             dialog.raise_cseq(cseq);
         }
+        if let Some(id) = pending.purpose.subscription() {
+            self.subscriptions.raise_cseq(id, cseq);
+        }
         let Pending { purpose, account, flow, .. } = *pending;
         let instead = pending.instead.as_deref().copied();
         let method = request.method();
         let draft = Draft { purpose, account, flow, instead, method, uri: Some(uri), body: &[] };
         let client = self.launch(now, layer, &draft, attempt, |transport, sent_by, branch| {
-            let mut again = Forward::new(&request)
+            let mut again = Forward::new(request)
                 .remove(Name::Via)
                 .push_via(transport.via_name(), sent_by, branch)
                 .replace(Name::CSeq, format_args!("{cseq} {}", request.method()))
@@ -162,6 +195,9 @@ impl UserAgent {
                 .remove(Name::ProxyAuthorization);
             for (place, value) in &answers {
                 again = again.header(Name::new(place.credentials_header()), value);
+            }
+            for (name, value) in fields {
+                again = again.replace(*name, value);
             }
             again.finish()
         });
@@ -184,7 +220,16 @@ impl UserAgent {
             Forward::new(&request).remove(Name::Via).push_via(transport.via_name(), sent_by, branch).finish();
         let Pending { purpose, account, .. } = *pending;
         let attempt = pending.attempt.clone();
-        let next = Pending { purpose, account, flow, instead: None, bytes, attempt, settled: Vec::new() };
+        let next = Pending {
+            purpose,
+            account,
+            flow,
+            instead: None,
+            first: None,
+            bytes,
+            attempt,
+            settled: Vec::new(),
+        };
         let client = self.start(now, layer, request.method(), branch, next).ok()?;
         if let Some(leg) = purpose.leg().and_then(|id| self.legs.get_mut(id))
             && leg.flow == pending.flow
@@ -222,8 +267,18 @@ impl UserAgent {
         client.ok()
     }
 
+    /// A request goes on as another transaction: the user knows it as what it was at first.
+    pub(super) fn goes_on(&mut self, old: ClientId, first: Option<ClientId>, new: ClientId) {
+        if let Some(pending) = self.pending.get_mut(&new) {
+            pending.first = Some(first.unwrap_or(old));
+        }
+    }
+
     /// A request goes on as another transaction.
     fn continued(&mut self, purpose: Purpose, client: ClientId) -> Option<ClientId> {
+        if let Some(id) = purpose.subscription() {
+            self.subscriptions.sent(id, client);
+        }
         let leg = purpose.leg().and_then(|id| self.legs.get_mut(id));
         match leg.map(|leg| (&mut leg.state, &mut leg.exchange)) {
             Some((State::Inviting { client: old, early, .. }, _))
@@ -237,6 +292,9 @@ impl UserAgent {
                 *old = client
             }
             Some((_, Exchange::Ours { client: old, .. })) if matches!(purpose, Purpose::Offer(_)) => {
+                *old = client;
+            }
+            Some((_, Exchange::Refreshing { client: old, .. })) if matches!(purpose, Purpose::Refresh(_)) => {
                 *old = client;
             }
             Some(_) | None => {}
@@ -255,6 +313,9 @@ impl UserAgent {
 
     /// Gives back what a session holds beside itself.
     pub(super) fn release(&mut self, leg: &Leg) {
+        if let Some(clock) = &leg.clock {
+            self.timers.cancel(clock.timer);
+        }
         match &leg.state {
             State::Invited { server, .. } => {
                 self.invited.remove(server);
@@ -268,7 +329,9 @@ impl UserAgent {
             | State::HangingUp { .. } => {}
         }
         match &leg.exchange {
-            Exchange::Ours { deadline: timer, .. } | Exchange::OursAgain { timer, .. } => {
+            Exchange::Ours { deadline: timer, .. }
+            | Exchange::Refreshing { deadline: timer, .. }
+            | Exchange::OursAgain { timer, .. } => {
                 self.timers.cancel(*timer);
             }
             Exchange::TheirsAnswered { ok } => {

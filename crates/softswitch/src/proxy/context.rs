@@ -1,6 +1,7 @@
 //! The response context (RFC 3261 16): one request that came, and the branches on which it was passed on.
 
 use super::choose::{Wish, rank};
+use crate::calls::CallNo;
 use bytes::Bytes;
 use hookswitch_machine::{Flow, TimerKey};
 use hookswitch_sip::transaction::{ClientId, ServerId};
@@ -12,8 +13,8 @@ pub(crate) struct ContextId(pub(crate) u64);
 /// What kind of request it is: what is forwarded, and what is told, depends on it.
 #[derive(Clone, Debug)]
 pub(crate) enum Kind {
-    /// An INVITE that opens a call, with its Call-ID.
-    Call(Box<str>),
+    /// An INVITE that opens a call, with its Call-ID, and its number if it is remembered.
+    Call(Box<str>, Option<CallNo>),
     /// A re-INVITE.
     Invite,
     /// Anything else.
@@ -21,9 +22,17 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    /// The call that it opens, if that is remembered.
+    pub(crate) const fn call(&self) -> Option<CallNo> {
+        match self {
+            Self::Call(_, no) => *no,
+            Self::Invite | Self::Other => None,
+        }
+    }
+
     pub(crate) const fn is_invite(&self) -> bool {
         match self {
-            Self::Call(_) | Self::Invite => true,
+            Self::Call(..) | Self::Invite => true,
             Self::Other => false,
         }
     }

@@ -141,7 +141,10 @@ impl Proxy {
             State::Open | State::Declined => context.state = State::Cancelled,
             State::Cancelled | State::Final => return,
         }
-        self.cancel_branches(core, now, id, reason);
+        let call = context.kind.call().and_then(|no| core.calls.get(no));
+        // The caller cancels because somebody else has picked the call up; who rings should know.
+        let replaced = call.is_some_and(|call| call.replaced).then_some(COMPLETED_ELSEWHERE);
+        self.cancel_branches(core, now, id, reason.or(replaced));
         self.settle(core, now, id);
     }
 
@@ -213,8 +216,9 @@ impl Proxy {
         if let Some(bytes) = bytes {
             let _ = core.layer.respond(now, context.server, status, bytes);
         }
-        if let Kind::Call(call_id) = &context.kind {
+        if let Kind::Call(call_id, no) = &context.kind {
             core.tell(Event::CallEnded { call_id: call_id.to_string(), status: Some(status) });
+            no.iter().for_each(|no| core.call_ends(*no));
         }
         context.finish();
         self.release(id);
@@ -222,7 +226,15 @@ impl Proxy {
 
     /// Sends a 2xx upstream. Further ones to an INVITE follow the first (RFC 3261 16.7, 5), even behind a refusal: somebody
     /// waits for an ACK and a BYE.
-    pub(super) fn succeed(&mut self, core: &mut Core, now: Time, id: ContextId, status: u16, bytes: Bytes) {
+    pub(super) fn succeed(
+        &mut self,
+        core: &mut Core,
+        now: Time,
+        id: ContextId,
+        status: u16,
+        response: &Message,
+    ) {
+        let bytes = upstream(response);
         let Some(context) = self.contexts.get_mut(&id) else { return };
         match core.layer.respond(now, context.server, status, bytes.clone()) {
             Err(RespondError::Final(_)) if context.kind.is_invite() => {
@@ -233,8 +245,9 @@ impl Proxy {
         if !context.is_open() {
             return;
         }
-        if let Kind::Call(call_id) = &context.kind {
+        if let Kind::Call(call_id, no) = &context.kind {
             core.tell(Event::CallAnswered { call_id: call_id.to_string() });
+            no.iter().for_each(|no| core.calls.answered(*no, response));
         }
         context.finish();
         self.cancel_branches(core, now, id, Some(COMPLETED_ELSEWHERE));
@@ -258,14 +271,22 @@ impl Proxy {
         let Some(id) = self.by_server.remove(&server) else { return };
         let Some(context) = self.contexts.get_mut(&id) else { return };
         if context.is_open() {
+            context.kind.call().iter().for_each(|no| core.call_ends(*no));
             context.finish();
             self.cancel_branches(core, now, id, None);
         }
         self.release(id);
     }
 
+    /// The INVITE as it came, while it has no final response and is wanted.
+    pub(crate) fn waiting(&self, server: ServerId) -> Option<Message> {
+        let context = self.contexts.get(self.by_server.get(&server)?)?;
+        let origin = context.origin.as_deref().filter(|_| context.state == State::Open)?;
+        Message::parse(origin.request.clone(), &Limits::default()).ok()
+    }
+
     /// Forgets a context that nothing hangs on any more.
-    fn release(&mut self, id: ContextId) {
+    pub(super) fn release(&mut self, id: ContextId) {
         let over = self.contexts.get(&id).is_some_and(|c| !c.is_open() && c.branches.is_empty());
         if let Some(context) = over.then(|| self.contexts.remove(&id)).flatten() {
             self.by_server.remove(&context.server);
@@ -276,6 +297,11 @@ impl Proxy {
             self.by_client.shrink_to(64);
         }
     }
+}
+
+/// A response without our Via (RFC 3261 16.7, 3).
+pub(super) fn upstream(response: &Message) -> Bytes {
+    Forward::new(response).pop_via().finish()
 }
 
 /// A 401 or 407 carries the challenges of all branches (RFC 3261 16.7, 7).

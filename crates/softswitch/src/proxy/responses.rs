@@ -2,10 +2,9 @@
 
 use super::context::{Context, ContextId, Stage, State};
 use super::copy::Target;
-use super::forward::Proxy;
+use super::forward::{Proxy, upstream};
 use crate::core::{Core, Timer};
 use crate::own::joined;
-use bytes::Bytes;
 use hookswitch_machine::{Flow, Time};
 use hookswitch_sip::message::{Contact, Forward, Limits, Message, Name};
 use hookswitch_sip::transaction::{ClientId, ServerId};
@@ -48,8 +47,7 @@ impl Proxy {
             ..200 => self.provisional(core, now, id, client, status, response),
             200..=299 => {
                 conclude(core, context, client);
-                let bytes = upstream(response);
-                self.succeed(core, now, id, status, bytes);
+                self.succeed(core, now, id, status, response);
             }
             300.. => return self.refused(core, now, id, client, status, response, is_extension),
         }
@@ -78,6 +76,7 @@ impl Proxy {
             branch.timer = Some(core.timers.set_after(now, core.limits.ringing, Timer::Ringing(client)));
         }
         if context.state == State::Open {
+            context.kind.call().iter().for_each(|no| core.calls.rings(*no, response));
             let _ = core.layer.respond(now, context.server, status, upstream(response));
         }
     }
@@ -195,16 +194,27 @@ impl Proxy {
 
     /// An extension answers for sure: the other branches end, the request changes hands.
     fn hand_over(&mut self, core: &mut Core, now: Time, id: ContextId, user: String) -> Onward {
-        let Some(context) = self.contexts.get_mut(&id) else { return Onward::Nothing };
-        let origin = context.origin.take();
-        let (server, flow) = (context.server, context.flow);
-        context.finish();
-        self.by_server.remove(&server);
-        self.cancel_branches(core, now, id, Some(super::forward::COMPLETED_ELSEWHERE));
-        match origin.and_then(|origin| Message::parse(origin.request, &Limits::default()).ok()) {
-            Some(request) => Onward::Extension { server, flow, request: Box::new(request), user },
+        let server = self.contexts.get(&id).map(|context| context.server);
+        match server.and_then(|server| Some((server, self.take(core, now, server)?))) {
+            Some((server, (flow, request))) => {
+                Onward::Extension { server, flow, request: Box::new(request), user }
+            }
             None => Onward::Nothing,
         }
+    }
+
+    /// Gives an INVITE away that has no final response and is wanted: the branches end, because somebody else answers for sure. The
+    /// path it came on, and the request as it came.
+    pub(crate) fn take(&mut self, core: &mut Core, now: Time, server: ServerId) -> Option<(Flow, Message)> {
+        let request = self.waiting(server)?;
+        let id = self.by_server.remove(&server)?;
+        let context = self.contexts.get_mut(&id)?;
+        let flow = context.flow;
+        context.kind.call().iter().for_each(|no| core.call_ends(*no));
+        context.finish();
+        self.cancel_branches(core, now, id, Some(super::forward::COMPLETED_ELSEWHERE));
+        self.release(id);
+        Some((flow, request))
     }
 }
 
@@ -223,9 +233,4 @@ fn conclude(core: &mut Core, context: &mut Context, client: ClientId) -> bool {
     };
     context.breadth += freed;
     overdue
-}
-
-/// A response without our Via (RFC 3261 16.7, 3).
-fn upstream(response: &Message) -> Bytes {
-    Forward::new(response).pop_via().finish()
 }

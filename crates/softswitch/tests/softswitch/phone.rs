@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use hookswitch_machine::{Endpoint, EndpointId, Entropy, Flow, Time, Transport};
 use hookswitch_sip::auth::Credentials;
-use hookswitch_sip::message::{Message, Method, Name, Request};
-use hookswitch_sip::transaction::{self, Layer};
+use hookswitch_sip::message::{Message, Method, Name, Request, Response};
+use hookswitch_sip::transaction::{self, Layer, Received};
 use hookswitch_sip::ua::{AccountId, Config, Indication, Invitation, LegId, UserAgent};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -40,6 +40,12 @@ pub(crate) struct Phone {
     pub(crate) heard: Vec<Message>,
     /// The next INVITE has no offer.
     pub(crate) late_offer: bool,
+    /// Offers within a call are answered at once.
+    pub(crate) answers_offers: bool,
+    /// What a NOTIFY outside its calls is answered with; 0: nothing.
+    pub(crate) notify_status: u16,
+    /// What calls are answered with.
+    pub(crate) answer_sdp: String,
     cseq: u32,
 }
 
@@ -73,6 +79,9 @@ impl Phone {
             connections: 0,
             heard: Vec::new(),
             late_offer: false,
+            answers_offers: true,
+            notify_status: 200,
+            answer_sdp: SDP.to_owned(),
             cseq: 0,
         }
     }
@@ -103,6 +112,40 @@ impl Phone {
             .unwrap();
     }
 
+    /// Sends a SUBSCRIBE; `to` is a user and, within a dialog, its tag.
+    pub(crate) fn subscribe(&mut self, now: Time, to: &str, tag: &str, event: &str, expires: u32) {
+        self.cseq += 10;
+        let (user, contact, cseq) = (self.user.clone(), Arc::clone(&self.contact), self.cseq);
+        let uri = format!("sip:{to}@example.org");
+        let tag = if tag.is_empty() { String::new() } else { format!(";tag={tag}") };
+        let account = Some(self.account);
+        self.agent
+            .send_outside(now, &mut self.layer, self.flow, account, Method::Subscribe, |via, by, branch| {
+                Request::new(Method::Subscribe, &uri)
+                    .via(via.via_name(), by, branch)
+                    .max_forwards(70)
+                    .header(Name::From, format_args!("<sip:{user}@example.org>;tag=s"))
+                    .header(Name::To, format_args!("<{uri}>{tag}"))
+                    .call_id(format_args!("{to}-{event}-{contact}"))
+                    .cseq(cseq, Method::Subscribe)
+                    .header(Name::Contact, format_args!("<{contact}>"))
+                    .header(Name::Event, event)
+                    .header(Name::Expires, expires)
+                    .finish()
+            })
+            .unwrap();
+    }
+
+    /// The NOTIFYs that came: Subscription-State and body.
+    pub(crate) fn notified(&self) -> Vec<(String, String)> {
+        let notifies = self.heard.iter().filter(|m| m.is_request() && m.method() == Method::Notify);
+        let read = |m: &Message| {
+            let state = m.header(Name::SubscriptionState).unwrap_or_default();
+            (state.to_owned(), String::from_utf8(m.body().to_vec()).unwrap())
+        };
+        notifies.map(read).collect()
+    }
+
     pub(crate) fn call(&mut self, now: Time, to: &str) -> LegId {
         self.call_with(now, to, Some(SDP), "")
     }
@@ -127,7 +170,8 @@ impl Phone {
     pub(crate) fn answer(&mut self, now: Time) -> LegId {
         let leg = *self.incoming.last().unwrap();
         let contact = Arc::clone(&self.contact);
-        self.agent.accept(now, &mut self.layer, leg, contact, Some(self.account), SDP.as_bytes()).unwrap();
+        let sdp = self.answer_sdp.as_bytes();
+        self.agent.accept(now, &mut self.layer, leg, contact, Some(self.account), sdp).unwrap();
         leg
     }
 
@@ -137,6 +181,15 @@ impl Phone {
 
     pub(crate) fn receive(&mut self, now: Time, flow: Flow, bytes: Bytes) {
         let Ok(message) = Message::parse(bytes, &Default::default()) else { return };
+        if message.is_request() && message.method() == Method::Notify {
+            if let Received::Request(server) = self.layer.receive(now, flow, &message)
+                && self.notify_status > 0
+            {
+                let response = Response::to(&message, self.notify_status).finish();
+                self.layer.respond(now, server, self.notify_status, response).unwrap();
+            }
+            return self.heard.push(message);
+        }
         let indication = self.agent.receive(now, &mut self.layer, flow, &message);
         self.heard.push(message.clone());
         self.react(now, indication, Some((flow, &message)));
@@ -158,7 +211,7 @@ impl Phone {
         let (agent, layer) = (&mut self.agent, &mut self.layer);
         match (&indication, message) {
             (Indication::None, _) => return,
-            (Indication::Incoming(leg), _) => {
+            (Indication::Incoming(leg) | Indication::Replacing { leg, .. }, _) => {
                 self.incoming.push(*leg);
                 self.legs.push(*leg);
                 match &self.manner {
@@ -184,7 +237,7 @@ impl Phone {
                 let sdp = self.late_offer.then_some(SDP.as_bytes());
                 self.agent.acknowledge(now, &mut self.layer, *leg, sdp).unwrap();
             }
-            (Indication::Offered(leg), Some(_)) => {
+            (Indication::Offered(leg), Some(_)) if self.answers_offers => {
                 agent.answer_offer(now, layer, *leg, Some(SDP.as_bytes())).unwrap();
             }
             (Indication::Request(_, server), Some((flow, message))) => {

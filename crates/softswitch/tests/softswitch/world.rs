@@ -8,7 +8,7 @@ use hookswitch_machine::{
 use hookswitch_media::control::{Command, Event as MediaEvent, Port, PortId};
 use hookswitch_sip::message::Message;
 use hookswitch_sip::transaction;
-use hookswitch_softswitch::{Account, Config, Event, Limits, Request, Softswitch};
+use hookswitch_softswitch::{Account, Config, Event, Features, Limits, Request, Softswitch};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -48,15 +48,32 @@ impl World {
     }
 
     pub(crate) fn with(limits: Limits) -> Self {
-        let account =
-            |user: &str| Account { user: user.into(), password: format!("{user}-secret").as_str().into() };
+        Self::made(limits, Features::default())
+    }
+
+    pub(crate) fn made(limits: Limits, features: Features) -> Self {
+        Self::of(limits, features, &[("ann", &[]), ("bob", &[]), ("cat", &[])])
+    }
+
+    /// With these users and their groups.
+    pub(crate) fn grouped(features: Features, users: &[(&str, &[&str])]) -> Self {
+        Self::of(Limits::default(), features, users)
+    }
+
+    pub(crate) fn of(limits: Limits, features: Features, users: &[(&str, &[&str])]) -> Self {
+        let account = |(user, groups): &(&str, &[&str])| Account {
+            user: (*user).into(),
+            password: format!("{user}-secret").as_str().into(),
+            groups: groups.iter().map(|group| (*group).to_owned()).collect(),
+        };
         let config = Config {
             listen: Vec::new(),
             domain: "example.org".into(),
             echo: "600".into(),
             tone: "601".into(),
             music: "602".into(),
-            accounts: ["ann", "bob", "cat"].map(account).into(),
+            features,
+            accounts: users.iter().map(account).collect(),
         };
         let endpoints = vec![
             Endpoint { id: UDP, transport: Transport::Udp, advertised: SWITCH },

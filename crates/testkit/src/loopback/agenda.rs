@@ -1,7 +1,8 @@
 //! What will happen when: a queue in virtual time, in the order of its deadlines and then of its making.
 
+use super::cause::Refusal;
 use hookswitch_machine::Time;
-use hookswitch_spi::{CallId, Reason, RequestId};
+use hookswitch_spi::{CallId, Disconnect, Party, Reason, RequestId};
 use std::collections::BTreeMap;
 
 /// Something that will happen.
@@ -9,18 +10,30 @@ use std::collections::BTreeMap;
 pub(crate) enum Task {
     /// A request is carried out.
     CarryOut(RequestId),
-    /// A call looks for the party at this address.
-    Route { call: CallId, destination: Box<str>, hops: u8, reason: Reason },
+    /// A call looks for the party at an address.
+    Route(CallId, Search),
     /// A party outside answers.
     OutsideAnswers(CallId),
-    /// A party outside refuses with this status.
-    OutsideRefuses(CallId, u16),
+    /// A party outside refuses.
+    OutsideRefuses(CallId, Refusal),
+    /// The party outside has not said a word to a call that is being made.
+    Unheard(RequestId),
+    /// The busy tone has been heard long enough.
+    BusyOver(CallId, Disconnect),
     /// An offered call has rung long enough for its no-answer rule.
     NoAnswer(CallId),
     /// A caller gives up.
     GiveUp(CallId),
-    /// The last digit was sent.
-    DigitsSent(RequestId),
+    /// A ring cycle begins.
+    Ring(CallId, u32),
+    /// The next of the digits that are being sent.
+    NextDigit(RequestId),
+    /// A digit is over.
+    DigitOver(CallId, char, std::time::Duration),
+    /// A tone was sent to its end.
+    ToneSent(RequestId),
+    /// No digit came in time; the number is that of the digits that had come.
+    GatherLate(RequestId, usize),
     /// A file was played to its end.
     PlayedOut(CallId),
     /// A call that was not taken is announced again.
@@ -31,6 +44,35 @@ pub(crate) enum Task {
     TransferAnswered(RequestId),
     /// It is refused there with this status.
     TransferRefused(RequestId, u16),
+    /// A parked call has waited long enough and comes back.
+    Recall(u32),
+    /// Somebody whose call is to be completed may be free.
+    LookForFree,
+}
+
+/// A search for the called party.
+#[derive(Clone, Debug)]
+pub(crate) struct Search {
+    /// Where to look.
+    pub(crate) destination: Box<str>,
+    /// How often the call was sent on.
+    pub(crate) hops: u8,
+    /// Why it goes there.
+    pub(crate) reason: Reason,
+    /// Who sent it on last.
+    pub(crate) redirecting: Party,
+}
+
+impl Search {
+    /// A call that is dialled.
+    pub(crate) fn direct(destination: &str) -> Self {
+        Self {
+            destination: destination.into(),
+            hops: 0,
+            reason: Reason::Direct,
+            redirecting: Party::default(),
+        }
+    }
 }
 
 /// The queue.
@@ -54,5 +96,9 @@ impl Agenda {
         let entry = self.tasks.first_entry().filter(|entry| entry.key().0 <= now)?;
         let ((at, _), task) = entry.remove_entry();
         Some((at, task))
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.tasks.clear();
     }
 }

@@ -1,92 +1,26 @@
 //! The exchange: its lines, its legs, its requests; and the primitives with which everything else changes them.
 
 use super::agenda::{Agenda, Task};
-use super::leg::{self, Leg, Other};
-use super::script::{Outside, Script};
+use super::callback::Waiting;
+use super::faults::Fault;
+use super::leg::{Leg, Other, Part, StrangerId, Taken};
+use super::line::Line;
+use super::park::Parked;
+use super::script::Script;
+use super::stranger::{Fate, Stranger};
 use super::table::may_follow;
+use super::{LoopbackLine, versions};
 use hookswitch_machine::Time;
 use hookswitch_spi::{
-    AddressDescription, AddressId, Bounds, BusyMode, CallId, CallState, Capabilities, CapabilityFlags,
-    Disconnect, DisconnectMode, EndedBy, Feature, Features, ForwardingRules, InfoParts, LineId, LineState,
-    MediaTypes, OfferingMode, Operation, OperationError, Origin, Outcome, PhysicalCallId, ProviderEvent,
-    RequestId, Set, StatusKind,
+    AddressId, CallCounts, CallId, CallInfo, CallState, Completion, CompletionId, Completions, Disconnect,
+    EndedBy, GatherEnd, InfoParts, InterfaceVersion, LineId, Operation, OperationError, Outcome,
+    PhysicalCallId, ProviderEvent, RequestId, StateKind, StatusKind, TransferOutcome, UserInfo,
 };
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-/// What lines of the exchange can be asked.
-const BUILT: [Feature; 15] = [
-    Feature::MakeCall,
-    Feature::Accept,
-    Feature::Answer,
-    Feature::Redirect,
-    Feature::Forward,
-    Feature::Drop,
-    Feature::Hold,
-    Feature::Retrieve,
-    Feature::BlindTransfer,
-    Feature::SendDigits,
-    Feature::Play,
-    Feature::Record,
-    Feature::Statistics,
-    Feature::SetCallData,
-    Feature::SetAppSpecific,
-];
-
-/// A line to be added to a [`Loopback`].
-#[derive(Clone, Debug)]
-pub struct LoopbackLine {
-    /// Its permanent name.
-    pub name: String,
-    /// Its addresses, numbered from 0.
-    pub addresses: Vec<String>,
-    /// What it can do: everything, unless a test wants less.
-    pub capabilities: Capabilities,
-}
-
-impl LoopbackLine {
-    /// A line with one address that can do everything, with speech, fax and video, and up to 100 calls.
-    pub fn new(name: impl Into<String>, address: impl Into<String>) -> Self {
-        use hookswitch_spi::MediaType::{Fax, Video};
-        let media = MediaTypes::VOICE.with(Fax).with(Video);
-        let capabilities = Capabilities {
-            features: Features::of(&BUILT),
-            media,
-            states: Set::ALL,
-            disconnect_modes: Set::ALL,
-            connected_modes: Set::ALL,
-            offering_modes: Set::of(&[OfferingMode::Active]),
-            busy_modes: Set::of(&[BusyMode::Station]),
-            reasons: Set::ALL,
-            origins: Set::of(&[Origin::Inbound, Origin::Outbound]),
-            info_parts: InfoParts::ALL,
-            status: Set::of(&[StatusKind::Service, StatusKind::Forwarding]),
-            max_calls: 100,
-            max_forward_rules: 10,
-            forward_conditions: Set::ALL,
-            no_answer_after: Bounds { least: Duration::from_millis(1), most: Duration::from_secs(3_600) },
-            max_call_data: 1_024,
-            flags: CapabilityFlags {
-                close_drops: true,
-                forwarding_known: true,
-                ..CapabilityFlags::default()
-            },
-            ..Capabilities::none()
-        };
-        Self { name: name.into(), addresses: vec![address.into()], capabilities }
-    }
-}
-
-#[derive(Debug)]
-pub(crate) struct LineEntry {
-    pub(crate) name: String,
-    pub(crate) addresses: Vec<AddressDescription>,
-    pub(crate) capabilities: Capabilities,
-    pub(crate) state: LineState,
-    pub(crate) open: bool,
-    pub(crate) detected: MediaTypes,
-    pub(crate) forwarding: Vec<ForwardingRules>,
-}
+/// So many fates of parties outside are remembered.
+const FATES_MOST: usize = 1_024;
 
 /// A request that was accepted and has not completed.
 #[derive(Debug)]
@@ -94,210 +28,91 @@ pub(crate) struct Asked {
     pub(crate) line: LineId,
     pub(crate) call: Option<CallId>,
     pub(crate) operation: Operation,
+    /// The calls that it creates.
+    pub(crate) creates: Vec<CallId>,
+    pub(crate) completion: Completion,
 }
 
 /// An exchange in memory; see the folder's documentation. It is a [`Provider`](hookswitch_spi::Provider), and has further
 /// methods with which a test plays the world outside.
 #[derive(Debug, Default)]
 pub struct Loopback {
-    pub(crate) lines: BTreeMap<LineId, LineEntry>,
+    pub(crate) lines: BTreeMap<LineId, Line>,
     pub(crate) legs: BTreeMap<CallId, Leg>,
+    pub(crate) strangers: BTreeMap<StrangerId, Stranger>,
+    pub(crate) orbits: BTreeMap<u32, Parked>,
+    pub(crate) waiting: BTreeMap<CompletionId, Waiting>,
     pub(crate) asked: BTreeMap<RequestId, Asked>,
+    pub(crate) completions: Completions,
     pub(crate) agenda: Agenda,
     pub(crate) script: Script,
     pub(crate) events: VecDeque<ProviderEvent>,
     pub(crate) latency: Duration,
+    pub(crate) busy_tone: Duration,
+    pub(crate) recall_after: Duration,
     /// The time of the step that is being done.
     pub(crate) now: Time,
-    pub(crate) initialised: bool,
-    minted_lines: u32,
-    minted_calls: u64,
-    minted_physical: u64,
+    /// The version of the session; none without one.
+    pub(crate) session: Option<InterfaceVersion>,
+    /// The configuration of the next session.
+    pub(crate) pending: Option<Vec<LoopbackLine>>,
+    pub(crate) faults: BTreeSet<Fault>,
+    /// What a faulty exchange remembers of the last request.
+    pub(crate) last_destination: String,
+    pub(crate) fates: BTreeMap<CallId, Fate>,
+    /// What parties outside were told, the last of it.
+    pub(crate) user_info_sent: VecDeque<(CallId, UserInfo)>,
+    pub(crate) minted_lines: u32,
+    pub(crate) minted: u64,
 }
 
 impl Loopback {
-    /// An exchange without lines; requests take 10 ms.
-    pub fn new() -> Self {
-        Self { latency: Duration::from_millis(10), initialised: true, ..Self::default() }
+    pub(crate) fn broken(&self, fault: Fault) -> bool {
+        self.faults.contains(&fault)
     }
 
-    /// Adds a line that was there from the beginning.
-    pub fn add_line(&mut self, line: LoopbackLine) -> LineId {
-        let id = LineId(self.minted_lines);
-        self.minted_lines += 1;
-        let number = |n| AddressId(u16::try_from(n).unwrap_or(u16::MAX));
-        let addresses = line.addresses.into_iter().enumerate();
-        let addresses: Vec<_> =
-            addresses.map(|(n, uri)| AddressDescription { address: number(n), uri }).collect();
-        let entry = LineEntry {
-            name: line.name,
-            forwarding: vec![ForwardingRules::default(); addresses.len()],
-            addresses,
-            capabilities: line.capabilities,
-            state: LineState::InService,
-            open: false,
-            detected: MediaTypes::NONE,
-        };
-        self.lines.insert(id, entry);
-        id
-    }
-
-    /// Adds a line while applications run; they hear that it appeared.
-    pub fn plug_in(&mut self, line: LoopbackLine) -> LineId {
-        let line = self.add_line(line);
-        self.events.push_back(ProviderEvent::LineCreated { line });
-        line
-    }
-
-    /// Removes a line for good; its calls end.
-    pub fn remove_line(&mut self, line: LineId) {
-        for call in self.calls_of(line) {
-            let end = Disconnect::new(DisconnectMode::OutOfOrder, EndedBy::Network, "the line was removed");
-            self.end(call, end.clone());
-            self.end_other(call, end);
-        }
-        if self.lines.remove(&line).is_some() {
-            self.events.push_back(ProviderEvent::LineRemoved { line });
-        }
-    }
-
-    /// Puts a line in or out of service.
-    pub fn set_line_state(&mut self, line: LineId, state: LineState) {
-        if let Some(entry) = self.lines.get_mut(&line) {
-            entry.state = state.clone();
-            self.events.push_back(ProviderEvent::LineState { line, state });
-        }
-    }
-
-    /// How long a request takes to be carried out.
-    pub fn set_latency(&mut self, latency: Duration) {
-        self.latency = latency;
-    }
-
-    /// Says how a party outside behaves when it is called. Addresses that nobody has arranged anything for do not exist.
-    pub fn outside(&mut self, address: impl Into<Box<str>>, behaviour: Outside) {
-        self.script.outside.insert(address.into(), behaviour);
-    }
-
-    /// The next such request is refused at once.
-    pub fn refuse_next(&mut self, feature: Feature, error: OperationError) {
-        self.script.refuse_next(feature, error);
-    }
-
-    /// The next such request is accepted and then fails, changing nothing.
-    pub fn fail_next(&mut self, feature: Feature, error: OperationError) {
-        self.script.fail_next(feature, error);
-    }
-
-    /// Somebody outside calls. `None` if the line is closed, out of service, or full.
-    pub fn call_in(
-        &mut self,
-        line: LineId,
-        address: AddressId,
-        from: &str,
-        media: MediaTypes,
-    ) -> Option<CallId> {
-        let entry = self.lines.get(&line)?;
-        let called = entry.addresses.get(usize::from(address.0))?.uri.clone();
-        if !self.takes_calls(line) {
-            return None;
-        }
-        let physical = self.mint_physical();
-        let info = leg::info(line, address, physical, Origin::Inbound, media, from, &called);
-        Some(self.offer(info, Other::Outside))
-    }
-
-    /// The party outside hangs up, or gives up before an answer. Without effect on calls between lines of the exchange.
-    pub fn hang_up(&mut self, call: CallId) {
-        let Some(leg) = self.legs.get(&call).filter(|leg| leg.other == Other::Outside) else { return };
-        let mode = if leg.is_offered() { DisconnectMode::Cancelled } else { DisconnectMode::Normal };
-        self.end(call, Disconnect::new(mode, EndedBy::Peer, ""));
-    }
-
-    /// The other side of a call presses a digit.
-    pub fn press(&mut self, call: CallId, digit: char) {
-        if self.legs.get(&call).is_some_and(Leg::is_up) {
-            let duration = Duration::from_millis(100);
-            self.events.push_back(ProviderEvent::Digit { call, digit, duration });
-        }
-    }
-
-    /// When [`timeout`](Self::timeout) has something to do.
-    pub fn next_timeout(&self) -> Option<Time> {
-        self.agenda.next()
-    }
-
-    /// The media types that a line was told to detect.
-    pub fn detected(&self, line: LineId) -> MediaTypes {
-        self.lines.get(&line).map_or(MediaTypes::NONE, |line| line.detected)
-    }
-
-    /// Whether a line is open.
-    pub fn is_open(&self, line: LineId) -> bool {
-        self.lines.get(&line).is_some_and(|line| line.open)
-    }
-
-    /// Calls that have not been closed.
-    pub fn calls(&self) -> usize {
-        self.legs.len()
-    }
-
-    /// Requests that have not completed.
-    pub fn outstanding(&self) -> usize {
-        self.asked.len()
-    }
-
-    pub(crate) fn mint_call(&mut self) -> CallId {
-        self.minted_calls += 1;
-        CallId::minted(0, self.minted_calls)
+    pub(crate) fn mint(&mut self) -> u64 {
+        self.minted += 1;
+        self.minted
     }
 
     pub(crate) fn mint_physical(&mut self) -> PhysicalCallId {
-        self.minted_physical += 1;
-        PhysicalCallId(self.minted_physical)
+        PhysicalCallId(self.mint())
     }
 
-    pub(crate) fn after(&mut self, now: Time, wait: Duration, task: Task) {
-        self.agenda.add(now + wait, task);
+    pub(crate) fn after(&mut self, wait: Duration, task: Task) {
+        self.agenda.add(self.now + wait, task);
     }
 
     pub(crate) fn calls_of(&self, line: LineId) -> Vec<CallId> {
         self.legs.iter().filter(|(_, leg)| leg.line == line).map(|(call, _)| *call).collect()
     }
 
-    /// Whether a line is open, in service and has room for another call.
-    pub(crate) fn takes_calls(&self, line: LineId) -> bool {
-        self.lines.get(&line).is_some_and(|l| l.open && l.state == LineState::InService)
-            && !self.is_full(line)
+    pub(crate) fn state_of(&self, call: CallId) -> Option<StateKind> {
+        self.legs.get(&call).map(|leg| leg.state.kind())
     }
 
-    pub(crate) fn is_full(&self, line: LineId) -> bool {
-        let up = self.legs.values().filter(|leg| leg.line == line && leg.is_up()).count();
-        self.lines.get(&line).is_some_and(|entry| up >= entry.capabilities.max_calls as usize)
+    /// The version that a line was opened with.
+    pub(crate) fn version(&self, line: LineId) -> InterfaceVersion {
+        let open = self.lines.get(&line).and_then(|line| line.open);
+        match open {
+            Some(open) if !self.broken(Fault::TellsNewConstants) => open.version,
+            Some(_) | None => InterfaceVersion::V1,
+        }
     }
 
-    /// A new call is offered to a line.
-    pub(crate) fn offer(&mut self, info: hookswitch_spi::CallInfo, other: Other) -> CallId {
-        let call = self.mint_call();
-        let (line, address) = (info.line, info.address);
-        let state = CallState::Unknown;
-        self.legs.insert(
-            call,
-            Leg {
-                line,
-                address,
-                state,
-                taken: false,
-                since: self.now,
-                embryo: false,
-                other,
-                info,
-                decides: None,
-            },
-        );
-        self.events.push_back(ProviderEvent::NewCall { line, address, call });
-        self.enter(call, CallState::Offering(OfferingMode::Active));
+    /// A new call, of which nobody has heard.
+    pub(crate) fn add_leg(&mut self, info: CallInfo, taken: Taken) -> CallId {
+        let call = CallId::minted(0, self.mint());
+        self.legs.insert(call, Leg::new(self.now, info, taken));
         call
+    }
+
+    /// Whoever asked for a call may hear of it now.
+    pub(crate) fn born(&mut self, call: CallId) {
+        if let Some(leg) = self.legs.get_mut(&call) {
+            leg.embryo = false;
+        }
     }
 
     /// A call enters a state, and says so.
@@ -305,56 +120,270 @@ impl Loopback {
     /// # Panics
     /// If the state cannot follow: the exchange itself is wrong then.
     pub(crate) fn enter(&mut self, call: CallId, state: CallState) {
+        let faulty = !self.faults.is_empty();
         let Some(leg) = self.legs.get_mut(&call) else { return };
         if leg.state == state {
             return;
         }
         let (from, to) = (leg.state.kind(), state.kind());
-        assert!(may_follow(from, to), "{call}: {to} cannot follow {from}");
-        leg.state = state.clone();
-        let media = leg.info.media;
+        assert!(faulty || may_follow(from, to), "{call}: {to} cannot follow {from}");
+        let before = std::mem::replace(&mut leg.state, state.clone());
         leg.since = self.now;
-        if !leg.embryo && leg.taken {
-            self.events.push_back(ProviderEvent::CallState { call, state, media });
+        let (known, media, line, address) = (leg.is_known(), leg.info.media, leg.line, leg.address);
+        let version = self.version(line);
+        let told = versions::state(version, state);
+        if (known || self.broken(Fault::StateBeforeTaken) && !self.is_embryo(call))
+            && versions::state(version, before) != told
+        {
+            self.say(line, ProviderEvent::CallState { call, state: told, media });
+        }
+        self.count(line, address);
+    }
+
+    fn is_embryo(&self, call: CallId) -> bool {
+        self.legs.get(&call).is_some_and(|leg| leg.embryo)
+    }
+
+    /// Tells something that cannot be turned off.
+    fn say(&mut self, line: LineId, event: ProviderEvent) {
+        let deaf = self.lines.get(&line).and_then(|line| line.open).is_some_and(|open| open.told.is_empty());
+        if !(deaf && self.broken(Fault::SilencesCalls)) {
+            self.events.push_back(event);
         }
     }
 
-    /// Parts of a call's information changed.
-    pub(crate) fn changed(&mut self, call: CallId, changed: InfoParts) {
-        self.events.push_back(ProviderEvent::CallInfo { call, changed });
+    /// Tells a change of a line, if anybody wants to hear of its kind.
+    pub(crate) fn tell(&mut self, line: LineId, kind: StatusKind, event: ProviderEvent) {
+        if self.lines.get(&line).is_some_and(|line| line.tells(kind)) {
+            self.events.push_back(event);
+        }
+    }
+
+    /// The calls of a line, or of one of its addresses, that have not ended.
+    pub(crate) fn counts(&self, line: LineId, address: Option<AddressId>) -> CallCounts {
+        let mut counts = CallCounts::default();
+        let unborn = self.broken(Fault::CountsTheUnborn);
+        let there = |leg: &&Leg| {
+            leg.line == line && address.is_none_or(|address| leg.address == address) && leg.is_up()
+        };
+        for leg in self.legs.values().filter(there).filter(|leg| leg.is_known() || unborn) {
+            match leg.state.kind() {
+                StateKind::OnHold if self.broken(Fault::MiscountsCalls) => {}
+                StateKind::OnHold => counts.held += 1,
+                StateKind::OnHoldPendingTransfer | StateKind::OnHoldPendingConference => counts.pending += 1,
+                _ => counts.active += 1,
+            }
+        }
+        counts
+    }
+
+    /// Tells the number of calls at an address, if it has changed.
+    pub(crate) fn count(&mut self, line: LineId, address: AddressId) {
+        if !self.lines.get(&line).is_some_and(|line| line.tells(StatusKind::CallCount)) {
+            return;
+        }
+        let calls = self.counts(line, Some(address));
+        let counted = self.lines.get_mut(&line).and_then(|l| l.counted.get_mut(usize::from(address.0)));
+        if let Some(counted) = counted.filter(|counted| **counted != calls) {
+            *counted = calls;
+            self.events.push_back(ProviderEvent::CallCount { line, address, calls });
+        }
+    }
+
+    /// Parts of a call's information change.
+    pub(crate) fn with_info(&mut self, call: CallId, changed: InfoParts, change: impl FnOnce(&mut CallInfo)) {
+        let late = self.broken(Fault::InfoAfterIdle);
+        let Some(leg) = self.legs.get_mut(&call) else { return };
+        change(&mut leg.info);
+        if leg.is_known() && (late || leg.state != CallState::Idle) {
+            self.events.push_back(ProviderEvent::CallInfo { call, changed });
+        }
+    }
+
+    /// What is at the other end of an end.
+    pub(crate) fn other_of(&self, end: Other) -> Other {
+        match end {
+            Other::Leg(call) => self.legs.get(&call).map_or(Other::Nobody, |leg| leg.other),
+            Other::Stranger(id) => self.strangers.get(&id).map_or(Other::Nobody, |party| party.other),
+            Other::Orbit(orbit) => self.orbits.get(&orbit).map_or(Other::Nobody, |parked| parked.other),
+            Other::Nobody => Other::Nobody,
+        }
+    }
+
+    fn set_other(&mut self, end: Other, to: Other) {
+        match end {
+            Other::Leg(call) => {
+                if let Some(leg) = self.legs.get_mut(&call) {
+                    leg.other = to;
+                }
+            }
+            Other::Stranger(id) => {
+                if let Some(party) = self.strangers.get_mut(&id) {
+                    party.other = to;
+                }
+            }
+            Other::Orbit(orbit) => {
+                if let Some(parked) = self.orbits.get_mut(&orbit) {
+                    parked.other = to;
+                }
+            }
+            Other::Nobody => {}
+        }
+    }
+
+    /// Connects two ends, whatever they were connected with before.
+    pub(crate) fn link(&mut self, one: Other, other: Other) {
+        self.unlink(one);
+        self.unlink(other);
+        self.set_other(one, other);
+        self.set_other(other, one);
+    }
+
+    /// Takes an end off; returns what was at the other end.
+    pub(crate) fn unlink(&mut self, end: Other) -> Other {
+        let other = self.other_of(end);
+        self.set_other(end, Other::Nobody);
+        if self.other_of(other) == end {
+            self.set_other(other, Other::Nobody);
+        }
+        other
+    }
+
+    /// Notes how a party outside fared in a call.
+    pub(crate) fn note_fate(&mut self, call: CallId, fate: Fate) {
+        if self.fates.len() >= FATES_MOST {
+            self.fates.pop_first();
+        }
+        self.fates.insert(call, fate);
     }
 
     /// A call is ended by its other side or the network: it is disconnected until its owner drops it.
     pub(crate) fn end(&mut self, call: CallId, end: Disconnect) {
         let Some(leg) = self.legs.get_mut(&call).filter(|leg| leg.is_up()) else { return };
-        leg.other = Other::Nobody;
         let decides = leg.decides.take();
+        let (taken, embryo) = (leg.taken, leg.embryo);
+        let refused =
+            OperationError::Refused { status: end.status.unwrap_or(487), reason: end.mode.name().into() };
+        let waits = leg.rest.completes.take();
+        let by_peer = end.by == EndedBy::Peer;
+        self.unlink(Other::Leg(call));
+        if let Some(transfer) = waits {
+            self.complete(transfer, Err(refused));
+        }
+        self.finish_media(call);
         self.enter(call, CallState::Disconnected(end));
+        if by_peer {
+            self.transfers_lost_sight_of(call);
+        }
         self.fail_all(call, &OperationError::CallEnded, |operation| {
             !matches!(operation, Operation::Drop { .. })
         });
         if let Some(transfer) = decides {
             self.complete(transfer, Err(OperationError::CallEnded));
         }
+        self.leave(call);
+        if self.broken(Fault::IdleWithoutDrop) {
+            self.enter(call, CallState::Idle);
+        }
+        // Nobody has taken it, and nobody is being asked: it never was.
+        if let Taken::Waits { refused: 1.. } = taken
+            && !embryo
+        {
+            self.legs.remove(&call);
+        }
+        self.look_for_free_soon();
     }
 
-    /// Ends the leg at the other end of a call, if there is one.
-    pub(crate) fn end_other(&mut self, call: CallId, end: Disconnect) {
-        let Some(leg) = self.legs.get_mut(&call) else { return };
-        if let Other::Leg(other) = std::mem::replace(&mut leg.other, Other::Nobody)
-            && self.legs.get(&other).is_some_and(|leg| leg.other == Other::Leg(call))
-        {
-            self.end(other, end);
+    /// A transfer whose party hung up early is as good as known.
+    fn transfers_lost_sight_of(&mut self, call: CallId) {
+        let about = self.asked.iter().filter(|(_, asked)| {
+            asked.call == Some(call) && matches!(asked.operation, Operation::BlindTransfer { .. })
+        });
+        let about: Vec<_> = about.map(|(request, _)| *request).collect();
+        for request in about {
+            self.withdraw_transfer(request);
+            self.complete(request, Ok(Outcome::Transferred(TransferOutcome::Unknown)));
+        }
+    }
+
+    /// What belongs to several calls learns that one of them is over: its conference, whoever consulted or was consulted.
+    pub(crate) fn leave(&mut self, call: CallId) {
+        let holding = self.legs.iter().filter(|(_, leg)| leg.consults() == Some(call)).map(|(id, _)| *id);
+        let holding: Vec<_> = holding.collect();
+        for consult in holding {
+            if let Some(leg) = self.legs.get_mut(&consult) {
+                leg.part = Part::Plain;
+            }
+        }
+        self.leave_conference(call);
+    }
+
+    /// Ends what is at the other end of a call that is over; `unlinked` is what was there.
+    pub(crate) fn end_other(&mut self, call: CallId, unlinked: Other, end: Disconnect, fate: Fate) {
+        match unlinked {
+            Other::Nobody => {}
+            Other::Leg(other) => self.end(other, end),
+            Other::Stranger(id) => {
+                self.note_fate(call, fate);
+                self.remove_stranger(id);
+            }
+            Other::Orbit(orbit) => {
+                self.orbits.remove(&orbit);
+            }
+        }
+    }
+
+    /// A party outside is gone, and one it talked to outside too.
+    pub(crate) fn remove_stranger(&mut self, id: StrangerId) {
+        let other = self.unlink(Other::Stranger(id));
+        self.strangers.remove(&id);
+        match other {
+            Other::Stranger(other) => {
+                self.strangers.remove(&other);
+            }
+            Other::Orbit(orbit) => {
+                self.orbits.remove(&orbit);
+            }
+            Other::Leg(_) | Other::Nobody => {}
         }
     }
 
     /// Completes a request, once.
     pub(crate) fn complete(&mut self, request: RequestId, result: Result<Outcome, OperationError>) {
-        let Some(asked) = self.asked.remove(&request) else { return };
+        if self.broken(Fault::NeverCompletes)
+            && self.asked.get(&request).is_some_and(|a| matches!(a.operation, Operation::Hold { .. }))
+        {
+            return;
+        }
+        let Some(mut asked) = self.asked.remove(&request) else { return };
+        if self.broken(Fault::MixesUpResults)
+            && let Some(another) = self.asked.values_mut().next()
+        {
+            std::mem::swap(&mut asked.completion, &mut another.completion);
+        }
         let failed = result.is_err();
-        self.events.push_back(ProviderEvent::Completed { request, result });
-        if failed && let Operation::BlindTransfer { .. } = asked.operation {
-            self.withdraw_transfer(request);
+        if self.broken(Fault::CompletesTwice) {
+            self.events.push_back(ProviderEvent::Completed { request, result: result.clone() });
+        }
+        self.events.push_back(asked.completion.complete(result));
+        if failed {
+            match asked.operation {
+                Operation::BlindTransfer { call, .. } => {
+                    self.withdraw_transfer(request);
+                    if self.broken(Fault::FailedTransferEndsCall) {
+                        self.release(call, 486, None);
+                    }
+                }
+                Operation::CompleteTransfer { .. } => self.withdraw_transfer(request),
+                _ => {}
+            }
+            if !self.broken(Fault::LeaksFailedCalls) {
+                for call in asked.creates {
+                    self.legs.remove(&call);
+                }
+            } else {
+                asked.creates.into_iter().for_each(|call| self.born(call));
+            }
         }
     }
 
@@ -365,7 +394,12 @@ impl Loopback {
             if let Some(leg) = self.legs.get_mut(&target) {
                 leg.decides = None;
             }
-            self.end(target, Disconnect::new(DisconnectMode::Cancelled, EndedBy::Peer, "transfer withdrawn"));
+            let mode = hookswitch_spi::DisconnectMode::Cancelled;
+            self.end(target, Disconnect::new(mode, EndedBy::Peer, "transfer withdrawn"));
+        }
+        let waits = self.legs.values_mut().find(|leg| leg.rest.completes == Some(request));
+        if let Some(leg) = waits {
+            leg.rest.completes = None;
         }
     }
 
@@ -376,10 +410,28 @@ impl Loopback {
         error: &OperationError,
         which: impl Fn(&Operation) -> bool,
     ) {
-        let about = self.asked.iter().filter(|(_, a)| a.call == Some(call) && which(&a.operation));
+        let about = self.asked.iter().filter(|(_, asked)| {
+            (asked.call == Some(call)
+                || asked.operation.other_call() == Some(call)
+                || asked.creates.contains(&call))
+                && which(&asked.operation)
+        });
         let about: Vec<_> = about.map(|(request, _)| *request).collect();
         for request in about {
             self.complete(request, Err(error.clone()));
+        }
+    }
+
+    /// Nothing is sent or collected on a call that has ended.
+    pub(crate) fn finish_media(&mut self, call: CallId) {
+        let Some(leg) = self.legs.get_mut(&call) else { return };
+        let (gather, sending) = (leg.rest.gather.take(), leg.rest.sending.take());
+        if let Some(gather) = gather {
+            let outcome = Outcome::Gathered { digits: gather.digits, ended: GatherEnd::Cancelled };
+            self.complete(gather.request, Ok(outcome));
+        }
+        if let Some(sending) = sending {
+            self.complete(sending.request, Err(OperationError::CallEnded));
         }
     }
 }

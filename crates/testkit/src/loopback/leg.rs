@@ -1,9 +1,11 @@
 //! One call of one line: a leg, and what is at its other end.
 
+use hookswitch_machine::Time;
 use hookswitch_spi::{
-    AddressId, CallId, CallInfo, CallState, LineId, MediaTypes, Origin, Party, PhysicalCallId, Reason,
-    RequestId,
+    AddressId, AudioSource, CallId, CallInfo, CallOptions, CallState, DigitMonitoring, GatherOptions, LineId,
+    MediaTypes, Origin, Party, PhysicalCallId, Reason, RequestId, TonePattern, UserInfo,
 };
+use std::collections::VecDeque;
 
 /// A call as its line sees it.
 #[derive(Debug)]
@@ -11,30 +13,115 @@ pub(crate) struct Leg {
     pub(crate) line: LineId,
     pub(crate) address: AddressId,
     pub(crate) state: CallState,
-    /// The application side has a place for it.
-    pub(crate) taken: bool,
+    pub(crate) taken: Taken,
     /// When it entered its state.
-    pub(crate) since: hookswitch_machine::Time,
+    pub(crate) since: Time,
     /// Not before its creation has completed may anybody hear of it.
     pub(crate) embryo: bool,
     pub(crate) other: Other,
+    /// The two ends have talked: a call that is not answered can be a member of a conference already.
+    pub(crate) answered: bool,
     pub(crate) info: CallInfo,
+    pub(crate) part: Part,
     /// Of the target of a transfer: the transfer that it decides.
     pub(crate) decides: Option<RequestId>,
+    pub(crate) rest: Box<Rest>,
 }
 
-/// What is at the other end.
+/// Whether the application side has a place for a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Taken {
+    Yes,
+    /// It was announced, and so often there was no place.
+    Waits {
+        refused: u8,
+    },
+}
+
+/// What part a call has in something of several calls.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    Plain,
+    /// A consultation call for this held call or waiting conference.
+    Consults(CallId),
+    /// A conference with these members.
+    Conference(Vec<CallId>),
+}
+
+/// What most calls never have.
+#[derive(Debug, Default)]
+pub(crate) struct Rest {
+    /// The address as far as it is dialled.
+    pub(crate) dialled: String,
+    pub(crate) options: CallOptions,
+    /// What the other party hears.
+    pub(crate) source: AudioSource,
+    pub(crate) digits: DigitMonitoring,
+    pub(crate) tones: Vec<TonePattern>,
+    pub(crate) watched: MediaTypes,
+    pub(crate) gather: Option<Gather>,
+    pub(crate) sending: Option<Sending>,
+    /// User information that waits behind what is shown.
+    pub(crate) user_info: VecDeque<UserInfo>,
+    /// Header fields that the application adds.
+    pub(crate) headers: Vec<(Box<str>, Box<str>)>,
+    pub(crate) ring_mode: u8,
+    /// Of a consultation call that is not answered yet: the transfer that waits for it.
+    pub(crate) completes: Option<RequestId>,
+    /// Of a call that comes of a call completion: who is called once it is answered.
+    pub(crate) calls: Option<Box<str>>,
+}
+
+/// Digits being collected.
+#[derive(Debug)]
+pub(crate) struct Gather {
+    pub(crate) request: RequestId,
+    pub(crate) wanted: GatherOptions,
+    pub(crate) digits: String,
+}
+
+/// Digits or a tone being sent.
+#[derive(Debug)]
+pub(crate) struct Sending {
+    pub(crate) request: RequestId,
+    pub(crate) digits: VecDeque<char>,
+}
+
+/// Names a party outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct StrangerId(pub(crate) u64);
+
+/// An end of a connection, and what is at the other one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Other {
     /// Nobody (yet, or any more).
     Nobody,
-    /// A leg of another line.
+    /// A leg of a line.
     Leg(CallId),
     /// A party outside.
-    Outside,
+    Stranger(StrangerId),
+    /// An orbit in which a party is parked.
+    Orbit(u32),
 }
 
 impl Leg {
+    pub(crate) fn new(now: Time, info: CallInfo, taken: Taken) -> Self {
+        Self {
+            line: info.line,
+            address: info.address,
+            state: CallState::Unknown,
+            taken,
+            since: now,
+            embryo: taken == Taken::Yes,
+            other: Other::Nobody,
+            answered: false,
+            info,
+            part: Part::Plain,
+            decides: None,
+            rest: Box::default(),
+        }
+    }
+
     pub(crate) fn is_up(&self) -> bool {
         match self.state {
             CallState::Idle | CallState::Disconnected(_) => false,
@@ -57,6 +144,38 @@ impl Leg {
     pub(crate) fn is_offered(&self) -> bool {
         matches!(self.state, CallState::Offering(_) | CallState::Accepted)
     }
+
+    pub(crate) fn is_held(&self) -> bool {
+        matches!(
+            self.state,
+            CallState::OnHold | CallState::OnHoldPendingTransfer | CallState::OnHoldPendingConference
+        )
+    }
+
+    pub(crate) fn is_connected(&self) -> bool {
+        matches!(self.state, CallState::Connected(_))
+    }
+
+    /// Whether anybody may hear of it.
+    pub(crate) fn is_known(&self) -> bool {
+        !self.embryo && self.taken == Taken::Yes
+    }
+
+    /// Its members, if it is a conference.
+    pub(crate) fn members(&self) -> Option<&[CallId]> {
+        match &self.part {
+            Part::Conference(members) => Some(members),
+            Part::Plain | Part::Consults(_) => None,
+        }
+    }
+
+    /// The call for which it is a consultation call.
+    pub(crate) fn consults(&self) -> Option<CallId> {
+        match self.part {
+            Part::Consults(held) => Some(held),
+            Part::Plain | Part::Conference(_) => None,
+        }
+    }
 }
 
 /// What is known of a new call.
@@ -66,8 +185,8 @@ pub(crate) fn info(
     physical: PhysicalCallId,
     origin: Origin,
     media: MediaTypes,
-    caller: &str,
-    called: &str,
+    caller: Party,
+    called: Party,
 ) -> CallInfo {
     CallInfo {
         line,
@@ -76,8 +195,8 @@ pub(crate) fn info(
         origin,
         reason: Reason::Direct,
         media,
-        caller: Party::known(caller, ""),
-        called: Party::known(called, ""),
+        caller,
+        called,
         connected: Party::default(),
         redirecting: Party::default(),
         redirection: Party::default(),

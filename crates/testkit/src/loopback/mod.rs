@@ -31,14 +31,37 @@
 //! ```
 
 mod agenda;
+mod alert;
+mod callback;
+mod cause;
+mod check;
+mod conference;
+mod dial;
+mod digits;
 mod exchange;
+mod extension;
+mod faults;
+mod hold;
 mod leg;
+mod line;
 mod operate;
+mod outside;
+mod park;
 mod provider;
 mod route;
 mod script;
+mod session;
+mod stranger;
 mod table;
+mod told;
+mod transfer;
+mod versions;
 
-pub use exchange::{Loopback, LoopbackLine};
+pub use cause::Refusal;
+pub use exchange::Loopback;
+pub use faults::Fault;
+pub use line::LoopbackLine;
 pub use script::Outside;
+pub use stranger::{Fate, GivesUp, Heard, Incoming};
 pub use table::may_follow;
+pub use versions::V0;

@@ -1,327 +1,426 @@
-//! Carrying out what was asked, with the right states on both sides.
+//! Carrying out what was asked: each operation goes to the file of its idea; what is short stands here.
 
 use super::agenda::Task;
+use super::cause::Refusal;
 use super::exchange::Loopback;
-use super::leg::{self, Leg, Other};
-use super::route::Found;
-use super::script::Outside;
-use hookswitch_machine::Time;
+use super::faults::Fault;
+use super::leg::{Leg, Other, Part, Taken};
+use super::stranger::Fate;
 use hookswitch_spi::{
-    AddressId, AudioSource, CallId, CallInfo, CallOptions, CallState, CallStatistics, ConnectedMode,
-    DigitOptions, Disconnect, DisconnectMode, EndedBy, Feature, ForwardingRules, InfoParts, LineId,
-    MediaTypes, Operation, OperationError, Origin, Outcome, Party, ProviderEvent, Reason, RejectReason,
-    RequestId, TransferOutcome,
+    AddressId, AudioSource, CallId, CallState, CallStatistics, ConnectedMode, Disconnect, DisconnectMode,
+    EndedBy, Feature, ForwardingRules, InfoParts, LineId, LineState, Operation, OperationError, OutOfService,
+    Outcome, Party, ProviderEvent, Reason, RejectReason, RequestId, StatusKind, UserInfo,
 };
 use std::time::Duration;
 
-impl Loopback {
-    /// A call being made, before anybody may hear of it.
-    pub(crate) fn conceive(&mut self, line: LineId, address: AddressId, destination: &str) -> CallId {
-        let (call, physical) = (self.mint_call(), self.mint_physical());
-        let own = self.lines.get(&line).and_then(|line| line.addresses.get(usize::from(address.0)));
-        let own = own.map(|address| address.uri.clone()).unwrap_or_default();
-        let info = leg::info(line, address, physical, Origin::Outbound, MediaTypes::VOICE, &own, destination);
-        let (state, other) = (CallState::Unknown, Other::Nobody);
-        self.legs.insert(
-            call,
-            Leg {
-                line,
-                address,
-                state,
-                taken: true,
-                since: self.now,
-                embryo: true,
-                other,
-                info,
-                decides: None,
-            },
-        );
-        call
-    }
+/// So long the end of a call is waited for that the other side does not confirm.
+const UNCONFIRMED: Duration = Duration::from_secs(5);
 
+impl Loopback {
     /// Carries out a request whose time has come.
-    pub(crate) fn carry_out(&mut self, now: Time, request: RequestId) {
+    pub(crate) fn carry_out(&mut self, request: RequestId) {
         let Some(asked) = self.asked.get(&request) else { return };
-        let (operation, line, call) = (asked.operation.clone(), asked.line, asked.call);
+        let (operation, line) = (asked.operation.clone(), asked.line);
         if let Some(error) = self.script.failure(Feature::of(&operation)) {
-            return self.failed(request, call, &operation, error);
+            return self.complete(request, Err(error));
         }
-        let state = call.and_then(|call| self.legs.get(&call)).map(|leg| leg.state.kind());
-        let creates = matches!(operation, Operation::MakeCall { .. });
-        if let (Some(state), false, Some(entry)) = (state, creates, self.lines.get(&line))
-            && let Err(error) = entry.capabilities.check(&operation, Some(state))
-        {
+        if let Err(error) = self.check_states(line, &operation) {
             return self.complete(request, Err(error));
         }
         match operation {
-            Operation::MakeCall { destination, options, .. } => {
-                self.make_call(now, request, call, &destination, &options);
+            Operation::MakeCall { destination, .. } => {
+                if let Some(call) = self.created(request) {
+                    self.make_call(request, call, &destination);
+                }
             }
-            Operation::Accept { call, .. } => {
-                self.enter(call, CallState::Accepted);
-                self.complete(request, Ok(Outcome::Done));
+            Operation::Dial { call, digits } => self.dial(request, call, &digits),
+            Operation::Accept { call, user_info } => {
+                self.tell_other(call, user_info);
+                if !self.broken(Fault::AcceptDoesNothing) {
+                    self.enter(call, CallState::Accepted);
+                }
+                self.done(request);
             }
-            Operation::Answer { call, .. } => self.answer(request, call),
-            Operation::Redirect { call, destination } => self.redirect(now, request, call, &destination),
+            Operation::Answer { call, source, user_info } => self.answer(request, call, source, user_info),
+            Operation::Redirect { call, destination } => self.redirect(request, call, &destination),
             Operation::Forward { line, address, rules } => self.forward(request, line, address, rules),
-            Operation::Drop { call, reason, .. } => {
-                self.complete(request, Ok(Outcome::Done));
-                self.hang_up_here(call, reason);
-            }
+            Operation::Drop { call, reason, user_info } => self.drop_asked(request, call, reason, user_info),
             Operation::Hold { call } => {
-                self.enter(call, CallState::OnHold);
-                self.refresh_other(call);
-                self.complete(request, Ok(Outcome::Done));
+                self.hold(call, CallState::OnHold);
+                self.done(request);
             }
             Operation::Retrieve { call } => {
-                self.enter(call, CallState::Connected(self.mode_of(call)));
-                self.refresh_other(call);
-                self.complete(request, Ok(Outcome::Done));
+                self.retrieve(call);
+                self.done(request);
+            }
+            Operation::SwapHold { active, held } => {
+                self.swap(active, held);
+                self.done(request);
+            }
+            Operation::SetupTransfer { call, consult } => self.setup_transfer(request, call, &consult),
+            Operation::CompleteTransfer { call, consult, mode, deadline } => {
+                self.complete_transfer(request, (call, consult), mode, deadline);
             }
             Operation::BlindTransfer { call, destination, deadline } => {
-                self.transfer(now, request, call, &destination, deadline);
+                self.transfer(request, call, &destination, deadline);
             }
-            Operation::SendDigits { call, digits } => self.send_digits(now, request, call, &digits),
+            Operation::SetupConference { call, consult, .. } => {
+                self.setup_conference(request, call, &consult)
+            }
+            Operation::PrepareAddToConference { conference, consult } => {
+                self.prepare_add(request, conference, &consult);
+            }
+            Operation::AddToConference { conference, member } => {
+                self.add_to_conference(request, conference, member);
+            }
+            Operation::RemoveFromConference { member } => self.remove_member(request, member),
+            Operation::Park { call, at } => self.park(request, call, &at),
+            Operation::Unpark { orbit, .. } => self.unpark(request, &orbit),
+            Operation::Pickup { line, address, from } => self.pick_up(request, (line, address), &from),
+            Operation::CompleteCall { call, mode } => self.complete_later(request, call, mode),
+            Operation::UncompleteCall { completion, .. } => {
+                self.waiting.remove(&completion);
+                self.done(request);
+            }
+            Operation::SecureCall { call } => {
+                self.with_info(call, InfoParts::SECURE, |info| info.secure = true);
+                self.done(request);
+            }
+            Operation::SendUserInfo { call, data } => {
+                self.tell_other(call, Some(data));
+                self.done(request);
+            }
+            Operation::ReleaseUserInfo { call } => {
+                self.release_user_info(call);
+                self.done(request);
+            }
+            Operation::SetMediaType { call, media } => {
+                self.with_info(call, InfoParts::MEDIA, |info| info.media = media);
+                self.done(request);
+            }
+            Operation::SetCallData { call, data } => {
+                self.with_info(call, InfoParts::CALL_DATA, |info| info.call_data = data.into());
+                self.done(request);
+            }
+            Operation::SetAppSpecific { call, value } => {
+                self.with_info(call, InfoParts::APP_SPECIFIC, |info| info.app_specific = value);
+                self.done(request);
+            }
+            Operation::SetTreatment { call, treatment } => {
+                self.with_info(call, InfoParts::TREATMENT, |info| info.treatment = Some(treatment));
+                self.done(request);
+            }
+            Operation::SetService { line, on } => self.set_service(request, line, on),
+            Operation::SendDigits { call, digits } => self.send_digits(request, call, &digits),
+            Operation::SendTone { call, tone } => self.send_tone(request, call, &tone),
+            Operation::StopSending { call } => {
+                self.replace_sending(call);
+                self.done(request);
+            }
+            Operation::GatherDigits { call, gather } => self.gather(request, call, gather),
+            Operation::StopGathering { call } => {
+                self.stop_gathering(call);
+                self.done(request);
+            }
+            Operation::MonitorDigits { call, digits } => {
+                self.with_leg(call, |leg| leg.rest.digits = digits);
+                self.done(request);
+            }
+            Operation::MonitorTones { call, tones } => {
+                self.with_leg(call, |leg| leg.rest.tones = tones);
+                self.done(request);
+            }
+            Operation::MonitorMedia { call, media } => {
+                self.with_leg(call, |leg| leg.rest.watched = media);
+                self.done(request);
+            }
             Operation::Play { call, source } => {
                 if let AudioSource::File { repeat: false, .. } = source {
-                    self.after(now, Duration::from_secs(1), Task::PlayedOut(call));
+                    self.after(Duration::from_secs(1), Task::PlayedOut(call));
                 }
-                self.complete(request, Ok(Outcome::Done));
+                self.with_leg(call, |leg| leg.rest.source = source);
+                self.done(request);
             }
-            Operation::Record { .. } => self.complete(request, Ok(Outcome::Done)),
+            Operation::Record { .. } => self.done(request),
             Operation::Statistics { .. } => {
                 let figures = CallStatistics { codec: "loopback", ..CallStatistics::default() };
                 self.complete(request, Ok(Outcome::Statistics(figures)));
             }
-            Operation::SetCallData { call, data } => {
-                self.with_info(call, InfoParts::CALL_DATA, |info| info.call_data = data.into());
-                self.complete(request, Ok(Outcome::Done));
-            }
-            Operation::SetAppSpecific { call, value } => {
-                self.with_info(call, InfoParts::APP_SPECIFIC, |info| info.app_specific = value);
-                self.complete(request, Ok(Outcome::Done));
-            }
-            other => {
-                // Its tables have none of these, so the check has refused them.
-                let error = OperationError::Unavailable(other.name());
-                self.complete(request, Err(error));
-            }
+            Operation::Extension { call, command, .. } => self.extension(request, call, command),
         }
     }
 
-    fn with_info(&mut self, call: CallId, changed: InfoParts, change: impl FnOnce(&mut CallInfo)) {
+    pub(crate) fn done(&mut self, request: RequestId) {
+        self.complete(request, Ok(Outcome::Done));
+    }
+
+    fn with_leg(&mut self, call: CallId, change: impl FnOnce(&mut Leg)) {
         if let Some(leg) = self.legs.get_mut(&call) {
-            change(&mut leg.info);
-            self.events.push_back(ProviderEvent::CallInfo { call, changed });
+            change(leg);
         }
     }
 
-    fn failed(&mut self, request: RequestId, call: Option<CallId>, what: &Operation, error: OperationError) {
-        self.complete(request, Err(error));
-        if let (Operation::MakeCall { .. }, Some(call)) = (what, call) {
-            self.legs.remove(&call);
-        }
-    }
-
-    fn make_call(
-        &mut self,
-        now: Time,
-        request: RequestId,
-        call: Option<CallId>,
-        to: &str,
-        options: &CallOptions,
-    ) {
-        let Some(call) = call else { return };
-        let Some(leg) = self.legs.get_mut(&call) else { return };
-        leg.embryo = false;
-        self.complete(request, Ok(Outcome::Call(call)));
-        self.enter(call, CallState::Proceeding);
-        let latency = self.latency;
-        self.after(
-            now,
-            latency,
-            Task::Route { call, destination: to.into(), hops: 0, reason: Reason::Direct },
-        );
-        if let Some(wait) = options.no_answer_after {
-            self.after(now, wait, Task::GiveUp(call));
-        }
-    }
-
-    fn answer(&mut self, request: RequestId, call: CallId) {
+    fn answer(&mut self, request: RequestId, call: CallId, source: AudioSource, user_info: Option<UserInfo>) {
+        self.answer_mode(call);
+        self.tell_other(call, user_info);
         let Some(leg) = self.legs.get_mut(&call) else { return };
         leg.info.connected = leg.info.caller.clone();
-        let (other, decides) = (leg.other, leg.decides.take());
-        self.enter(call, CallState::Connected(ConnectedMode::Active));
-        self.complete(request, Ok(Outcome::Done));
+        leg.answered = true;
+        leg.rest.source = source;
+        let (other, decides, calls) = (leg.other, leg.decides.take(), leg.rest.calls.clone());
+        self.enter(call, CallState::Connected(self.mode_of(call)));
+        self.done(request);
         if let Some(transfer) = decides {
-            self.transferred(transfer, Some(call));
-        } else if let Other::Leg(caller) = other
-            && let Some(leg) = self.legs.get_mut(&caller)
-        {
-            leg.info.connected = leg.info.called.clone();
-            self.enter(caller, CallState::Connected(ConnectedMode::Active));
+            return self.transferred(transfer, Some(call));
+        }
+        if let Some(calls) = calls {
+            return self.call_back(call, &calls);
+        }
+        match other {
+            Other::Leg(caller) => self.far_answers(caller),
+            Other::Stranger(id) => {
+                if let Some(party) = self.strangers.get_mut(&id) {
+                    party.present = true;
+                }
+            }
+            Other::Orbit(_) | Other::Nobody => {}
         }
     }
 
-    fn redirect(&mut self, now: Time, request: RequestId, call: CallId, destination: &str) {
+    fn redirect(&mut self, request: RequestId, call: CallId, destination: &str) {
         let Some(leg) = self.legs.get_mut(&call) else { return };
-        leg.info.redirection = Party::known(destination, "");
-        let (other, decides) = (std::mem::replace(&mut leg.other, Other::Nobody), leg.decides.take());
-        self.changed(call, InfoParts::REDIRECTION);
+        let (line, address, decides) = (leg.line, leg.address, leg.decides.take());
+        let by = self.lines.get(&line).and_then(|line| line.uri(address)).unwrap_or_default().into();
+        let other = self.unlink(Other::Leg(call));
+        self.with_info(call, InfoParts::REDIRECTION, |info| {
+            info.redirection = Party::known(destination, "");
+        });
         self.enter(call, CallState::Idle);
-        self.complete(request, Ok(Outcome::Done));
+        self.done(request);
         self.fail_all(call, &OperationError::CallEnded, |_| true);
         if let Some(transfer) = decides {
-            self.complete(
-                transfer,
-                Err(OperationError::Refused { status: 302, reason: "Moved Temporarily".into() }),
-            );
-        } else if let Other::Leg(caller) = other {
-            self.route(now, caller, destination, 1, Reason::Redirected);
+            let error = OperationError::Refused { status: 302, reason: "Moved Temporarily".into() };
+            self.complete(transfer, Err(error));
+        } else {
+            self.send_on(call, other, destination, Reason::Redirected, by);
         }
     }
 
-    fn forward(&mut self, request: RequestId, line: LineId, address: AddressId, rules: ForwardingRules) {
-        let list = self.lines.get_mut(&line).and_then(|line| line.forwarding.get_mut(usize::from(address.0)));
-        if let Some(list) = list {
-            *list = rules;
+    fn forward(&mut self, request: RequestId, line: LineId, address: AddressId, mut rules: ForwardingRules) {
+        let (appends, unclamped) = (self.broken(Fault::ForwardAppends), self.broken(Fault::ForwardUnclamped));
+        if let Some(entry) = self.lines.get_mut(&line) {
+            let bounds = entry.capabilities.no_answer_after;
+            if !unclamped {
+                rules.no_answer_after = rules.no_answer_after.map(|after| bounds.clamp(after));
+            }
+            if let Some(list) = entry.forwarding.get_mut(usize::from(address.0)) {
+                if appends {
+                    rules.rules.splice(0..0, list.rules.drain(..));
+                }
+                *list = rules;
+            }
         }
-        self.complete(request, Ok(Outcome::Done));
-        self.events.push_back(ProviderEvent::Forwarding { line, address });
+        self.done(request);
+        self.tell(line, StatusKind::Forwarding, ProviderEvent::Forwarding { line, address });
+    }
+
+    fn set_service(&mut self, request: RequestId, line: LineId, on: bool) {
+        self.done(request);
+        let why = OutOfService { status: None, reason: "taken out of service by an application".into() };
+        let state = if on { LineState::InService } else { LineState::OutOfService(why) };
+        if self.lines.get(&line).is_some_and(|line| line.state != state) {
+            self.set_line_state(line, state);
+        }
+    }
+
+    /// A request to drop: at once, unless the other side never confirms it; then after a bounded wait.
+    fn drop_asked(
+        &mut self,
+        request: RequestId,
+        call: CallId,
+        reason: RejectReason,
+        user_info: Option<UserInfo>,
+    ) {
+        if let Some(Other::Stranger(id)) = self.legs.get(&call).map(|leg| leg.other)
+            && let Some(party) = self.strangers.get_mut(&id).filter(|party| party.deaf)
+        {
+            party.deaf = false;
+            return self.after(UNCONFIRMED, Task::CarryOut(request));
+        }
+        self.done(request);
+        if self.broken(Fault::DropWithoutIdle) {
+            return;
+        }
+        self.drop_call(call, reason, user_info);
     }
 
     /// We end, abandon or refuse a call; the other side learns.
-    pub(crate) fn hang_up_here(&mut self, call: CallId, reason: RejectReason) {
-        let Some(leg) = self.legs.get_mut(&call) else { return };
-        let (offered, other, decides) = (leg.is_offered(), leg.other, leg.decides.take());
-        let up = leg.is_up();
-        if leg.state != CallState::Idle {
-            self.enter(call, CallState::Idle);
-        }
-        self.fail_all(call, &OperationError::CallEnded, |_| true);
+    pub(crate) fn drop_call(&mut self, call: CallId, reason: RejectReason, user_info: Option<UserInfo>) {
         let status = match reason {
             RejectReason::Default | RejectReason::Busy => 486,
             RejectReason::NoAnswer => 480,
             RejectReason::Decline => 603,
         };
-        if let Some(transfer) = decides {
-            self.complete(
-                transfer,
-                Err(OperationError::Refused { status, reason: "refused by the target".into() }),
-            );
-            return;
-        }
-        let Other::Leg(peer) = other else { return };
-        if !up || !self.legs.get(&peer).is_some_and(|leg| leg.other == Other::Leg(call)) {
-            return;
-        }
-        if offered {
-            self.refuse(peer, status);
-        } else {
-            let offered = self.legs.get(&peer).is_some_and(Leg::is_offered);
-            let mode = if offered { DisconnectMode::Cancelled } else { DisconnectMode::Normal };
-            self.end(peer, Disconnect::new(mode, EndedBy::Peer, ""));
-        }
+        self.release(call, status, user_info);
     }
 
-    /// How a call that we do not hold is connected.
-    fn mode_of(&self, call: CallId) -> ConnectedMode {
-        let other = match self.legs.get(&call).map(|leg| leg.other) {
-            Some(Other::Leg(other)) => self.legs.get(&other),
-            Some(Other::Nobody | Other::Outside) | None => None,
-        };
-        if other.is_some_and(|leg| leg.state == CallState::OnHold) {
-            ConnectedMode::ActiveHeld
-        } else {
-            ConnectedMode::Active
+    pub(crate) fn release(&mut self, call: CallId, status: u16, user_info: Option<UserInfo>) {
+        let status = if self.broken(Fault::RefusesOneWay) { 486 } else { status };
+        if self.legs.get(&call).is_some_and(Leg::is_up) {
+            self.tell_other(call, user_info);
         }
-    }
-
-    /// The other side learns that it is held, or no longer.
-    fn refresh_other(&mut self, call: CallId) {
-        let Some(Other::Leg(other)) = self.legs.get(&call).map(|leg| leg.other) else { return };
-        if matches!(self.legs.get(&other).map(|leg| &leg.state), Some(CallState::Connected(_))) {
-            self.enter(other, CallState::Connected(self.mode_of(other)));
-        }
-    }
-
-    fn transfer(&mut self, now: Time, request: RequestId, call: CallId, to: &str, deadline: Duration) {
-        let Some(leg) = self.legs.get(&call) else { return };
-        let (other, caller) = (leg.other, leg.info.connected.address.clone());
-        let (physical, media) = (leg.info.physical, leg.info.media);
-        match self.find(to, &caller) {
-            Found::Nobody(status) => {
-                let reason = "nobody there".into();
-                return self.complete(request, Err(OperationError::Refused { status, reason }));
-            }
-            Found::Elsewhere(..) => {
-                let reason = "Moved Temporarily".into();
-                return self.complete(request, Err(OperationError::Refused { status: 302, reason }));
-            }
-            Found::Outside(Outside::Answers(after)) => {
-                self.after(now, after, Task::TransferAnswered(request))
-            }
-            Found::Outside(Outside::Rings) => {}
-            Found::Outside(Outside::Refuses(status, after)) => {
-                self.after(now, after, Task::TransferRefused(request, status));
-            }
-            Found::Line(line, address) => {
-                let mut info = leg::info(line, address, physical, Origin::Inbound, media, &caller, to);
-                info.reason = Reason::Transferred;
-                let target = self.offer(info, other);
-                if let Some(leg) = self.legs.get_mut(&target) {
-                    leg.decides = Some(request);
-                }
-            }
-        }
-        self.after(now, deadline, Task::TransferDeadline(request));
-    }
-
-    /// A transfer has succeeded: our call is over, the other party talks to the target.
-    pub(crate) fn transferred(&mut self, request: RequestId, target: Option<CallId>) {
-        let Some(call) = self.asked.get(&request).and_then(|asked| asked.call) else { return };
-        self.complete(request, Ok(Outcome::Transferred(TransferOutcome::Succeeded)));
         let Some(leg) = self.legs.get_mut(&call) else { return };
-        let other = std::mem::replace(&mut leg.other, Other::Nobody);
-        self.enter(call, CallState::Idle);
-        self.fail_all(call, &OperationError::CallEnded, |_| true);
-        if let Other::Leg(party) = other
-            && let Some(leg) = self.legs.get_mut(&party)
+        let (offered, answered, up) = (leg.is_offered(), leg.answered, leg.is_up());
+        let (decides, consults) = (leg.decides.take(), leg.consults());
+        let waits = leg.rest.completes.take();
+        let members = self.members_of(call);
+        if let Some(leg) = self.legs.get_mut(&call)
+            && leg.members().is_none()
         {
-            leg.other = target.map_or(Other::Outside, Other::Leg);
-            self.changed(party, InfoParts::CONNECTED);
-            if matches!(self.legs.get(&party).map(|leg| &leg.state), Some(CallState::Connected(_))) {
-                self.enter(party, CallState::Connected(ConnectedMode::Active));
-            }
+            leg.part = Part::Plain;
+        }
+        if let Some(transfer) = waits {
+            self.complete(transfer, Err(OperationError::CallEnded));
+        }
+        let other = self.unlink(Other::Leg(call));
+        self.finish_media(call);
+        for member in members {
+            self.release(member, 486, None);
+        }
+        if self.state_of(call) != Some(hookswitch_spi::StateKind::Idle) {
+            self.enter(call, CallState::Idle);
+        }
+        self.fail_all(call, &OperationError::CallEnded, |_| true);
+        if let Some(transfer) = decides {
+            let reason = "refused by the target".into();
+            self.complete(transfer, Err(OperationError::Refused { status, reason }));
+        }
+        if up && offered {
+            self.turn_away(call, other, Refusal::with(status));
+        } else if up {
+            let mode = if answered { DisconnectMode::Normal } else { DisconnectMode::Cancelled };
+            self.end_other(call, other, Disconnect::new(mode, EndedBy::Peer, ""), Fate::HungUp);
+        }
+        self.leave(call);
+        self.reconnect(consults);
+        self.look_for_free_soon();
+    }
+
+    /// A consultation call is over: the call that waited for it goes on, if the line does so.
+    fn reconnect(&mut self, held: Option<CallId>) {
+        let Some(held) = held else { return };
+        let Some(leg) = self.legs.get(&held) else { return };
+        let reconnects = self.lines.get(&leg.line).is_some_and(|line| line.capabilities.flags.reconnects);
+        let pending =
+            matches!(leg.state, CallState::OnHoldPendingTransfer | CallState::OnHoldPendingConference);
+        if pending && reconnects && !self.broken(Fault::ForgetsToReconnect) {
+            self.connect_again(held);
         }
     }
 
-    fn send_digits(&mut self, now: Time, request: RequestId, call: CallId, digits: &DigitOptions) {
-        let older = self.asked.iter().find(|(id, asked)| {
-            **id != request
-                && asked.call == Some(call)
-                && matches!(asked.operation, Operation::SendDigits { .. })
-        });
-        // Only one that is being sent, not one that waits behind us.
-        if let Some((older, _)) = older.map(|(id, asked)| (*id, asked.call)).filter(|(id, _)| *id < request) {
-            self.complete(older, Err(OperationError::Replaced));
-        }
-        let other = match self.legs.get(&call).map(|leg| leg.other) {
-            Some(Other::Leg(other)) => Some(other),
-            Some(Other::Nobody | Other::Outside) | None => None,
+    /// A call is closed: what is outstanding completes, a live call is hung up, and nothing follows.
+    pub(crate) fn close(&mut self, call: CallId) {
+        let Some(leg) = self.legs.get(&call) else { return };
+        let embryo = leg.embryo;
+        let keeps = |operation: &Operation| {
+            embryo && self.broken(Fault::CloseLosesMaking)
+                || matches!(operation, Operation::Drop { .. }) && self.broken(Fault::CloseLosesDrop)
         };
-        let mut wait = Duration::ZERO;
-        for digit in digits.digits.chars().take(64) {
-            if digit == ',' {
-                wait += Duration::from_secs(2);
-                continue;
-            }
-            wait += digits.duration + digits.gap;
-            if let Some(other) = other {
-                let duration = digits.duration;
-                self.events.push_back(ProviderEvent::Digit { call: other, digit, duration });
-            }
+        let about = self.asked.iter().filter(|(_, asked)| {
+            (asked.call == Some(call)
+                || asked.operation.other_call() == Some(call)
+                || asked.creates.contains(&call))
+                && !keeps(&asked.operation)
+        });
+        let about: Vec<_> = about.map(|(request, _)| *request).collect();
+        for request in about {
+            self.complete(request, Err(OperationError::Closed));
         }
-        self.after(now, wait, Task::DigitsSent(request));
+        if self.broken(Fault::CloseLeavesPeer) {
+            self.unlink(Other::Leg(call));
+        }
+        let late = self.legs.get(&call).map(|leg| leg.info.media);
+        self.drop_call(call, RejectReason::Default, None);
+        self.legs.remove(&call);
+        // What was said of it and not yet heard is void: nothing follows the close.
+        self.events.retain(|event| about_call(event) != Some(call));
+        if let (true, Some(media)) = (self.broken(Fault::EventAfterClose), late) {
+            let state = CallState::Connected(ConnectedMode::Active);
+            self.events.push_back(ProviderEvent::CallState { call, state, media });
+        }
+    }
+
+    /// A busy tone was heard long enough.
+    pub(crate) fn busy_over(&mut self, call: CallId, end: Disconnect) {
+        if matches!(self.legs.get(&call).map(|leg| &leg.state), Some(CallState::Busy(_))) {
+            self.end(call, end);
+        }
+    }
+
+    /// Whether a call is known to the application side.
+    pub(crate) fn known(&self, call: CallId) -> Option<&Leg> {
+        self.legs.get(&call).filter(|leg| !leg.embryo && leg.taken == Taken::Yes)
+    }
+}
+
+/// The call that an event tells of.
+fn about_call(event: &ProviderEvent) -> Option<CallId> {
+    use hookswitch_spi::ExtensionEvent;
+    match event {
+        ProviderEvent::NewCall { call, .. }
+        | ProviderEvent::CallState { call, .. }
+        | ProviderEvent::CallInfo { call, .. }
+        | ProviderEvent::Digit { call, .. }
+        | ProviderEvent::DigitBegun { call, .. }
+        | ProviderEvent::Tone { call, .. }
+        | ProviderEvent::Media { call, .. }
+        | ProviderEvent::Played { call }
+        | ProviderEvent::MediaFailed { call, .. }
+        | ProviderEvent::Extension {
+            event: ExtensionEvent::Received { call, .. } | ExtensionEvent::Stream { call },
+            ..
+        } => Some(*call),
+        ProviderEvent::Completed { .. }
+        | ProviderEvent::LineState { .. }
+        | ProviderEvent::Ringing { .. }
+        | ProviderEvent::MessageWaiting { .. }
+        | ProviderEvent::CallCount { .. }
+        | ProviderEvent::CompletionEnded { .. }
+        | ProviderEvent::CapabilitiesChanged { .. }
+        | ProviderEvent::CloseRequested { .. }
+        | ProviderEvent::Reinitialise { .. }
+        | ProviderEvent::Forwarding { .. }
+        | ProviderEvent::LineCreated { .. }
+        | ProviderEvent::LineRemoved { .. }
+        | ProviderEvent::Recorded(_) => None,
+    }
+}
+
+/// The line that an event tells of, if it is closed when the line is.
+pub(crate) fn about_line(event: &ProviderEvent) -> Option<LineId> {
+    match event {
+        ProviderEvent::NewCall { line, .. }
+        | ProviderEvent::LineState { line, .. }
+        | ProviderEvent::Ringing { line, .. }
+        | ProviderEvent::MessageWaiting { line, .. }
+        | ProviderEvent::CallCount { line, .. }
+        | ProviderEvent::CompletionEnded { line, .. }
+        | ProviderEvent::CapabilitiesChanged { line }
+        | ProviderEvent::Extension { line, .. }
+        | ProviderEvent::CloseRequested { line, .. }
+        | ProviderEvent::Forwarding { line, .. } => Some(*line),
+        ProviderEvent::Completed { .. }
+        | ProviderEvent::CallState { .. }
+        | ProviderEvent::CallInfo { .. }
+        | ProviderEvent::Digit { .. }
+        | ProviderEvent::DigitBegun { .. }
+        | ProviderEvent::Tone { .. }
+        | ProviderEvent::Media { .. }
+        | ProviderEvent::Played { .. }
+        | ProviderEvent::MediaFailed { .. }
+        | ProviderEvent::Reinitialise { .. }
+        | ProviderEvent::LineCreated { .. }
+        | ProviderEvent::LineRemoved { .. }
+        | ProviderEvent::Recorded(_) => None,
     }
 }

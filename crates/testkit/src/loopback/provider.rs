@@ -2,87 +2,55 @@
 
 use super::agenda::Task;
 use super::exchange::{Asked, Loopback};
+use super::faults::Fault;
+use super::line::Open;
+use super::versions;
 use hookswitch_machine::Time;
 use hookswitch_spi::{
-    AddressId, AddressStatus, CallCounts, CallId, CallInfo, CallOptions, CallState, CallStatus, Capabilities,
-    Devices, Disconnect, DisconnectMode, EndedBy, ExtensionVersion, Feature, Features, ForwardingRules,
-    InterfaceVersion, LineDescription, LineError, LineId, LineState, LineStatus, MediaType, MediaTypes,
-    Operation, OperationError, Outcome, Provider, ProviderEvent, RejectReason, RequestId, Set, StateKind,
-    StatusKind, VersionRange,
+    AddressId, AddressStatus, CallId, CallInfo, CallOptions, CallState, CallStatus, Capabilities, Devices,
+    ExtensionVersion, Feature, ForwardingRules, InterfaceVersion, LineDescription, LineError, LineId,
+    LineState, LineStatus, MediaType, MediaTypes, Operation, OperationError, Provider, ProviderEvent,
+    RequestId, Set, StatusKind, VersionRange,
 };
-use std::time::Duration;
-
-const SPOKEN: VersionRange = VersionRange { low: InterfaceVersion::V1, high: InterfaceVersion::V1 };
 
 impl Loopback {
-    /// The calls of a line, or of one of its addresses, that have not ended.
-    fn counts(&self, line: LineId, address: Option<AddressId>) -> CallCounts {
-        let mut counts = CallCounts::default();
-        let there = |leg: &&super::leg::Leg| {
-            leg.line == line && address.is_none_or(|address| leg.address == address) && leg.is_up()
-        };
-        for leg in self.legs.values().filter(there).filter(|leg| leg.taken && !leg.embryo) {
-            match leg.state.kind() {
-                StateKind::OnHold => counts.held += 1,
-                StateKind::OnHoldPendingTransfer | StateKind::OnHoldPendingConference => counts.pending += 1,
-                _ => counts.active += 1,
-            }
-        }
-        counts
-    }
-
-    /// What can be asked of a line now that needs no call.
-    fn possible_at(&self, line: LineId) -> Features {
-        let Some(entry) = self.lines.get(&line).filter(|entry| entry.open) else { return Features::NONE };
-        let without_call = entry.capabilities.features.iter().filter(|feature| feature.states().is_empty());
-        let room = entry.state == LineState::InService && !self.is_full(line);
-        without_call.filter(|feature| room || *feature == Feature::Forward).collect()
-    }
-
     /// Lets everything happen that is due at `now`.
     pub fn timeout(&mut self, now: Time) {
         while let Some((at, task)) = self.agenda.pop(now) {
             self.now = at;
-            self.happen(at, task);
+            self.happen(task);
         }
     }
 
-    fn happen(&mut self, now: Time, task: Task) {
+    fn happen(&mut self, task: Task) {
         match task {
-            Task::CarryOut(request) => self.carry_out(now, request),
-            Task::Route { call, destination, hops, reason } => {
-                self.route(now, call, &destination, hops, reason)
-            }
+            Task::CarryOut(request) => self.carry_out(request),
+            Task::Route(call, search) => self.route(call, search),
             Task::OutsideAnswers(call) => self.outside_answers(call),
-            Task::OutsideRefuses(call, status) => self.refuse(call, status),
-            Task::NoAnswer(call) => self.no_answer(now, call),
-            Task::GiveUp(call) => {
-                let waits =
-                    matches!(self.call_state(call), Some(CallState::Proceeding | CallState::Ringback));
-                if waits {
-                    let end = Disconnect::new(DisconnectMode::Cancelled, EndedBy::Peer, "");
-                    self.end_other(call, end);
-                    self.end(call, Disconnect::new(DisconnectMode::NoAnswer, EndedBy::Us, ""));
-                }
-            }
-            Task::DigitsSent(request) => self.complete(request, Ok(Outcome::Done)),
-            Task::Announce(call) => {
-                if let Some(leg) = self.legs.get(&call).filter(|leg| !leg.taken) {
-                    let (line, address) = (leg.line, leg.address);
-                    self.events.push_back(ProviderEvent::NewCall { line, address, call });
-                }
-            }
+            Task::OutsideRefuses(call, refusal) => self.outside_refuses(call, refusal),
+            Task::Unheard(request) => self.unheard(request),
+            Task::BusyOver(call, end) => self.busy_over(call, end),
+            Task::NoAnswer(call) => self.no_answer(call),
+            Task::GiveUp(call) => self.waited_enough(call),
+            Task::Ring(call, count) => self.ring(call, count),
+            Task::NextDigit(request) => self.next_digit(request),
+            Task::DigitOver(call, digit, duration) => self.digit_over(call, digit, duration),
+            Task::ToneSent(request) => self.tone_sent(request),
+            Task::GatherLate(request, count) => self.gather_late(request, count),
+            Task::Announce(call) => self.announce_again(call),
             Task::PlayedOut(call) => {
-                if self.legs.contains_key(&call) {
+                if self.known(call).is_some_and(super::leg::Leg::is_up) {
                     self.events.push_back(ProviderEvent::Played { call });
                 }
             }
             Task::TransferDeadline(request) => {
-                if let Some(Asked { operation: Operation::BlindTransfer { deadline, .. }, .. }) =
-                    self.asked.get(&request)
-                {
-                    let error = OperationError::TimedOut(*deadline);
-                    self.complete(request, Err(error));
+                let deadline = self.asked.get(&request).and_then(|asked| match asked.operation {
+                    Operation::BlindTransfer { deadline, .. }
+                    | Operation::CompleteTransfer { deadline, .. } => Some(deadline),
+                    _ => None,
+                });
+                if let Some(deadline) = deadline {
+                    self.complete(request, Err(OperationError::TimedOut(deadline)));
                 }
             }
             Task::TransferAnswered(request) => self.transferred(request, None),
@@ -90,133 +58,123 @@ impl Loopback {
                 let reason = "refused by the target".into();
                 self.complete(request, Err(OperationError::Refused { status, reason }));
             }
+            Task::Recall(orbit) => self.recall(orbit),
+            Task::LookForFree => self.look_for_free(),
         }
     }
 
-    /// What is wrong with a request, before anything is done for it.
-    fn check(&mut self, operation: &Operation) -> Result<(LineId, Option<CallId>), OperationError> {
-        let (line, state) = match operation.call() {
-            Some(call) => {
-                let leg = self.legs.get(&call).filter(|leg| !leg.embryo);
-                let leg = leg.ok_or(OperationError::NoSuchCall(call))?;
-                (leg.line, Some(leg.state.kind()))
-            }
-            None => match operation.line() {
-                Some(line) => (line, None),
-                None => return Err(OperationError::InvalidParameter("no call and no line".into())),
-            },
-        };
-        let entry =
-            self.lines.get(&line).filter(|entry| entry.open).ok_or(OperationError::NoSuchLine(line))?;
-        entry.capabilities.check(operation, state)?;
-        entry.capabilities.check_arguments(operation)?;
-        match operation {
-            Operation::MakeCall { address, destination, .. } => {
-                if let LineState::OutOfService(why) = &entry.state {
-                    return Err(OperationError::OutOfService(why.reason.clone()));
-                }
-                if usize::from(address.0) >= entry.addresses.len() {
-                    return Err(OperationError::InvalidParameter(format!("the line has no {address}")));
-                }
-                if self.is_full(line) {
-                    return Err(OperationError::TooManyCalls(entry.capabilities.max_calls));
-                }
-                Self::dialable(destination)?;
-            }
-            Operation::Redirect { destination, .. } | Operation::BlindTransfer { destination, .. } => {
-                Self::dialable(destination)?;
-            }
-            Operation::Forward { address, .. } if usize::from(address.0) >= entry.addresses.len() => {
-                return Err(OperationError::InvalidParameter(format!("the line has no {address}")));
-            }
-            _ => {}
+    fn line_at(&self, line: LineId) -> Result<&super::line::Line, LineError> {
+        if self.session.is_none() {
+            return Err(LineError::NotInitialised);
         }
-        match self.script.refusal(Feature::of(operation)) {
-            Some(error) => Err(error),
-            None => Ok((line, operation.call())),
-        }
+        self.lines.get(&line).ok_or(LineError::NoSuchLine(line))
+    }
+
+    fn open_at(&mut self, line: LineId) -> Result<&mut Open, LineError> {
+        self.line_at(line)?;
+        let open = self.lines.get_mut(&line).and_then(|line| line.open.as_mut());
+        open.ok_or(LineError::NotOpen(line))
     }
 }
 
 impl Provider for Loopback {
     fn negotiate(&self, line: Option<LineId>, offered: VersionRange) -> Result<InterfaceVersion, LineError> {
-        if let Some(line) = line.filter(|line| !self.lines.contains_key(line)) {
-            return Err(LineError::NoSuchLine(line));
+        if let Some(line) = line {
+            self.line_at(line)?;
+        } else if self.broken(Fault::NegotiatesOnlyInSession) && self.session.is_none() {
+            return Err(LineError::NotInitialised);
         }
-        if offered.low <= SPOKEN.high && offered.high >= SPOKEN.low {
-            Ok(offered.high.min(SPOKEN.high))
-        } else {
-            Err(LineError::IncompatibleVersion(SPOKEN))
+        if self.broken(Fault::NegotiatesTooHigh) {
+            return Ok(InterfaceVersion::V1);
         }
+        versions::negotiate(offered)
     }
 
     fn devices(&self) -> Devices {
-        Devices { lines: u32::try_from(self.lines.len()).unwrap_or(u32::MAX), phones: 0 }
+        let next = self.pending.as_ref().filter(|_| self.session.is_none()).map(Vec::len);
+        let lines = next.unwrap_or(self.lines.len()) + usize::from(self.broken(Fault::MiscountsDevices));
+        Devices { lines: u32::try_from(lines).unwrap_or(u32::MAX), phones: 0 }
     }
 
     fn initialise(&mut self, now: Time, version: InterfaceVersion) -> Result<(), LineError> {
         self.now = now;
-        self.negotiate(None, VersionRange { low: version, high: version })?;
-        self.initialised = true;
+        let version = versions::negotiate(VersionRange { low: version, high: version })?;
+        if self.session.is_some() {
+            if self.broken(Fault::InitialisesTwice) {
+                self.clear_session();
+            }
+            return Ok(());
+        }
+        self.load();
+        self.session = Some(version);
         Ok(())
     }
 
     fn lines(&self) -> Vec<LineDescription> {
-        let describe = |(id, entry): (&LineId, &super::exchange::LineEntry)| LineDescription {
+        let describe = |(id, entry): (&LineId, &super::line::Line)| LineDescription {
             permanent: id.0 + 1,
             line: *id,
             name: entry.name.clone(),
             addresses: entry.addresses.clone(),
             state: entry.state.clone(),
         };
-        self.lines.iter().map(describe).collect()
+        let exist = self.lines.iter().filter(|_| self.session.is_some());
+        exist.map(describe).collect()
     }
 
     fn capabilities(&self, line: LineId) -> Option<&Capabilities> {
-        self.lines.get(&line).map(|line| &line.capabilities)
+        self.line_at(line).ok().map(|line| &line.capabilities)
     }
 
-    fn open_line(&mut self, _now: Time, line: LineId, version: InterfaceVersion) -> Result<(), LineError> {
-        self.negotiate(Some(line), VersionRange { low: version, high: version })?;
-        match self.lines.get_mut(&line) {
-            None => Err(LineError::NoSuchLine(line)),
-            Some(entry) if entry.open => Err(LineError::AlreadyOpen(line)),
-            Some(entry) => {
-                entry.open = true;
-                Ok(())
+    fn open_line(&mut self, now: Time, line: LineId, version: InterfaceVersion) -> Result<(), LineError> {
+        self.now = now;
+        let entry = self.line_at(line)?;
+        let version = versions::negotiate(VersionRange { low: version, high: version })?;
+        if entry.open.is_some() {
+            return Err(LineError::AlreadyOpen(line));
+        }
+        if self.broken(Fault::OpensOnlyInService) && entry.state != LineState::InService {
+            return Err(LineError::Stored("the line is out of service".into()));
+        }
+        if let Some(entry) = self.lines.get_mut(&line) {
+            entry.open = Some(Open::new(version));
+            // Whoever opens a line that cannot be used is told so.
+            if let state @ LineState::OutOfService(_) = entry.state.clone() {
+                self.tell(line, StatusKind::Service, ProviderEvent::LineState { line, state });
             }
         }
+        Ok(())
     }
 
     fn close_line(&mut self, now: Time, line: LineId) {
-        let about: Vec<_> =
-            self.asked.iter().filter(|(_, asked)| asked.line == line).map(|(id, _)| *id).collect();
-        for request in about {
-            self.complete(request, Err(OperationError::Closed));
+        self.now = now;
+        if !self.broken(Fault::CloseLosesRequests) {
+            self.complete_line(line);
         }
         for call in self.calls_of(line) {
-            self.close_call(now, call);
+            self.close(call);
         }
+        self.waiting.retain(|_, waiting| waiting.line != line);
         if let Some(entry) = self.lines.get_mut(&line) {
-            entry.open = false;
-            entry.detected = MediaTypes::NONE;
+            entry.open = None;
+            entry.counted.fill(Default::default());
         }
+        self.events.retain(|event| super::operate::about_line(event) != Some(line));
     }
 
     fn detect_media(&mut self, line: LineId, media: MediaTypes) -> Result<(), LineError> {
-        let entry = self.lines.get_mut(&line).ok_or(LineError::NoSuchLine(line))?;
-        if !entry.open {
-            return Err(LineError::NotOpen(line));
-        }
-        if !entry.capabilities.media.with(MediaType::Unknown).covers(media) {
+        let careless = self.broken(Fault::DetectsEverything);
+        let possible = self.line_at(line)?.capabilities.media.with(MediaType::Unknown);
+        let open = self.open_at(line)?;
+        if !possible.covers(media) && !careless {
             return Err(LineError::UnsupportedMedia(media));
         }
-        entry.detected = media;
+        open.detected = media;
         Ok(())
     }
 
     fn could_detect(&self, line: LineId, media: MediaTypes, _call: &CallOptions) -> Result<(), LineError> {
-        let entry = self.lines.get(&line).ok_or(LineError::NoSuchLine(line))?;
+        let entry = self.line_at(line)?;
         if entry.capabilities.media.with(MediaType::Unknown).covers(media) {
             Ok(())
         } else {
@@ -224,35 +182,35 @@ impl Provider for Loopback {
         }
     }
 
-    fn detect_status(&mut self, line: LineId, _kinds: Set<StatusKind>) -> Result<(), LineError> {
-        let entry = self.lines.get(&line).ok_or(LineError::NoSuchLine(line))?;
-        if entry.open { Ok(()) } else { Err(LineError::NotOpen(line)) }
+    fn detect_status(&mut self, line: LineId, kinds: Set<StatusKind>) -> Result<(), LineError> {
+        self.open_at(line)?.told = kinds;
+        // From now on changes are told, not what has been.
+        let now: Vec<_> = (0..self.line_at(line)?.addresses.len())
+            .map(|n| self.counts(line, Some(AddressId(u16::try_from(n).unwrap_or(u16::MAX)))))
+            .collect();
+        if let Some(entry) = self.lines.get_mut(&line) {
+            entry.counted = now;
+        }
+        Ok(())
     }
 
     fn negotiate_extension(
         &self,
         line: LineId,
-        _offered: (ExtensionVersion, ExtensionVersion),
+        offered: (ExtensionVersion, ExtensionVersion),
     ) -> Result<ExtensionVersion, LineError> {
-        self.lines.get(&line).ok_or(LineError::NoSuchLine(line))?;
-        Err(LineError::IncompatibleExtension)
+        self.line_at(line)?;
+        self.extension_offered(line, offered)
     }
 
     fn select_extension(&mut self, line: LineId, version: ExtensionVersion) -> Result<(), LineError> {
-        self.lines.get(&line).ok_or(LineError::NoSuchLine(line))?;
-        if version == ExtensionVersion::NONE { Ok(()) } else { Err(LineError::IncompatibleExtension) }
+        self.line_at(line)?;
+        self.extension_selected(line, version)
     }
 
     fn take_call(&mut self, now: Time, call: CallId, taken: bool) {
         self.now = now;
-        let Some(leg) = self.legs.get_mut(&call).filter(|leg| !leg.taken) else { return };
-        if !taken {
-            self.after(now, Duration::from_secs(1), Task::Announce(call));
-            return;
-        }
-        leg.taken = true;
-        let (state, media) = (leg.state.clone(), leg.info.media);
-        self.events.push_back(ProviderEvent::CallState { call, state, media });
+        self.taken(call, taken);
     }
 
     fn submit(
@@ -261,73 +219,66 @@ impl Provider for Loopback {
         request: RequestId,
         operation: Operation,
     ) -> Result<Option<CallId>, OperationError> {
-        let (line, about) = self.check(&operation)?;
-        let created = match &operation {
-            Operation::MakeCall { line, address, destination, .. } => {
-                Some(self.conceive(*line, *address, destination))
+        self.now = now;
+        if request == RequestId(0) || self.asked.contains_key(&request) {
+            let what = "expected a number that is not 0 and names no outstanding request";
+            return Err(OperationError::InvalidParameter(what.into()));
+        }
+        let line = match self.check(&operation) {
+            Ok(line) => line,
+            Err(error) => {
+                if let (true, OperationError::InvalidAddress { .. }, Operation::Redirect { call, .. }) =
+                    (self.broken(Fault::RedirectLosesCall), &error, &operation)
+                {
+                    self.release(*call, 486, None);
+                }
+                return Err(error);
             }
-            _ => None,
         };
-        self.asked.insert(request, Asked { line, call: created.or(about), operation });
+        if let Some(error) = self.script.refusal(Feature::of(&operation)) {
+            return Err(error);
+        }
+        if let Operation::MakeCall { destination, .. } = &operation {
+            self.last_destination.clone_from(destination);
+        }
+        let creates = self.conceive_for(line, &operation);
+        let (created, call) = (creates.first().copied(), operation.call());
+        let completion = self.completions.accept(request);
+        self.asked.insert(request, Asked { line, call, operation, creates, completion });
         let latency = self.latency;
-        self.after(now, latency, Task::CarryOut(request));
+        self.after(latency, Task::CarryOut(request));
         Ok(created)
     }
 
-    fn close_call(&mut self, _now: Time, call: CallId) {
-        self.fail_all(call, &OperationError::Closed, |_| true);
-        self.hang_up_here(call, RejectReason::Default);
-        self.legs.remove(&call);
-        // What was said of it and not yet heard is void: nothing follows the close.
-        self.events.retain(|event| match event {
-            ProviderEvent::NewCall { call: about, .. }
-            | ProviderEvent::CallState { call: about, .. }
-            | ProviderEvent::CallInfo { call: about, .. }
-            | ProviderEvent::Digit { call: about, .. }
-            | ProviderEvent::DigitBegun { call: about, .. }
-            | ProviderEvent::Tone { call: about, .. }
-            | ProviderEvent::Media { call: about, .. }
-            | ProviderEvent::Played { call: about }
-            | ProviderEvent::MediaFailed { call: about, .. } => *about != call,
-            ProviderEvent::Completed { .. }
-            | ProviderEvent::LineState { .. }
-            | ProviderEvent::Ringing { .. }
-            | ProviderEvent::MessageWaiting { .. }
-            | ProviderEvent::CallCount { .. }
-            | ProviderEvent::CompletionEnded { .. }
-            | ProviderEvent::CapabilitiesChanged { .. }
-            | ProviderEvent::Extension { .. }
-            | ProviderEvent::CloseRequested { .. }
-            | ProviderEvent::Reinitialise { .. }
-            | ProviderEvent::Forwarding { .. }
-            | ProviderEvent::LineCreated { .. }
-            | ProviderEvent::LineRemoved { .. }
-            | ProviderEvent::Recorded(_) => true,
-        });
+    fn close_call(&mut self, now: Time, call: CallId) {
+        self.now = now;
+        self.close(call);
     }
 
     fn call_info(&self, call: CallId) -> Option<CallInfo> {
-        self.legs.get(&call).map(|leg| leg.info.clone())
+        let leg = self.legs.get(&call).filter(|leg| !leg.embryo)?;
+        Some(versions::info(self.version(leg.line), leg.info.clone()))
     }
 
     fn call_state(&self, call: CallId) -> Option<CallState> {
-        self.legs.get(&call).map(|leg| leg.state.clone())
+        let leg = self.legs.get(&call).filter(|leg| !leg.embryo)?;
+        Some(versions::state(self.version(leg.line), leg.state.clone()))
     }
 
     fn call_status(&self, call: CallId) -> Option<CallStatus> {
-        let leg = self.legs.get(&call)?;
-        let possible = self.lines.get(&leg.line)?.capabilities.possible(leg.state.kind());
-        Some(CallStatus { state: leg.state.clone(), since: leg.since, possible })
+        let leg = self.legs.get(&call).filter(|leg| !leg.embryo)?;
+        let since = if self.broken(Fault::StateTimeMoves) { self.now } else { leg.since };
+        Some(CallStatus { state: self.call_state(call)?, since, possible: self.possible_for(call) })
     }
 
     fn line_status(&self, line: LineId) -> Option<LineStatus> {
-        let entry = self.lines.get(&line)?;
+        let entry = self.line_at(line).ok()?;
         Some(LineStatus {
             state: entry.state.clone(),
-            open: entry.open,
+            open: entry.open.is_some(),
             calls: self.counts(line, None),
-            completions: 0,
-            message_waiting: false,
+            completions: u32::try_from(self.completions_of(line)).unwrap_or(u32::MAX),
+            message_waiting: entry.messages.0 > 0,
             possible: self.possible_at(line),
         })
     }
@@ -342,22 +293,32 @@ impl Provider for Loopback {
     }
 
     fn address_id(&self, line: LineId, dialled: &str) -> Option<AddressId> {
-        let addresses = &self.lines.get(&line)?.addresses;
-        addresses.iter().find(|known| known.uri == dialled).map(|known| known.address)
+        self.line_at(line).ok()?.dialled(dialled)
     }
 
     fn forwarding(&self, line: LineId, address: AddressId) -> Option<&ForwardingRules> {
-        self.lines.get(&line)?.forwarding.get(usize::from(address.0))
+        self.line_at(line).ok()?.forwarding.get(usize::from(address.0))
     }
 
     fn poll_event(&mut self) -> Option<ProviderEvent> {
-        self.events.pop_front()
+        self.completions.lost().or_else(|| self.events.pop_front())
     }
 
     fn shutdown(&mut self, now: Time) {
+        self.now = now;
+        if self.session.is_none() {
+            return;
+        }
         let lines: Vec<_> = self.lines.keys().copied().collect();
+        if self.broken(Fault::ShutdownLosesRequests) {
+            for asked in std::mem::take(&mut self.asked).into_values() {
+                asked.completion.refuse();
+            }
+        }
         for line in lines {
             self.close_line(now, line);
         }
+        self.clear_session();
+        self.session = None;
     }
 }

@@ -1,5 +1,6 @@
 //! What a test has arranged: how parties outside behave, and which requests fail.
 
+use super::cause::Refusal;
 use hookswitch_spi::{Feature, OperationError};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -13,6 +14,14 @@ pub enum Outside {
     Rings,
     /// Refuses with this SIP status after this long.
     Refuses(u16, Duration),
+    /// Rings, and refuses after this long, with this status and reason.
+    RingsThenRefuses(Refusal, Duration),
+    /// Refuses with this status and reason after this long.
+    RefusesWith(Refusal, Duration),
+    /// Sends the call on to this address.
+    MovedTo(&'static str),
+    /// Says nothing at all: no call comes about.
+    Silent,
 }
 
 /// The arrangements.
@@ -38,5 +47,17 @@ impl Script {
 
     pub(crate) fn failure(&mut self, feature: Feature) -> Option<OperationError> {
         self.fail.get_mut(&feature)?.pop_front()
+    }
+
+    /// The party outside with this address, in full or by its user part.
+    pub(crate) fn party(&self, dialled: &str) -> Option<(&str, Outside)> {
+        if let Some((uri, outside)) = self.outside.get_key_value(dialled) {
+            return Some((uri, *outside));
+        }
+        if dialled.contains([':', '@']) {
+            return None;
+        }
+        let by_user = self.outside.iter().find(|(uri, _)| super::line::user(uri) == dialled);
+        by_user.map(|(uri, outside)| (&**uri, *outside))
     }
 }

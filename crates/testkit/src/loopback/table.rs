@@ -15,11 +15,24 @@ pub const fn may_follow(from: StateKind, to: StateKind) -> bool {
         S::Ringback => matches!(from, S::Proceeding),
         S::Busy => matches!(from, S::Proceeding | S::Ringback),
         S::Connected => !matches!(from, S::Idle | S::Disconnected | S::Busy),
-        S::OnHold => matches!(from, S::Connected | S::OnHold),
-        S::OnHoldPendingTransfer | S::OnHoldPendingConference => matches!(from, S::Connected | S::OnHold),
-        S::Conferenced => {
-            matches!(from, S::Connected | S::OnHoldPendingConference | S::OnHoldPendingTransfer)
-        }
+        S::OnHold => matches!(
+            from,
+            S::Connected | S::OnHold | S::OnHoldPendingTransfer | S::OnHoldPendingConference | S::Conferenced
+        ),
+        S::OnHoldPendingTransfer => matches!(from, S::Connected | S::OnHold),
+        // A conference begins so.
+        S::OnHoldPendingConference => matches!(from, S::Unknown | S::Connected | S::OnHold),
+        // Whoever is called may be a member before the answer.
+        S::Conferenced => matches!(
+            from,
+            S::Connected
+                | S::OnHold
+                | S::OnHoldPendingConference
+                | S::OnHoldPendingTransfer
+                | S::Proceeding
+                | S::Ringback
+                | S::Busy
+        ),
         S::Disconnected => !matches!(from, S::Idle | S::Disconnected),
         // Final, and from everywhere.
         S::Idle => !matches!(from, S::Idle),

@@ -439,7 +439,11 @@ impl Phone {
         let number = |phone: &Self, leg: LegId| phone.by_leg.get(&leg).copied();
         match (indication, message) {
             (Indication::None, _) => {}
-            (Indication::Incoming(leg), Some(message)) => self.incoming(now, leg, message),
+            // A phone that is asked to replace a call takes the new one as any other; the agent ends the old one.
+            (Indication::Incoming(leg) | Indication::Replacing { leg, .. }, Some(message)) => {
+                self.incoming(now, leg, message);
+            }
+            (Indication::Subscription(..) | Indication::NotifyDue(_) | Indication::SubscriberGone(_), _) => {}
             (Indication::Progress(leg), Some(message)) => {
                 if let Some(n) = number(self, leg) {
                     self.calls[n].call_id = message.call_id().into();
@@ -521,6 +525,7 @@ impl Phone {
             (Indication::Response(..) | Indication::OutOfDialogResponse(..), _) => {}
             (
                 Indication::Incoming(_)
+                | Indication::Replacing { .. }
                 | Indication::Progress(_)
                 | Indication::Answered(_)
                 | Indication::Offered(_)

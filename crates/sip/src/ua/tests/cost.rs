@@ -1,8 +1,10 @@
 //! What sessions cost in memory.
 
 use super::*;
+use crate::ua::clock::Clock;
 use crate::ua::leg::{Leg, Legs};
 use crate::ua::pending::Pending;
+use crate::ua::usage::{Ours, Theirs};
 
 #[test]
 fn a_session_is_small() {
@@ -13,6 +15,10 @@ fn a_session_is_small() {
     assert!(size_of::<Leg>() <= 176, "{}", size_of::<Leg>());
     assert!(size_of::<Pending>() <= 240, "{}", size_of::<Pending>());
     assert!(size_of::<Legs>() <= 64);
+    let (ours, theirs) = (size_of::<Ours>(), size_of::<Theirs>());
+    println!("subscription of ours {ours}, of others {theirs}, clock {}", size_of::<Clock>());
+    assert!(ours <= 512 && theirs <= 320, "{ours} {theirs}");
+    assert!(size_of::<Clock>() <= 80);
     net.hang_up(A, a).unwrap();
     net.drain();
 }

@@ -5,16 +5,20 @@ mod calls;
 mod cost;
 mod credentials;
 mod ending;
+mod extras;
 mod forks;
 mod loss;
 mod offers;
+mod replacing;
 mod requests;
+mod subscriptions;
+mod timing;
 mod within;
 
 use super::{AccountId, Config, Indication, Invitation, LegId, UserAgent};
 use crate::auth::Credentials;
 use crate::message::{Limits, Message, Method, Response};
-use crate::transaction::{self, Layer, Output};
+use crate::transaction::{self, Layer, Output, ServerId};
 use bytes::Bytes;
 use hookswitch_machine::{Endpoint, EndpointId, Entropy, Flow, Time, Transport};
 use std::net::SocketAddr;
@@ -73,6 +77,8 @@ pub(super) struct Side {
     pub(super) told: Vec<(Time, Indication)>,
     /// The body of the message that came with the latest indication.
     pub(super) body: Vec<u8>,
+    /// Requests outside any session that are to be answered.
+    pub(super) asked: Vec<(ServerId, Message)>,
     /// Sends the ACK at once; with an answer if the 2xx holds a body and the INVITE held none.
     pub(super) acknowledges: bool,
     pub(super) answer_in_ack: bool,
@@ -111,6 +117,7 @@ impl Net {
                 ua: UserAgent::new(config, entropy),
                 told: Vec::new(),
                 body: Vec::new(),
+                asked: Vec::new(),
                 acknowledges: true,
                 answer_in_ack: false,
                 answers_offers: true,
@@ -302,7 +309,7 @@ impl Net {
             let left = (side.ua.live_legs(), side.ua.live_requests(), side.ua.live_timers());
             assert_eq!(left, (0, 0, 0), "legs, requests, timers of {n} after {:?}", self.sides[n].told);
             assert!(side.layer.is_idle(), "{:?}", side.layer.counts());
-            assert_eq!(side.ua.live_invitations(), 0);
+            assert_eq!((side.ua.live_invitations(), side.ua.live_subscriptions()), (0, 0));
         }
     }
 
@@ -378,6 +385,7 @@ impl Net {
                 let answer = body.then_some(ANSWER);
                 this.ua.answer_offer(now, &mut this.layer, leg, answer).expect("just offered");
             }
+            Indication::OutOfDialog(server) => this.asked.extend(message.map(|m| (server, m.clone()))),
             Indication::Request(_, server) => {
                 let (flow, message) = (Self::flow(1 - side.min(1)), message.expect("a request"));
                 this.ua.respond(now, &mut this.layer, server, flow, message, 200, format_args!(""));

@@ -6,7 +6,7 @@ use crate::conformance::subject::{Act, Behaviour, Can, Incoming, LineSetup, Part
 use crate::device::VirtualMedia;
 use bytes::Bytes;
 use hookswitch_machine::{Endpoint, EndpointId, Entropy, Flow, Output, QueryId, Target, Time, Transport};
-use hookswitch_media::control::{Command, Event, Source, StreamId};
+use hookswitch_media::control::{Command, Event, GeneratedTone, Source, StreamId};
 use hookswitch_provider::{Account, Alerting, Profile, ProviderConfig, SipProvider};
 use hookswitch_sip::auth::Secret;
 use hookswitch_spi::{CallTreatment, LineId, Provider, RejectReason};
@@ -267,7 +267,9 @@ impl Subject for SipSubject {
     }
 
     fn hears(&self, a: Party, b: Party) -> bool {
-        self.peer.leg(a).is_some_and(|leg| leg.joined == Some(b.0))
+        let streams = self.stream_of(a).zip(self.stream_of(b));
+        let mixed = streams.is_some_and(|(a, b)| self.media.hears(a, b));
+        mixed || self.peer.leg(a).is_some_and(|leg| leg.joined == Some(b.0))
     }
 
     fn treatment(&self, party: Party) -> Option<CallTreatment> {
@@ -275,7 +277,13 @@ impl Subject for SipSubject {
         match source {
             Source::Silence => Some(CallTreatment::Silence),
             Source::Music => Some(CallTreatment::Music),
-            Source::Echo | Source::Tone { .. } | Source::File { .. } | Source::Live(_) => None,
+            Source::Generated(GeneratedTone::Ringback) => Some(CallTreatment::Ringback),
+            Source::Generated(GeneratedTone::Busy) => Some(CallTreatment::Busy),
+            Source::Echo
+            | Source::Tone { .. }
+            | Source::Generated(_)
+            | Source::File { .. }
+            | Source::Live(_) => None,
         }
     }
 

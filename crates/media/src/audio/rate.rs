@@ -1,19 +1,22 @@
 //! Between the two rates of telephony, a frame at a time.
 
 /// From one rate to another that is its half, its double or the same; the lengths say which.
-pub(super) fn convert(from: &[i16], to: &mut [i16]) {
+pub fn convert(from: &[i16], to: &mut [i16]) {
     if from.len() == to.len() {
         to.copy_from_slice(from);
     } else if from.len() > to.len() {
         for (slot, two) in to.iter_mut().zip(from.chunks_exact(2)) {
-            *slot = ((i32::from(two[0]) + i32::from(two[1])) / 2) as i16;
+            let [first, second] = two else { continue };
+            *slot = ((i32::from(*first) + i32::from(*second)) / 2) as i16;
         }
     } else {
         for (i, slots) in to.chunks_exact_mut(2).enumerate() {
             let this = from.get(i).copied().unwrap_or(0);
             let next = from.get(i + 1).copied().unwrap_or(this);
-            slots[0] = this;
-            slots[1] = ((i32::from(this) + i32::from(next)) / 2) as i16;
+            if let [first, second] = slots {
+                *first = this;
+                *second = ((i32::from(this) + i32::from(next)) / 2) as i16;
+            }
         }
     }
 }

@@ -1,0 +1,213 @@
+//! The event notifier (RFC 6665): busy lamps (package `dialog`, RFC 4235) and message waiting (`message-summary`, RFC 3842).
+//!
+//! `subscribe.rs` lets watchers in and carries their subscriptions; `state.rs` writes what they get to see. Every NOTIFY holds the
+//! full state, so that a lost one harms nobody; calls that ended since the last one stand in it once, as terminated. NOTIFYs
+//! to one watcher go out one at a time: what changes meanwhile is told by the next.
+
+mod state;
+mod subscribe;
+
+use crate::calls::{Call, CallNo, News};
+use crate::core::{Core, Timer};
+use crate::event::Messages;
+use crate::location::UserId;
+use hookswitch_machine::{Entropy, Flow, Map, Time, TimerKey};
+use hookswitch_sip::dialog::Dialog;
+use hookswitch_sip::event::{DIALOG, EndReason, Event, MESSAGE_SUMMARY, WatchedDialog};
+use hookswitch_sip::subscription::{Notifier, NotifierInput};
+use hookswitch_sip::transaction::{ClientId, Output};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Names a subscription, never another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct SubscriptionNo(u64);
+
+/// What can be watched here. Other packages are the phones' own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Package {
+    Dialog,
+    Messages,
+}
+
+impl Package {
+    const ALL: [&'static str; 2] = [DIALOG, MESSAGE_SUMMARY];
+
+    /// The package of an Event header field.
+    pub(crate) fn of(event: &str) -> Option<Self> {
+        match Event::parse(event)?.package {
+            DIALOG => Some(Self::Dialog),
+            MESSAGE_SUMMARY => Some(Self::Messages),
+            _ => None,
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Dialog => DIALOG,
+            Self::Messages => MESSAGE_SUMMARY,
+        }
+    }
+}
+
+/// A subscription.
+#[derive(Debug)]
+struct Subscription {
+    watcher: UserId,
+    watched: UserId,
+    package: Package,
+    /// The value of Event in its NOTIFYs.
+    event: Box<str>,
+    dialog: Dialog,
+    /// The path its last SUBSCRIBE came on.
+    flow: Flow,
+    contact: Box<str>,
+    notifier: Notifier,
+    timer: Option<TimerKey>,
+    version: u32,
+    /// Calls that ended since the last NOTIFY, as it shows them.
+    ended: Vec<WatchedDialog>,
+}
+
+/// Calls that ended which a NOTIFY shows.
+const MOST_ENDED: usize = 8;
+
+/// All subscriptions, and the mailboxes.
+#[derive(Debug)]
+pub(crate) struct Watchers {
+    subscriptions: Map<SubscriptionNo, Subscription>,
+    by_watched: Map<(UserId, Package), BTreeSet<SubscriptionNo>>,
+    by_watcher: Map<UserId, usize>,
+    by_tag: Map<Box<str>, SubscriptionNo>,
+    /// NOTIFYs on their way.
+    by_client: Map<ClientId, SubscriptionNo>,
+    messages: BTreeMap<UserId, Messages>,
+    next: u64,
+}
+
+impl Watchers {
+    pub(crate) fn new(entropy: &mut Entropy) -> Self {
+        Self {
+            subscriptions: Map::with_hasher(entropy.hash_keys()),
+            by_watched: Map::with_hasher(entropy.hash_keys()),
+            by_watcher: Map::with_hasher(entropy.hash_keys()),
+            by_tag: Map::with_hasher(entropy.hash_keys()),
+            by_client: Map::with_hasher(entropy.hash_keys()),
+            messages: BTreeMap::new(),
+            next: 0,
+        }
+    }
+
+    /// Subscriptions, and NOTIFYs on their way.
+    pub(crate) fn len(&self) -> usize {
+        let tables = [self.by_tag.len(), self.by_client.len(), self.by_watched.len(), self.by_watcher.len()];
+        tables.into_iter().fold(self.subscriptions.len(), usize::max)
+    }
+
+    /// What is in a mailbox, if anybody said.
+    pub(crate) fn messages(&self, user: UserId) -> Option<Messages> {
+        self.messages.get(&user).copied()
+    }
+
+    /// Something happened to a call.
+    pub(crate) fn news(&mut self, core: &mut Core, now: Time, news: &News) {
+        if self.subscriptions.is_empty() {
+            return;
+        }
+        match news {
+            News::Changed(no) => {
+                let users: Vec<UserId> =
+                    core.calls.get(*no).into_iter().flat_map(Call::users).map(|(user, _)| user).collect();
+                for user in users {
+                    self.changed(core, now, user, Package::Dialog);
+                }
+            }
+            News::Ended(no, call) => self.ended(core, now, *no, call),
+        }
+    }
+
+    fn ended(&mut self, core: &mut Core, now: Time, no: CallNo, call: &Call) {
+        for (user, role) in call.users() {
+            for id in self.watching(user, Package::Dialog) {
+                if let Some(subscription) = self.subscriptions.get_mut(&id)
+                    && subscription.ended.len() < MOST_ENDED
+                {
+                    subscription.ended.push(state::terminated(core, no, role, call));
+                }
+            }
+            self.changed(core, now, user, Package::Dialog);
+        }
+    }
+
+    /// What is in a mailbox has changed.
+    pub(crate) fn set_messages(&mut self, core: &mut Core, now: Time, user: UserId, messages: Messages) {
+        self.messages.insert(user, messages);
+        self.changed(core, now, user, Package::Messages);
+    }
+
+    fn changed(&mut self, core: &mut Core, now: Time, user: UserId, package: Package) {
+        for id in self.watching(user, package) {
+            self.give(core, now, id, NotifierInput::State);
+        }
+    }
+
+    fn watching(&self, user: UserId, package: Package) -> Vec<SubscriptionNo> {
+        self.by_watched.get(&(user, package)).into_iter().flatten().copied().collect()
+    }
+
+    /// It is time for something.
+    pub(crate) fn due(&mut self, core: &mut Core, now: Time, id: SubscriptionNo) {
+        if let Some(subscription) = self.subscriptions.get_mut(&id) {
+            subscription.timer = None;
+        }
+        self.give(core, now, id, NotifierInput::Timer);
+    }
+
+    /// No further subscriptions; those that are end.
+    pub(crate) fn drain(&mut self, core: &mut Core, now: Time) {
+        let mut all: Vec<SubscriptionNo> = self.subscriptions.keys().copied().collect();
+        // Nothing may depend on the order of the map.
+        all.sort_unstable();
+        for id in all {
+            self.give(core, now, id, NotifierInput::End(EndReason::Deactivated));
+        }
+    }
+
+    /// Whether a request that was sent is a NOTIFY of ours.
+    pub(crate) fn owns(&self, client: ClientId) -> bool {
+        self.by_client.contains_key(&client)
+    }
+
+    /// The final response to a NOTIFY.
+    pub(crate) fn answered(&mut self, core: &mut Core, now: Time, client: ClientId, status: u16) {
+        if status < 200 {
+            return;
+        }
+        if let Some(id) = self.by_client.remove(&client) {
+            self.give(core, now, id, NotifierInput::Answered(status));
+        }
+    }
+
+    /// No response to a NOTIFY comes.
+    pub(crate) fn unanswered(&mut self, core: &mut Core, now: Time, output: &Output) {
+        match output {
+            Output::TimedOut(client) | Output::TransportFailed(client) | Output::ClientGone(client) => {
+                self.answered(core, now, *client, 408);
+            }
+            Output::Transmit { .. }
+            | Output::ServerGone(_)
+            | Output::ResponseFailed(_)
+            | Output::Acked(_)
+            | Output::NoAck(_) => {}
+        }
+    }
+
+    /// Sets the timer that the subscription wants.
+    fn set_timer(&mut self, core: &mut Core, id: SubscriptionNo) {
+        let Some(subscription) = self.subscriptions.get_mut(&id) else { return };
+        if let Some(timer) = subscription.timer.take() {
+            core.timers.cancel(timer);
+        }
+        let at = subscription.notifier.timeout();
+        subscription.timer = at.map(|at| core.timers.set(at, Timer::Watch(id)));
+    }
+}
