@@ -9,8 +9,8 @@ mod requests;
 mod stored;
 mod versions;
 
-pub use stored::Installed;
 pub(crate) use stored::stored;
+pub use stored::{Installed, StoreFault, stored_with};
 
 use super::{Check, Item};
 

@@ -8,8 +8,9 @@ use crate::conformance::subject::{Act, LineSetup, Setup};
 use crate::conformance::{Finding, Item, Suite, Verdict};
 use hookswitch_spi::{AddressId, Capabilities, LineId, ProviderEvent, StateKind};
 use hookswitch_store::memory::Folder;
-use hookswitch_store::{Document, FILE, ProviderId, Store, StoreError, Value};
+use hookswitch_store::{Disk, Document, FILE, ProviderId, Store, StoreError, Value};
 use std::error::Error;
+use std::io;
 use std::time::Duration;
 
 pub(super) const ITEMS: &[Item] = &[
@@ -26,6 +27,9 @@ const LINE: LineId = LineId(0);
 pub trait Installed {
     /// Another process's view of the same disk.
     fn folder(&self) -> Folder;
+
+    /// The same kind of installation on another disk.
+    fn on(&self, folder: Folder) -> Box<dyn Installed>;
 
     /// Installs with these lines.
     ///
@@ -52,8 +56,79 @@ pub trait Installed {
     fn lines(&self) -> Result<Vec<LineSetup>, StoreError>;
 }
 
+/// Breaks a store, to show that its items bite.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreFault {
+    /// Installing again replaces what is installed (breaks item 1).
+    InstallsAgain,
+    /// The file is written where it stands (breaks item 2).
+    WritesInPlace,
+    /// The file takes its name before its content is safe (breaks item 2).
+    RenamesUnsafe,
+}
+
+/// A disk in memory, with a fault or without.
+#[derive(Clone)]
+struct Disc {
+    folder: Folder,
+    fault: Option<StoreFault>,
+}
+
+impl Disc {
+    /// The name that is really written to.
+    fn place_of<'a>(&self, name: &'a str) -> &'a str {
+        if self.fault == Some(StoreFault::WritesInPlace) { FILE } else { name }
+    }
+}
+
+impl Disk for Disc {
+    type Lock = <Folder as Disk>::Lock;
+
+    fn place(&self) -> String {
+        self.folder.place()
+    }
+
+    fn lock(&self) -> io::Result<Option<Self::Lock>> {
+        self.folder.lock()
+    }
+
+    fn read(&self, name: &str, most: usize) -> io::Result<Option<Vec<u8>>> {
+        self.folder.read(name, most)
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        self.folder.write(self.place_of(name), bytes)
+    }
+
+    fn sync(&self, name: &str) -> io::Result<()> {
+        match self.fault {
+            Some(StoreFault::RenamesUnsafe) => Ok(()),
+            Some(StoreFault::InstallsAgain | StoreFault::WritesInPlace) | None => {
+                self.folder.sync(self.place_of(name))
+            }
+        }
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        match self.fault {
+            Some(StoreFault::WritesInPlace) => Ok(()),
+            Some(StoreFault::InstallsAgain | StoreFault::RenamesUnsafe) | None => {
+                self.folder.rename(from, to)
+            }
+        }
+    }
+
+    fn sync_folder(&self) -> io::Result<()> {
+        self.folder.sync_folder()
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.folder.remove(name)
+    }
+}
+
 struct InMemory {
-    store: Store<Folder>,
+    store: Store<Disc>,
 }
 
 fn sound(_: &str) -> Result<(), Box<dyn Error + Send + Sync>> {
@@ -66,17 +141,19 @@ fn keys(line: &LineSetup) -> Vec<(&'static str, Value)> {
     vec![("max-calls", i64::from(line.max_calls).into()), ("numbers", numbers)]
 }
 
-/// A folder as somebody finds it.
-fn installation_in(folder: Folder) -> InMemory {
-    InMemory { store: Store::new(folder) }
-}
-
 impl Installed for InMemory {
     fn folder(&self) -> Folder {
-        self.store.disk().clone()
+        self.store.disk().folder.clone()
+    }
+
+    fn on(&self, folder: Folder) -> Box<dyn Installed> {
+        Box::new(Self { store: Store::new(Disc { folder, fault: self.store.disk().fault }) })
     }
 
     fn install(&self, lines: &[LineSetup]) -> Result<(), StoreError> {
+        if self.store.disk().fault == Some(StoreFault::InstallsAgain) && self.store.read().is_ok() {
+            self.store.remove()?;
+        }
         let mut document = Document::new(ProviderId(1));
         for line in lines {
             document.add_line(&line.name, keys(line))?;
@@ -129,7 +206,12 @@ impl Installed for InMemory {
 
 /// An installation on an empty disk in memory.
 pub(crate) fn stored(_kind: &'static str) -> Box<dyn Installed> {
-    Box::new(installation_in(Folder::new()))
+    stored_with(None)
+}
+
+/// The same, broken.
+pub fn stored_with(fault: Option<StoreFault>) -> Box<dyn Installed> {
+    Box::new(InMemory { store: Store::new(Disc { folder: Folder::new(), fault }) })
 }
 
 fn found(error: StoreError) -> Finding {
@@ -179,9 +261,9 @@ fn interrupted(suite: &Suite<'_>) -> Verdict {
         for torn in [0, 1, longest / 2, longest] {
             let folder = Folder::new();
             folder.stop_after(step, torn);
-            let done = installation_in(folder.clone()).install(&lines).is_ok();
+            let done = whole.on(folder.clone()).install(&lines).is_ok();
             for survivor in folder.survivors() {
-                let after = installation_in(survivor.clone());
+                let after = whole.on(survivor.clone());
                 match after.lines() {
                     Ok(read) => same!(read, lines, "what is installed after a stop at step {step}"),
                     Err(StoreError::NotInstalled(_)) => {
@@ -225,7 +307,7 @@ fn next_session(suite: &Suite<'_>) -> Verdict {
             let calls = format!("max-calls = {}", other.max_calls);
             let text = text.replace(&format!("max-calls = {}", before.0.max_calls), &calls);
             let text = text.replace("number0", "number1");
-            let written = hookswitch_store::Disk::write(&installed.folder(), FILE, text.as_bytes());
+            let written = installed.folder().write(FILE, text.as_bytes());
             written.map_err(|error| Finding(error.to_string()))?;
         } else {
             installed.configure(std::slice::from_ref(&other)).map_err(found)?;
@@ -294,4 +376,52 @@ fn removed_in_use(suite: &Suite<'_>) -> Verdict {
         "a new session after the removal finds {after:?}"
     );
     bench.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conformance::sip::Sip;
+    use crate::conformance::subject::Subject;
+    use crate::conformance::{Factory, Outcome};
+
+    /// The SIP provider with a broken store.
+    struct Broken(Option<StoreFault>);
+
+    impl Factory for Broken {
+        fn name(&self) -> &'static str {
+            "broken"
+        }
+
+        fn subject(&self, setup: &Setup) -> Box<dyn Subject> {
+            Sip.subject(setup)
+        }
+
+        fn installation(&self) -> Box<dyn Installed> {
+            stored_with(self.0)
+        }
+    }
+
+    #[test]
+    fn a_broken_store_fails_its_item_and_no_other_does() {
+        for (fault, fails) in [
+            (None, None),
+            (Some(StoreFault::InstallsAgain), Some(1)),
+            (Some(StoreFault::WritesInPlace), Some(2)),
+            (Some(StoreFault::RenamesUnsafe), Some(2)),
+        ] {
+            let factory = Broken(fault);
+            let suite = Suite::new(&factory);
+            for item in ITEMS {
+                let outcome = suite.run(item);
+                let expected = fails == Some(item.number);
+                assert_eq!(
+                    matches!(outcome, Outcome::Failed(_)),
+                    expected,
+                    "{fault:?} {}: {outcome:?}",
+                    item.number
+                );
+            }
+        }
+    }
 }
