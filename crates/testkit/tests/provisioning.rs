@@ -4,14 +4,15 @@ mod common;
 
 use common::{Bench, LINE, bench_with, hookswitch, millis, profile, registered_bench, secs, switch};
 use hookswitch_engine::{Engine, Request as EngineRequest};
+use hookswitch_machine::Entropy;
 use hookswitch_provider::Account;
 use hookswitch_sip::auth::Secret;
 use hookswitch_spi::{CallOptions, LineError, LineId, LineState, MediaTypes, RejectReason, StateKind as S};
-use hookswitch_telephony::{AppRequestId, Event, Interest, Reply, Request, RequestError};
-use hookswitch_testkit::Phone;
+use hookswitch_telephony::{AppRequestId, Event, Interest, Reply, Request, RequestError, SessionId};
 use hookswitch_testkit::apps::{Act, Plan};
-use hookswitch_testkit::phone::{Answering, Calling, PhoneConfig, PhoneRequest, Target};
-use hookswitch_testkit::stage::{registered, trunk};
+use hookswitch_testkit::phone::{Answering, Calling, PhoneConfig, PhoneRequest, Registrar, Target};
+use hookswitch_testkit::stage::{Stage, registered, trunk};
+use hookswitch_testkit::{Conditions, Phone};
 
 fn engine(b: &mut Bench, request: EngineRequest) {
     let engine = b.stage.engine_node();
@@ -286,4 +287,70 @@ fn a_change_that_waits_is_told_once_to_everybody() {
         assert_eq!(told.count(), 1);
     }
     b.finish();
+}
+
+fn tell(stage: &mut Stage, app: SessionId, request: EngineRequest) {
+    let engine = stage.engine_node();
+    stage.world.request::<Engine>(engine, request);
+    // The stage listens when somebody asks.
+    stage.ask(app, Request::Snapshot);
+}
+
+/// Lines come and go while calls do and the network loses, doubles and reorders: every request completes once, every call ends,
+/// nothing is left.
+#[test]
+fn lines_come_and_go_under_chaos() {
+    for seed in 0..40 {
+        let mut chance = Entropy::from_number(1_000 + seed);
+        let conditions = Conditions::random(&mut chance);
+        let names: Vec<String> = (0..12).map(|n| format!("line{n}")).collect();
+        let mut stage =
+            Stage::new(seed, conditions, vec![registered(&names[0], switch()), trunk(&names[1], switch())]);
+        let mut config = PhoneConfig::new(switch(), hookswitch());
+        let users: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "secret")).collect();
+        config.registrar = Some(Registrar::new("10.0.0.2", &users, Entropy::from_number(seed)));
+        let phone = stage.phone("switch", config, seed + 1);
+        let apps = [stage.attach("one"), stage.attach("two")];
+        let mut next = 2;
+        for _ in 0..60 {
+            let app = apps[chance.below(2) as usize];
+            let line = LineId(chance.below(next) as u32);
+            let name = names[line.0 as usize].clone();
+            match chance.below(8) {
+                0 if next < names.len() as u64 => {
+                    let name = &names[next as usize];
+                    let account =
+                        if chance.chance(1, 2) { registered(name, switch()) } else { trunk(name, switch()) };
+                    let line = LineId(next as u32);
+                    tell(&mut stage, app, EngineRequest::AddLine { line, account: Box::new(account) });
+                    next += 1;
+                }
+                1 => tell(&mut stage, app, EngineRequest::RemoveLine { line }),
+                2 => {
+                    let account = Box::new(registered(&name, switch()));
+                    tell(&mut stage, app, EngineRequest::SetAccess { line, account });
+                }
+                3 => {
+                    stage.ask(app, Request::CloseLine { line });
+                }
+                4 | 5 => stage.open(app, line, Interest::owner(MediaTypes::VOICE)),
+                6 => {
+                    let plan =
+                        Plan::answer(millis(chance.below(800))).and(millis(chance.below(3_000)), Act::Hold);
+                    stage.app(app).plans.push_back(plan);
+                    let target = Target::Uri(format!("sip:{name}@10.0.0.1"));
+                    stage
+                        .world
+                        .request::<Phone>(phone, PhoneRequest::Call(Box::new(Calling::new(target, "bob"))));
+                }
+                _ => {
+                    stage.make_call(app, line, "600", CallOptions::default(), Plan::default());
+                }
+            }
+            stage.run_for(millis(chance.below(1_500)));
+        }
+        stage.world.network().set_conditions(Conditions::PERFECT);
+        let found = stage.finish(&[phone]);
+        assert!(found.is_empty(), "seed {seed}: {found:#?}");
+    }
 }

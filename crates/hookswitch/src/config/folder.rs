@@ -12,19 +12,14 @@ const PAUSE: Duration = Duration::from_millis(20);
 
 /// A folder of the file system. It is made when something is installed, for its owner only.
 #[derive(Clone, Debug)]
-pub struct Folder {
+pub(super) struct Folder {
     path: PathBuf,
 }
 
 impl Folder {
     /// The folder at this path, whether it is there or not.
-    pub fn at(path: impl Into<PathBuf>) -> Self {
+    pub(super) fn at(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into() }
-    }
-
-    /// Where it is.
-    pub fn path(&self) -> &Path {
-        &self.path
     }
 
     fn file(&self, name: &str) -> PathBuf {
@@ -120,7 +115,7 @@ fn make(path: &Path) -> io::Result<()> {
 /// The right to change a [`Folder`]. On Unix the folder itself is locked, so that nothing is left behind.
 #[cfg(unix)]
 #[derive(Debug)]
-pub struct Lock {
+pub(super) struct Lock {
     /// Closing it gives the lock back, also when the process is killed.
     _folder: File,
 }
@@ -141,7 +136,7 @@ impl Lock {
 /// The right to change a [`Folder`]: a file that nobody else can make meanwhile.
 #[cfg(not(unix))]
 #[derive(Debug)]
-pub struct Lock {
+pub(super) struct Lock {
     path: PathBuf,
 }
 

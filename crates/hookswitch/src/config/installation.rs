@@ -1,7 +1,8 @@
 //! An installed provider: its store, and what the store's content means.
 
 use super::error::{ConfigError, Origin};
-use super::{Config, Document, Folder, ProviderId, StoreError};
+use super::folder::Folder;
+use super::{Config, Document, ProviderId, StoreError};
 use hookswitch_store::{FILE, Store, absolute_paths};
 use std::error::Error;
 use std::path::{Path, PathBuf};

@@ -14,7 +14,6 @@ mod resolve;
 
 pub use changes::Changes;
 pub use error::ConfigError;
-pub use folder::Folder;
 pub use hookswitch_machine::Transport;
 pub use hookswitch_provider::Account;
 pub use hookswitch_sip::auth::Secret;
