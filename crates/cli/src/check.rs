@@ -134,6 +134,7 @@ mod tests {
             "no-answer-seconds",
             "when",
             "from",
+            "origin",
             "to",
             "echo",
             "tone",

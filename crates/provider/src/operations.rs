@@ -1,6 +1,6 @@
 //! What applications ask of calls, from the check of its arguments to its completion.
 
-use crate::call::{Ask, Call, Stream, Taken, Wait, Waiting, source};
+use crate::call::{Aim, Ask, Call, Stream, Taken, Wait, source};
 use crate::core::Core;
 use crate::dial;
 use crate::forwarding;
@@ -10,8 +10,8 @@ use hookswitch_machine::Time;
 use hookswitch_media::control::{Command, Direction};
 use hookswitch_media::negotiate::{NegotiateError, OfferAnswer};
 use hookswitch_spi::{
-    AddressId, AudioSource, CallId, CallState, DigitOptions, ForwardingRules, InfoParts, LineId, Operation,
-    OperationError, Outcome, Party, ProviderEvent, RejectReason, RequestId, StateKind,
+    AddressId, AudioSource, CallId, CallState, Feature, ForwardingRules, InfoParts, LineId, Operation,
+    OperationError, Outcome, Party, ProviderEvent, RejectReason, RequestId, StateKind, TransferMode,
 };
 use std::path::PathBuf;
 
@@ -55,17 +55,53 @@ impl Core {
             Operation::MakeCall { line, address, destination, options } => {
                 return self.make_call(now, ask, line, address, &destination, options).map(Some);
             }
+            Operation::SetupConference { line, address, call, consult } => {
+                return self.setup_conference(now, ask, (line, address), call, consult).map(Some);
+            }
+            Operation::PrepareAddToConference { conference, consult } => {
+                return self.prepare_add_to_conference(now, ask, conference, consult).map(Some);
+            }
+            Operation::AddToConference { conference, member } => {
+                self.add_to_conference(now, ask, conference, member)
+            }
+            Operation::RemoveFromConference { member } => self.remove_from_conference(ask, member),
+            Operation::CompleteTransfer { call, consult, mode: TransferMode::Conference, deadline: _ } => {
+                return self.join_in_conference(now, ask, call, consult).map(Some);
+            }
             Operation::Forward { line, address, rules } => self.forward(ask, line, address, rules),
             Operation::Accept { call, user_info: _ } => self.accept(now, ask, call),
             Operation::Answer { call, source, user_info: _ } => self.answer(now, ask, call, source),
             Operation::Redirect { call, destination } => self.redirect(now, ask, call, &destination),
             Operation::Drop { call, reason, user_info: _ } => self.drop_call(now, ask, call, reason),
-            Operation::Hold { call } => self.hold(now, ask, call, true),
-            Operation::Retrieve { call } => self.hold(now, ask, call, false),
+            Operation::Dial { call, digits } => self.dial(now, ask, call, &digits),
+            Operation::Hold { call } => self.hold(now, ask, call, Aim::Hold),
+            Operation::Retrieve { call } => self.hold(now, ask, call, Aim::Retrieve),
+            Operation::SwapHold { active, held } => self.swap_hold(now, ask, active, held),
+            Operation::SetupTransfer { call, consult } => {
+                return self.setup_transfer(now, ask, call, consult).map(Some);
+            }
+            Operation::CompleteTransfer { call, consult, mode: TransferMode::Transfer, deadline } => {
+                self.complete_transfer(now, ask, call, consult, deadline)
+            }
+            Operation::SecureCall { call } => self.secure_call(ask, call),
             Operation::BlindTransfer { call, destination, deadline } => {
                 self.transfer(now, call, &destination, deadline).map(|what| self.wait(call, ask, what))
             }
-            Operation::SendDigits { call, digits } => self.send_digits(ask, call, digits),
+            Operation::SendDigits { call, digits } => self.send_digits(now, ask, call, digits),
+            Operation::SendTone { call, tone } => self.send_tone(ask, call, &tone),
+            Operation::StopSending { call } => {
+                self.stop_sending(ask, call);
+                Ok(())
+            }
+            Operation::GatherDigits { call, gather } => self.gather_digits(ask, call, gather),
+            Operation::StopGathering { call } => {
+                self.stop_gathering(ask, call);
+                Ok(())
+            }
+            Operation::MonitorDigits { call, digits } => self.monitor_digits(ask, call, digits),
+            Operation::MonitorTones { call, tones } => self.monitor_tones(ask, call, tones),
+            Operation::MonitorMedia { call, media } => self.monitor_media(ask, call, media),
+            Operation::SetTreatment { call, treatment } => self.set_treatment(now, ask, call, treatment),
             Operation::Play { call, source } => self.play(ask, call, source),
             Operation::Record { call, path } => self.record_audio(ask, call, path),
             Operation::Statistics { call } => self.statistics(ask, call),
@@ -74,30 +110,13 @@ impl Core {
             Operation::SetCallData { call, data } => self.set_call_data(ask, call, data),
             Operation::SetAppSpecific { call, value } => self.set_app_specific(ask, call, value),
             // The table of the line has none of these, so the check has refused them.
-            Operation::Dial { .. }
-            | Operation::SwapHold { .. }
-            | Operation::SetupTransfer { .. }
-            | Operation::CompleteTransfer { .. }
-            | Operation::SetupConference { .. }
-            | Operation::PrepareAddToConference { .. }
-            | Operation::AddToConference { .. }
-            | Operation::RemoveFromConference { .. }
-            | Operation::Park { .. }
+            Operation::Park { .. }
             | Operation::Unpark { .. }
             | Operation::Pickup { .. }
             | Operation::CompleteCall { .. }
             | Operation::UncompleteCall { .. }
-            | Operation::SecureCall { .. }
             | Operation::SendUserInfo { .. }
-            | Operation::SetTreatment { .. }
             | Operation::SetService { .. }
-            | Operation::SendTone { .. }
-            | Operation::StopSending { .. }
-            | Operation::GatherDigits { .. }
-            | Operation::StopGathering { .. }
-            | Operation::MonitorDigits { .. }
-            | Operation::MonitorTones { .. }
-            | Operation::MonitorMedia { .. }
             | Operation::Extension { .. } => Err(OperationError::Unavailable(operation.name())),
         }
         .map(|()| None)
@@ -118,6 +137,9 @@ impl Core {
             .filter(|open| open.open.is_some() && !self.closing.contains(&line_id))
             .ok_or(OperationError::NoSuchLine(line_id))?;
         line.capabilities.check(operation, state)?;
+        if let Some(call) = operation.call() {
+            self.fits_role(call, Feature::of(operation))?;
+        }
         if let Some(other) = operation.other_call() {
             line.capabilities.check_other(operation, self.existing(other)?.state.kind())?;
         }
@@ -125,10 +147,14 @@ impl Core {
     }
 
     /// A call that can be asked something of: one that is not still being created.
-    fn existing(&self, id: CallId) -> Result<&Call, OperationError> {
+    pub(crate) fn existing(&self, id: CallId) -> Result<&Call, OperationError> {
         let call = self.calls.get(id).ok_or(OperationError::NoSuchCall(id))?;
-        let embryo = call.waiting.iter().any(|waiting| waiting.what == Wait::Proceeding);
-        if embryo || call.taken != Taken::Yes { Err(OperationError::NoSuchCall(id)) } else { Ok(call) }
+        let closed = call.bridge().is_some_and(|bridge| bridge.closed);
+        if call.embryo || closed || call.taken != Taken::Yes {
+            Err(OperationError::NoSuchCall(id))
+        } else {
+            Ok(call)
+        }
     }
 
     fn forward(
@@ -170,7 +196,10 @@ impl Core {
         let leg = call.leg.ok_or(OperationError::CallEnded)?;
         let line_id = call.line;
         call.source = source;
+        let early = call.extra.as_mut().and_then(|extra| extra.early.take());
         let (sdp, parameters) = match call.media.state() {
+            // The answer went out before; it is the same (RFC 6337 3.1.1).
+            OfferAnswer::Stable if early.is_some() => (early.unwrap_or_default().into_vec(), None),
             OfferAnswer::RemoteOffer => match call.media.answer(&capabilities, port.rtp, Direction::SendRecv)
             {
                 Ok((sdp, parameters)) => (sdp, Some(parameters)),
@@ -200,6 +229,7 @@ impl Core {
             .accept(now, &mut self.layer, leg, contact, credentials, &sdp)
             .map_err(|_| OperationError::CallEnded)?;
         self.wait(id, ask, Wait::Acknowledgement);
+        self.give_way(now, id);
         self.start_stream(id);
         if let Some(parameters) = parameters {
             self.configure(id, parameters);
@@ -248,12 +278,13 @@ impl Core {
             call.facts.redirection = Party::known(target, "");
         }
         self.tell(id, ProviderEvent::CallInfo { call: id, changed: InfoParts::REDIRECTION });
-        self.finish(ask, id);
+        self.finish(id);
+        self.done(ask, Outcome::Done);
         Ok(())
     }
 
     /// A call is over by an application's wish, with nothing left to wait for.
-    fn finish(&mut self, ask: &mut Ask, id: CallId) {
+    pub(crate) fn finish(&mut self, id: CallId) {
         if let Some(leg) = self.calls.get(id).and_then(|call| call.leg) {
             self.leg_gone(id, leg);
         }
@@ -261,7 +292,6 @@ impl Core {
         self.transfer_let_go(id);
         self.fail_waiting(id, &OperationError::CallEnded);
         self.enter(id, CallState::Idle);
-        self.done(ask, Outcome::Done);
     }
 
     fn drop_call(
@@ -271,10 +301,15 @@ impl Core {
         id: CallId,
         reason: RejectReason,
     ) -> Result<(), OperationError> {
+        if self.is_conference(id) {
+            self.drop_conference(now, ask, id);
+            return Ok(());
+        }
         let call = self.calls.get(id).ok_or(OperationError::NoSuchCall(id))?;
         let state = call.state.kind();
         let Some(leg) = call.leg else {
-            self.finish(ask, id);
+            self.finish(id);
+            self.done(ask, Outcome::Done);
             return Ok(());
         };
         if matches!(state, StateKind::Offering | StateKind::Accepted) {
@@ -286,7 +321,8 @@ impl Core {
                 RejectReason::Decline => 603,
             };
             let _ = self.ua.reject(now, &mut self.layer, leg, status, format_args!(""));
-            self.finish(ask, id);
+            self.finish(id);
+            self.done(ask, Outcome::Done);
             return Ok(());
         }
         self.stop_stream(id);
@@ -296,33 +332,6 @@ impl Core {
             // The session is gone without more ado.
             self.hung_up(now, leg);
         }
-        Ok(())
-    }
-
-    fn hold(&mut self, now: Time, ask: &mut Ask, id: CallId, hold: bool) -> Result<(), OperationError> {
-        let pending = |wait: &Waiting| matches!(wait.what, Wait::Turn(_) | Wait::OfferAnswer(_));
-        if self.calls.get(id).is_some_and(|call| call.waiting.iter().any(pending)) {
-            return Err(OperationError::Failed(
-                "a hold or retrieve of this call is already on its way".into(),
-            ));
-        }
-        let what = self.change_hold(now, id, hold)?;
-        self.wait(id, ask, what);
-        Ok(())
-    }
-
-    fn send_digits(&mut self, ask: &mut Ask, id: CallId, digits: DigitOptions) -> Result<(), OperationError> {
-        let DigitOptions { digits, duration, gap } = digits;
-        if self.calls.get(id).is_none_or(|call| call.stream != Stream::Running) {
-            // It is being dropped: its audio has ended already.
-            return Err(OperationError::CallEnded);
-        }
-        // A newer request takes the place of one that still sends (lineGenerateDigits).
-        self.complete_waiting(id, |wait| matches!(wait, Wait::Digits(_)), Err(OperationError::Replaced));
-        let tag = self.next_tag();
-        self.wait(id, ask, Wait::Digits(tag));
-        let digits = digits.to_ascii_uppercase();
-        self.media(Command::SendDigits { stream: Call::stream_id(id), digits, duration, gap, tag });
         Ok(())
     }
 

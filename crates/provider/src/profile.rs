@@ -1,7 +1,11 @@
 //! Profiles: the quirks and defaults of one kind of softswitch or carrier, read from `sip-profiles/*.toml`.
 
+use hookswitch_spi::AnswerMode;
 use serde::Deserialize;
 use std::time::Duration;
+
+/// Members of one conference: fewer than a mix takes, as we are in it as well.
+const MOST_MEMBERS: u16 = 32;
 
 /// What is true of every line on one kind of softswitch. Every key has a default; an unknown key is an error.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -35,10 +39,30 @@ pub struct Profile {
     /// End a call whose other side was heard and then is not any more, neither audio nor RTCP, for the media threads' limit (a
     /// minute); calls on hold are left alone.
     pub end_silent_calls: bool,
+    /// What answering a call does to the one that is active on the line: `none`, `drop` or `hold` (LINEANSWERMODE). Applications
+    /// with many calls at a time want `none`, a softphone `hold`.
+    pub answer_mode: AnswerMode,
+    /// A call that is held for a transfer comes back when its consultation call ends (AUTORECONNECT); else it waits to be
+    /// retrieved.
+    pub reconnect: bool,
+    /// Seconds from one ring of an offered call to the next, 1 to 60.
+    pub ring_cycle: u8,
+    /// The header field in which the switch names a physical call on all its legs; Session-ID (RFC 7989) if absent.
+    pub linked_id: Option<String>,
     /// Follow a 3xx of the switch instead of reporting *forwarded*.
     pub follow_redirects: bool,
     /// The direction offered to hold: `sendonly` (music may be sent) or `inactive`.
     pub hold: HoldDirection,
+    /// A held party hears music of ours, unless an application chooses something else for it.
+    pub hold_music: bool,
+    /// What an application chooses for an offered call is heard by its caller before the answer (183), at the caller's cost or
+    /// not. Without it only held parties hear what is chosen.
+    pub early_treatment: bool,
+    /// Digits to a party that takes none as events (RFC 4733) go by INFO, and its own are expected so; without it they go in the
+    /// audio, where they are also looked for.
+    pub info_digits: bool,
+    /// Members of one conference, 0 (no conferences) to 32.
+    pub max_conference: u16,
     /// Codecs in order of preference: `PCMU`, `PCMA`, `L16/8000`, `L16/16000`.
     pub codecs: Vec<String>,
     /// Milliseconds of audio in a packet: 10, 20, 30, 40 or 60.
@@ -63,8 +87,16 @@ impl Default for Profile {
             refer: true,
             accept_referrals: AcceptReferrals::OwnDomain,
             end_silent_calls: true,
+            answer_mode: AnswerMode::None,
+            reconnect: true,
+            ring_cycle: 6,
+            linked_id: None,
             follow_redirects: true,
             hold: HoldDirection::SendOnly,
+            hold_music: true,
+            early_treatment: false,
+            info_digits: false,
+            max_conference: 16,
             codecs: vec!["PCMU".into(), "PCMA".into()],
             packet_time: 20,
             rtcp_mux: false,
@@ -106,11 +138,22 @@ impl Profile {
         if ![486, 480, 603].contains(&self.dnd_status) {
             return Some(("dnd-status", format!("486, 480 or 603, not {}", self.dnd_status)));
         }
+        if self.max_conference > MOST_MEMBERS {
+            return Some(("max-conference", format!("0 to {MOST_MEMBERS}, not {}", self.max_conference)));
+        }
         if ![10, 20, 30, 40, 60].contains(&self.packet_time) {
             return Some((
                 "packet-time",
                 format!("10, 20, 30, 40 or 60 milliseconds, not {}", self.packet_time),
             ));
+        }
+        if !(1..=60).contains(&self.ring_cycle) {
+            return Some(("ring-cycle", format!("1 to 60 seconds, not {}", self.ring_cycle)));
+        }
+        if let Some(name) = &self.linked_id
+            && (name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'))
+        {
+            return Some(("linked-id", format!("the name of a header field, not {name:?}")));
         }
         if self.codecs.is_empty() {
             return Some(("codecs", "at least one of PCMU, PCMA, L16/8000, L16/16000".into()));
