@@ -113,6 +113,7 @@ impl Provider for Loopback {
 
     fn lines(&self) -> Vec<LineDescription> {
         let describe = |(id, entry): (&LineId, &super::line::Line)| LineDescription {
+            permanent: id.0 + 1,
             line: *id,
             name: entry.name.clone(),
             addresses: entry.addresses.clone(),
