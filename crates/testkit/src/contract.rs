@@ -373,7 +373,10 @@ impl Observer {
         let text = match how {
             Ok(_) if !possible => format!("{session}: {} was accepted while {state}", operation.name()),
             Err(RequestError::Operation(OperationError::InvalidCallState { .. }))
-                if possible && !operation.call().is_some_and(|call| self.conferring.contains(&call)) =>
+                if possible
+                    // Of two calls, it may be the other that is in the wrong state.
+                    && operation.other_call().is_none()
+                    && !operation.call().is_some_and(|call| self.conferring.contains(&call)) =>
             {
                 format!("{session}: {} was refused as impossible while {state}", operation.name())
             }
