@@ -60,6 +60,7 @@ impl Loopback {
                 self.complete(request, Err(OperationError::Refused { status, reason }));
             }
             Task::Recall(orbit) => self.recall(orbit),
+            Task::Expire(completion) => self.end_completion(completion),
             Task::LookForFree => self.look_for_free(),
         }
     }

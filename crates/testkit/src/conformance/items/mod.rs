@@ -5,6 +5,7 @@ mod calls;
 mod life_cycle;
 mod lines;
 mod operations;
+mod rare;
 mod requests;
 mod stored;
 mod versions;
