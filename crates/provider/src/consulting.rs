@@ -138,8 +138,9 @@ impl Core {
             self.ua.abandon(now, &mut self.layer, leg);
         }
         self.abandon_referral(now, id);
-        self.finish(id);
+        // A drop has what it wanted; whatever else waits has not.
         self.complete_drops(id);
+        self.finish(id);
     }
 
     /// Joins the two others of a transfer that was prepared (lineCompleteTransfer). Completes with what became of it.

@@ -231,7 +231,7 @@ impl Core {
         for id in self.calls.on_line(line_id) {
             let active = self.calls.get(id).is_some_and(|call| {
                 id != answered && call.state.kind() == StateKind::Connected && call.leg.is_some()
-            });
+            }) && !self.is_dropping(id);
             if !active {
                 continue;
             }

@@ -311,7 +311,10 @@ impl Observer {
         let possible = states.contains(&state);
         let text = match how {
             Ok(_) if !possible => format!("{session}: {} was accepted while {state}", operation.name()),
-            Err(RequestError::Operation(OperationError::InvalidCallState { .. })) if possible => {
+            // Of two calls it may be the other one that is in the wrong state.
+            Err(RequestError::Operation(OperationError::InvalidCallState { .. }))
+                if possible && operation.other_call().is_none() =>
+            {
                 format!("{session}: {} was refused as impossible while {state}", operation.name())
             }
             Ok(_) | Err(_) => return,
