@@ -4,14 +4,14 @@ use crate::call::Wait;
 use crate::core::Core;
 use crate::ending;
 use crate::inbound::{given, media_types, refusal};
+use crate::info_digits::RELAY;
 use hookswitch_machine::{Flow, Time};
 use hookswitch_media::negotiate::{Capabilities as MediaCapabilities, NegotiateError};
 use hookswitch_sip::message::{Message, Method};
-use hookswitch_sip::transaction::ServerId;
+use hookswitch_sip::transaction::{ClientId, ServerId};
 use hookswitch_sip::ua::{Failure, LegId};
 use hookswitch_spi::{
-    CallId, CallState, Disconnect, DisconnectMode, EndedBy, InfoParts, OperationError, Outcome,
-    ProviderEvent, StateKind,
+    CallId, CallState, Disconnect, DisconnectMode, EndedBy, OperationError, Outcome, StateKind,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -185,14 +185,11 @@ impl Core {
         let rtp = call.port.ok_or(NegotiateError::NothingToOffer)?.rtp;
         let offered = call.media.receive_offer(&capabilities, body)?;
         let wanted = call.media.wanted();
-        let (sdp, parameters) = call.media.answer(&capabilities, rtp, wanted)?;
-        let types = media_types(offered.media);
-        let changed = call.media_types != types;
-        call.media_types = types;
+        let answer = call.media.answer(&capabilities, rtp, wanted);
+        // What they want is worth knowing even if we cannot give it.
+        self.media_described(id, media_types(offered.media));
+        let (sdp, parameters) = answer?;
         self.configure(id, parameters);
-        if changed {
-            self.tell(id, ProviderEvent::CallInfo { call: id, changed: InfoParts::MEDIA });
-        }
         Ok(sdp)
     }
 
@@ -252,13 +249,9 @@ impl Core {
 
     /// INFO: digits the way some switches still send them.
     fn info(&mut self, id: CallId, message: &Message) -> (u16, String) {
-        if !message.content_type_is("application/dtmf-relay") {
+        if !message.content_type_is(RELAY) {
             let empty = message.body().is_empty();
-            return if empty {
-                (200, String::new())
-            } else {
-                (415, "Accept: application/dtmf-relay\r\n".into())
-            };
+            return if empty { (200, String::new()) } else { (415, format!("Accept: {RELAY}\r\n")) };
         }
         let text = String::from_utf8_lossy(message.body());
         let value = |key: &str| {
@@ -272,7 +265,7 @@ impl Core {
         match digit.filter(|c| "0123456789ABCD*#".contains(*c)) {
             Some(digit) => {
                 let duration = Duration::from_millis(millis);
-                self.events.push_back(ProviderEvent::Digit { call: id, digit, duration });
+                self.digit_heard(id, digit, duration);
                 (200, String::new())
             }
             None => (400, String::new()),
@@ -284,10 +277,12 @@ impl Core {
         &mut self,
         now: Time,
         leg: LegId,
+        client: ClientId,
         failure: Failure,
         message: Option<&Message>,
     ) {
-        if let Some(id) = self.call_by_leg(leg) {
+        let Some(id) = self.call_by_leg(leg) else { return };
+        if !self.digit_answered(id, client, failure, message) {
             self.refer_answered(now, id, failure, message);
         }
     }
