@@ -157,7 +157,7 @@ impl Core {
             self.ua.abandon(now, &mut self.layer, leg);
         }
         self.abandon_referral(now, id);
-        // A drop has what it wanted; whatever else waits has not.
+        // Who asked for its end has what it wanted.
         self.complete_drops(id);
         self.finish(id);
     }
