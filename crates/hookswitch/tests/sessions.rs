@@ -9,7 +9,7 @@ use common::*;
 use hookswitch::config::Config;
 use hookswitch::{
     Application, AttachOptions, Audio, Call, CallRequest, CallState, Error, Event, Interest, MediaTypes,
-    Privilege, RequestError, Service, StateKind,
+    Privilege, RequestError, Service, ServiceOptions, StateKind,
 };
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -264,9 +264,10 @@ async fn requests_for_calls_wait_in_one_queue_for_the_first_recipient() {
 async fn the_order_of_applications_is_given_back_to_be_stored() {
     let (service, app) = two_shards().await;
     let order = ["second", "first"];
+    let before = service.priorities();
     let (set, changed) = tokio::join!(
         app.set_priority(hookswitch::MediaType::Voice, &order),
-        in_time(service.priorities_changed())
+        in_time(service.priorities_changed(&before))
     );
     assert_eq!(set, Ok(()));
     assert_eq!(changed, service.priorities());
@@ -274,6 +275,26 @@ async fn the_order_of_applications_is_given_back_to_be_stored() {
     assert_eq!(stored, order);
     let none = in_time(app.open_any(Interest::owner(VOICE), hookswitch::CallOptions::default())).await;
     assert!(none.is_ok(), "{none:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_service_caps_the_grace_of_its_applications() {
+    let (own, media) = ports();
+    let text = format!(
+        "[sip]\nlisten = ['udp:127.0.0.1:{own}']\n[media]\naddress = '127.0.0.1'\nports = [{media}, {}]\n\
+         [[line]]\nname = 'trunk'\nregistrar = '127.0.0.1:9'\nuser = 'x'\nregister = false\n",
+        media + 99
+    );
+    let config = Config::parse(&text, "test.toml".as_ref()).unwrap_or_else(|error| panic!("{error}"));
+    let options = ServiceOptions::default().longest_grace(Duration::ZERO);
+    let service = Service::start_with(config, options).unwrap_or_else(|error| panic!("{error}"));
+    let app = attached(&service, "app", Duration::from_secs(60)).await;
+    let token = app.token();
+    drop(app);
+    let late = in_time(service.resume("app", token, None)).await;
+    assert_eq!(late.err(), Some(Error::Refused(RequestError::NothingToResume)));
+    let figures = in_time(service.figures()).await.unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(figures.sessions, 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

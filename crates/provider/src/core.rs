@@ -376,7 +376,7 @@ impl Core {
             return;
         }
         let Some(call) = self.calls.get_mut(id) else { return };
-        if call.state == state {
+        if call.state == state || call.state == CallState::Idle {
             return;
         }
         call.state = state.clone();

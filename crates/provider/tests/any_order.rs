@@ -446,7 +446,7 @@ fn plays(seeds: std::ops::Range<u64>) {
         }));
         if let Err(panic) = result {
             let play = play.borrow();
-            let tail = play.story.len().saturating_sub(60);
+            let tail = play.story.len().saturating_sub(80);
             eprintln!("seed {seed}:\n{}", play.story[tail..].join("\n"));
             std::panic::resume_unwind(panic);
         }

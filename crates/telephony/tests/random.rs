@@ -8,8 +8,8 @@ use hookswitch_spi::{
     AddressId, CallId, DigitOptions, LineId, MediaType, MediaTypes, Operation, RejectReason, StateKind,
 };
 use hookswitch_telephony::{
-    AppRequestId, Config, Event, HandOffTarget, Interest, Limits, Privilege, Reply, Request, SessionId,
-    SnapshotPart, Unowned,
+    AppRequestId, CallRequest, Config, Event, HandOffTarget, Interest, Limits, OpenId, Privilege, Reply,
+    Request, SessionId, SnapshotPart, Unowned,
 };
 use hookswitch_testkit::loopback::{Outside, may_follow};
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,6 +22,7 @@ const LINES: [LineId; 2] = [LINE, OTHER_LINE];
 enum Meaning {
     Open(LineId, Interest),
     Close(LineId),
+    CloseOpen(LineId, OpenId),
     Release(CallId),
     LetGo(CallId),
     Other,
@@ -31,7 +32,7 @@ enum Meaning {
 #[derive(Default)]
 struct Believes {
     outstanding: BTreeMap<AppRequestId, Meaning>,
-    open: BTreeMap<LineId, Vec<Interest>>,
+    open: BTreeMap<LineId, Vec<(OpenId, Interest)>>,
     held: BTreeMap<CallId, (LineId, Option<StateKind>)>,
     /// Handles dropped without a word: something may still be heard of these calls.
     dropped: BTreeSet<CallId>,
@@ -132,7 +133,10 @@ impl World {
         self.present.insert(session, believes);
         self.names.insert(session, name.clone());
         let grace = Duration::from_secs(self.chance.below(4));
-        let versions = hookswitch_telephony::SPOKEN;
+        let mut versions = hookswitch_telephony::SPOKEN;
+        if self.chance.chance(1, 4) {
+            versions.high = hookswitch_telephony::OLDEST;
+        }
         self.ask(session, Request::Attach { name: name.into(), grace, versions, resume }, Meaning::Other);
         // Too late to come back: then it starts anew.
         if resume.is_some() && !self.attached(session) {
@@ -200,6 +204,7 @@ impl World {
                 let interest = Interest { owner, monitor: self.chance.chance(1, 3), ..Interest::NONE };
                 self.ask(session, Request::OpenLine { line, interest }, Meaning::Open(line, interest));
             }
+            15 if self.chance.chance(1, 2) => self.close_one(session, line),
             15 => self.ask(session, Request::CloseLine { line }, Meaning::Close(line)),
             16..46 => {
                 let operation = self.operation();
@@ -230,12 +235,30 @@ impl World {
                 self.bench.drain();
                 self.check();
             }
+            86 => {
+                let wanted = self.chance.chance(2, 3);
+                self.ask(session, Request::RegisterRecipient { wanted }, Meaning::Other);
+            }
+            87 => {
+                let what = CallRequest::to("tel:1");
+                self.ask(session, Request::RequestCall { what, hold: false }, Meaning::Other);
+            }
+            88 => self.ask(session, Request::TakeRequest, Meaning::Other),
             _ => {
                 let wait = self.chance.below(300);
                 self.bench.pass(Duration::from_millis(wait));
                 self.check();
             }
         }
+    }
+
+    /// Takes one opening of a line back; the last one closes the line.
+    fn close_one(&mut self, session: SessionId, line: LineId) {
+        let opens = self.present[&session].open.get(&line).cloned().unwrap_or_default();
+        let ids: Vec<OpenId> = opens.iter().map(|(open, _)| *open).collect();
+        let Some(open) = self.pick(&ids) else { return };
+        let meaning = if ids.len() > 1 { Meaning::CloseOpen(line, open) } else { Meaning::Close(line) };
+        self.ask(session, Request::CloseOpen { line, open }, meaning);
     }
 
     fn somebody_calls(&mut self, line: LineId) {
@@ -250,7 +273,7 @@ impl World {
         });
         let wanted = self.present.values().any(|believes| {
             let interests = believes.open.get(&line).into_iter().flatten();
-            interests.into_iter().any(|interest| interest.owner.contains(MediaType::Voice))
+            interests.into_iter().any(|(_, interest)| interest.owner.contains(MediaType::Voice))
         });
         assert_eq!(owners.count(), usize::from(wanted), "exactly one owner if anybody wants it");
         self.check();
@@ -279,7 +302,13 @@ impl World {
                     let Ok(reply) = result else { continue };
                     match meaning {
                         Meaning::Open(line, interest) => {
-                            believes.open.entry(line).or_default().push(interest);
+                            let Reply::Opened(open) = reply else { panic!("{reply:?}") };
+                            believes.open.entry(line).or_default().push((*open, interest));
+                        }
+                        Meaning::CloseOpen(line, open) => {
+                            let opens = believes.open.entry(line).or_default();
+                            opens.retain(|(known, _)| *known != open);
+                            assert!(!opens.is_empty(), "it was not the last");
                         }
                         Meaning::Close(line) => {
                             believes.open.remove(&line);
@@ -309,8 +338,9 @@ impl World {
                             }
                         }
                         Reply::Attached { lines, calls, .. } => {
-                            let interests =
-                                |open: &hookswitch_telephony::OpenLine| (open.line, open.interest);
+                            let interests = |open: &hookswitch_telephony::OpenLine| {
+                                (open.line, (open.open, open.interest))
+                            };
                             let believed = believes.open.iter();
                             let believed =
                                 believed.flat_map(|(line, all)| all.iter().map(|one| (*line, *one)));

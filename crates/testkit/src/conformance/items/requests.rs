@@ -309,8 +309,10 @@ fn creation_gate(suite: &Suite<'_>) -> Verdict {
         if !able.features.contains(feature) {
             continue;
         }
+        bench.run(Duration::from_secs(2));
         if bench.kind(call) != Some(StateKind::Connected) {
             let _ = bench.perform(Operation::Retrieve { call });
+            bench.run(Duration::from_secs(2));
         }
         let counted =
             |bench: &mut Bench| bench.provider().line_status(LINE).map_or(0, |status| status.calls.all());
