@@ -66,6 +66,9 @@ pub trait Subject {
     /// what else differs is told and waits for the next start.
     fn configure(&mut self, lines: Vec<LineSetup>);
 
+    /// What was stored is gone: there will be no next session.
+    fn uninstalled(&mut self);
+
     /// The provider asks for a line to be closed.
     fn want_closed(&mut self, line: LineId);
 

@@ -67,6 +67,19 @@ pub enum StoreFault {
     RenamesUnsafe,
 }
 
+impl StoreFault {
+    /// All of them.
+    pub const ALL: &'static [Self] = &[Self::InstallsAgain, Self::WritesInPlace, Self::RenamesUnsafe];
+
+    /// The number of the item that has to fail.
+    pub const fn breaks(self) -> u8 {
+        match self {
+            Self::InstallsAgain => 1,
+            Self::WritesInPlace | Self::RenamesUnsafe => 2,
+        }
+    }
+}
+
 /// A disk in memory, with a fault or without.
 #[derive(Clone)]
 struct Disc {
@@ -317,7 +330,13 @@ fn next_session(suite: &Suite<'_>) -> Verdict {
         bench.subject.configure(lines);
         bench.drain();
         bench.run(Duration::from_secs(5));
-        same!(seen(&mut bench), before, "what a session shows after its configuration changed");
+        let during = seen(&mut bench);
+        ensure!(
+            during == before,
+            "a session shows {} calls at a time and {:?} when that is configured for the next",
+            during.0.max_calls,
+            during.1
+        );
         let now = bench.now();
         bench.provider().shutdown(now);
         bench.drain();
@@ -363,6 +382,8 @@ fn removed_in_use(suite: &Suite<'_>) -> Verdict {
     let mut bench = session(suite, &*installed)?;
     let (call, party) = bench.answered(LINE, "ann")?;
     installed.remove().map_err(found)?;
+    bench.subject.uninstalled();
+    bench.drain();
     bench.run(Duration::from_secs(5));
     same!(bench.kind(call), Some(StateKind::Connected), "the call after the removal");
     // The session goes on to its end: calls, requests, all of it.
@@ -404,12 +425,8 @@ mod tests {
 
     #[test]
     fn a_broken_store_fails_its_item_and_no_other_does() {
-        for (fault, fails) in [
-            (None, None),
-            (Some(StoreFault::InstallsAgain), Some(1)),
-            (Some(StoreFault::WritesInPlace), Some(2)),
-            (Some(StoreFault::RenamesUnsafe), Some(2)),
-        ] {
+        let faults = StoreFault::ALL.iter().copied().map(Some).chain([None]);
+        for (fault, fails) in faults.map(|fault| (fault, fault.map(StoreFault::breaks))) {
             let factory = Broken(fault);
             let suite = Suite::new(&factory);
             for item in ITEMS {

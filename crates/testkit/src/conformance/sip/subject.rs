@@ -358,6 +358,11 @@ impl Subject for SipSubject {
         self.settle();
     }
 
+    fn uninstalled(&mut self) {
+        self.provider.reinitialise("the provider was removed".to_owned());
+        self.settle();
+    }
+
     fn want_closed(&mut self, line: LineId) {
         self.provider.request_close(self.now, line, "maintenance");
     }
