@@ -254,7 +254,8 @@ impl Core {
         }
         for id in self.calls.on_line(line_id) {
             let active = self.calls.get(id).is_some_and(|call| {
-                let up = call.leg.is_some() || self.is_conference(id);
+                // One that is being dropped gives way by itself.
+                let up = (call.leg.is_some() || self.is_conference(id)) && !self.is_dropping(id);
                 id != answered && call.state.kind() == StateKind::Connected && up
             }) && !self.is_dropping(id);
             if !active {
