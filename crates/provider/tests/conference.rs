@@ -655,7 +655,8 @@ fn answering_another_call_holds_or_drops_a_conference() {
         let mut other = s.r.ring(SDP);
         s.r.answer(&mut other);
         assert_eq!((s.r.state(other.call), s.r.state(s.conference)), (Connected, state), "{mode:?}");
-        let members = if mode == AnswerMode::Hold { Conferenced } else { Idle };
+        // They are told why, and idle with the answer to their BYE.
+        let members = if mode == AnswerMode::Hold { Conferenced } else { Disconnected };
         assert_eq!((s.r.state(s.caller.call), s.r.state(s.consult)), (members, members));
     }
 }
