@@ -451,6 +451,7 @@ impl Core {
         if part.is_some() {
             self.mix(member, None, MixPart::Talks);
         }
+        self.go_on_gathering(of);
         Some(outside)
     }
 

@@ -573,7 +573,7 @@ impl Scenario {
             return;
         }
         let mut ends: BTreeMap<String, Time> = BTreeMap::new();
-        let mut first = BTreeSet::new();
+        let (mut first, mut hung_up) = (BTreeSet::new(), BTreeSet::new());
         for crossing in self.stage.world.wire() {
             let Ok(message) = Message::parse(crossing.bytes.clone(), &Limits::default()) else { continue };
             let call = message.call_id().to_owned();
@@ -582,7 +582,11 @@ impl Scenario {
                 (Passage::Arrived, Method::Invite, None) if !ours && message.to_tag().is_none() => {
                     first.insert((call, message.cseq().number));
                 }
-                (Passage::Sent(_), Method::Bye, Some(200)) if ours => {
+                // Whoever said BYE first waits for its own response.
+                (Passage::Sent(_), Method::Bye, None) if ours => {
+                    hung_up.insert(call);
+                }
+                (Passage::Sent(_), Method::Bye, Some(200)) if ours && !hung_up.contains(&call) => {
                     ends.entry(call).or_insert(crossing.at);
                 }
                 (Passage::Sent(_), Method::Invite, Some(300..=699))
