@@ -29,10 +29,10 @@ async fn each_member_hears_the_other_and_not_itself() {
     let set_up = alice.line.set_up_conference(Some(&first), "901", Audio::silence());
     let (conference, two) = tokio::join!(set_up, offered(&mut bob.app));
     let conference = conference.unwrap_or_else(|error| panic!("{error}"));
-    let next = conference.next.unwrap_or_else(|| panic!("a consultation call"));
+    let second = conference.next.unwrap_or_else(|| panic!("a consultation call"));
     in_time(two.answer(Audio::tone(TONES[1]))).await.unwrap_or_else(|error| panic!("{error}"));
-    in_time(next.connected()).await.unwrap_or_else(|end| panic!("{end}"));
-    in_time(conference.call.add_member(&next)).await.unwrap_or_else(|error| panic!("{error}"));
+    in_time(second.connected()).await.unwrap_or_else(|end| panic!("{end}"));
+    in_time(conference.call.add_member(&second)).await.unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(first.state().kind(), StateKind::Conferenced);
     assert_eq!(conference.call.state().kind(), StateKind::Connected);
 
@@ -49,11 +49,11 @@ async fn each_member_hears_the_other_and_not_itself() {
     expected.sort();
     assert_eq!(heard, expected);
 
-    in_time(next.leave_conference()).await.unwrap_or_else(|error| panic!("{error}"));
+    in_time(second.leave_conference()).await.unwrap_or_else(|error| panic!("{error}"));
     let connected = |state: &hookswitch::CallState| state.kind() == StateKind::Connected;
     in_time(first.wait_for(connected)).await;
     assert_eq!(conference.call.state().kind(), StateKind::Idle, "the last party is an ordinary call");
     in_time(first.hang_up()).await.unwrap_or_else(|error| panic!("{error}"));
-    in_time(next.hang_up()).await.unwrap_or_else(|error| panic!("{error}"));
+    in_time(second.hang_up()).await.unwrap_or_else(|error| panic!("{error}"));
     assert!(in_time(one.ended()).await.is_some() && in_time(two.ended()).await.is_some());
 }

@@ -374,9 +374,9 @@ impl Observer {
         let possible = states.contains(&state);
         let text = match how {
             Ok(_) if !possible => format!("{session}: {} was accepted while {state}", operation.name()),
-            // Of two calls it may be the other that is in the wrong state.
             Err(RequestError::Operation(OperationError::InvalidCallState { .. }))
                 if possible
+                    // Of two calls, it may be the other that is in the wrong state.
                     && operation.other_call().is_none()
                     && !operation.call().is_some_and(|call| self.conferring.contains(&call)) =>
             {

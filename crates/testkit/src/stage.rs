@@ -61,6 +61,7 @@ pub struct Stage {
 pub fn trunk(name: &str, switch: SocketAddr) -> Account {
     Account {
         name: name.into(),
+        permanent: 0,
         profile: Arc::new(Profile::default()),
         registrar: Server { host: switch.ip().to_string(), port: Some(switch.port()) },
         domain: switch.ip().to_string(),

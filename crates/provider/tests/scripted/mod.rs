@@ -44,6 +44,7 @@ pub enum Told {
 fn account(profile: Profile) -> Account {
     Account {
         name: "line".into(),
+        permanent: 0,
         profile: Arc::new(profile),
         registrar: Server { host: "10.0.0.2".into(), port: Some(5060) },
         domain: "pbx.test".into(),
