@@ -2,21 +2,25 @@
 
 use crate::Account;
 use hookswitch_spi::{
-    AnswerMode, Bounds, BusyMode, Capabilities, CapabilityFlags, ConnectedMode, DisconnectMode, Feature,
-    Features, ForwardCondition, InfoParts, OfferingMode, Origin, Reason, Set, StateKind, StatusKind,
+    BusyMode, Capabilities, CapabilityFlags, ConnectedMode, DisconnectMode, Feature, Features,
+    ForwardCondition, InfoParts, OfferingMode, Origin, Reason, Set, StateKind, StatusKind, TransferMode,
 };
-use std::time::Duration;
 
 /// The table of a line.
 pub(crate) fn capabilities(account: &Account) -> Capabilities {
     let profile = &account.profile;
     let mut features = Features::of(&[
         Feature::MakeCall,
+        Feature::Dial,
         Feature::Accept,
         Feature::Answer,
         Feature::Drop,
         Feature::Hold,
         Feature::Retrieve,
+        Feature::SwapHold,
+        Feature::SetupTransfer,
+        Feature::CompleteTransfer,
+        Feature::SecureCall,
         Feature::SendDigits,
         Feature::Play,
         Feature::Record,
@@ -39,11 +43,14 @@ pub(crate) fn capabilities(account: &Account) -> Capabilities {
             StateKind::Idle,
             StateKind::Offering,
             StateKind::Accepted,
+            StateKind::Dialtone,
+            StateKind::Dialing,
             StateKind::Proceeding,
             StateKind::Ringback,
             StateKind::Busy,
             StateKind::Connected,
             StateKind::OnHold,
+            StateKind::OnHoldPendingTransfer,
             StateKind::Disconnected,
         ]),
         disconnect_modes: Set::<DisconnectMode>::ALL,
@@ -57,26 +64,38 @@ pub(crate) fn capabilities(account: &Account) -> Capabilities {
             Reason::ForwardedNoAnswer,
             Reason::Redirected,
             Reason::Transferred,
-            Reason::Unknown,
         ]),
-        origins: Set::of(&[Origin::Inbound, Origin::Outbound]),
+        origins: Set::of(&[Origin::Inbound, Origin::Internal, Origin::External, Origin::Outbound]),
         info_parts: InfoParts::CONNECTED
+            .union(InfoParts::CALLER)
+            .union(InfoParts::REASON)
+            .union(InfoParts::SECURE)
+            .union(InfoParts::IDENTITY)
             .union(InfoParts::REDIRECTION)
             .union(InfoParts::MEDIA)
             .union(InfoParts::CALL_DATA)
             .union(InfoParts::APP_SPECIFIC),
         max_call_data: 1_024,
-        status: Set::of(&[StatusKind::Service, StatusKind::Forwarding]),
-        answer_mode: AnswerMode::None,
+        status: Set::of(&[
+            StatusKind::Service,
+            StatusKind::Ringing,
+            StatusKind::CallCount,
+            StatusKind::Forwarding,
+        ]),
+        answer_mode: profile.answer_mode,
         max_calls: account.max_calls,
         max_forward_rules: crate::account::MOST_FORWARD_RULES,
         forward_conditions: Set::<ForwardCondition>::ALL,
-        no_answer_after: Bounds { least: Duration::from_secs(1), most: Duration::from_secs(3_600) },
+        no_answer_after: crate::forwarding::NO_ANSWER,
+        transfer_modes: Set::of(&[TransferMode::Transfer]),
         removed_member: StateKind::Connected,
         flags: CapabilityFlags {
             close_drops: true,
             accept_alerts: profile.alerting == crate::profile::Alerting::OnAccept,
             forwarding_known: true,
+            reconnects: profile.reconnect,
+            partial_dialing: true,
+            bridges: !profile.refer,
             ..CapabilityFlags::default()
         },
         ..Capabilities::none()

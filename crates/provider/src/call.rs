@@ -12,6 +12,7 @@ use hookswitch_spi::{
     LineId, MediaTypes, Origin, Party, PhysicalCallId, Reason, UserInfo,
 };
 use std::collections::VecDeque;
+use std::time::Duration;
 
 /// What a call is for the provider.
 #[derive(Debug)]
@@ -40,6 +41,8 @@ pub(crate) struct Call {
     pub(crate) alerting: Option<TimerKey>,
     /// For how many minutes it has been offered.
     pub(crate) minutes: u8,
+    /// How it rings (Alert-Info), from 1.
+    pub(crate) ring_mode: u8,
     /// Audio of the other side has arrived.
     pub(crate) heard: bool,
     /// No-answer timers and transfer deadlines.
@@ -51,6 +54,10 @@ pub(crate) struct Call {
     pub(crate) redirections: u8,
     /// Why we are ending it, if not by an application's wish.
     pub(crate) ending: Option<DisconnectMode>,
+    /// The request that creates it is not complete yet: it does not exist for applications.
+    pub(crate) embryo: bool,
+    /// As what the line counts it.
+    pub(crate) counted: Counts,
     /// Alerted the other side, or was alerted by it.
     pub(crate) alerted: bool,
     pub(crate) facts: Box<Facts>,
@@ -81,6 +88,42 @@ pub(crate) struct Extra {
     pub(crate) user_info: VecDeque<UserInfo>,
     pub(crate) secure: bool,
     pub(crate) display: Box<str>,
+    /// The other call of a transfer that is being prepared: of the held call the consultation call, and the other way round.
+    pub(crate) partner: Option<CallId>,
+    /// The call that goes with this one when its transfer succeeds: the consultation call.
+    pub(crate) follower: Option<CallId>,
+    /// What a call that is dialled step by step will be sent with.
+    pub(crate) placing: Placing,
+    /// What was dialled so far.
+    pub(crate) dialled: String,
+    /// The next ring cycle.
+    pub(crate) ring: Option<Ring>,
+    /// Its audio is joined with that of another call, by ourselves.
+    pub(crate) bridge: Option<Bridge>,
+}
+
+/// What an INVITE takes from the options of its call.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Placing {
+    pub(crate) no_answer_after: Option<Duration>,
+    pub(crate) display_name: Option<String>,
+}
+
+/// The ringing of an offered call.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ring {
+    /// When the next cycle begins.
+    pub(crate) timer: TimerKey,
+    /// The number of the next cycle.
+    pub(crate) count: u32,
+}
+
+/// Two calls that we pass the audio of, one to the other. For applications both are idle.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bridge {
+    pub(crate) other: CallId,
+    /// The application side has closed this one.
+    pub(crate) closed: bool,
 }
 
 /// Whether audio runs.
@@ -114,7 +157,8 @@ pub(crate) struct Facts {
 /// An accepted request that is not completed yet.
 #[derive(Debug)]
 pub(crate) struct Waiting {
-    pub(crate) completion: Completion,
+    /// `None`: no request asked for it, it is a part of something else.
+    pub(crate) completion: Option<Completion>,
     pub(crate) what: Wait,
 }
 
@@ -131,10 +175,12 @@ pub(crate) enum Wait {
     Acknowledgement,
     /// The end of the session.
     End,
-    /// A free moment to offer to hold (`true`) or retrieve.
-    Turn(bool),
-    /// The answer to our offer to hold (`true`) or retrieve.
-    OfferAnswer(bool),
+    /// A free moment to make the offer that is to bring this about.
+    Turn(Aim),
+    /// The answer to the offer that is to bring this about.
+    OfferAnswer(Aim),
+    /// The answer of a consultation call, to be bridged with this held call then.
+    BridgeTurn(CallId),
     /// The ACK of our 200, before which the other side may not know the session that REFER is to be sent in; then a transfer
     /// with this deadline.
     TransferTurn(std::time::Duration),
@@ -146,7 +192,117 @@ pub(crate) enum Wait {
     Figures,
 }
 
+/// What an offer of ours within a session is to bring about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Aim {
+    /// The call is held.
+    Hold,
+    /// It is held, and this consultation call begins.
+    Consult(CallId),
+    /// It is held, and this other call is retrieved in its stead.
+    SwapOut(CallId),
+    /// It is retrieved, which completes its exchange with this other call.
+    SwapIn(CallId),
+    /// It is retrieved, and its consultation call ends.
+    Retrieve,
+    /// It is retrieved because nothing is left that it was held for.
+    Return,
+    /// It hears us again, to be bridged with this consultation call.
+    Bridge(CallId),
+}
+
+impl Aim {
+    /// Whether the other side is to be held.
+    pub(crate) const fn holds(self) -> bool {
+        match self {
+            Self::Hold | Self::Consult(_) | Self::SwapOut(_) => true,
+            Self::SwapIn(_) | Self::Retrieve | Self::Return | Self::Bridge(_) => false,
+        }
+    }
+}
+
+/// As what a line counts a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub(crate) struct Counts {
+    /// Among the calls that applications are told the number of.
+    pub(crate) among: Option<Counted>,
+    /// As one that takes room.
+    pub(crate) in_progress: bool,
+    /// As one that no other may interrupt.
+    pub(crate) secure: bool,
+}
+
+/// Among which calls of its address a call counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Counted {
+    Active,
+    Held,
+    Pending,
+}
+
 impl Call {
+    /// A call that nothing has happened to yet.
+    pub(crate) fn new(
+        (line, address): (LineId, AddressId),
+        origin: Origin,
+        now: Time,
+        media: MediaSession,
+        facts: Facts,
+    ) -> Self {
+        Self {
+            line,
+            address,
+            origin,
+            state: CallState::Unknown,
+            since: now,
+            taken: Taken::Yes,
+            media_types: MediaTypes::VOICE,
+            leg: None,
+            last_leg: None,
+            media,
+            port: None,
+            stream: Stream::Unstarted,
+            source: AudioSource::Silence,
+            waiting: Vec::new(),
+            alerting: None,
+            minutes: 0,
+            ring_mode: 1,
+            heard: false,
+            timer: None,
+            transfer: None,
+            referral: None,
+            redirections: 0,
+            ending: None,
+            embryo: false,
+            counted: Counts::default(),
+            alerted: false,
+            facts: Box::new(facts),
+            extra: None,
+            statistics: Statistics::default(),
+        }
+    }
+
+    /// Whether a change of who holds whom is on its way.
+    pub(crate) fn is_changing(&self) -> bool {
+        self.waiting.iter().any(|waiting| matches!(waiting.what, Wait::Turn(_) | Wait::OfferAnswer(_)))
+    }
+
+    /// Whether a transfer of it is on its way.
+    pub(crate) fn is_leaving(&self) -> bool {
+        let asked = self.waiting.iter().any(|waiting| matches!(waiting.what, Wait::TransferTurn(_)));
+        asked || self.transfer.is_some_and(|transfer| !transfer.is_finished())
+    }
+
+    /// The other call of a transfer that is being prepared.
+    pub(crate) fn partner(&self) -> Option<CallId> {
+        self.extra.as_ref().and_then(|extra| extra.partner)
+    }
+
+    /// The bridge that it is part of.
+    pub(crate) fn bridge(&self) -> Option<Bridge> {
+        self.extra.as_ref().and_then(|extra| extra.bridge)
+    }
+
     /// What few calls have; made if it has none yet.
     pub(crate) fn extra(&mut self) -> &mut Extra {
         self.extra.get_or_insert_default()

@@ -1,18 +1,18 @@
 //! What all parts of the provider work on, and how it touches the world: messages in and out, timers, look-ups, media.
 
 use crate::account::Elsewhere;
-use crate::call::{Ask, Call, Calls, Taken, Wait, Waiting};
+use crate::call::{Aim, Ask, Call, Calls, Taken, Wait, Waiting};
 use crate::line::Line;
 use bytes::Bytes;
 use hookswitch_machine::{
     CloseReason, Entropy, Flow, Map, Output, QueryId, Question, ResolveError, Target, Time, TimerQueue,
 };
 use hookswitch_media::control::{Command, Port};
-use hookswitch_sip::message::{Limits, Message};
+use hookswitch_sip::message::{Limits, Message, Method};
 use hookswitch_sip::transaction::{self, ClientId, Layer};
 use hookswitch_sip::ua::{Indication, LegId, UserAgent};
 use hookswitch_spi::{
-    CallId, CallState, Completion, Completions, LineId, OperationError, Outcome, ProviderEvent,
+    CallId, CallState, Completion, Completions, LineId, OperationError, Outcome, ProviderEvent, StateKind,
     TimelineEntry, TimelineFact, Way, Word,
 };
 use std::collections::VecDeque;
@@ -42,6 +42,8 @@ pub(crate) enum Timer {
     Transfer(CallId),
     /// A call that was not taken is announced again.
     Announce(CallId),
+    /// An offered call rings once more.
+    Ring(CallId),
 }
 
 /// Whose a request outside sessions is.
@@ -169,6 +171,12 @@ impl Core {
             self.trace(now, call, Way::Received, &message);
         }
         let indication = self.ua.receive(now, &mut self.layer, flow, &message);
+        if let (Some(call), Indication::None, Method::Update, None) =
+            (known, &indication, message.method(), message.status())
+        {
+            // One that offers nothing is answered already; it may still say who the other side is.
+            self.identified(call, &message);
+        }
         self.indicated(now, indication, Some(&message), flow);
         self.settle(now);
     }
@@ -207,6 +215,7 @@ impl Core {
                 Timer::GiveUp(call) => self.give_up(now, call),
                 Timer::Transfer(call) => self.transfer_due(now, call),
                 Timer::Announce(call) => self.announce_again(now, call),
+                Timer::Ring(call) => self.ring_again(now, call),
             }
         }
         self.settle(now);
@@ -275,8 +284,14 @@ impl Core {
     }
 
     /// Tells that a request is done.
-    pub(crate) fn complete(&mut self, completion: Completion, result: Result<Outcome, OperationError>) {
-        self.events.push_back(completion.complete(result));
+    pub(crate) fn complete(
+        &mut self,
+        completion: impl Into<Option<Completion>>,
+        result: Result<Outcome, OperationError>,
+    ) {
+        if let Some(completion) = completion.into() {
+            self.events.push_back(completion.complete(result));
+        }
     }
 
     /// A request is accepted and done in one.
@@ -299,7 +314,8 @@ impl Core {
     }
 
     /// A request goes on waiting.
-    pub(crate) fn wait_on(&mut self, id: CallId, completion: Completion, what: Wait) {
+    pub(crate) fn wait_on(&mut self, id: CallId, completion: impl Into<Option<Completion>>, what: Wait) {
+        let completion = completion.into();
         match self.calls.get_mut(id) {
             Some(call) => call.waiting.push(Waiting { completion, what }),
             None => self.complete(completion, Err(OperationError::CallEnded)),
@@ -308,7 +324,11 @@ impl Core {
 
     /// Tells something of a call, unless it was not taken yet.
     pub(crate) fn tell(&mut self, id: CallId, event: ProviderEvent) {
-        if self.calls.get(id).is_some_and(|call| call.taken == Taken::Yes) {
+        if self
+            .calls
+            .get(id)
+            .is_some_and(|call| call.taken == Taken::Yes && !call.embryo && call.bridge().is_none())
+        {
             self.events.push_back(event);
         }
     }
@@ -316,8 +336,16 @@ impl Core {
     /// Completes everything that waits on a call with this error.
     pub(crate) fn fail_waiting(&mut self, id: CallId, error: &OperationError) {
         let Some(call) = self.calls.get_mut(id) else { return };
-        for Waiting { completion, .. } in std::mem::take(&mut call.waiting) {
-            self.complete(completion, Err(error.clone()));
+        for waiting in std::mem::take(&mut call.waiting) {
+            self.fail(waiting, error.clone());
+        }
+    }
+
+    /// Completes one request with an error; a call that it was to create is gone with it.
+    pub(crate) fn fail(&mut self, waiting: Waiting, error: OperationError) {
+        self.complete(waiting.completion, Err(error));
+        if let Wait::Turn(Aim::Consult(consult)) | Wait::OfferAnswer(Aim::Consult(consult)) = waiting.what {
+            self.forget(self.now, consult);
         }
     }
 
@@ -344,7 +372,12 @@ impl Core {
         call.state = state.clone();
         call.since = self.now;
         let media = call.media_types;
+        let kind = state.kind();
         self.tell(id, ProviderEvent::CallState { call: id, state, media });
+        self.recount(id);
+        if matches!(kind, StateKind::Idle | StateKind::Disconnected) {
+            self.partner_ended(id);
+        }
     }
 
     /// Notes something in a call's timeline.
@@ -389,6 +422,8 @@ impl Core {
         self.stop_stream(id);
         self.abandon_referral(now, id);
         self.stop_alerting(id);
+        self.partner_ended(id);
+        self.uncount(id);
         let call = self.calls.remove(id)?;
         if let Some(timer) = call.timer {
             self.timers.cancel(timer);
@@ -404,7 +439,7 @@ impl Core {
             }
         }
         if let Some(line) = self.line_mut(call.line) {
-            line.calls = line.calls.saturating_sub(1);
+            line.kept = line.kept.saturating_sub(1);
         }
         Some(call)
     }
@@ -422,7 +457,10 @@ impl Core {
         }
         match (indication, message) {
             (Indication::None, _) => {}
-            (Indication::Incoming(leg), Some(message)) => self.incoming(now, leg, flow, message),
+            (Indication::Incoming(leg), Some(message)) => self.incoming(now, leg, None, flow, message),
+            (Indication::Replacing { leg, replaced }, Some(message)) => {
+                self.incoming(now, leg, Some(replaced), flow, message);
+            }
             (Indication::Cancelled(leg), message) => self.cancelled(now, leg, message),
             (Indication::Confirmed(leg), message) => self.confirmed(now, leg, message),
             (Indication::Progress(leg), Some(message)) => self.progress(now, leg, message),
@@ -452,13 +490,11 @@ impl Core {
                 self.outside_response(now, client, failure, message);
             }
             // Nobody has asked for these yet.
-            (Indication::Replacing { leg, .. }, _) => {
-                let _ = self.ua.reject(now, &mut self.layer, leg, 603, format_args!(""));
-            }
             (Indication::Subscription(..) | Indication::NotifyDue(_) | Indication::SubscriberGone(_), _) => {}
             // The agent gives the message with each of these; without it nothing can be done.
             (
                 Indication::Incoming(_)
+                | Indication::Replacing { .. }
                 | Indication::Progress(_)
                 | Indication::Answered(_)
                 | Indication::Redirected(_)

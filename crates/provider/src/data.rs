@@ -46,6 +46,18 @@ impl Core {
         Ok(())
     }
 
+    /// No second call alerts on the line, and nobody joins, for the rest of the call's life (lineSecureCall).
+    pub(crate) fn secure_call(&mut self, ask: &mut Ask, id: CallId) -> Result<(), OperationError> {
+        let call = self.calls.get_mut(id).ok_or(OperationError::NoSuchCall(id))?;
+        let differs = !std::mem::replace(&mut call.extra().secure, true);
+        self.recount(id);
+        self.done(ask, Outcome::Done);
+        if differs {
+            self.changed(id, InfoParts::SECURE);
+        }
+        Ok(())
+    }
+
     /// What the other side told last was read; the next is shown.
     pub(crate) fn release_user_info(&mut self, ask: &mut Ask, id: CallId) -> Result<(), OperationError> {
         let call = self.calls.get_mut(id).ok_or(OperationError::NoSuchCall(id))?;

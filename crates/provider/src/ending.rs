@@ -9,6 +9,25 @@ pub(crate) struct Given {
     pub(crate) q850: Option<u8>,
     /// `SIP;cause=n`.
     pub(crate) sip: Option<u16>,
+    /// The first code of a Warning header field.
+    pub(crate) warning: Option<u16>,
+}
+
+/// What a warning says that the status does not (RFC 3261 20.43).
+const fn by_warning(code: u16) -> Option<DisconnectMode> {
+    match code {
+        // Insufficient bandwidth.
+        370 => Some(DisconnectMode::QosUnavailable),
+        _ => None,
+    }
+}
+
+/// A phone that is not to be disturbed says so in words only.
+fn do_not_disturb(status: u16, reason: &str) -> Option<DisconnectMode> {
+    let words = reason.to_ascii_lowercase();
+    let said = words.contains("do not disturb")
+        || words.split(|c: char| !c.is_ascii_alphabetic()).any(|w| w == "dnd");
+    (matches!(status, 480 | 486 | 600 | 603) && said).then_some(DisconnectMode::DoNotDisturb)
 }
 
 /// The end of an outgoing call by a final response. `alerted`: a 180 or 183 came before.
@@ -16,27 +35,33 @@ pub(crate) fn by_response(status: u16, reason: &str, given: Given, alerted: bool
     let mode = given
         .q850
         .and_then(by_q850)
-        .or_else(|| given.sip.map(|status| by_status(status, alerted)))
+        .or_else(|| given.sip.filter(|status| *status >= 300).map(|status| by_status(status, alerted)))
+        .or_else(|| given.warning.and_then(by_warning))
+        .or_else(|| do_not_disturb(status, reason))
         .unwrap_or_else(|| by_status(status, alerted));
     Disconnect { mode, status: Some(status), q850: given.q850, reason: cut(reason), by: EndedBy::Peer }
 }
 
 /// The end of a connected call by a BYE.
 pub(crate) fn by_bye(given: Given, text: &str) -> Disconnect {
-    let mode = given.q850.and_then(by_q850).unwrap_or(DisconnectMode::Normal);
+    let mode = given
+        .q850
+        .and_then(by_q850)
+        .or_else(|| given.sip.filter(|status| *status >= 300).map(|status| by_status(status, true)))
+        .unwrap_or(DisconnectMode::Normal);
     Disconnect { mode, status: given.sip, q850: given.q850, reason: cut(text), by: EndedBy::Peer }
 }
 
 /// The end of an offered call by a CANCEL.
 pub(crate) fn by_cancel(given: Given, text: &str) -> Disconnect {
-    let mode = match given.sip {
+    // An ordinary end says no more than that the caller gave up.
+    let q850 = given.q850.and_then(by_q850).filter(|mode| *mode != DisconnectMode::Normal);
+    let mode = q850.unwrap_or_else(|| match given.sip {
         Some(200) => DisconnectMode::Pickup,
         Some(300..=399) => DisconnectMode::Forwarded,
-        Some(_) | None => match given.q850 {
-            Some(26) => DisconnectMode::Pickup,
-            Some(_) | None => DisconnectMode::Cancelled,
-        },
-    };
+        Some(600 | 603 | 607) => DisconnectMode::Reject,
+        Some(_) | None => DisconnectMode::Cancelled,
+    });
     Disconnect { mode, status: Some(487), q850: given.q850, reason: cut(text), by: EndedBy::Peer }
 }
 
@@ -137,16 +162,17 @@ mod tests {
 
     #[test]
     fn q850_wins_over_the_status() {
-        let end = by_response(503, "Service Unavailable", Given { q850: Some(17), sip: None }, false);
+        let end =
+            by_response(503, "Service Unavailable", Given { q850: Some(17), ..Given::default() }, false);
         assert_eq!((end.mode, end.status, end.q850), (M::Busy, Some(503), Some(17)));
-        let end = by_response(480, "", Given { q850: Some(99), sip: Some(486) }, false);
+        let end = by_response(480, "", Given { q850: Some(99), sip: Some(486), warning: None }, false);
         assert_eq!(end.mode, M::Busy, "an unmapped cause leaves the decision to the next source");
     }
 
     #[test]
     fn cancel_says_where_the_call_went() {
-        assert_eq!(by_cancel(Given { sip: Some(200), q850: None }, "").mode, M::Pickup);
-        assert_eq!(by_cancel(Given { sip: Some(302), q850: None }, "").mode, M::Forwarded);
+        assert_eq!(by_cancel(Given { sip: Some(200), ..Given::default() }, "").mode, M::Pickup);
+        assert_eq!(by_cancel(Given { sip: Some(302), ..Given::default() }, "").mode, M::Forwarded);
         assert_eq!(by_cancel(Given::default(), "").mode, M::Cancelled);
     }
 }

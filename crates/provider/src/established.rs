@@ -5,11 +5,10 @@ use crate::core::Core;
 use crate::ending;
 use crate::inbound::{given, media_types, refusal};
 use hookswitch_machine::{Flow, Time};
-use hookswitch_media::control::Direction;
 use hookswitch_media::negotiate::{Capabilities as MediaCapabilities, NegotiateError};
 use hookswitch_sip::message::{Message, Method};
 use hookswitch_sip::transaction::ServerId;
-use hookswitch_sip::ua::{Failure, LegError, LegId};
+use hookswitch_sip::ua::{Failure, LegId};
 use hookswitch_spi::{
     CallId, CallState, Disconnect, DisconnectMode, EndedBy, InfoParts, OperationError, Outcome,
     ProviderEvent, StateKind,
@@ -24,7 +23,7 @@ impl Core {
     }
 
     /// The call whose present session this is: after being transferred, a call has its old session for a while.
-    fn call_of_present(&self, leg: LegId) -> Option<CallId> {
+    pub(crate) fn call_of_present(&self, leg: LegId) -> Option<CallId> {
         self.call_by_leg(leg).filter(|id| self.calls.get(*id).is_some_and(|call| call.leg == Some(leg)))
     }
 
@@ -57,7 +56,7 @@ impl Core {
         self.transfer_turn(now, id);
     }
 
-    fn take_answer(&mut self, id: CallId, body: &[u8]) -> Result<(), String> {
+    pub(crate) fn take_answer(&mut self, id: CallId, body: &[u8]) -> Result<(), String> {
         let capabilities = self.line_media(id).ok_or("the line is gone")?;
         let call = self.calls.get_mut(id).ok_or("the call is gone")?;
         let parameters = call.media.receive_answer(&capabilities, body).map_err(|error| error.to_string())?;
@@ -119,6 +118,7 @@ impl Core {
             let _ = self.ua.refuse_offer(now, &mut self.layer, leg, 481, "");
             return;
         };
+        self.note_party(id, message);
         self.withdraw_offer(id);
         if message.body().is_empty() {
             self.offered_nothing(now, id, leg, message);
@@ -150,8 +150,8 @@ impl Core {
         }
         call.media.abandon();
         for waiting in &mut call.waiting {
-            if let Wait::OfferAnswer(hold) = waiting.what {
-                waiting.what = Wait::Turn(hold);
+            if let Wait::OfferAnswer(aim) = waiting.what {
+                waiting.what = Wait::Turn(aim);
             }
         }
     }
@@ -217,98 +217,6 @@ impl Core {
             self.note_media(now, id, "the answer in the ACK cannot be used");
         }
         self.settled(id);
-        self.next_turn(now, id);
-    }
-
-    /// Asks to hold or retrieve: at once, or when the exchange on its way is settled.
-    pub(crate) fn change_hold(&mut self, now: Time, id: CallId, hold: bool) -> Result<Wait, OperationError> {
-        let call = self.calls.get(id).ok_or(OperationError::NoSuchCall(id))?;
-        let leg = call.leg.ok_or(OperationError::CallEnded)?;
-        let line = self.line(call.line).ok_or(OperationError::Closed)?;
-        let capabilities = Arc::clone(&line.media);
-        let direction = match (hold, line.account.profile.hold) {
-            (false, _) => Direction::SendRecv,
-            (true, crate::HoldDirection::SendOnly) => Direction::SendOnly,
-            (true, crate::HoldDirection::Inactive) => Direction::Inactive,
-        };
-        let call = self.calls.get_mut(id).ok_or(OperationError::NoSuchCall(id))?;
-        let rtp = call.port.ok_or(OperationError::CallEnded)?.rtp;
-        let sdp = match call.media.offer(&capabilities, rtp, direction) {
-            Ok(sdp) => sdp,
-            Err(NegotiateError::OfferPending { .. }) => return Ok(Wait::Turn(hold)),
-            Err(error) => return Err(OperationError::Failed(error.to_string())),
-        };
-        match self.ua.offer(now, &mut self.layer, leg, &sdp) {
-            Ok(()) => Ok(Wait::OfferAnswer(hold)),
-            Err(error) => {
-                if let Some(call) = self.calls.get_mut(id) {
-                    call.media.abandon();
-                }
-                match error {
-                    LegError::OfferPending => Ok(Wait::Turn(hold)),
-                    LegError::Full => Err(OperationError::ResourceUnavailable("transaction")),
-                    _ => Err(OperationError::CallEnded),
-                }
-            }
-        }
-    }
-
-    /// An exchange is settled: what waited for its turn is asked now.
-    pub(crate) fn next_turn(&mut self, now: Time, id: CallId) {
-        let Some(waiting) =
-            self.calls.get_mut(id).and_then(|call| call.take_waiting(|wait| matches!(wait, Wait::Turn(_))))
-        else {
-            return;
-        };
-        let Wait::Turn(hold) = waiting.what else { return };
-        match self.change_hold(now, id, hold) {
-            Ok(what) => self.wait_on(id, waiting.completion, what),
-            Err(error) => self.complete(waiting.completion, Err(error)),
-        }
-    }
-
-    /// Our offer was answered.
-    pub(crate) fn offer_answered(&mut self, now: Time, leg: LegId, message: &Message) {
-        let Some(id) = self.call_of_present(leg) else { return };
-        let result = self.take_answer(id, message.body());
-        let waiting = self
-            .calls
-            .get_mut(id)
-            .and_then(|call| call.take_waiting(|wait| matches!(wait, Wait::OfferAnswer(_))));
-        match (result, waiting.map(|w| (w.completion, w.what))) {
-            (Ok(()), Some((completion, Wait::OfferAnswer(hold)))) => {
-                let state =
-                    if hold { CallState::OnHold } else { CallState::Connected(self.connected_mode(id)) };
-                self.enter(id, state);
-                self.complete(completion, Ok(Outcome::Done));
-            }
-            (Err(why), waiting) => {
-                if let Some(call) = self.calls.get_mut(id) {
-                    call.media.abandon();
-                }
-                if let Some((completion, _)) = waiting {
-                    let error = OperationError::Failed(format!("the answer cannot be used: {why}"));
-                    self.complete(completion, Err(error));
-                }
-            }
-            (Ok(()), Some(_) | None) => {}
-        }
-        self.next_turn(now, id);
-    }
-
-    /// Our offer was refused; the call goes on as it was.
-    pub(crate) fn offer_refused(
-        &mut self,
-        now: Time,
-        leg: LegId,
-        failure: Failure,
-        message: Option<&Message>,
-    ) {
-        let Some(id) = self.call_of_present(leg) else { return };
-        let Some(call) = self.calls.get_mut(id) else { return };
-        call.media.abandon();
-        let error = refused(failure, message);
-        self.complete_waiting(id, |wait| matches!(wait, Wait::OfferAnswer(_)), Err(error));
         self.next_turn(now, id);
     }
 

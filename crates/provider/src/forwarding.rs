@@ -1,10 +1,12 @@
 //! Which forwarding rule applies to a call.
 
-use hookswitch_spi::{ForwardCondition, ForwardRule, ForwardTarget, ForwardingRules, OperationError};
+use hookswitch_spi::{
+    Bounds, CallerKind, ForwardCondition, ForwardRule, ForwardTarget, ForwardingRules, OperationError,
+};
 use std::time::Duration;
 
-/// The shortest and longest time before a no-answer rule applies.
-const NO_ANSWER: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(120));
+/// The shortest and longest time after which a call counts as not answered: one that is offered rings no longer.
+pub(crate) const NO_ANSWER: Bounds = Bounds { least: Duration::from_secs(1), most: Duration::from_secs(600) };
 /// What applies when a list with a no-answer rule names no time.
 const NO_ANSWER_DEFAULT: Duration = Duration::from_secs(20);
 
@@ -26,21 +28,22 @@ pub(crate) fn checked(
         }
     }
     let has_no_answer = rules.rules.iter().any(|rule| rule.when == ForwardCondition::NoAnswer);
-    rules.no_answer_after = has_no_answer
-        .then(|| rules.no_answer_after.unwrap_or(NO_ANSWER_DEFAULT).clamp(NO_ANSWER.0, NO_ANSWER.1));
+    rules.no_answer_after =
+        has_no_answer.then(|| NO_ANSWER.clamp(rules.no_answer_after.unwrap_or(NO_ANSWER_DEFAULT)));
     Ok(rules)
 }
 
-/// The rule for a call from `caller` under `condition`, if one applies.
+/// The rule for a call from `caller`, who belongs there, under `condition`, if one applies.
 pub(crate) fn applying<'a>(
     rules: &'a ForwardingRules,
     condition: ForwardCondition,
     caller: &str,
+    kind: CallerKind,
 ) -> Option<&'a ForwardRule> {
     rules
         .rules
         .iter()
-        .filter(|rule| rule.when == condition)
+        .filter(|rule| rule.when == condition && rule.origin.is_none_or(|origin| origin == kind))
         .find(|rule| rule.from.as_deref().is_none_or(|from| same_address(from, caller)))
 }
 
@@ -81,7 +84,7 @@ mod tests {
             no_answer_after: None,
         };
         let to = |condition, caller| {
-            applying(&rules, condition, caller).map(|rule| match &rule.to {
+            applying(&rules, condition, caller, CallerKind::External).map(|rule| match &rule.to {
                 ForwardTarget::Address(a) => a.to_string(),
                 ForwardTarget::DoNotDisturb => "dnd".into(),
             })
@@ -93,13 +96,32 @@ mod tests {
     }
 
     #[test]
+    fn internal_and_external_callers_have_their_own_rules() {
+        let of = |origin, to| ForwardRule { origin, ..rule(ForwardCondition::Unconditional, None, to) };
+        let rules = ForwardingRules {
+            rules: vec![
+                of(Some(CallerKind::Internal), "sip:colleagues@d"),
+                of(Some(CallerKind::External), "sip:strangers@d"),
+            ],
+            no_answer_after: None,
+        };
+        for (kind, to) in
+            [(CallerKind::Internal, "sip:colleagues@d"), (CallerKind::External, "sip:strangers@d")]
+        {
+            let found = applying(&rules, ForwardCondition::Unconditional, "sip:a@b", kind);
+            assert_eq!(found.map(|rule| rule.to.clone()), Some(ForwardTarget::Address(to.into())));
+        }
+        assert_eq!(applying(&rules, ForwardCondition::Busy, "sip:a@b", CallerKind::Internal), None);
+    }
+
+    #[test]
     fn ring_times_are_clamped_and_bad_targets_refused() {
         let list = |to: &str, after| ForwardingRules {
             rules: vec![rule(ForwardCondition::NoAnswer, None, to)],
             no_answer_after: Some(Duration::from_secs(after)),
         };
-        assert_eq!(checked(list("200", 1), 8, "d").map(|r| r.no_answer_after), Ok(Some(NO_ANSWER.0)));
-        assert_eq!(checked(list("200", 900), 8, "d").map(|r| r.no_answer_after), Ok(Some(NO_ANSWER.1)));
+        assert_eq!(checked(list("200", 0), 8, "d").map(|r| r.no_answer_after), Ok(Some(NO_ANSWER.least)));
+        assert_eq!(checked(list("200", 900), 8, "d").map(|r| r.no_answer_after), Ok(Some(NO_ANSWER.most)));
         assert!(checked(list("<bad>", 10), 8, "d").is_err());
         assert!(checked(list("200", 10), 0, "d").is_err());
     }

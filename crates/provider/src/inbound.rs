@@ -1,22 +1,21 @@
 //! Calls to us: who may call, which line is meant, what its rules say, and the offer to applications (spec 2.4).
 
-use crate::call::{Call, Facts, Stream, Taken};
+use crate::call::{Call, Facts, Taken};
 use crate::core::{Core, Timer};
 use crate::ending::{self, Given};
 use crate::forwarding;
 use crate::parties;
 use crate::profile::Alerting;
 use hookswitch_machine::{Flow, Time};
-use hookswitch_media::control::Statistics;
 use hookswitch_media::negotiate::{MediaSession, NegotiateError};
 use hookswitch_media::sdp::{MediaKind, MediaKinds};
 use hookswitch_sip::cause::{Identities, Protocol, Reason, Trust};
 use hookswitch_sip::message::{Message, Name};
 use hookswitch_sip::ua::LegId;
 use hookswitch_spi::{
-    AddressId, AudioSource, CallId, CallState, Disconnect, DisconnectMode, EndedBy, ForwardCondition,
-    ForwardTarget, LineId, MediaType, MediaTypes, OfferingMode, OperationError, Origin, Party, ProviderEvent,
-    StateKind, TimelineFact, Way,
+    AddressId, CallId, CallState, Disconnect, DisconnectMode, EndedBy, ForwardCondition, ForwardTarget,
+    LineId, MediaType, MediaTypes, OfferingMode, OperationError, Party, ProviderEvent, StateKind,
+    TimelineFact, Way,
 };
 use std::net::IpAddr;
 
@@ -30,8 +29,15 @@ const ANNOUNCE_AGAIN: std::time::Duration = std::time::Duration::from_secs(1);
 const MOST_ANNOUNCEMENTS: u8 = 6;
 
 impl Core {
-    /// An INVITE opened a session.
-    pub(crate) fn incoming(&mut self, now: Time, leg: LegId, flow: Flow, message: &Message) {
+    /// An INVITE opened a session; one that is to take the place of another says so.
+    pub(crate) fn incoming(
+        &mut self,
+        now: Time,
+        leg: LegId,
+        replaced: Option<LegId>,
+        flow: Flow,
+        message: &Message,
+    ) {
         let Some((id, address)) = self.called_line(flow.peer.ip(), message) else {
             let status = self.status_for_nobody(flow.peer.ip(), message);
             self.refuse(now, leg, status, "");
@@ -44,12 +50,18 @@ impl Core {
         };
         let trust = if line.account.profile.trust_identity { Trust::Trusted } else { Trust::Untrusted };
         let Identities { caller, called, redirecting } = Identities::read(message, trust);
-        let caller = parties::party(caller);
+        // A switch that is believed may still say who calls (RFC 4916).
+        let may_come = trust == Trust::Trusted;
+        let caller = parties::party(caller, may_come);
+        if let Some(old) = replaced {
+            self.replaced(now, leg, id, old, caller, message);
+            return;
+        }
         if let Some(to) = self.rule(id, address, ForwardCondition::Unconditional, &caller.address) {
             self.divert(now, leg, id, address, &to, "unconditional");
             return;
         }
-        if self.line(id).is_some_and(|line| line.calls >= line.capabilities.max_calls) {
+        if self.line(id).is_some_and(|line| !line.has_room() || line.secured > 0) {
             match self.rule(id, address, ForwardCondition::Busy, &caller.address) {
                 Some(to) => self.divert(now, leg, id, address, &to, "user-busy"),
                 None => self.refuse(now, leg, 486, ""),
@@ -69,45 +81,25 @@ impl Core {
             return;
         }
         let referred = message.header(Name::ReferredBy).is_some();
-        let (reason, redirecting) = parties::reason(redirecting, referred);
-        let call = Call {
-            line: id,
-            address,
-            origin: Origin::Inbound,
-            state: CallState::Unknown,
-            since: now,
-            taken: Taken::NotYet(1),
-            media_types,
-            leg: Some(leg),
-            last_leg: Some(leg),
-            media,
-            port: None,
-            stream: Stream::Unstarted,
-            source: AudioSource::Silence,
-            waiting: Vec::new(),
-            alerting: None,
-            minutes: 0,
-            heard: false,
-            timer: None,
-            transfer: None,
-            referral: None,
-            redirections: 0,
-            ending: None,
-            alerted: false,
-            facts: Box::new(Facts {
-                physical: physical(message.call_id()),
-                reason,
-                connected: caller.clone(),
-                caller,
-                called: parties::party(called),
-                redirecting,
-                redirection: Party::default(),
-                call_id: message.call_id().into(),
-                target: Box::default(),
-            }),
-            extra: None,
-            statistics: Statistics::default(),
+        let (reason, redirecting) = parties::reason(redirecting, referred, may_come);
+        let origin = self.origin_of(id, &caller.address);
+        let facts = Facts {
+            physical: self.physical_of(id, message),
+            reason,
+            connected: caller.clone(),
+            caller,
+            called: parties::party(called, may_come),
+            redirecting,
+            redirection: Party::default(),
+            call_id: message.call_id().into(),
+            target: Box::default(),
         };
+        let mut call = Call::new((id, address), origin, now, media, facts);
+        call.taken = Taken::NotYet(1);
+        call.media_types = media_types;
+        call.leg = Some(leg);
+        call.last_leg = Some(leg);
+        call.ring_mode = crate::ringing::mode(message);
         self.offer_call(now, leg, call, message);
     }
 
@@ -118,7 +110,7 @@ impl Core {
         let call = self.calls.insert(call);
         self.by_leg.insert(leg, call);
         if let Some(line) = self.line_mut(id) {
-            line.calls += 1;
+            line.kept += 1;
         }
         self.events.push_back(ProviderEvent::NewCall { line: id, address, call });
         self.trace(now, call, Way::Received, message);
@@ -146,6 +138,8 @@ impl Core {
         call.taken = Taken::Yes;
         let (state, media, line) = (call.state.clone(), call.media_types, call.line);
         self.events.push_back(ProviderEvent::CallState { call: id, state, media });
+        self.recount(id);
+        self.begin_ringing(now, id);
         let alerting = self.line(line).map(|line| line.account.profile.alerting);
         if alerting == Some(Alerting::AtOnce) {
             self.alert(now, id);
@@ -217,7 +211,9 @@ impl Core {
 
     /// The call does not alert any more.
     pub(crate) fn stop_alerting(&mut self, id: CallId) {
-        if let Some(timer) = self.calls.get_mut(id).and_then(|call| call.alerting.take()) {
+        let Some(call) = self.calls.get_mut(id) else { return };
+        let ring = call.extra.as_mut().and_then(|extra| extra.ring.take()).map(|ring| ring.timer);
+        for timer in call.alerting.take().into_iter().chain(ring) {
             self.timers.cancel(timer);
         }
     }
@@ -276,7 +272,7 @@ impl Core {
     }
 
     /// What an offer contains, or how it is to be refused.
-    fn offered_types(
+    pub(crate) fn offered_types(
         &self,
         id: LineId,
         media: &mut MediaSession,
@@ -310,12 +306,14 @@ impl Core {
         condition: ForwardCondition,
         caller: &str,
     ) -> Option<ForwardTarget> {
-        let rules = self.line(id)?.forwarding.get(usize::from(address.0))?;
-        forwarding::applying(rules, condition, caller).map(|rule| rule.to.clone())
+        let line = self.line(id)?;
+        let rules = line.forwarding.get(usize::from(address.0))?;
+        let kind = parties::kind(line, caller);
+        forwarding::applying(rules, condition, caller, kind).map(|rule| rule.to.clone())
     }
 
     /// Refuses an INVITE before it is a call.
-    fn refuse(&mut self, now: Time, leg: LegId, status: u16, fields: &str) {
+    pub(crate) fn refuse(&mut self, now: Time, leg: LegId, status: u16, fields: &str) {
         // The session is gone with it either way.
         let _ = self.ua.reject(now, &mut self.layer, leg, status, format_args!("{fields}"));
     }
@@ -386,6 +384,10 @@ impl Core {
 
     /// The session of a call is over, by somebody else's doing.
     pub(crate) fn over(&mut self, now: Time, id: CallId, leg: LegId, end: Disconnect) {
+        if self.calls.get(id).is_some_and(|call| call.bridge().is_some()) {
+            self.bridge_over(now, id);
+            return;
+        }
         self.leg_gone(id, leg);
         self.abandon_referral(now, id);
         self.stop_stream(id);
@@ -465,10 +467,12 @@ pub(crate) fn given(message: Option<&Message>) -> (Given, String) {
             text = words.into_owned();
         }
     }
+    let warning = message.and_then(|message| message.header(Name::Warning));
+    given.warning = warning.and_then(|value| value.split(' ').next()?.trim().parse().ok());
     (given, text)
 }
 
-/// A number for the physical call, from what all its legs through one switch might share.
+/// A number for the physical call, from what all its legs through one switch share.
 pub(crate) fn physical(text: &str) -> u64 {
     // FNV-1a: not for a table, only to name the call.
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, b| (hash ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3))

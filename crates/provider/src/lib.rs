@@ -2,30 +2,37 @@
 //!
 //! [`SipProvider`] implements the service provider interface on the SIP user agent, and shows the driver a plain sans-IO
 //! side. Reading order: `profile` and `account` (what is configured), `line` and `call` (what is kept), `core` (what all
-//! parts work on), `registering` (lines in and out of service), `inbound` and `outbound` (calls come up), `established` and
-//! `transfer` (calls that are up), `operations` (what applications ask), `streams` (audio), `provider` (the interface).
+//! parts work on), `registering` (lines in and out of service), `inbound`, `outbound` and `dialing` (calls come up), `established`,
+//! `holding`, `transfer`, `consulting`, `bridging` and `replacing` (calls that are up), `operations` (what applications ask), `streams` (audio), `provider` (the interface).
 //! Pure rules stand apart: `dial`, `ending`, `forwarding`, `parties`, `glance`.
 #![forbid(unsafe_code)]
 
 mod able;
 mod account;
+mod bridging;
 mod call;
+mod consulting;
 mod core;
 mod data;
 mod dial;
+mod dialing;
 mod ending;
 mod established;
 mod forwarding;
 mod glance;
+mod holding;
 mod inbound;
 mod line;
 mod operations;
 mod outbound;
 mod parties;
+mod physical;
 mod profile;
 mod provider;
 mod referral;
 mod registering;
+mod replacing;
+mod ringing;
 mod status;
 mod streams;
 mod transfer;

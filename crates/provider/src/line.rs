@@ -6,8 +6,8 @@ use hookswitch_media::negotiate::Capabilities as MediaCapabilities;
 use hookswitch_sip::registration::Registration;
 use hookswitch_sip::ua::AccountId;
 use hookswitch_spi::{
-    AddressId, Capabilities, ExtensionVersion, ForwardingRules, InterfaceVersion, LineState, MediaTypes,
-    OutOfService, Set, StatusKind,
+    AddressId, CallCounts, Capabilities, ExtensionVersion, ForwardingRules, InterfaceVersion, LineState,
+    MediaTypes, OutOfService, Set, StatusKind,
 };
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -25,7 +25,14 @@ pub(crate) struct Line {
     pub(crate) state: LineState,
     /// Rules in force, one list for each address.
     pub(crate) forwarding: Vec<ForwardingRules>,
+    /// Calls in progress.
     pub(crate) calls: u32,
+    /// Calls that were not closed, those that have ended among them.
+    pub(crate) kept: u32,
+    /// The calls that exist for applications, by address.
+    pub(crate) counts: Vec<CallCounts>,
+    /// Calls that no other may interrupt.
+    pub(crate) secured: u32,
     /// Which changes somebody wants to hear of.
     pub(crate) wanted_status: Set<StatusKind>,
     /// The version of the extension in force.
@@ -69,6 +76,7 @@ impl Line {
         forwarding: Vec<ForwardingRules>,
     ) -> Self {
         let profile = &account.profile;
+        let addresses = 1 + account.numbers.len();
         let capabilities = crate::able::capabilities(&account);
         let media = Arc::new(MediaCapabilities {
             codecs: profile.codec_list(),
@@ -88,6 +96,9 @@ impl Line {
             state,
             forwarding,
             calls: 0,
+            kept: 0,
+            counts: vec![CallCounts::default(); addresses],
+            secured: 0,
             wanted_status: Set::NONE,
             extension: ExtensionVersion::NONE,
             message_waiting: false,
@@ -127,6 +138,18 @@ impl Line {
             Some(Route::Resolving(_) | Route::Unknown { .. }) | None => false,
         };
         of_switch || self.account.accept_from.iter().any(|range| range.contains(peer))
+    }
+
+    /// Whether one more call can be: there are fewer in progress than the line can take, and applications have not left all too
+    /// many unclosed.
+    pub(crate) fn has_room(&self) -> bool {
+        let most = self.capabilities.max_calls;
+        self.calls < most && self.kept < most.saturating_mul(4).saturating_add(64)
+    }
+
+    /// Whether somebody wants to hear of this.
+    pub(crate) fn wants(&self, kind: StatusKind) -> bool {
+        self.wanted_status.contains(kind)
     }
 
     /// The path to the switch, while it is known.

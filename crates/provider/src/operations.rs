@@ -1,6 +1,6 @@
 //! What applications ask of calls, from the check of its arguments to its completion.
 
-use crate::call::{Ask, Call, Stream, Taken, Wait, Waiting, source};
+use crate::call::{Aim, Ask, Call, Stream, Taken, Wait, source};
 use crate::core::Core;
 use crate::dial;
 use crate::forwarding;
@@ -11,7 +11,7 @@ use hookswitch_media::control::{Command, Direction};
 use hookswitch_media::negotiate::{NegotiateError, OfferAnswer};
 use hookswitch_spi::{
     AddressId, AudioSource, CallId, CallState, DigitOptions, ForwardingRules, InfoParts, LineId, Operation,
-    OperationError, Outcome, Party, ProviderEvent, RejectReason, RequestId, StateKind,
+    OperationError, Outcome, Party, ProviderEvent, RejectReason, RequestId, StateKind, TransferMode,
 };
 use std::path::PathBuf;
 
@@ -60,8 +60,17 @@ impl Core {
             Operation::Answer { call, source, user_info: _ } => self.answer(now, ask, call, source),
             Operation::Redirect { call, destination } => self.redirect(now, ask, call, &destination),
             Operation::Drop { call, reason, user_info: _ } => self.drop_call(now, ask, call, reason),
-            Operation::Hold { call } => self.hold(now, ask, call, true),
-            Operation::Retrieve { call } => self.hold(now, ask, call, false),
+            Operation::Dial { call, digits } => self.dial(now, ask, call, &digits),
+            Operation::Hold { call } => self.hold(now, ask, call, Aim::Hold),
+            Operation::Retrieve { call } => self.hold(now, ask, call, Aim::Retrieve),
+            Operation::SwapHold { active, held } => self.swap_hold(now, ask, active, held),
+            Operation::SetupTransfer { call, consult } => {
+                return self.setup_transfer(now, ask, call, consult).map(Some);
+            }
+            Operation::CompleteTransfer { call, consult, mode: TransferMode::Transfer, deadline } => {
+                self.complete_transfer(now, ask, call, consult, deadline)
+            }
+            Operation::SecureCall { call } => self.secure_call(ask, call),
             Operation::BlindTransfer { call, destination, deadline } => {
                 self.transfer(now, call, &destination, deadline).map(|what| self.wait(call, ask, what))
             }
@@ -74,10 +83,7 @@ impl Core {
             Operation::SetCallData { call, data } => self.set_call_data(ask, call, data),
             Operation::SetAppSpecific { call, value } => self.set_app_specific(ask, call, value),
             // The table of the line has none of these, so the check has refused them.
-            Operation::Dial { .. }
-            | Operation::SwapHold { .. }
-            | Operation::SetupTransfer { .. }
-            | Operation::CompleteTransfer { .. }
+            Operation::CompleteTransfer { mode: TransferMode::Conference, .. }
             | Operation::SetupConference { .. }
             | Operation::PrepareAddToConference { .. }
             | Operation::AddToConference { .. }
@@ -87,7 +93,6 @@ impl Core {
             | Operation::Pickup { .. }
             | Operation::CompleteCall { .. }
             | Operation::UncompleteCall { .. }
-            | Operation::SecureCall { .. }
             | Operation::SendUserInfo { .. }
             | Operation::SetTreatment { .. }
             | Operation::SetService { .. }
@@ -125,10 +130,14 @@ impl Core {
     }
 
     /// A call that can be asked something of: one that is not still being created.
-    fn existing(&self, id: CallId) -> Result<&Call, OperationError> {
+    pub(crate) fn existing(&self, id: CallId) -> Result<&Call, OperationError> {
         let call = self.calls.get(id).ok_or(OperationError::NoSuchCall(id))?;
-        let embryo = call.waiting.iter().any(|waiting| waiting.what == Wait::Proceeding);
-        if embryo || call.taken != Taken::Yes { Err(OperationError::NoSuchCall(id)) } else { Ok(call) }
+        let closed = call.bridge().is_some_and(|bridge| bridge.closed);
+        if call.embryo || closed || call.taken != Taken::Yes {
+            Err(OperationError::NoSuchCall(id))
+        } else {
+            Ok(call)
+        }
     }
 
     fn forward(
@@ -200,6 +209,7 @@ impl Core {
             .accept(now, &mut self.layer, leg, contact, credentials, &sdp)
             .map_err(|_| OperationError::CallEnded)?;
         self.wait(id, ask, Wait::Acknowledgement);
+        self.give_way(now, id);
         self.start_stream(id);
         if let Some(parameters) = parameters {
             self.configure(id, parameters);
@@ -248,12 +258,13 @@ impl Core {
             call.facts.redirection = Party::known(target, "");
         }
         self.tell(id, ProviderEvent::CallInfo { call: id, changed: InfoParts::REDIRECTION });
-        self.finish(ask, id);
+        self.finish(id);
+        self.done(ask, Outcome::Done);
         Ok(())
     }
 
     /// A call is over by an application's wish, with nothing left to wait for.
-    fn finish(&mut self, ask: &mut Ask, id: CallId) {
+    pub(crate) fn finish(&mut self, id: CallId) {
         if let Some(leg) = self.calls.get(id).and_then(|call| call.leg) {
             self.leg_gone(id, leg);
         }
@@ -261,7 +272,6 @@ impl Core {
         self.transfer_let_go(id);
         self.fail_waiting(id, &OperationError::CallEnded);
         self.enter(id, CallState::Idle);
-        self.done(ask, Outcome::Done);
     }
 
     fn drop_call(
@@ -274,7 +284,8 @@ impl Core {
         let call = self.calls.get(id).ok_or(OperationError::NoSuchCall(id))?;
         let state = call.state.kind();
         let Some(leg) = call.leg else {
-            self.finish(ask, id);
+            self.finish(id);
+            self.done(ask, Outcome::Done);
             return Ok(());
         };
         if matches!(state, StateKind::Offering | StateKind::Accepted) {
@@ -286,7 +297,8 @@ impl Core {
                 RejectReason::Decline => 603,
             };
             let _ = self.ua.reject(now, &mut self.layer, leg, status, format_args!(""));
-            self.finish(ask, id);
+            self.finish(id);
+            self.done(ask, Outcome::Done);
             return Ok(());
         }
         self.stop_stream(id);
@@ -296,18 +308,6 @@ impl Core {
             // The session is gone without more ado.
             self.hung_up(now, leg);
         }
-        Ok(())
-    }
-
-    fn hold(&mut self, now: Time, ask: &mut Ask, id: CallId, hold: bool) -> Result<(), OperationError> {
-        let pending = |wait: &Waiting| matches!(wait.what, Wait::Turn(_) | Wait::OfferAnswer(_));
-        if self.calls.get(id).is_some_and(|call| call.waiting.iter().any(pending)) {
-            return Err(OperationError::Failed(
-                "a hold or retrieve of this call is already on its way".into(),
-            ));
-        }
-        let what = self.change_hold(now, id, hold)?;
-        self.wait(id, ask, what);
         Ok(())
     }
 

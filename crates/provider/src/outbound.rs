@@ -1,19 +1,21 @@
 //! Calls of ours: from the destination to the answer (spec 2.5).
 
-use crate::call::{Ask, Call, Facts, Stream, Taken, Wait};
+use crate::call::{Ask, Call, Facts, Placing, Wait};
 use crate::core::{Core, Query, Timer};
-use crate::dial;
+use crate::dial::{self, Dialled};
 use crate::ending;
 use crate::inbound::given;
+use crate::physical;
 use hookswitch_machine::{Flow, Question, ResolveError, Target, Time, Transport};
-use hookswitch_media::control::{Direction, Statistics};
+use hookswitch_media::control::Direction;
 use hookswitch_media::negotiate::MediaSession;
 use hookswitch_sip::cause::{self, Trust};
 use hookswitch_sip::message::{Contact, Message, Uri};
 use hookswitch_sip::ua::{Failure, Invitation, LegId};
 use hookswitch_spi::{
-    AddressId, BusyMode, CallId, CallOptions, CallState, ConnectedMode, Disconnect, DisconnectMode, EndedBy,
-    InfoParts, LineId, MediaTypes, OperationError, Origin, Outcome, Party, ProviderEvent, Reason, StateKind,
+    AddressId, AudioSource, BusyMode, CallId, CallOptions, CallState, ConnectedMode, Disconnect,
+    DisconnectMode, EndedBy, InfoParts, LineId, OperationError, Origin, Outcome, Party, Presentation,
+    ProviderEvent, Reason, StateKind,
 };
 use std::time::Duration;
 
@@ -40,7 +42,37 @@ impl Core {
                 line.addresses()
             )));
         }
-        let uri = dial::request_uri(destination, &line.account.domain)?;
+        let dialled = dial::dialled(destination, &line.account.domain)?;
+        let off_hook = matches!(dialled, Dialled::Nothing);
+        if !off_hook || line.is_in_service() {
+            self.can_make(line_id)?;
+        }
+        let CallOptions { source, no_answer_after, display_name, call_data, .. } = options;
+        let id = self.new_outgoing(now, line_id, address, source, call_data);
+        let placing = Placing { no_answer_after, display_name };
+        match dialled {
+            Dialled::Whole(uri) => {
+                if let Err(error) = self.place(now, id, uri, &placing) {
+                    self.forget(now, id);
+                    return Err(error);
+                }
+                self.wait(id, ask, Wait::Proceeding);
+            }
+            Dialled::Nothing | Dialled::Part => {
+                if let Some(call) = self.calls.get_mut(id) {
+                    let extra = call.extra();
+                    extra.placing = placing;
+                    extra.dialled = destination.to_owned();
+                }
+                self.begin(now, id, ask.0.take());
+            }
+        }
+        Ok(id)
+    }
+
+    /// Whether a line has a path, and room for one more call.
+    pub(crate) fn can_make(&self, id: LineId) -> Result<(), OperationError> {
+        let line = self.line(id).ok_or(OperationError::NoSuchLine(id))?;
         if !line.is_in_service() {
             let reason = match &line.state {
                 hookswitch_spi::LineState::OutOfService(out) => out.reason.clone(),
@@ -48,67 +80,81 @@ impl Core {
             };
             return Err(OperationError::OutOfService(reason));
         }
-        if line.calls >= line.capabilities.max_calls {
+        if !line.has_room() {
             return Err(OperationError::TooManyCalls(line.capabilities.max_calls));
         }
-        let flow = line.flow().ok_or_else(|| OperationError::OutOfService("no path to the switch".into()))?;
-        let own = Party::known(line.uri(address), line.account.display_name.clone());
-        let port = self.stock.pop_front().ok_or(OperationError::ResourceUnavailable("audio port"))?;
-        let media = MediaSession::new(self.entropy.next_u64());
-        let callee = Party::known(uri.clone(), "");
-        let id = self.calls.insert(Call {
-            line: line_id,
-            address,
-            origin: Origin::Outbound,
-            state: CallState::Dialing,
-            since: now,
-            taken: Taken::Yes,
-            media_types: MediaTypes::VOICE,
-            leg: None,
-            last_leg: None,
-            media,
-            port: Some(port),
-            stream: Stream::Unstarted,
-            source: options.source,
-            waiting: Vec::new(),
-            alerting: None,
-            minutes: 0,
-            heard: false,
-            timer: None,
-            transfer: None,
-            referral: None,
-            redirections: 0,
-            ending: None,
-            alerted: false,
-            facts: Box::new(Facts {
-                physical: self.entropy.next_u64(),
-                reason: Reason::Direct,
-                caller: own,
-                called: callee.clone(),
-                connected: callee,
-                redirecting: Party::default(),
-                redirection: Party::default(),
-                call_id: Box::default(),
-                target: uri.clone().into(),
-            }),
-            extra: None,
-            statistics: Statistics::default(),
+        Ok(())
+    }
+
+    /// A call of ours that nobody is called with yet.
+    pub(crate) fn new_outgoing(
+        &mut self,
+        now: Time,
+        line_id: LineId,
+        address: AddressId,
+        source: AudioSource,
+        call_data: Vec<u8>,
+    ) -> CallId {
+        let own = self.line(line_id).map_or_else(Party::default, |line| {
+            Party::known(line.uri(address), line.account.display_name.clone())
         });
-        if let Some(line) = self.line_mut(line_id) {
-            line.calls += 1;
+        let facts = Facts {
+            physical: physical::number(self.entropy.next_u64()),
+            reason: Reason::Direct,
+            caller: own,
+            called: Party::withheld(Presentation::Unknown),
+            connected: Party::withheld(Presentation::Unknown),
+            redirecting: Party::default(),
+            redirection: Party::default(),
+            call_id: Box::default(),
+            target: Box::default(),
+        };
+        let media = MediaSession::new(self.entropy.next_u64());
+        let mut call = Call::new((line_id, address), Origin::Outbound, now, media, facts);
+        call.state = CallState::Dialing;
+        call.embryo = true;
+        call.source = source;
+        if !call_data.is_empty() {
+            call.extra().call_data = call_data.into();
         }
-        let timer = self.timers.set(now + options.no_answer_after.unwrap_or(NO_ANSWER), Timer::GiveUp(id));
+        let id = self.calls.insert(call);
+        if let Some(line) = self.line_mut(line_id) {
+            line.kept += 1;
+        }
+        self.recount(id);
+        id
+    }
+
+    /// Calls a Request-URI. If it cannot, nothing has changed.
+    pub(crate) fn place(
+        &mut self,
+        now: Time,
+        id: CallId,
+        uri: String,
+        placing: &Placing,
+    ) -> Result<(), OperationError> {
+        let line = self.calls.get(id).map(|call| call.line).ok_or(OperationError::NoSuchCall(id))?;
+        let line = self.line(line).ok_or(OperationError::NoSuchLine(line))?;
+        let flow = line.flow().ok_or_else(|| OperationError::OutOfService("no path to the switch".into()))?;
+        self.port(id).ok_or(OperationError::ResourceUnavailable("audio port"))?;
+        let call = self.calls.get_mut(id).ok_or(OperationError::NoSuchCall(id))?;
+        let callee = Party::known(uri.clone(), "");
+        call.facts.target = uri.into();
+        call.facts.called = callee.clone();
+        call.facts.connected = callee;
+        // A registered line calls through its switch; a line that is not registered is a trunk to it. Either way the switch
+        // is the next hop, whatever the Request-URI says (RFC 3261 8.1.2: the outbound proxy).
+        if let Err(error) = self.send_invite(now, id, flow, placing.display_name.as_deref()) {
+            if let Some(call) = self.calls.get_mut(id) {
+                call.media.abandon();
+            }
+            return Err(error);
+        }
+        let timer = self.timers.set(now + placing.no_answer_after.unwrap_or(NO_ANSWER), Timer::GiveUp(id));
         if let Some(call) = self.calls.get_mut(id) {
             call.timer = Some(timer);
         }
-        // A registered line calls through its switch; a line that is not registered is a trunk to it. Either way the switch
-        // is the next hop, whatever the Request-URI says (RFC 3261 8.1.2: the outbound proxy).
-        if let Err(error) = self.send_invite(now, id, flow, options.display_name.as_deref()) {
-            self.forget(now, id);
-            return Err(error);
-        }
-        self.wait(id, ask, Wait::Proceeding);
-        Ok(id)
+        Ok(())
     }
 
     fn send_invite(
@@ -121,6 +167,7 @@ impl Core {
         let failed = |text: &str| OperationError::Failed(text.to_owned());
         let call = self.calls.get(id).ok_or(OperationError::NoSuchCall(id))?;
         let (line_id, address, target) = (call.line, call.address, call.facts.target.clone());
+        let number = call.facts.physical;
         let line = self.line(line_id).ok_or(OperationError::NoSuchLine(line_id))?;
         let (capabilities, credentials) = (std::sync::Arc::clone(&line.media), line.credentials);
         let name = display_name.unwrap_or(&line.account.display_name);
@@ -137,6 +184,7 @@ impl Core {
             .offer(&capabilities, rtp, Direction::SendRecv)
             .map_err(|error| failed(&error.to_string()))?;
         let to = format!("<{target}>");
+        let fields = format!("Session-ID: {}\r\n", physical::session_id(number, self.entropy.next_u64()));
         let invitation = Invitation {
             flow,
             account: Some(credentials),
@@ -144,7 +192,7 @@ impl Core {
             from: &from,
             to: &to,
             contact,
-            fields: "",
+            fields: &fields,
             offer: Some(&offer),
         };
         let leg = self
@@ -161,8 +209,11 @@ impl Core {
     }
 
     /// The first sign that the call is under way: its request completes, and only then its events begin.
-    fn proceeding(&mut self, id: CallId) {
+    pub(crate) fn proceeding(&mut self, id: CallId) {
         if self.complete_waiting(id, |wait| wait == Wait::Proceeding, Ok(Outcome::Call(id))) {
+            if let Some(call) = self.calls.get_mut(id) {
+                call.embryo = false;
+            }
             self.enter(id, CallState::Proceeding);
         }
     }
@@ -172,6 +223,7 @@ impl Core {
         if let Some(call) = self.calls.get_mut(id).filter(|call| call.facts.call_id.is_empty()) {
             call.facts.call_id = message.call_id().into();
         }
+        self.note_physical(id, message);
     }
 
     /// A provisional response.
@@ -226,6 +278,7 @@ impl Core {
                 self.configure(id, parameters);
                 self.connected_party(id, message);
                 self.enter(id, CallState::Connected(self.connected_mode(id)));
+                self.bridge_turn(now, id);
             }
             Err(why) => {
                 // RFC 3261 13.2.2.4: an answer that cannot be used ends the session.
@@ -257,7 +310,8 @@ impl Core {
             Some(line) if line.account.profile.trust_identity => Trust::Trusted,
             Some(_) | None => Trust::Untrusted,
         };
-        let Some(party) = cause::connected(message, trust).map(crate::parties::party) else {
+        let may_come = trust == Trust::Trusted;
+        let Some(party) = cause::connected(message, trust).map(|p| crate::parties::party(p, may_come)) else {
             return;
         };
         let Some(call) = self.calls.get_mut(id).filter(|call| call.facts.connected != party) else { return };
@@ -382,16 +436,14 @@ impl Core {
 
     /// A call of ours ended before it was answered.
     fn outgoing_over(&mut self, now: Time, id: CallId, leg: LegId, end: Disconnect) {
-        if end.status.is_some() {
-            // Whoever refuses has been reached, whether or not a provisional response came first: applications hear of the
-            // end in one way only.
-            self.proceeding(id);
-        }
         let waits =
             self.calls.get(id).is_some_and(|call| call.waiting.iter().any(|w| w.what == Wait::Proceeding));
         if waits {
-            // It never was a call: the request fails, and nothing else is said.
-            let error = OperationError::Failed(format!("the call could not be set up: {}", end.reason));
+            // It never was under way: the request fails, there is no call, and nothing else is said.
+            let error = match end.status {
+                Some(status) => OperationError::Refused { status, reason: end.reason.into() },
+                None => OperationError::Failed(format!("the call could not be set up: {}", end.reason)),
+            };
             self.leg_gone(id, leg);
             self.fail_waiting(id, &error);
             self.forget(now, id);

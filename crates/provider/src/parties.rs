@@ -1,12 +1,16 @@
 //! Who calls whom: from the neutral identities of the SIP layer to those of the interface (spec 2.7, 2.8).
 
-use hookswitch_sip::cause::{self, DiversionReason};
-use hookswitch_spi::{Party, Presentation, Reason};
+use crate::core::Core;
+use crate::line::Line;
+use hookswitch_sip::cause::{self, DiversionReason, Trust};
+use hookswitch_sip::message::{Message, Uri};
+use hookswitch_spi::{CallId, CallerKind, InfoParts, LineId, Origin, Party, Presentation, Reason};
 
-/// A party as applications see it.
-pub(crate) fn party(from: cause::Party) -> Party {
+/// A party as applications see it. `may_come`: what is not known may still be told.
+pub(crate) fn party(from: cause::Party, may_come: bool) -> Party {
     let presentation = match from.presentation {
         cause::Presentation::Allowed if from.address.is_some() => Presentation::Known,
+        cause::Presentation::Allowed | cause::Presentation::Unknown if may_come => Presentation::Unknown,
         cause::Presentation::Allowed => Presentation::Unavailable,
         cause::Presentation::Blocked => Presentation::Blocked,
         cause::Presentation::OutOfArea => Presentation::OutOfArea,
@@ -20,7 +24,11 @@ pub(crate) fn party(from: cause::Party) -> Party {
 }
 
 /// Why an incoming call is here, and who diverted it.
-pub(crate) fn reason(redirecting: Option<cause::Redirection>, referred: bool) -> (Reason, Party) {
+pub(crate) fn reason(
+    redirecting: Option<cause::Redirection>,
+    referred: bool,
+    may_come: bool,
+) -> (Reason, Party) {
     match redirecting {
         Some(redirection) => {
             let reason = match redirection.reason {
@@ -29,9 +37,65 @@ pub(crate) fn reason(redirecting: Option<cause::Redirection>, referred: bool) ->
                 DiversionReason::NoAnswer => Reason::ForwardedNoAnswer,
                 _ => Reason::Redirected,
             };
-            (reason, party(redirection.party))
+            (reason, party(redirection.party, may_come))
         }
         None if referred => (Reason::Transferred, Party::default()),
         None => (Reason::Direct, Party::default()),
+    }
+}
+
+/// Where a caller belongs, by the host of its address: to the line's own domain, or elsewhere. One that is not known is external.
+pub(crate) fn kind(line: &Line, caller: &str) -> CallerKind {
+    let own = Uri::parse(caller).ok().is_some_and(|uri| {
+        let host = uri.host().map(|host| host.to_string()).unwrap_or_default();
+        line.account.is_own_domain(&host, uri.port())
+    });
+    if own { CallerKind::Internal } else { CallerKind::External }
+}
+
+impl Core {
+    /// From where a call comes: within the domain, elsewhere, or simply from outside where its caller is not shown.
+    pub(crate) fn origin_of(&self, line: LineId, caller: &str) -> Origin {
+        match self.line(line) {
+            Some(line) if !caller.is_empty() => match kind(line, caller) {
+                CallerKind::Internal => Origin::Internal,
+                CallerKind::External => Origin::External,
+            },
+            Some(_) | None => Origin::Inbound,
+        }
+    }
+
+    /// An UPDATE came that the agent has answered: if it is of the present session, what it says of its sender counts.
+    pub(crate) fn identified(&mut self, id: CallId, message: &Message) {
+        let leg = self.calls.get(id).and_then(|call| call.leg);
+        let of_session = leg.is_some_and(|leg| {
+            self.ua.dialogs(leg).any(|dialog| {
+                dialog.call_id() == message.call_id()
+                    && Some(dialog.remote_tag()) == message.from_tag()
+                    && Some(dialog.local_tag()) == message.to_tag()
+            })
+        });
+        if of_session {
+            self.note_party(id, message);
+        }
+    }
+
+    /// A re-INVITE or UPDATE says who the other side is (RFC 4916): it may have been transferred, or the caller's name comes late.
+    pub(crate) fn note_party(&mut self, id: CallId, message: &Message) {
+        let Some(call) = self.calls.get(id) else { return };
+        let trust = match self.line(call.line) {
+            Some(line) if line.account.profile.trust_identity => Trust::Trusted,
+            Some(_) | None => return,
+        };
+        let Some(other) = cause::connected(message, trust).map(|other| party(other, true)) else { return };
+        let Some(call) = self.calls.get_mut(id).filter(|call| call.facts.connected != other) else { return };
+        let mut changed = InfoParts::CONNECTED;
+        let caller_was_open = call.facts.caller.presentation == Presentation::Unknown;
+        if call.origin != Origin::Outbound && caller_was_open {
+            call.facts.caller = other.clone();
+            changed = changed.union(InfoParts::CALLER);
+        }
+        call.facts.connected = other;
+        self.changed(id, changed);
     }
 }

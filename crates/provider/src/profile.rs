@@ -1,5 +1,6 @@
 //! Profiles: the quirks and defaults of one kind of softswitch or carrier, read from `sip-profiles/*.toml`.
 
+use hookswitch_spi::AnswerMode;
 use serde::Deserialize;
 use std::time::Duration;
 
@@ -35,6 +36,16 @@ pub struct Profile {
     /// End a call whose other side was heard and then is not any more, neither audio nor RTCP, for the media threads' limit (a
     /// minute); calls on hold are left alone.
     pub end_silent_calls: bool,
+    /// What answering a call does to the one that is active on the line: `none`, `drop` or `hold` (LINEANSWERMODE). Applications
+    /// with many calls at a time want `none`, a softphone `hold`.
+    pub answer_mode: AnswerMode,
+    /// A call that is held for a transfer comes back when its consultation call ends (AUTORECONNECT); else it waits to be
+    /// retrieved.
+    pub reconnect: bool,
+    /// Seconds from one ring of an offered call to the next, 1 to 60.
+    pub ring_cycle: u8,
+    /// The header field in which the switch names a physical call on all its legs; Session-ID (RFC 7989) if absent.
+    pub linked_id: Option<String>,
     /// Follow a 3xx of the switch instead of reporting *forwarded*.
     pub follow_redirects: bool,
     /// The direction offered to hold: `sendonly` (music may be sent) or `inactive`.
@@ -63,6 +74,10 @@ impl Default for Profile {
             refer: true,
             accept_referrals: AcceptReferrals::OwnDomain,
             end_silent_calls: true,
+            answer_mode: AnswerMode::None,
+            reconnect: true,
+            ring_cycle: 6,
+            linked_id: None,
             follow_redirects: true,
             hold: HoldDirection::SendOnly,
             codecs: vec!["PCMU".into(), "PCMA".into()],
@@ -111,6 +126,14 @@ impl Profile {
                 "packet-time",
                 format!("10, 20, 30, 40 or 60 milliseconds, not {}", self.packet_time),
             ));
+        }
+        if !(1..=60).contains(&self.ring_cycle) {
+            return Some(("ring-cycle", format!("1 to 60 seconds, not {}", self.ring_cycle)));
+        }
+        if let Some(name) = &self.linked_id
+            && (name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'))
+        {
+            return Some(("linked-id", format!("the name of a header field, not {name:?}")));
         }
         if self.codecs.is_empty() {
             return Some(("codecs", "at least one of PCMU, PCMA, L16/8000, L16/16000".into()));

@@ -155,6 +155,25 @@ impl SipProvider {
         self.core.counters
     }
 
+    /// Asks for a line to be closed (LINE_CLOSE): everything outstanding on it completes first, and it stays usable until it is
+    /// closed.
+    pub fn request_close(&mut self, now: Time, line: LineId, why: &str) {
+        self.core.now = now;
+        if self.core.line(line).is_none_or(|found| found.open.is_none()) || self.core.closing.contains(&line)
+        {
+            return;
+        }
+        for call in self.core.calls.on_line(line) {
+            let embryo = self.core.calls.get(call).is_some_and(|call| call.embryo);
+            self.core.fail_waiting(call, &OperationError::Closed);
+            if embryo {
+                self.core.forget(now, call);
+            }
+        }
+        self.core.events.push_back(ProviderEvent::CloseRequested { line, why: why.into() });
+        self.core.settle(now);
+    }
+
     /// What is alive.
     pub fn alive(&self) -> Alive {
         let counts = self.core.layer.counts();
@@ -269,6 +288,9 @@ impl Provider for SipProvider {
         self.core.now = now;
         // What is outstanding completes first (TSPI_lineClose); nothing is told afterwards.
         for call in self.core.calls.on_line(line) {
+            self.core.part(call);
+        }
+        for call in self.core.calls.on_line(line) {
             self.core.fail_waiting(call, &OperationError::Closed);
         }
         for call in self.core.calls.on_line(line) {
@@ -302,6 +324,8 @@ impl Provider for SipProvider {
             return Err(LineError::NotOpen(line));
         }
         found.wanted_status = kinds;
+        let now = self.core.now;
+        self.core.begin_ringing_on(now, line);
         Ok(())
     }
 
@@ -335,13 +359,16 @@ impl Provider for SipProvider {
 
     fn close_call(&mut self, now: Time, call: CallId) {
         self.core.now = now;
+        if self.core.close_bridged(call) {
+            return;
+        }
         self.core.fail_waiting(call, &OperationError::CallEnded);
         self.core.forget(now, call);
         self.core.settle(now);
     }
 
     fn call_info(&self, call: CallId) -> Option<CallInfo> {
-        let call = self.core.calls.get(call)?;
+        let call = self.core.visible(call)?;
         let (facts, extra) = (&call.facts, call.extra.as_ref());
         Some(CallInfo {
             line: call.line,
@@ -368,7 +395,7 @@ impl Provider for SipProvider {
     }
 
     fn call_state(&self, call: CallId) -> Option<CallState> {
-        self.core.calls.get(call).map(|call| call.state.clone())
+        self.core.visible(call).map(|call| call.state.clone())
     }
 
     fn call_status(&self, call: CallId) -> Option<CallStatus> {

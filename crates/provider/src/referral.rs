@@ -208,12 +208,12 @@ impl Core {
 
     /// The call goes on in another session: what was offered to the old party is asked of the new one, and who referred us has had
     /// our 200, whatever became of its ACK.
-    fn leg_changed(&mut self, id: CallId) {
+    pub(crate) fn leg_changed(&mut self, id: CallId) {
         self.complete_waiting(id, |wait| wait == Wait::Acknowledgement, Ok(Outcome::Done));
         let Some(call) = self.calls.get_mut(id) else { return };
         for waiting in &mut call.waiting {
-            if let Wait::OfferAnswer(hold) = waiting.what {
-                waiting.what = Wait::Turn(hold);
+            if let Wait::OfferAnswer(aim) = waiting.what {
+                waiting.what = Wait::Turn(aim);
             }
         }
     }

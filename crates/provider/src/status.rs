@@ -1,10 +1,10 @@
 //! How calls, lines and addresses are at the moment, and versions of extensions.
 
-use crate::call::Call;
+use crate::call::{Call, Counted, Counts, Taken};
 use crate::core::Core;
 use hookswitch_spi::{
     AddressId, AddressStatus, CallCounts, CallId, CallOptions, CallStatus, ExtensionVersion, Feature,
-    Features, LineError, LineId, LineStatus, MediaType, MediaTypes, StateKind,
+    Features, LineError, LineId, LineStatus, MediaType, MediaTypes, ProviderEvent, StateKind, StatusKind,
 };
 
 impl Core {
@@ -69,37 +69,106 @@ impl Core {
     }
 
     pub(crate) fn call_status(&self, id: CallId) -> Option<CallStatus> {
-        let call = self.calls.get(id)?;
-        let line = self.line(call.line)?;
-        let possible = line.capabilities.possible(call.state.kind());
+        let call = self.visible(id)?;
+        let possible = self.possible_for(id, call)?;
         Some(CallStatus { state: call.state.clone(), since: call.since, possible })
+    }
+
+    /// What can be asked of a call now: by its state, its part in a transfer, and the limits of the line.
+    fn possible_for(&self, id: CallId, call: &Call) -> Option<Features> {
+        let line = self.line(call.line)?;
+        let state = call.state.kind();
+        let mut possible = line.capabilities.possible(state);
+        let room = line.is_in_service() && line.has_room();
+        let partner = call.partner().and_then(|partner| Some((partner, self.calls.get(partner)?)));
+        let held = line.counts.iter().any(|counts| counts.held + counts.pending > 0);
+        let ready = partner.is_some_and(|(_, other)| {
+            Feature::CompleteTransfer.other_states().contains(&other.state.kind()) && !other.is_changing()
+        });
+        let alone = Features::of(&[Feature::SetupTransfer]);
+        let needs_room = Features::of(&[
+            Feature::SetupTransfer,
+            Feature::SetupConference,
+            Feature::PrepareAddToConference,
+        ]);
+        let changes = Features::of(&[
+            Feature::Hold,
+            Feature::Retrieve,
+            Feature::SwapHold,
+            Feature::SetupTransfer,
+            Feature::CompleteTransfer,
+        ]);
+        let transfers =
+            Features::of(&[Feature::BlindTransfer, Feature::SetupTransfer, Feature::CompleteTransfer]);
+        let not = [
+            (!room, needs_room),
+            (partner.is_some(), alone),
+            (!ready, Features::of(&[Feature::CompleteTransfer])),
+            (!held, Features::of(&[Feature::SwapHold])),
+            (call.is_changing(), changes),
+            (call.is_leaving(), transfers),
+        ];
+        for (applies, features) in not {
+            if applies {
+                possible = possible.minus(features);
+            }
+        }
+        // It exists for nobody yet, or its line is being closed.
+        let exists = self.existing(id).is_ok() && !self.closing.contains(&call.line);
+        Some(if exists { possible } else { Features::NONE })
     }
 
     /// The calls of a line, or of one of its addresses, that exist for applications and have not ended.
     pub(crate) fn counts(&self, id: LineId, address: Option<AddressId>) -> CallCounts {
-        let mut counts = CallCounts::default();
-        for call in self.calls.on_line(id).into_iter().filter_map(|call| self.calls.get(call)) {
-            if address.is_none_or(|address| call.address == address) && call.is_counted() {
-                match call.state.kind() {
-                    StateKind::OnHold => counts.held += 1,
-                    StateKind::OnHoldPendingTransfer | StateKind::OnHoldPendingConference => {
-                        counts.pending += 1
-                    }
-                    StateKind::Idle | StateKind::Disconnected => {}
-                    StateKind::Offering
-                    | StateKind::Accepted
-                    | StateKind::Dialtone
-                    | StateKind::Dialing
-                    | StateKind::Proceeding
-                    | StateKind::Ringback
-                    | StateKind::Busy
-                    | StateKind::Connected
-                    | StateKind::Conferenced
-                    | StateKind::Unknown => counts.active += 1,
-                }
-            }
+        let Some(line) = self.line(id) else { return CallCounts::default() };
+        match address {
+            Some(address) => line.counts.get(usize::from(address.0)).copied().unwrap_or_default(),
+            None => line.counts.iter().fold(CallCounts::default(), |sum, counts| CallCounts {
+                active: sum.active + counts.active,
+                held: sum.held + counts.held,
+                pending: sum.pending + counts.pending,
+            }),
         }
-        counts
+    }
+
+    /// Something about a call changed that the numbers of calls follow from.
+    pub(crate) fn recount(&mut self, id: CallId) {
+        let Some(call) = self.calls.get(id) else { return };
+        let among = call.counts_as();
+        let over = matches!(call.state.kind(), StateKind::Idle | StateKind::Disconnected);
+        let secure = among.is_some() && call.extra.as_ref().is_some_and(|extra| extra.secure);
+        self.count_as(id, Counts { among, in_progress: !over || call.bridge().is_some(), secure });
+    }
+
+    /// A call is gone.
+    pub(crate) fn uncount(&mut self, id: CallId) {
+        self.count_as(id, Counts::default());
+    }
+
+    fn count_as(&mut self, id: CallId, now: Counts) {
+        let Some(call) = self.calls.get_mut(id).filter(|call| call.counted != now) else { return };
+        let before = std::mem::replace(&mut call.counted, now);
+        let (line_id, address) = (call.line, call.address);
+        let Some(line) = self.line_mut(line_id) else { return };
+        let adjusted = |number: u32, before: bool, now: bool| {
+            number.saturating_add(now.into()).saturating_sub(before.into())
+        };
+        line.calls = adjusted(line.calls, before.in_progress, now.in_progress);
+        line.secured = adjusted(line.secured, before.secure, now.secure);
+        let Some(counts) = line.counts.get_mut(usize::from(address.0)) else { return };
+        if before.among == now.among {
+            return;
+        }
+        if let Some(slot) = before.among.map(|counted| slot(counts, counted)) {
+            *slot = slot.saturating_sub(1);
+        }
+        if let Some(slot) = now.among.map(|counted| slot(counts, counted)) {
+            *slot += 1;
+        }
+        let calls = *counts;
+        if line.wants(StatusKind::CallCount) && !self.closing.contains(&line_id) {
+            self.events.push_back(ProviderEvent::CallCount { line: line_id, address, calls });
+        }
     }
 
     /// What can be asked of a line now that needs no call.
@@ -111,7 +180,7 @@ impl Core {
         let makes_calls =
             Features::of(&[Feature::MakeCall, Feature::Unpark, Feature::Pickup, Feature::SetupConference]);
         let others = Features::of(&[Feature::Forward, Feature::UncompleteCall, Feature::SetService]);
-        let room = line.is_in_service() && line.calls < line.capabilities.max_calls;
+        let room = line.is_in_service() && line.has_room();
         line.capabilities.features.intersection(if room { makes_calls.union(others) } else { others })
     }
 
@@ -141,10 +210,34 @@ impl Core {
     }
 }
 
+const fn slot(counts: &mut CallCounts, counted: Counted) -> &mut u32 {
+    match counted {
+        Counted::Active => &mut counts.active,
+        Counted::Held => &mut counts.held,
+        Counted::Pending => &mut counts.pending,
+    }
+}
+
 impl Call {
-    /// It exists for applications: created, and taken.
-    fn is_counted(&self) -> bool {
-        self.taken == crate::call::Taken::Yes
-            && !self.waiting.iter().any(|waiting| waiting.what == crate::call::Wait::Proceeding)
+    /// As what it counts: only while it exists for applications.
+    fn counts_as(&self) -> Option<Counted> {
+        if self.taken != Taken::Yes || self.embryo {
+            return None;
+        }
+        match self.state.kind() {
+            StateKind::OnHold => Some(Counted::Held),
+            StateKind::OnHoldPendingTransfer | StateKind::OnHoldPendingConference => Some(Counted::Pending),
+            StateKind::Idle | StateKind::Disconnected => None,
+            StateKind::Offering
+            | StateKind::Accepted
+            | StateKind::Dialtone
+            | StateKind::Dialing
+            | StateKind::Proceeding
+            | StateKind::Ringback
+            | StateKind::Busy
+            | StateKind::Connected
+            | StateKind::Conferenced
+            | StateKind::Unknown => Some(Counted::Active),
+        }
     }
 }

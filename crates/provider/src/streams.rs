@@ -110,7 +110,8 @@ impl Core {
         let Some(call) = self.calls.get_mut(id) else { return };
         let ends = self.lines.get(call.line.0 as usize).and_then(Option::as_ref);
         let ends = ends.is_some_and(|line| line.account.profile.end_silent_calls);
-        let talking = call.state == CallState::Connected(ConnectedMode::Active) && call.heard;
+        let up = call.state == CallState::Connected(ConnectedMode::Active) || call.bridge().is_some();
+        let talking = up && call.heard;
         let (Some(leg), true) = (call.leg, talking && ends) else { return };
         let end = Disconnect::new(
             DisconnectMode::TemporaryFailure,

@@ -29,11 +29,10 @@ impl Core {
         deadline: Duration,
     ) -> Result<Wait, OperationError> {
         let call = self.calls.get(id).ok_or(OperationError::NoSuchCall(id))?;
-        let leg = call.leg.ok_or(OperationError::CallEnded)?;
+        call.leg.ok_or(OperationError::CallEnded)?;
         let line = self.line(call.line).ok_or(OperationError::Closed)?;
         let target = dial::request_uri(destination, &line.account.domain)?;
-        let asked = call.waiting.iter().any(|waiting| matches!(waiting.what, Wait::TransferTurn(_)));
-        if asked || call.transfer.is_some_and(|transfer| !transfer.is_finished()) {
+        if call.is_leaving() {
             return Err(OperationError::Failed("a transfer of this call is already on its way".into()));
         }
         if call.waiting.iter().any(|waiting| waiting.what == Wait::Acknowledgement) {
@@ -42,7 +41,23 @@ impl Core {
             }
             return Ok(Wait::TransferTurn(deadline));
         }
-        let fields = format!("Refer-To: <{target}>\r\nReferred-By: <{}>\r\n", line.uri(call.address));
+        let refer_to = format!("<{target}>");
+        self.refer(now, id, &refer_to, target.into(), deadline)
+    }
+
+    /// Sends REFER. `target` is who the other side will talk to, if it comes about.
+    pub(crate) fn refer(
+        &mut self,
+        now: Time,
+        id: CallId,
+        refer_to: &str,
+        target: Box<str>,
+        deadline: Duration,
+    ) -> Result<Wait, OperationError> {
+        let call = self.calls.get(id).ok_or(OperationError::NoSuchCall(id))?;
+        let leg = call.leg.ok_or(OperationError::CallEnded)?;
+        let line = self.line(call.line).ok_or(OperationError::Closed)?;
+        let fields = format!("Refer-To: {refer_to}\r\nReferred-By: <{}>\r\n", line.uri(call.address));
         let cseq = self.ua.next_cseq(leg).ok_or(OperationError::CallEnded)?;
         self.ua.send_within(now, &mut self.layer, leg, Method::Refer, &fields, None).map_err(|error| {
             match error {
@@ -54,7 +69,7 @@ impl Core {
         let deadlines = Deadlines { result, ..Deadlines::default() };
         if let Some(call) = self.calls.get_mut(id) {
             call.transfer = Some(Subscriber::new(cseq, deadlines));
-            call.facts.target = target.into();
+            call.facts.target = target;
         }
         Ok(Wait::Transfer)
     }
@@ -94,6 +109,7 @@ impl Core {
                     self.transfer_over(now, id, Err(refused(failure, message)));
                     return;
                 }
+                self.transfer_taken_on(now, id);
                 SubscriberInput::Response { status, subscription: !without }
             }
             Failure::TimedOut | Failure::Unreachable => SubscriberInput::TimedOut,
@@ -195,10 +211,19 @@ impl Core {
         if succeeded {
             self.transferred(now, id);
         }
+        let follower = self.calls.get_mut(id).and_then(|call| call.extra.as_mut()?.follower.take());
+        if let (true, Some(follower)) = (succeeded, follower) {
+            // The target has taken the place of our consultation with it.
+            self.part_with(now, follower);
+        }
+        let failed = result.is_err();
         self.complete_waiting(id, |wait| wait == Wait::Transfer, result);
         if succeeded {
             self.complete_drops(id);
             self.fail_waiting(id, &OperationError::CallEnded);
+        }
+        if failed {
+            self.consultation_over(now, id);
         }
     }
 
@@ -223,7 +248,7 @@ impl Core {
         while let Some(waiting) =
             self.calls.get_mut(id).and_then(|call| call.take_waiting(|wait| wait != Wait::Transfer))
         {
-            self.complete(waiting.completion, Err(OperationError::CallEnded));
+            self.fail(waiting, OperationError::CallEnded);
         }
     }
 }

@@ -1,121 +1,12 @@
 //! Sequences that once went wrong, told to the provider message by message.
 
-use bytes::Bytes;
-use hookswitch_machine::*;
-use hookswitch_media::control::{Event as MediaEvent, Port, PortId};
-use hookswitch_provider::*;
-use hookswitch_sip::message::{Limits, Message};
-use hookswitch_spi::*;
-use std::sync::Arc;
-use std::time::Duration;
+mod common;
 
-fn account(host: &str, register: bool) -> Account {
-    Account {
-        name: "line".into(),
-        profile: Arc::new(Profile::default()),
-        registrar: Server { host: host.into(), port: Some(5060) },
-        domain: "pbx.test".into(),
-        user: "line".into(),
-        auth_user: "line".into(),
-        password: hookswitch_sip::auth::Secret::new("secret"),
-        realm: None,
-        display_name: String::new(),
-        register,
-        numbers: vec![],
-        accept_from: vec![],
-        max_calls: 20,
-        media: MediaTypes::VOICE,
-        forward: ForwardingRules::default(),
-    }
-}
-struct Rig {
-    p: SipProvider,
-    now: Time,
-    sent: Vec<String>,
-    events: Vec<ProviderEvent>,
-    queries: Vec<QueryId>,
-    flow: Flow,
-}
-impl Rig {
-    fn new(a: Account) -> Self {
-        let e = Endpoint {
-            id: EndpointId(1),
-            transport: Transport::Udp,
-            advertised: ([10, 0, 0, 1], 5060).into(),
-        };
-        let p = SipProvider::new(ProviderConfig::new(vec![e], vec![a]), Entropy::from_number(1));
-        let mut r = Self {
-            p,
-            now: Time::from_millis(1000),
-            sent: vec![],
-            events: vec![],
-            queries: vec![],
-            flow: Flow::to(EndpointId(1), ([10, 0, 0, 2], 5060).into()),
-        };
-        let ports = (0..8u64)
-            .map(|n| Port { id: PortId(n), rtp: ([10, 0, 0, 1], 20000 + 2 * n as u16).into() })
-            .collect();
-        r.p.media_event(r.now, MediaEvent::Stocked { ports });
-        r.p.initialise(r.now, InterfaceVersion::V1).unwrap();
-        r.p.open_line(r.now, LineId(0), InterfaceVersion::V1).unwrap();
-        r.drain();
-        r
-    }
-    fn drain(&mut self) {
-        while let Some(e) = self.p.poll_event() {
-            if let ProviderEvent::NewCall { call, .. } = e {
-                self.p.take_call(self.now, call, true);
-            }
-            if !matches!(e, ProviderEvent::Recorded(_)) {
-                self.events.push(e);
-            }
-        }
-        while let Some(a) = self.p.poll_action() {
-            match a {
-                Output::Transmit { bytes, .. } => {
-                    self.sent.push(String::from_utf8_lossy(&bytes).into_owned())
-                }
-                Output::Resolve { query, .. } => self.queries.push(query),
-                _ => {}
-            }
-        }
-    }
-    fn get(&mut self, text: String) {
-        self.p.received(self.now, self.flow, Bytes::from(text));
-        self.drain();
-    }
-    fn run(&mut self, d: Duration) {
-        let end = self.now + d;
-        while let Some(t) = self.p.next_timeout().filter(|t| *t <= end) {
-            self.now = self.now.max(t);
-            self.p.timeout(self.now);
-            self.drain();
-        }
-        self.now = end;
-    }
-    fn last(&self, start: &str) -> Option<Message> {
-        let t = self.sent.iter().rev().find(|t| t.starts_with(start))?;
-        Message::parse(Bytes::from(t.clone()), &Limits::default()).ok()
-    }
-}
-const SDP: &str =
-    "v=0\r\no=- 1 1 IN IP4 10.0.0.2\r\ns=-\r\nc=IN IP4 10.0.0.2\r\nt=0 0\r\nm=audio 30000 RTP/AVP 0\r\n";
-fn body(sdp: &str) -> String {
-    if sdp.is_empty() {
-        "Content-Length: 0\r\n\r\n".into()
-    } else {
-        format!("Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{sdp}", sdp.len())
-    }
-}
-fn reply(req: &Message, status: &str, sdp: &str) -> String {
-    let mut s = format!("SIP/2.0 {status}\r\n");
-    for n in ["Via", "From", "Call-ID", "CSeq"] {
-        s += &format!("{n}: {}\r\n", req.header(hookswitch_sip::message::Name::new(n)).unwrap());
-    }
-    let to = req.header(hookswitch_sip::message::Name::To).unwrap();
-    s += &format!("To: {to}{}\r\n", if to.contains("tag=") { "" } else { ";tag=peer" });
-    s + "Contact: <sip:peer@10.0.0.2:5060>\r\n" + &body(sdp)
-}
+use bytes::Bytes;
+use common::{Rig, SDP, account, body, reply, up, within};
+use hookswitch_machine::*;
+use hookswitch_spi::*;
+use std::time::Duration;
 
 #[test]
 fn a_trunk_whose_look_up_failed_comes_back() {
@@ -150,34 +41,6 @@ fn a_100_is_enough_for_a_call_to_be_under_way() {
         "a minute after 100: {:?}",
         r.events
     );
-}
-fn up(r: &mut Rig) -> (CallId, String, String) {
-    r.get(format!("INVITE sip:line@10.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.0.2:5060;branch=z9hG4bKa1\r\nFrom: <sip:bob@10.0.0.2>;tag=bob\r\nTo: <sip:line@10.0.0.1>\r\nCall-ID: c1\r\nCSeq: 1 INVITE\r\nMax-Forwards: 70\r\nContact: <sip:bob@10.0.0.2:5060>\r\n{}", body(SDP)));
-    let id = r
-        .events
-        .iter()
-        .find_map(|e| if let ProviderEvent::NewCall { call, .. } = e { Some(*call) } else { None })
-        .unwrap();
-    r.p.submit(r.now, RequestId(1), Operation::answer(id)).unwrap();
-    r.drain();
-    let ok = r.last("SIP/2.0 200").unwrap();
-    let to = ok.header(hookswitch_sip::message::Name::To).unwrap().to_owned();
-    let uri = r
-        .sent
-        .iter()
-        .rev()
-        .find(|s| s.starts_with("SIP/2.0 200"))
-        .unwrap()
-        .lines()
-        .find_map(|l| l.strip_prefix("Contact: <"))
-        .unwrap()
-        .trim_end_matches('>')
-        .to_owned();
-    within(r, "ACK", &uri, &to, 1, "z9hG4bKa2", "");
-    (id, to, uri)
-}
-fn within(r: &mut Rig, m: &str, uri: &str, to: &str, n: u32, br: &str, sdp: &str) {
-    r.get(format!("{m} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.0.2:5060;branch={br}\r\nFrom: <sip:bob@10.0.0.2>;tag=bob\r\nTo: {to}\r\nCall-ID: c1\r\nCSeq: {n} {m}\r\nMax-Forwards: 70\r\nContact: <sip:bob@10.0.0.2:5060>\r\n{}", body(sdp)));
 }
 #[test]
 fn an_update_that_crosses_our_hold_goes_first_and_the_hold_after_it() {

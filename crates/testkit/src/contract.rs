@@ -24,8 +24,9 @@ pub const fn successors(state: StateKind) -> &'static [StateKind] {
         S::Ringback => &[S::Connected, S::Busy, S::Disconnected, S::Idle],
         S::Busy => &[S::Disconnected, S::Idle],
         // Connected follows itself when the other side holds or retrieves.
-        S::Connected => &[S::Connected, S::OnHold, S::Disconnected, S::Idle],
-        S::OnHold => &[S::Connected, S::Disconnected, S::Idle],
+        S::Connected => &[S::Connected, S::OnHold, S::OnHoldPendingTransfer, S::Disconnected, S::Idle],
+        // An exchange makes a call pending that was not.
+        S::OnHold => &[S::Connected, S::OnHoldPendingTransfer, S::Disconnected, S::Idle],
         S::OnHoldPendingTransfer | S::OnHoldPendingConference | S::Conferenced => {
             &[S::Connected, S::OnHold, S::Disconnected, S::Idle]
         }
@@ -75,6 +76,8 @@ pub struct Observer {
     moved: BTreeSet<CallId>,
     /// Somebody asked for the end, so that idle may come without disconnected.
     ended_on_purpose: BTreeSet<CallId>,
+    /// The two calls of each transfer that was prepared.
+    partners: BTreeMap<CallId, CallId>,
     calls: BTreeSet<CallId>,
     violations: Vec<String>,
 }
@@ -127,6 +130,12 @@ impl Observer {
                 | Operation::BlindTransfer { call, .. },
             ) => {
                 self.ended_on_purpose.insert(*call);
+            }
+            Request::Operate(Operation::CompleteTransfer { call, consult, .. }) => {
+                self.ended_on_purpose.extend([*call, *consult]);
+            }
+            Request::Operate(Operation::Retrieve { call }) => {
+                self.ended_on_purpose.extend(self.partners.get(call).copied());
             }
             Request::Detach | Request::Lost | Request::CloseLine { .. } | Request::CloseOpen { .. } => {
                 let calls: Vec<CallId> =
@@ -253,6 +262,11 @@ impl Observer {
                 self.calls.insert(*call);
                 let line = match &*request {
                     Request::Operate(Operation::MakeCall { line, .. }) => Some(*line),
+                    Request::Operate(Operation::SetupTransfer { call: held, .. }) => {
+                        self.partners.insert(*held, *call);
+                        self.partners.insert(*call, *held);
+                        self.seen.get(&(session, *held)).and_then(|seen| seen.line)
+                    }
                     _ => None,
                 };
                 self.seen.insert((session, *call), Seen { line, state: None, fresh: false });
@@ -360,8 +374,10 @@ impl Observer {
                 self.breach(now, format!("the first state of {call} names no privilege"));
             }
             None => {
-                // A call of the session's own begins with proceeding, one that was handed over anywhere.
-                let first = [StateKind::Dialing, StateKind::Proceeding];
+                // A call of the session's own begins off-hook or with proceeding, one that was handed over anywhere. Without a
+                // dialtone it ends at once.
+                let first =
+                    [StateKind::Dialtone, StateKind::Dialing, StateKind::Proceeding, StateKind::Disconnected];
                 if !fresh && !first.contains(&state.kind()) {
                     self.breach(now, format!("{call}, made by {session}, begins as {state}"));
                 }

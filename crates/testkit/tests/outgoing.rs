@@ -8,8 +8,10 @@ use hookswitch_machine::Entropy;
 use hookswitch_media::control::Direction;
 use hookswitch_media::negotiate::{Capabilities, MediaSession};
 use hookswitch_sip::message::{Limits, Message, Name, Response};
-use hookswitch_spi::{CallOptions, CallState, DisconnectMode, EndedBy, RejectReason, StateKind as S};
-use hookswitch_telephony::{AppRequestId, Reply};
+use hookswitch_spi::{
+    CallOptions, CallState, DisconnectMode, EndedBy, OperationError, RejectReason, StateKind as S,
+};
+use hookswitch_telephony::{AppRequestId, Reply, RequestError};
 use hookswitch_testkit::apps::{Act, Plan};
 use hookswitch_testkit::phone::{Answering, Progress, Talk, Verdict};
 use std::net::SocketAddr;
@@ -41,15 +43,33 @@ fn a_call_proceeds_rings_is_answered_and_dropped() {
 }
 
 #[test]
-fn a_refusal_is_told_as_the_end_of_the_call() {
+fn a_refusal_at_once_fails_the_request_and_there_is_no_call() {
     let mut b = answering(Answering::refuse(404));
     let asked = make(&mut b, "600", Plan::default());
     b.stage.run_for(secs(2));
+    assert!(
+        matches!(
+            b.stage.answer_to(b.app, asked),
+            Some(Err(RequestError::Operation(OperationError::Refused { status: 404, .. })))
+        ),
+        "{}",
+        b.stage.explain()
+    );
+    assert_eq!(b.stage.last_call(b.app), None);
+    b.finish();
+}
+
+#[test]
+fn a_refusal_later_is_told_as_the_end_of_the_call() {
+    let phone = Answering { verdict: Verdict::Reject(secs(1), 404), ..Answering::no_answer() };
+    let mut b = answering(phone);
+    let asked = make(&mut b, "600", Plan::default());
+    b.stage.run_for(secs(3));
     assert!(matches!(b.stage.answer_to(b.app, asked), Some(Ok(Reply::Created(_)))));
-    assert_eq!(b.states(), [S::Proceeding, S::Disconnected, S::Idle]);
+    assert_eq!(b.states(), [S::Proceeding, S::Ringback, S::Disconnected, S::Idle]);
     let states = b.stage.states(b.app, b.call());
     assert!(
-        matches!(&states[1], CallState::Disconnected(end)
+        matches!(&states[2], CallState::Disconnected(end)
             if end.mode == DisconnectMode::BadAddress && end.status == Some(404)),
         "{states:?}"
     );
@@ -151,12 +171,13 @@ fn a_wrong_password_ends_after_one_try() {
     let asked = make(&mut b, "600", Plan::default());
     b.stage.run_for(secs(3));
     assert_eq!(b.count("> INVITE"), 2);
-    assert!(matches!(b.stage.answer_to(b.app, asked), Some(Ok(Reply::Created(_)))));
-    let states = b.stage.states(b.app, b.call());
     assert!(
-        matches!(&states[1], CallState::Disconnected(end)
-            if end.mode == DisconnectMode::Blocked && end.status == Some(407)),
-        "{states:?}"
+        matches!(
+            b.stage.answer_to(b.app, asked),
+            Some(Err(RequestError::Operation(OperationError::Refused { status: 407, .. })))
+        ),
+        "{}",
+        b.stage.explain()
     );
     b.finish();
 }

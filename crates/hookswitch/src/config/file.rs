@@ -73,6 +73,8 @@ pub(super) struct Line {
 pub(super) struct Forward {
     pub(super) when: hookswitch_spi::ForwardCondition,
     pub(super) from: Option<String>,
+    /// `internal` or `external`; both if absent.
+    pub(super) origin: Option<hookswitch_spi::CallerKind>,
     /// An address, or `do-not-disturb`.
     pub(super) to: Spanned<String>,
 }

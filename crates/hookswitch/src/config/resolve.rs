@@ -239,7 +239,7 @@ fn forward_rule(rule: file::Forward) -> ForwardRule {
         "do-not-disturb" => ForwardTarget::DoNotDisturb,
         address => ForwardTarget::Address(address.into()),
     };
-    ForwardRule { when: rule.when, from: rule.from.map(Into::into), origin: None, to }
+    ForwardRule { when: rule.when, from: rule.from.map(Into::into), origin: rule.origin, to }
 }
 
 fn profile(

@@ -34,8 +34,14 @@ impl UserAgent {
 
     /// A session ends because another has taken its place.
     pub(super) fn give_way(&mut self, now: Time, layer: &mut Layer, replaced: LegId) {
-        let lived = self.legs.get(replaced).is_some();
-        let _ = self.hang_up(now, layer, replaced, None);
+        let state = self.legs.get(replaced).map(|leg| &leg.state);
+        let lived = state.is_some();
+        // Whoever still alerts is told that somebody else has answered (RFC 3326 2).
+        let reason = match state {
+            Some(State::Inviting { .. }) => Some("SIP;cause=200;text=\"Call completed elsewhere\""),
+            Some(_) | None => None,
+        };
+        let _ = self.hang_up(now, layer, replaced, reason);
         if lived && self.legs.get(replaced).is_none() {
             // Nothing will come that tells its end.
             self.timers.set(now, Timer::Replaced(replaced));

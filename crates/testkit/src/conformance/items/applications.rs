@@ -452,7 +452,10 @@ fn letting_go(suite: &Suite<'_>) -> Verdict {
 fn closing(suite: &Suite<'_>) -> Verdict {
     let voice = Interest::owner(MediaTypes::VOICE);
     let news = Interest::monitor().hearing(Set::of(&[StatusKind::OtherOpens]));
-    let mut desk = suite.desk(&Setup::one(), Config::default());
+    let mut desk = suite.desk(
+        &Setup::one().with(|line| line.answer_mode = hookswitch_spi::AnswerMode::None),
+        Config::default(),
+    );
     let first = desk.with_line("first", LINE, voice)?;
     let second = desk.with_line("second", LINE, voice)?;
     let watcher = desk.with_line("watcher", LINE, news)?;

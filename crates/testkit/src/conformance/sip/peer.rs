@@ -399,7 +399,9 @@ impl Peer {
             (Method::Invite, None) => self.invited(now, message),
             (Method::Invite, Some(n)) => self.reinvited(n, message),
             (Method::Ack, Some(n)) => {
-                if let Some(leg) = self.legs.get_mut(n as usize).filter(|leg| leg.state == LegState::Up) {
+                // That of a re-INVITE confirms nothing new.
+                let leg = self.legs.get_mut(n as usize).filter(|leg| leg.state == LegState::Up);
+                if let Some(leg) = leg.filter(|leg| !leg.saw.contains(&Saw::Confirmed)) {
                     leg.note(Saw::Confirmed);
                 }
             }

@@ -130,6 +130,8 @@ fn account(line: &LineSetup) -> Account {
         },
         redirect: line.redirect,
         refer: line.refer,
+        answer_mode: line.answer_mode,
+        reconnect: line.reconnects,
         keep_alive: 0,
         ..Profile::default()
     };
@@ -157,7 +159,7 @@ impl Subject for SipSubject {
         match what {
             // One version of the interface exists; the downgrade of constants is the loopback's to prove.
             Can::OldVersion => false,
-            Can::WantClosed => false,
+            Can::WantClosed => true,
         }
     }
 
@@ -309,7 +311,9 @@ impl Subject for SipSubject {
         self.stored = Some(lines);
     }
 
-    fn want_closed(&mut self, _line: LineId) {}
+    fn want_closed(&mut self, line: LineId) {
+        self.provider.request_close(self.now, line, "maintenance");
+    }
 
     fn restart(&mut self) {
         if let Some(stored) = self.stored.take() {

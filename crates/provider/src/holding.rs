@@ -1,0 +1,247 @@
+//! Who holds whom by our wish: hold, retrieve, and the exchange of two calls, which are offers within sessions.
+//!
+//! Each change is one offer; [`Aim`] says what follows its answer. A change that no request asked for (a call that comes back when
+//! its consultation call ends, one that gives way to another that is answered) goes the same way without a completion.
+
+use crate::call::{Aim, Ask, Wait};
+use crate::core::Core;
+use crate::established::refused;
+use hookswitch_machine::Time;
+use hookswitch_media::control::Direction;
+use hookswitch_media::negotiate::NegotiateError;
+use hookswitch_sip::message::Message;
+use hookswitch_sip::ua::{Failure, LegError, LegId};
+use hookswitch_spi::{AnswerMode, CallId, CallState, Completion, OperationError, Outcome, StateKind};
+use std::sync::Arc;
+
+impl Core {
+    /// Holds or retrieves a call by an application's wish.
+    pub(crate) fn hold(
+        &mut self,
+        now: Time,
+        ask: &mut Ask,
+        id: CallId,
+        aim: Aim,
+    ) -> Result<(), OperationError> {
+        self.can_change(id)?;
+        let what = self.change_hold(now, id, aim)?;
+        self.wait(id, ask, what);
+        Ok(())
+    }
+
+    /// Exchanges the connected call and a held one: the first is held, then the other retrieved.
+    pub(crate) fn swap_hold(
+        &mut self,
+        now: Time,
+        ask: &mut Ask,
+        active: CallId,
+        held: CallId,
+    ) -> Result<(), OperationError> {
+        let line = |id| self.calls.get(id).map(|call| call.line).ok_or(OperationError::NoSuchCall(id));
+        if line(active)? != line(held)? {
+            return Err(OperationError::InvalidParameter("the calls are on different lines".into()));
+        }
+        self.can_change(held)?;
+        self.calls.get(held).and_then(|call| call.leg).ok_or(OperationError::CallEnded)?;
+        self.hold(now, ask, active, Aim::SwapOut(held))
+    }
+
+    /// Whether nothing else changes who holds whom in a call.
+    pub(crate) fn can_change(&self, id: CallId) -> Result<(), OperationError> {
+        match self.calls.get(id) {
+            Some(call) if call.is_changing() => {
+                Err(OperationError::Failed("a hold or retrieve of this call is already on its way".into()))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Makes the offer that is to bring something about: at once, or when the exchange on its way is settled.
+    pub(crate) fn change_hold(&mut self, now: Time, id: CallId, aim: Aim) -> Result<Wait, OperationError> {
+        let call = self.calls.get(id).ok_or(OperationError::NoSuchCall(id))?;
+        let leg = call.leg.ok_or(OperationError::CallEnded)?;
+        let line = self.line(call.line).ok_or(OperationError::Closed)?;
+        let capabilities = Arc::clone(&line.media);
+        let direction = match (aim.holds(), line.account.profile.hold) {
+            (false, _) => Direction::SendRecv,
+            (true, crate::HoldDirection::SendOnly) => Direction::SendOnly,
+            (true, crate::HoldDirection::Inactive) => Direction::Inactive,
+        };
+        let call = self.calls.get_mut(id).ok_or(OperationError::NoSuchCall(id))?;
+        let rtp = call.port.ok_or(OperationError::CallEnded)?.rtp;
+        let sdp = match call.media.offer(&capabilities, rtp, direction) {
+            Ok(sdp) => sdp,
+            Err(NegotiateError::OfferPending { .. }) => return Ok(Wait::Turn(aim)),
+            Err(error) => return Err(OperationError::Failed(error.to_string())),
+        };
+        match self.ua.offer(now, &mut self.layer, leg, &sdp) {
+            Ok(()) => Ok(Wait::OfferAnswer(aim)),
+            Err(error) => {
+                if let Some(call) = self.calls.get_mut(id) {
+                    call.media.abandon();
+                }
+                match error {
+                    LegError::OfferPending => Ok(Wait::Turn(aim)),
+                    LegError::Full => Err(OperationError::ResourceUnavailable("transaction")),
+                    _ => Err(OperationError::CallEnded),
+                }
+            }
+        }
+    }
+
+    /// An exchange is settled: what waited for its turn is asked now.
+    pub(crate) fn next_turn(&mut self, now: Time, id: CallId) {
+        let Some(waiting) =
+            self.calls.get_mut(id).and_then(|call| call.take_waiting(|wait| matches!(wait, Wait::Turn(_))))
+        else {
+            return;
+        };
+        let Wait::Turn(aim) = waiting.what else { return };
+        self.go_on(now, id, waiting.completion, aim);
+    }
+
+    /// A step towards something, with the request that waits for it if one does.
+    pub(crate) fn go_on(&mut self, now: Time, id: CallId, completion: Option<Completion>, aim: Aim) {
+        match self.change_hold(now, id, aim) {
+            Ok(what) => self.wait_on(id, completion, what),
+            Err(error) => self.missed(now, completion, aim, error),
+        }
+    }
+
+    /// Our offer was answered.
+    pub(crate) fn offer_answered(&mut self, now: Time, leg: LegId, message: &Message) {
+        let Some(id) = self.call_of_present(leg) else { return };
+        let result = self.take_answer(id, message.body());
+        let waiting = self
+            .calls
+            .get_mut(id)
+            .and_then(|call| call.take_waiting(|wait| matches!(wait, Wait::OfferAnswer(_))));
+        match (result, waiting.map(|w| (w.completion, w.what))) {
+            (Ok(()), Some((completion, Wait::OfferAnswer(aim)))) => self.reached(now, id, completion, aim),
+            (Err(why), waiting) => {
+                if let Some(call) = self.calls.get_mut(id) {
+                    call.media.abandon();
+                }
+                if let Some((completion, Wait::OfferAnswer(aim))) = waiting {
+                    let error = OperationError::Failed(format!("the answer cannot be used: {why}"));
+                    self.missed(now, completion, aim, error);
+                }
+            }
+            (Ok(()), Some(_) | None) => {}
+        }
+        self.next_turn(now, id);
+    }
+
+    /// Our offer was refused; the call goes on as it was.
+    pub(crate) fn offer_refused(
+        &mut self,
+        now: Time,
+        leg: LegId,
+        failure: Failure,
+        message: Option<&Message>,
+    ) {
+        let Some(id) = self.call_of_present(leg) else { return };
+        let Some(call) = self.calls.get_mut(id) else { return };
+        call.media.abandon();
+        let error = refused(failure, message);
+        let waiting = call.take_waiting(|wait| matches!(wait, Wait::OfferAnswer(_)));
+        if let Some((completion, Wait::OfferAnswer(aim))) = waiting.map(|w| (w.completion, w.what)) {
+            self.missed(now, completion, aim, error);
+        }
+        self.next_turn(now, id);
+    }
+
+    /// The answer brought what an offer was made for.
+    fn reached(&mut self, now: Time, id: CallId, completion: Option<Completion>, aim: Aim) {
+        match aim {
+            Aim::Hold => {
+                self.enter(id, self.held_state(id));
+                self.complete(completion, Ok(Outcome::Done));
+            }
+            Aim::Consult(consult) => self.consult(now, id, consult, completion),
+            Aim::SwapOut(other) => {
+                let pair = self.calls.get(id).and_then(|call| call.partner()) == Some(other);
+                let state = if pair { CallState::OnHoldPendingTransfer } else { self.held_state(id) };
+                self.enter(id, state);
+                self.go_on(now, other, completion, Aim::SwapIn(id));
+            }
+            Aim::SwapIn(_) => {
+                self.enter(id, CallState::Connected(self.connected_mode(id)));
+                self.complete(completion, Ok(Outcome::Done));
+            }
+            Aim::Retrieve => {
+                let pending =
+                    self.calls.get(id).is_some_and(|call| call.state == CallState::OnHoldPendingTransfer);
+                self.enter(id, CallState::Connected(self.connected_mode(id)));
+                self.complete(completion, Ok(Outcome::Done));
+                if let Some(partner) = self.part(id).filter(|_| pending) {
+                    // The consultation is over (lineUnhold).
+                    self.dismiss(now, partner);
+                }
+            }
+            Aim::Return => {
+                self.enter(id, CallState::Connected(self.connected_mode(id)));
+                self.complete(completion, Ok(Outcome::Done));
+            }
+            Aim::Bridge(consult) => self.bridge(now, id, consult, completion),
+        }
+    }
+
+    /// What an offer was made for did not come about.
+    fn missed(&mut self, now: Time, completion: Option<Completion>, aim: Aim, error: OperationError) {
+        self.complete(completion, Err(error));
+        match aim {
+            Aim::Consult(consult) => {
+                // It never was a call.
+                self.forget(now, consult);
+            }
+            Aim::SwapIn(other) => {
+                // As it was before: the other is active again, if it can be.
+                let held = self.calls.get(other).is_some_and(|call| {
+                    matches!(call.state, CallState::OnHold | CallState::OnHoldPendingTransfer)
+                });
+                if held && self.can_change(other).is_ok() {
+                    self.go_on(now, other, None, Aim::Return);
+                }
+            }
+            Aim::Hold | Aim::SwapOut(_) | Aim::Retrieve | Aim::Return | Aim::Bridge(_) => {}
+        }
+    }
+
+    /// The state of a call that is held now: pending, if a transfer is being prepared of which no other call is held for it.
+    pub(crate) fn held_state(&self, id: CallId) -> CallState {
+        let partner = self.calls.get(id).and_then(|call| self.calls.get(call.partner()?));
+        match partner {
+            Some(other) if other.state != CallState::OnHoldPendingTransfer => {
+                CallState::OnHoldPendingTransfer
+            }
+            Some(_) | None => CallState::OnHold,
+        }
+    }
+
+    /// Another call of the line is answered: what becomes of those that are active (lineAnswer, dwAnswerMode).
+    pub(crate) fn give_way(&mut self, now: Time, answered: CallId) {
+        let Some(call) = self.calls.get(answered) else { return };
+        let line_id = call.line;
+        let Some(line) = self.line(line_id) else { return };
+        let mode = line.capabilities.answer_mode;
+        if mode == AnswerMode::None || line.counts.iter().all(|counts| counts.active == 0) {
+            return;
+        }
+        for id in self.calls.on_line(line_id) {
+            let active = self.calls.get(id).is_some_and(|call| {
+                id != answered && call.state.kind() == StateKind::Connected && call.leg.is_some()
+            });
+            if !active {
+                continue;
+            }
+            match mode {
+                AnswerMode::None => {}
+                AnswerMode::Hold if self.can_change(id).is_ok() => self.go_on(now, id, None, Aim::Hold),
+                // It is on its way somewhere else already.
+                AnswerMode::Hold => {}
+                AnswerMode::Drop => self.displace(now, id),
+            }
+        }
+    }
+}
