@@ -2,9 +2,11 @@
 
 use crate::Account;
 use hookswitch_spi::{
-    BusyMode, Capabilities, CapabilityFlags, ConnectedMode, DisconnectMode, Feature, Features,
-    ForwardCondition, InfoParts, OfferingMode, Origin, Reason, Set, StateKind, StatusKind, TransferMode,
+    Bounds, BusyMode, CallTreatment, Capabilities, CapabilityFlags, ConnectedMode, DigitMonitoring,
+    DisconnectMode, Feature, Features, ForwardCondition, InfoParts, OfferingMode, Origin, Reason, Set,
+    StateKind, StatusKind, TransferMode,
 };
+use std::time::Duration;
 
 /// The table of a line.
 pub(crate) fn capabilities(account: &Account) -> Capabilities {
@@ -29,7 +31,42 @@ pub(crate) fn capabilities(account: &Account) -> Capabilities {
         Feature::SetMediaType,
         Feature::SetCallData,
         Feature::SetAppSpecific,
+        Feature::SendTone,
+        Feature::StopSending,
+        Feature::GatherDigits,
+        Feature::StopGathering,
+        Feature::MonitorDigits,
+        Feature::MonitorTones,
+        Feature::MonitorMedia,
+        Feature::SetTreatment,
     ]);
+    let mut states = Set::of(&[
+        StateKind::Idle,
+        StateKind::Offering,
+        StateKind::Accepted,
+        StateKind::Dialtone,
+        StateKind::Dialing,
+        StateKind::Proceeding,
+        StateKind::Ringback,
+        StateKind::Busy,
+        StateKind::Connected,
+        StateKind::OnHold,
+        StateKind::OnHoldPendingTransfer,
+        StateKind::Disconnected,
+    ]);
+    let mut origins = Set::of(&[Origin::Inbound, Origin::Internal, Origin::External, Origin::Outbound]);
+    let mut transfer_modes = Set::of(&[TransferMode::Transfer]);
+    if profile.max_conference > 0 {
+        features = features.union(Features::of(&[
+            Feature::SetupConference,
+            Feature::PrepareAddToConference,
+            Feature::AddToConference,
+            Feature::RemoveFromConference,
+        ]));
+        states = states.with(StateKind::OnHoldPendingConference).with(StateKind::Conferenced);
+        origins = origins.with(Origin::Conference);
+        transfer_modes = transfer_modes.with(TransferMode::Conference);
+    }
     if profile.redirect {
         features = features.with(Feature::Redirect).with(Feature::Forward);
     }
@@ -39,20 +76,7 @@ pub(crate) fn capabilities(account: &Account) -> Capabilities {
     Capabilities {
         features,
         media: account.media,
-        states: Set::of(&[
-            StateKind::Idle,
-            StateKind::Offering,
-            StateKind::Accepted,
-            StateKind::Dialtone,
-            StateKind::Dialing,
-            StateKind::Proceeding,
-            StateKind::Ringback,
-            StateKind::Busy,
-            StateKind::Connected,
-            StateKind::OnHold,
-            StateKind::OnHoldPendingTransfer,
-            StateKind::Disconnected,
-        ]),
+        states,
         disconnect_modes: Set::<DisconnectMode>::ALL,
         connected_modes: Set::of(&[ConnectedMode::Active, ConnectedMode::ActiveHeld]),
         offering_modes: Set::of(&[OfferingMode::Active]),
@@ -65,7 +89,7 @@ pub(crate) fn capabilities(account: &Account) -> Capabilities {
             Reason::Redirected,
             Reason::Transferred,
         ]),
-        origins: Set::of(&[Origin::Inbound, Origin::Internal, Origin::External, Origin::Outbound]),
+        origins,
         info_parts: InfoParts::CONNECTED
             .union(InfoParts::CALLER)
             .union(InfoParts::REASON)
@@ -74,7 +98,8 @@ pub(crate) fn capabilities(account: &Account) -> Capabilities {
             .union(InfoParts::REDIRECTION)
             .union(InfoParts::MEDIA)
             .union(InfoParts::CALL_DATA)
-            .union(InfoParts::APP_SPECIFIC),
+            .union(InfoParts::APP_SPECIFIC)
+            .union(InfoParts::TREATMENT),
         max_call_data: 1_024,
         status: Set::of(&[
             StatusKind::Service,
@@ -87,16 +112,21 @@ pub(crate) fn capabilities(account: &Account) -> Capabilities {
         max_forward_rules: crate::account::MOST_FORWARD_RULES,
         forward_conditions: Set::<ForwardCondition>::ALL,
         no_answer_after: crate::forwarding::NO_ANSWER,
-        transfer_modes: Set::of(&[TransferMode::Transfer]),
+        max_conference: profile.max_conference,
+        transfer_modes,
         removed_member: StateKind::Connected,
+        treatments: Set::<CallTreatment>::ALL,
+        digit_monitoring: Set::<DigitMonitoring>::ALL,
+        gather_after: Bounds { least: Duration::from_millis(100), most: Duration::from_secs(600) },
+        max_tone_patterns: hookswitch_media::control::MAX_WATCHED_TONES as u16,
         flags: CapabilityFlags {
             close_drops: true,
             accept_alerts: profile.alerting == crate::profile::Alerting::OnAccept,
             forwarding_known: true,
+            conference_from_nothing: profile.max_conference > 0,
             reconnects: profile.reconnect,
             partial_dialing: true,
             bridges: !profile.refer,
-            ..CapabilityFlags::default()
         },
         ..Capabilities::none()
     }

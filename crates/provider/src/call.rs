@@ -1,6 +1,8 @@
 //! A call: what the provider keeps of it from its first event to its close.
 
+use crate::ears::Ears;
 use crate::referral::Referral;
+use crate::role::Role;
 use hookswitch_machine::Time;
 use hookswitch_machine::TimerKey;
 use hookswitch_media::control::{Port, Source, Statistics, StreamId};
@@ -84,6 +86,13 @@ pub(crate) struct Extra {
     pub(crate) call_data: Box<[u8]>,
     pub(crate) app_specific: u32,
     pub(crate) treatment: Option<CallTreatment>,
+    /// What it hears of that at the moment, instead of its own source.
+    pub(crate) heard: Option<CallTreatment>,
+    /// The answer that went out before the call was answered (183), to be repeated then.
+    pub(crate) early: Option<Box<[u8]>>,
+    pub(crate) ears: Ears,
+    /// Its part in a conference.
+    pub(crate) role: Option<Role>,
     /// What the other side told, the oldest first; only that is shown.
     pub(crate) user_info: VecDeque<UserInfo>,
     pub(crate) secure: bool,
@@ -186,8 +195,8 @@ pub(crate) enum Wait {
     TransferTurn(std::time::Duration),
     /// The outcome of a transfer.
     Transfer,
-    /// The last digit of the command with this tag.
-    Digits(u64),
+    /// The last digit, or the end of the tone, of the command with this tag.
+    Sending(u64),
     /// Figures of the media threads.
     Figures,
 }
@@ -209,6 +218,8 @@ pub(crate) enum Aim {
     Return,
     /// It hears us again, to be bridged with this consultation call.
     Bridge(CallId),
+    /// It is retrieved, and becomes a member of a conference.
+    Join,
 }
 
 impl Aim {
@@ -216,7 +227,7 @@ impl Aim {
     pub(crate) const fn holds(self) -> bool {
         match self {
             Self::Hold | Self::Consult(_) | Self::SwapOut(_) => true,
-            Self::SwapIn(_) | Self::Retrieve | Self::Return | Self::Bridge(_) => false,
+            Self::SwapIn(_) | Self::Retrieve | Self::Return | Self::Bridge(_) | Self::Join => false,
         }
     }
 }

@@ -12,7 +12,7 @@ use hookswitch_machine::Time;
 use hookswitch_sip::message::Uri;
 use hookswitch_sip::refer::{ReferTo, Replaces};
 use hookswitch_spi::{
-    CallId, CallState, Completion, ConsultOptions, Disconnect, DisconnectMode, EndedBy, InfoParts,
+    AddressId, CallId, CallState, Completion, ConsultOptions, Disconnect, DisconnectMode, EndedBy, InfoParts, LineId,
     OperationError, PhysicalCallId, StateKind,
 };
 use std::time::Duration;
@@ -36,14 +36,8 @@ impl Core {
         self.can_make(line_id)?;
         let line = self.line(line_id).ok_or(OperationError::Closed)?;
         dial::dialled(&destination, &line.account.domain)?;
-        let consult = self.new_outgoing(now, line_id, address, options.source, options.call_data);
-        if let Some(call) = self.calls.get_mut(consult) {
-            let (no_answer_after, display_name) = (options.no_answer_after, options.display_name);
-            let extra = call.extra();
-            extra.placing = Placing { no_answer_after, display_name };
-            extra.dialled = destination;
-            extra.related = Some(PhysicalCallId(physical));
-        }
+        let consult = ConsultOptions { destination, call: options };
+        let consult = self.new_consultation(now, line_id, address, PhysicalCallId(physical), consult);
         match self.change_hold(now, id, Aim::Consult(consult)) {
             Ok(what) => {
                 self.wait(id, ask, what);
@@ -54,6 +48,28 @@ impl Core {
                 Err(error)
             }
         }
+    }
+
+    /// A consultation call that does not exist for applications yet.
+    pub(crate) fn new_consultation(
+        &mut self,
+        now: Time,
+        line: LineId,
+        address: AddressId,
+        related: PhysicalCallId,
+        consult: ConsultOptions,
+    ) -> CallId {
+        let ConsultOptions { destination, call: options } = consult;
+        let consult = self.new_outgoing(now, line, address, options.source, options.call_data);
+        if let Some(call) = self.calls.get_mut(consult) {
+            let (no_answer_after, display_name) = (options.no_answer_after, options.display_name);
+            call.embryo = true;
+            let extra = call.extra();
+            extra.placing = Placing { no_answer_after, display_name };
+            extra.dialled = destination;
+            extra.related = Some(related);
+        }
+        consult
     }
 
     /// The call is held: its consultation call begins.
@@ -123,6 +139,7 @@ impl Core {
 
     /// Ends an active call because another is answered; whoever owns it is told why.
     pub(crate) fn displace(&mut self, now: Time, id: CallId) {
+        self.displace_conference(now, id);
         let end = Disconnect::new(DisconnectMode::Normal, EndedBy::Us, "another call was answered");
         self.enter(id, CallState::Disconnected(end));
         self.fail_waiting_but_transfer(id);
@@ -142,15 +159,8 @@ impl Core {
         self.complete_drops(id);
     }
 
-    /// Joins the two others of a transfer that was prepared (lineCompleteTransfer). Completes with what became of it.
-    pub(crate) fn complete_transfer(
-        &mut self,
-        now: Time,
-        ask: &mut Ask,
-        id: CallId,
-        consult: CallId,
-        deadline: Duration,
-    ) -> Result<(), OperationError> {
+    /// Whether two calls are those of a transfer that was prepared, and nothing is on its way in either.
+    pub(crate) fn can_complete(&self, id: CallId, consult: CallId) -> Result<(), OperationError> {
         let call = self.calls.get(id).ok_or(OperationError::NoSuchCall(id))?;
         if call.partner() != Some(consult) {
             return Err(OperationError::NotConsultation(consult));
@@ -163,7 +173,21 @@ impl Core {
             return Err(OperationError::Failed("a transfer of this call is already on its way".into()));
         }
         self.can_change(id)?;
-        self.can_change(consult)?;
+        self.can_change(consult)
+    }
+
+    /// Joins the two others of a transfer that was prepared (lineCompleteTransfer). Completes with what became of it.
+    pub(crate) fn complete_transfer(
+        &mut self,
+        now: Time,
+        ask: &mut Ask,
+        id: CallId,
+        consult: CallId,
+        deadline: Duration,
+    ) -> Result<(), OperationError> {
+        self.can_complete(id, consult)?;
+        let call = self.calls.get(id).ok_or(OperationError::NoSuchCall(id))?;
+        let other = self.calls.get(consult).ok_or(OperationError::NoSuchCall(consult))?;
         let connected = other.state.kind() == StateKind::Connected;
         if !self.line(call.line).is_some_and(|line| line.account.profile.refer) {
             if connected {

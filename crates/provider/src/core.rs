@@ -12,7 +12,7 @@ use hookswitch_sip::message::{Limits, Message, Method};
 use hookswitch_sip::transaction::{self, ClientId, Layer};
 use hookswitch_sip::ua::{Indication, LegId, UserAgent};
 use hookswitch_spi::{
-    CallId, CallState, Completion, Completions, LineId, OperationError, Outcome, ProviderEvent, StateKind,
+    CallId, CallState, Completion, Completions, GatherEnd, LineId, OperationError, Outcome, ProviderEvent,
     TimelineEntry, TimelineFact, Way, Word,
 };
 use std::collections::VecDeque;
@@ -42,6 +42,8 @@ pub(crate) enum Timer {
     Transfer(CallId),
     /// A call that was not taken is announced again.
     Announce(CallId),
+    /// The next digit is overdue.
+    Gather(CallId),
     /// An offered call rings once more.
     Ring(CallId),
 }
@@ -215,6 +217,7 @@ impl Core {
                 Timer::GiveUp(call) => self.give_up(now, call),
                 Timer::Transfer(call) => self.transfer_due(now, call),
                 Timer::Announce(call) => self.announce_again(now, call),
+                Timer::Gather(call) => self.digit_overdue(call),
                 Timer::Ring(call) => self.ring_again(now, call),
             }
         }
@@ -339,6 +342,7 @@ impl Core {
         for waiting in std::mem::take(&mut call.waiting) {
             self.fail(waiting, error.clone());
         }
+        self.not_retrieved(self.now, id);
     }
 
     /// Completes one request with an error; a call that it was to create is gone with it.
@@ -365,6 +369,9 @@ impl Core {
 
     /// Puts a call into a state and tells it.
     pub(crate) fn enter(&mut self, id: CallId, state: CallState) {
+        if self.is_outside_state(id, &state) {
+            return;
+        }
         let Some(call) = self.calls.get_mut(id) else { return };
         if call.state == state {
             return;
@@ -372,11 +379,14 @@ impl Core {
         call.state = state.clone();
         call.since = self.now;
         let media = call.media_types;
-        let kind = state.kind();
+        let over = matches!(state, CallState::Idle | CallState::Disconnected(_));
         self.tell(id, ProviderEvent::CallState { call: id, state, media });
         self.recount(id);
-        if matches!(kind, StateKind::Idle | StateKind::Disconnected) {
+        self.treat(id);
+        if over {
+            self.end_gathering(id, GatherEnd::Cancelled);
             self.partner_ended(id);
+            self.parted(self.now, id);
         }
     }
 
@@ -419,6 +429,8 @@ impl Core {
 
     /// Takes a call out of everything. Nothing is told.
     pub(crate) fn forget(&mut self, now: Time, id: CallId) -> Option<Box<Call>> {
+        self.end_gathering(id, GatherEnd::Cancelled);
+        self.parted(now, id);
         self.stop_stream(id);
         self.abandon_referral(now, id);
         self.stop_alerting(id);

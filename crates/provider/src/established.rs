@@ -10,8 +10,7 @@ use hookswitch_sip::message::{Message, Method};
 use hookswitch_sip::transaction::ServerId;
 use hookswitch_sip::ua::{Failure, LegId};
 use hookswitch_spi::{
-    CallId, CallState, Disconnect, DisconnectMode, EndedBy, InfoParts, OperationError, Outcome,
-    ProviderEvent, StateKind,
+    CallId, CallState, Disconnect, DisconnectMode, EndedBy, OperationError, Outcome, StateKind,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -185,14 +184,11 @@ impl Core {
         let rtp = call.port.ok_or(NegotiateError::NothingToOffer)?.rtp;
         let offered = call.media.receive_offer(&capabilities, body)?;
         let wanted = call.media.wanted();
-        let (sdp, parameters) = call.media.answer(&capabilities, rtp, wanted)?;
-        let types = media_types(offered.media);
-        let changed = call.media_types != types;
-        call.media_types = types;
+        let answer = call.media.answer(&capabilities, rtp, wanted);
+        // What they want is worth knowing even if we cannot give it.
+        self.media_described(id, media_types(offered.media));
+        let (sdp, parameters) = answer?;
         self.configure(id, parameters);
-        if changed {
-            self.tell(id, ProviderEvent::CallInfo { call: id, changed: InfoParts::MEDIA });
-        }
         Ok(sdp)
     }
 
@@ -272,7 +268,7 @@ impl Core {
         match digit.filter(|c| "0123456789ABCD*#".contains(*c)) {
             Some(digit) => {
                 let duration = Duration::from_millis(millis);
-                self.events.push_back(ProviderEvent::Digit { call: id, digit, duration });
+                self.digit_heard(id, digit, duration);
                 (200, String::new())
             }
             None => (400, String::new()),

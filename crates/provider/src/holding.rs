@@ -23,6 +23,10 @@ impl Core {
         id: CallId,
         aim: Aim,
     ) -> Result<(), OperationError> {
+        if self.is_conference(id) {
+            self.change_conference(now, id, ask.0.take(), aim);
+            return Ok(());
+        }
         self.can_change(id)?;
         let what = self.change_hold(now, id, aim)?;
         self.wait(id, ask, what);
@@ -42,7 +46,9 @@ impl Core {
             return Err(OperationError::InvalidParameter("the calls are on different lines".into()));
         }
         self.can_change(held)?;
-        self.calls.get(held).and_then(|call| call.leg).ok_or(OperationError::CallEnded)?;
+        if self.calls.get(held).is_none_or(|call| call.leg.is_none()) && !self.is_conference(held) {
+            return Err(OperationError::CallEnded);
+        }
         self.hold(now, ask, active, Aim::SwapOut(held))
     }
 
@@ -102,9 +108,13 @@ impl Core {
 
     /// A step towards something, with the request that waits for it if one does.
     pub(crate) fn go_on(&mut self, now: Time, id: CallId, completion: Option<Completion>, aim: Aim) {
+        if self.is_conference(id) {
+            self.change_conference(now, id, completion, aim);
+            return;
+        }
         match self.change_hold(now, id, aim) {
             Ok(what) => self.wait_on(id, completion, what),
-            Err(error) => self.missed(now, completion, aim, error),
+            Err(error) => self.missed(now, id, completion, aim, error),
         }
     }
 
@@ -124,7 +134,7 @@ impl Core {
                 }
                 if let Some((completion, Wait::OfferAnswer(aim))) = waiting {
                     let error = OperationError::Failed(format!("the answer cannot be used: {why}"));
-                    self.missed(now, completion, aim, error);
+                    self.missed(now, id, completion, aim, error);
                 }
             }
             (Ok(()), Some(_) | None) => {}
@@ -146,7 +156,7 @@ impl Core {
         let error = refused(failure, message);
         let waiting = call.take_waiting(|wait| matches!(wait, Wait::OfferAnswer(_)));
         if let Some((completion, Wait::OfferAnswer(aim))) = waiting.map(|w| (w.completion, w.what)) {
-            self.missed(now, completion, aim, error);
+            self.missed(now, id, completion, aim, error);
         }
         self.next_turn(now, id);
     }
@@ -184,11 +194,19 @@ impl Core {
                 self.complete(completion, Ok(Outcome::Done));
             }
             Aim::Bridge(consult) => self.bridge(now, id, consult, completion),
+            Aim::Join => self.retrieved_to_join(id, completion),
         }
     }
 
     /// What an offer was made for did not come about.
-    fn missed(&mut self, now: Time, completion: Option<Completion>, aim: Aim, error: OperationError) {
+    fn missed(
+        &mut self,
+        now: Time,
+        id: CallId,
+        completion: Option<Completion>,
+        aim: Aim,
+        error: OperationError,
+    ) {
         self.complete(completion, Err(error));
         match aim {
             Aim::Consult(consult) => {
@@ -198,12 +216,18 @@ impl Core {
             Aim::SwapIn(other) => {
                 // As it was before: the other is active again, if it can be.
                 let held = self.calls.get(other).is_some_and(|call| {
-                    matches!(call.state, CallState::OnHold | CallState::OnHoldPendingTransfer)
+                    matches!(
+                        call.state,
+                        CallState::OnHold
+                            | CallState::OnHoldPendingTransfer
+                            | CallState::OnHoldPendingConference
+                    )
                 });
                 if held && self.can_change(other).is_ok() {
                     self.go_on(now, other, None, Aim::Return);
                 }
             }
+            Aim::Join => self.not_retrieved(now, id),
             Aim::Hold | Aim::SwapOut(_) | Aim::Retrieve | Aim::Return | Aim::Bridge(_) => {}
         }
     }
@@ -230,7 +254,8 @@ impl Core {
         }
         for id in self.calls.on_line(line_id) {
             let active = self.calls.get(id).is_some_and(|call| {
-                id != answered && call.state.kind() == StateKind::Connected && call.leg.is_some()
+                let up = call.leg.is_some() || self.is_conference(id);
+                id != answered && call.state.kind() == StateKind::Connected && up
             });
             if !active {
                 continue;

@@ -167,12 +167,14 @@ impl Core {
         }
     }
 
-    /// Sends 180 once.
+    /// Sends 180 once; 183 to a caller that hears us already.
     pub(crate) fn alert(&mut self, now: Time, id: CallId) {
         let Some(call) = self.calls.get(id) else { return };
         let (Some(leg), false) = (call.leg, call.alerted) else { return };
         let contact = self.contact_of(call.line);
-        if self.ua.ring(now, &mut self.layer, leg, 180, &contact, None).is_ok()
+        let early = call.extra.as_ref().and_then(|extra| extra.early.as_deref());
+        let status = if early.is_some() { 183 } else { 180 };
+        if self.ua.ring(now, &mut self.layer, leg, status, &contact, early).is_ok()
             && let Some(call) = self.calls.get_mut(id)
         {
             call.alerted = true;
@@ -358,6 +360,7 @@ impl Core {
         }
         self.fail_waiting(id, &OperationError::CallEnded);
         self.leg_gone(id, leg);
+        self.stop_stream(id);
         let (mode, status) = match to {
             ForwardTarget::Address(_) => (DisconnectMode::Forwarded, 302),
             ForwardTarget::DoNotDisturb => (

@@ -2,20 +2,24 @@
 //!
 //! [`SipProvider`] implements the service provider interface on the SIP user agent, and shows the driver a plain sans-IO
 //! side. Reading order: `profile` and `account` (what is configured), `line` and `call` (what is kept), `core` (what all
-//! parts work on), `registering` (lines in and out of service), `inbound`, `outbound` and `dialing` (calls come up), `established`,
-//! `holding`, `transfer`, `consulting`, `bridging` and `replacing` (calls that are up), `operations` (what applications ask), `streams` (audio), `provider` (the interface).
-//! Pure rules stand apart: `dial`, `ending`, `forwarding`, `parties`, `glance`.
+//! parts work on), `registering` (lines in and out of service), `inbound`, `outbound` and `dialing` (calls come up),
+//! `established`, `holding`, `transfer`, `consulting`, `bridging` and `replacing` (calls that are up), `conference` (calls
+//! together), `operations` (what applications ask), `streams` (audio), `sending`, `listening` and `treatment` (what is sent into
+//! it and heard in it), `provider` (the interface).
+//! Pure rules stand apart: `dial`, `ears`, `ending`, `forwarding`, `parties`, `glance`.
 #![forbid(unsafe_code)]
 
 mod able;
 mod account;
 mod bridging;
 mod call;
+mod conference;
 mod consulting;
 mod core;
 mod data;
 mod dial;
 mod dialing;
+mod ears;
 mod ending;
 mod established;
 mod forwarding;
@@ -23,6 +27,7 @@ mod glance;
 mod holding;
 mod inbound;
 mod line;
+mod listening;
 mod operations;
 mod outbound;
 mod parties;
@@ -33,9 +38,12 @@ mod referral;
 mod registering;
 mod replacing;
 mod ringing;
+mod role;
+mod sending;
 mod status;
 mod streams;
 mod transfer;
+mod treatment;
 
 pub use account::{Account, AddressRange, Server};
 pub use core::{Action, Counters};

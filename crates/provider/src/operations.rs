@@ -10,7 +10,7 @@ use hookswitch_machine::Time;
 use hookswitch_media::control::{Command, Direction};
 use hookswitch_media::negotiate::{NegotiateError, OfferAnswer};
 use hookswitch_spi::{
-    AddressId, AudioSource, CallId, CallState, DigitOptions, ForwardingRules, InfoParts, LineId, Operation,
+    AddressId, AudioSource, CallId, CallState, Feature, ForwardingRules, InfoParts, LineId, Operation,
     OperationError, Outcome, Party, ProviderEvent, RejectReason, RequestId, StateKind, TransferMode,
 };
 use std::path::PathBuf;
@@ -55,6 +55,19 @@ impl Core {
             Operation::MakeCall { line, address, destination, options } => {
                 return self.make_call(now, ask, line, address, &destination, options).map(Some);
             }
+            Operation::SetupConference { line, address, call, consult } => {
+                return self.setup_conference(now, ask, (line, address), call, consult).map(Some);
+            }
+            Operation::PrepareAddToConference { conference, consult } => {
+                return self.prepare_add_to_conference(now, ask, conference, consult).map(Some);
+            }
+            Operation::AddToConference { conference, member } => {
+                self.add_to_conference(now, ask, conference, member)
+            }
+            Operation::RemoveFromConference { member } => self.remove_from_conference(ask, member),
+            Operation::CompleteTransfer { call, consult, mode: TransferMode::Conference, deadline: _ } => {
+                return self.join_in_conference(now, ask, call, consult).map(Some);
+            }
             Operation::Forward { line, address, rules } => self.forward(ask, line, address, rules),
             Operation::Accept { call, user_info: _ } => self.accept(now, ask, call),
             Operation::Answer { call, source, user_info: _ } => self.answer(now, ask, call, source),
@@ -75,6 +88,20 @@ impl Core {
                 self.transfer(now, call, &destination, deadline).map(|what| self.wait(call, ask, what))
             }
             Operation::SendDigits { call, digits } => self.send_digits(ask, call, digits),
+            Operation::SendTone { call, tone } => self.send_tone(ask, call, &tone),
+            Operation::StopSending { call } => {
+                self.stop_sending(ask, call);
+                Ok(())
+            }
+            Operation::GatherDigits { call, gather } => self.gather_digits(ask, call, gather),
+            Operation::StopGathering { call } => {
+                self.stop_gathering(ask, call);
+                Ok(())
+            }
+            Operation::MonitorDigits { call, digits } => self.monitor_digits(ask, call, digits),
+            Operation::MonitorTones { call, tones } => self.monitor_tones(ask, call, tones),
+            Operation::MonitorMedia { call, media } => self.monitor_media(ask, call, media),
+            Operation::SetTreatment { call, treatment } => self.set_treatment(now, ask, call, treatment),
             Operation::Play { call, source } => self.play(ask, call, source),
             Operation::Record { call, path } => self.record_audio(ask, call, path),
             Operation::Statistics { call } => self.statistics(ask, call),
@@ -83,26 +110,13 @@ impl Core {
             Operation::SetCallData { call, data } => self.set_call_data(ask, call, data),
             Operation::SetAppSpecific { call, value } => self.set_app_specific(ask, call, value),
             // The table of the line has none of these, so the check has refused them.
-            Operation::CompleteTransfer { mode: TransferMode::Conference, .. }
-            | Operation::SetupConference { .. }
-            | Operation::PrepareAddToConference { .. }
-            | Operation::AddToConference { .. }
-            | Operation::RemoveFromConference { .. }
-            | Operation::Park { .. }
+            Operation::Park { .. }
             | Operation::Unpark { .. }
             | Operation::Pickup { .. }
             | Operation::CompleteCall { .. }
             | Operation::UncompleteCall { .. }
             | Operation::SendUserInfo { .. }
-            | Operation::SetTreatment { .. }
             | Operation::SetService { .. }
-            | Operation::SendTone { .. }
-            | Operation::StopSending { .. }
-            | Operation::GatherDigits { .. }
-            | Operation::StopGathering { .. }
-            | Operation::MonitorDigits { .. }
-            | Operation::MonitorTones { .. }
-            | Operation::MonitorMedia { .. }
             | Operation::Extension { .. } => Err(OperationError::Unavailable(operation.name())),
         }
         .map(|()| None)
@@ -123,6 +137,9 @@ impl Core {
             .filter(|open| open.open.is_some() && !self.closing.contains(&line_id))
             .ok_or(OperationError::NoSuchLine(line_id))?;
         line.capabilities.check(operation, state)?;
+        if let Some(call) = operation.call() {
+            self.fits_role(call, Feature::of(operation))?;
+        }
         if let Some(other) = operation.other_call() {
             line.capabilities.check_other(operation, self.existing(other)?.state.kind())?;
         }
@@ -179,7 +196,10 @@ impl Core {
         let leg = call.leg.ok_or(OperationError::CallEnded)?;
         let line_id = call.line;
         call.source = source;
+        let early = call.extra.as_mut().and_then(|extra| extra.early.take());
         let (sdp, parameters) = match call.media.state() {
+            // The answer went out before; it is the same (RFC 6337 3.1.1).
+            OfferAnswer::Stable if early.is_some() => (early.unwrap_or_default().into_vec(), None),
             OfferAnswer::RemoteOffer => match call.media.answer(&capabilities, port.rtp, Direction::SendRecv)
             {
                 Ok((sdp, parameters)) => (sdp, Some(parameters)),
@@ -281,6 +301,10 @@ impl Core {
         id: CallId,
         reason: RejectReason,
     ) -> Result<(), OperationError> {
+        if self.is_conference(id) {
+            self.drop_conference(now, ask, id);
+            return Ok(());
+        }
         let call = self.calls.get(id).ok_or(OperationError::NoSuchCall(id))?;
         let state = call.state.kind();
         let Some(leg) = call.leg else {
@@ -308,21 +332,6 @@ impl Core {
             // The session is gone without more ado.
             self.hung_up(now, leg);
         }
-        Ok(())
-    }
-
-    fn send_digits(&mut self, ask: &mut Ask, id: CallId, digits: DigitOptions) -> Result<(), OperationError> {
-        let DigitOptions { digits, duration, gap } = digits;
-        if self.calls.get(id).is_none_or(|call| call.stream != Stream::Running) {
-            // It is being dropped: its audio has ended already.
-            return Err(OperationError::CallEnded);
-        }
-        // A newer request takes the place of one that still sends (lineGenerateDigits).
-        self.complete_waiting(id, |wait| matches!(wait, Wait::Digits(_)), Err(OperationError::Replaced));
-        let tag = self.next_tag();
-        self.wait(id, ask, Wait::Digits(tag));
-        let digits = digits.to_ascii_uppercase();
-        self.media(Command::SendDigits { stream: Call::stream_id(id), digits, duration, gap, tag });
         Ok(())
     }
 

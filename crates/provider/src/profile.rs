@@ -4,6 +4,9 @@ use hookswitch_spi::AnswerMode;
 use serde::Deserialize;
 use std::time::Duration;
 
+/// Members of one conference: fewer than a mix takes, as we are in it as well.
+const MOST_MEMBERS: u16 = 32;
+
 /// What is true of every line on one kind of softswitch. Every key has a default; an unknown key is an error.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
@@ -50,6 +53,13 @@ pub struct Profile {
     pub follow_redirects: bool,
     /// The direction offered to hold: `sendonly` (music may be sent) or `inactive`.
     pub hold: HoldDirection,
+    /// A held party hears music of ours, unless an application chooses something else for it.
+    pub hold_music: bool,
+    /// What an application chooses for an offered call is heard by its caller before the answer (183), at the caller's cost or
+    /// not. Without it only held parties hear what is chosen.
+    pub early_treatment: bool,
+    /// Members of one conference, 0 (no conferences) to 32.
+    pub max_conference: u16,
     /// Codecs in order of preference: `PCMU`, `PCMA`, `L16/8000`, `L16/16000`.
     pub codecs: Vec<String>,
     /// Milliseconds of audio in a packet: 10, 20, 30, 40 or 60.
@@ -80,6 +90,9 @@ impl Default for Profile {
             linked_id: None,
             follow_redirects: true,
             hold: HoldDirection::SendOnly,
+            hold_music: true,
+            early_treatment: false,
+            max_conference: 16,
             codecs: vec!["PCMU".into(), "PCMA".into()],
             packet_time: 20,
             rtcp_mux: false,
@@ -120,6 +133,9 @@ impl Profile {
         }
         if ![486, 480, 603].contains(&self.dnd_status) {
             return Some(("dnd-status", format!("486, 480 or 603, not {}", self.dnd_status)));
+        }
+        if self.max_conference > MOST_MEMBERS {
+            return Some(("max-conference", format!("0 to {MOST_MEMBERS}, not {}", self.max_conference)));
         }
         if ![10, 20, 30, 40, 60].contains(&self.packet_time) {
             return Some((

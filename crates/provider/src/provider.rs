@@ -293,6 +293,7 @@ impl Provider for SipProvider {
         for call in self.core.calls.on_line(line) {
             self.core.fail_waiting(call, &OperationError::Closed);
         }
+        self.core.forget_roles(line);
         for call in self.core.calls.on_line(line) {
             self.core.forget(now, call);
         }

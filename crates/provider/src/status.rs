@@ -78,7 +78,12 @@ impl Core {
     fn possible_for(&self, id: CallId, call: &Call) -> Option<Features> {
         let line = self.line(call.line)?;
         let state = call.state.kind();
-        let mut possible = line.capabilities.possible(state);
+        let mut possible: Features = line
+            .capabilities
+            .possible(state)
+            .iter()
+            .filter(|feature| self.fits_role(id, *feature).is_ok())
+            .collect();
         let room = line.is_in_service() && line.has_room();
         let partner = call.partner().and_then(|partner| Some((partner, self.calls.get(partner)?)));
         let held = line.counts.iter().any(|counts| counts.held + counts.pending > 0);

@@ -5,8 +5,8 @@ use crate::core::Core;
 use hookswitch_machine::Time;
 use hookswitch_media::control::{Command, Event, Port, Statistics, StreamId, StreamParameters};
 use hookswitch_spi::{
-    CallId, CallState, CallStatistics, ConnectedMode, Disconnect, DisconnectMode, EndedBy, OperationError,
-    Outcome, ProviderEvent,
+    CallId, CallState, CallStatistics, ConnectedMode, Disconnect, DisconnectMode, EndedBy, Outcome,
+    ProviderEvent,
 };
 
 impl Core {
@@ -27,6 +27,7 @@ impl Core {
         let command =
             Command::Start { stream: Call::stream_id(id), port: port.id, source: source(&call.source) };
         self.media(command);
+        self.listen(id);
     }
 
     /// Gives the stream what offer and answer settled.
@@ -71,19 +72,22 @@ impl Core {
             Event::Digit { stream, digit, duration } => {
                 let call = id(stream);
                 if self.calls.get(call).is_some_and(|call| call.leg.is_some()) {
-                    self.tell(call, ProviderEvent::Digit { call, digit, duration });
+                    self.digit_heard(call, digit, duration);
                 }
             }
-            Event::DigitsSent { stream, tag, cancelled } => {
-                let result = if cancelled { Err(OperationError::Replaced) } else { Ok(Outcome::Done) };
-                self.complete_waiting(id(stream), |wait| wait == Wait::Digits(tag), result);
+            Event::DigitBegun { stream, digit } => {
+                let call = id(stream);
+                if self.calls.get(call).is_some_and(|call| call.leg.is_some()) {
+                    self.digit_begun(call, digit);
+                }
             }
-            // What is begun, sounds or is mixed concerns no call yet.
-            Event::DigitBegun { .. }
-            | Event::ToneSent { .. }
-            | Event::ToneHeard { .. }
-            | Event::FaxHeard { .. }
-            | Event::MixFull { .. } => {}
+            Event::DigitsSent { stream, tag, cancelled } | Event::ToneSent { stream, tag, cancelled } => {
+                self.sent(id(stream), tag, cancelled);
+            }
+            Event::ToneHeard { stream, tag } => self.tone_heard(id(stream), tag),
+            Event::FaxHeard { stream, .. } => self.fax_heard(id(stream)),
+            // Capabilities allow fewer members than a mix takes.
+            Event::MixFull { stream, .. } => self.note_media(now, id(stream), "no room in the mix"),
             Event::Played { stream } => {
                 if self.calls.get(id(stream)).is_some() {
                     self.tell(id(stream), ProviderEvent::Played { call: id(stream) });
@@ -110,7 +114,11 @@ impl Core {
         let Some(call) = self.calls.get_mut(id) else { return };
         let ends = self.lines.get(call.line.0 as usize).and_then(Option::as_ref);
         let ends = ends.is_some_and(|line| line.account.profile.end_silent_calls);
-        let up = call.state == CallState::Connected(ConnectedMode::Active) || call.bridge().is_some();
+        let up = match call.state {
+            CallState::Connected(mode) => mode == ConnectedMode::Active,
+            CallState::Conferenced(_) => !call.media.held_by_them(),
+            _ => call.bridge().is_some(),
+        };
         let talking = up && call.heard;
         let (Some(leg), true) = (call.leg, talking && ends) else { return };
         let end = Disconnect::new(

@@ -8,6 +8,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+/// What a comma among digits is.
+const PAUSE: Duration = Duration::from_secs(2);
 /// How long a port rests before it is handed out again.
 const REST: Duration = Duration::from_secs(2);
 
@@ -126,8 +128,8 @@ impl VirtualMedia {
                 self.stream(stream, "recorded");
             }
             Command::SendDigits { stream, digits, duration, gap, tag } => {
-                let number = u32::try_from(digits.len()).unwrap_or(u32::MAX);
-                let lasts = (duration + gap).saturating_mul(number);
+                let each = |digit| if digit == ',' { PAUSE } else { duration + gap };
+                let lasts = digits.chars().map(each).sum();
                 self.generate(now, stream, Generated::Digits(tag), Some(lasts));
             }
             Command::SendTone { stream, tone, duration, tag } => {

@@ -6,7 +6,7 @@ use crate::conformance::subject::{Act, Behaviour, Can, Incoming, LineSetup, Part
 use crate::device::VirtualMedia;
 use bytes::Bytes;
 use hookswitch_machine::{Endpoint, EndpointId, Entropy, Flow, Output, QueryId, Target, Time, Transport};
-use hookswitch_media::control::{Command, Event, GeneratedTone, Source, StreamId};
+use hookswitch_media::control::{Command, Event, GeneratedTone, Source, StreamId, WatchedTone};
 use hookswitch_provider::{Account, Alerting, Profile, ProviderConfig, SipProvider};
 use hookswitch_sip::auth::Secret;
 use hookswitch_spi::{CallTreatment, LineId, Provider, RejectReason};
@@ -40,6 +40,8 @@ pub(super) struct SipSubject {
     sources: BTreeMap<StreamId, Source>,
     /// Where each stream sends to.
     remotes: BTreeMap<StreamId, SocketAddr>,
+    /// The tones that each stream is watched for.
+    watched: BTreeMap<StreamId, Vec<WatchedTone>>,
 }
 
 impl SipSubject {
@@ -58,6 +60,7 @@ impl SipSubject {
             sessions: 1,
             sources: BTreeMap::new(),
             remotes: BTreeMap::new(),
+            watched: BTreeMap::new(),
         };
         subject.stock();
         subject
@@ -102,6 +105,9 @@ impl SipSubject {
         match &command {
             Command::Start { stream, source, .. } | Command::Send { stream, source } => {
                 self.sources.insert(*stream, source.clone());
+            }
+            Command::MonitorTones { stream, tones } => {
+                self.watched.insert(*stream, tones.clone());
             }
             Command::Configure { stream, parameters } => {
                 self.remotes.insert(*stream, parameters.remote_rtp);
@@ -248,7 +254,16 @@ impl Subject for SipSubject {
         let now = self.now;
         if let (Act::Press(digit, duration), Some(stream)) = (&act, self.stream_of(party)) {
             let (digit, duration) = (*digit, *duration);
+            self.provider.media_event(now, Event::DigitBegun { stream, digit });
             self.provider.media_event(now, Event::Digit { stream, digit, duration });
+        }
+        if let (Act::Tone([first, second], lasts), Some(stream)) = (&act, self.stream_of(party)) {
+            let sounds =
+                |tone: &&WatchedTone| tone.frequencies == [*first, *second, 0] && tone.duration <= *lasts;
+            let heard = self.watched.get(&stream).and_then(|tones| tones.iter().find(sounds)).map(|t| t.tag);
+            if let Some(tag) = heard {
+                self.provider.media_event(now, Event::ToneHeard { stream, tag });
+            }
         }
         self.peer.act(now, party, act);
         self.settle();

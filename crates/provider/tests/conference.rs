@@ -1,0 +1,700 @@
+//! Conferences: how they begin, grow, wait, shrink and end, in calls, states and mixes.
+
+mod scripted;
+
+use hookswitch_media::control::{Command, MixPart, Source, StreamId};
+use hookswitch_spi::StateKind::{
+    Conferenced, Connected, Dialing, Dialtone, Disconnected, Idle, OnHold,
+    OnHoldPendingConference as Waiting, OnHoldPendingTransfer, Proceeding,
+};
+use hookswitch_spi::*;
+use scripted::Told::{Completed, State};
+use scripted::{Caller, LINE, Rig, SDP};
+use std::time::Duration;
+
+const TALKS: MixPart = MixPart::Talks;
+const AWAY: MixPart = MixPart::Away;
+
+fn setup(call: Option<CallId>, destination: &str) -> Operation {
+    let consult = ConsultOptions::to(destination);
+    Operation::SetupConference { line: LINE, address: AddressId(0), call, consult }
+}
+
+fn prepare(conference: CallId) -> Operation {
+    Operation::PrepareAddToConference { conference, consult: ConsultOptions::to("700") }
+}
+
+const fn add(conference: CallId, member: CallId) -> Operation {
+    Operation::AddToConference { conference, member }
+}
+
+/// A conference of a caller that waits for the consultation call, which is answered.
+struct Set {
+    r: Rig,
+    caller: Caller,
+    conference: CallId,
+    consult: CallId,
+}
+
+fn set_up(mut r: Rig) -> Set {
+    let caller = r.talking();
+    let (request, conference) = r.ask(setup(Some(caller.call), "600"));
+    r.reply("INVITE", "200 OK", SDP);
+    let Ok(Outcome::Conference { conference: of, consult: Some(consult) }) = r.result(request) else {
+        panic!("{:?}", r.results(request))
+    };
+    assert_eq!(conference, Some(of));
+    Set { r, caller, conference: of, consult }
+}
+
+/// A connected conference of two others and us.
+fn of_two() -> Set {
+    let mut s = set_up(Rig::new());
+    s.r.done(add(s.conference, s.consult));
+    s.r.events.clear();
+    s
+}
+
+/// A third call of ours that is up.
+fn call_out(r: &mut Rig) -> CallId {
+    let make = Operation::MakeCall {
+        line: LINE,
+        address: AddressId(0),
+        destination: "800".into(),
+        options: CallOptions::default(),
+    };
+    let (_, call) = r.ask(make);
+    r.reply("INVITE", "200 OK", SDP);
+    r.events.clear();
+    call.unwrap()
+}
+
+#[track_caller]
+fn assert_mix(r: &Rig, conference: CallId, expected: &[(CallId, MixPart)]) {
+    let mut expected = expected.to_vec();
+    expected.sort_by_key(|(call, _)| *call);
+    assert_eq!(r.mix(conference), expected);
+}
+
+fn settled(r: &mut Rig) {
+    r.run(Duration::from_secs(40));
+    assert_eq!(r.p.alive().sessions, 0, "sessions are left");
+}
+
+#[test]
+fn everything_is_told_after_the_completion_and_the_conference_before_its_member() {
+    let mut r = Rig::new();
+    let caller = r.talking();
+    let (request, conference) = r.ask(setup(Some(caller.call), "600"));
+    let conference = conference.unwrap();
+    let Ok(Outcome::Conference { conference: of, consult: Some(consult) }) = r.result(request) else {
+        panic!("{:?}", r.events)
+    };
+    assert_eq!(of, conference);
+    assert_eq!(
+        r.told(),
+        [
+            Completed(request),
+            State(conference, Waiting),
+            State(caller.call, Conferenced),
+            State(consult, Dialing),
+            State(consult, Proceeding),
+        ]
+    );
+    let counts = r.p.line_status(LINE).unwrap().calls;
+    assert_eq!((counts.active, counts.pending), (2, 1));
+    assert_eq!(r.p.call_state(caller.call), Some(CallState::Conferenced(conference)));
+    let info = r.p.call_info(conference).unwrap();
+    assert_eq!((info.origin, &*info.sip_call_id), (Origin::Conference, ""));
+    assert_eq!(r.p.call_info(consult).unwrap().related, Some(info.physical));
+    assert_mix(&r, conference, &[(caller.call, AWAY), (conference, AWAY)]);
+    let music = Command::Send { stream: StreamId(caller.call.0), source: Source::Music };
+    assert!(r.commands.contains(&music), "the only member is on hold: {:?}", r.commands);
+}
+
+#[test]
+fn a_consultation_call_is_dialled_step_by_step() {
+    let mut r = Rig::new();
+    let caller = r.talking();
+    let (request, conference) = r.ask(setup(Some(caller.call), ""));
+    let Ok(Outcome::Conference { consult: Some(consult), .. }) = r.result(request) else {
+        panic!("{:?}", r.events)
+    };
+    assert_eq!(r.state(consult), Dialtone);
+    assert_eq!(r.last("INVITE").map(|_| ()), None);
+    r.done(Operation::Dial { call: consult, digits: "600".into() });
+    r.reply("INVITE", "200 OK", SDP);
+    r.done(add(conference.unwrap(), consult));
+}
+
+#[test]
+fn when_the_consultation_call_comes_to_nothing_the_conference_comes_back_where_the_profile_says_so() {
+    for reconnect in [false, true] {
+        let mut r = Rig::with(|profile| profile.reconnect = reconnect);
+        let caller = r.talking();
+        let (_, conference) = r.ask(setup(Some(caller.call), "600"));
+        let conference = conference.unwrap();
+        r.reply("INVITE", "486 Busy Here", "");
+        let expected = if reconnect { Connected } else { Waiting };
+        assert_eq!((r.state(conference), r.state(caller.call)), (expected, Conferenced));
+        if !reconnect {
+            r.done(Operation::Retrieve { call: conference });
+        }
+        assert_mix(&r, conference, &[(caller.call, TALKS), (conference, TALKS)]);
+    }
+}
+
+#[test]
+fn a_bad_address_sets_up_nothing() {
+    let mut r = Rig::new();
+    let caller = r.talking();
+    assert!(matches!(r.refused(setup(Some(caller.call), "http://x")), OperationError::InvalidAddress { .. }));
+    assert_eq!((r.p.alive().calls, r.state(caller.call)), (1, Connected));
+    assert_eq!(r.told(), []);
+}
+
+#[test]
+fn the_consultation_call_is_added_and_the_conference_is_connected() {
+    let Set { mut r, caller, conference, consult } = set_up(Rig::new());
+    r.events.clear();
+    let (request, _) = r.ask(add(conference, consult));
+    assert_eq!(r.told(), [State(consult, Conferenced), State(conference, Connected), Completed(request)]);
+    assert_mix(&r, conference, &[(caller.call, TALKS), (consult, TALKS), (conference, TALKS)]);
+    assert!(!r.sent.iter().any(|text| text.starts_with("INVITE") && text.contains("c1")), "no SIP");
+}
+
+#[test]
+fn a_conference_from_nothing_takes_its_first_member_later() {
+    let mut r = Rig::new();
+    let (request, conference) = r.ask(setup(None, "600"));
+    let conference = conference.unwrap();
+    r.reply("INVITE", "200 OK", SDP);
+    let Ok(Outcome::Conference { consult: Some(consult), .. }) = r.result(request) else {
+        panic!("{:?}", r.events)
+    };
+    assert!(matches!(
+        r.refused(Operation::Retrieve { call: conference }),
+        OperationError::InvalidCallState { .. }
+    ));
+    r.done(add(conference, consult));
+    assert_eq!((r.state(conference), r.state(consult)), (Connected, Conferenced));
+}
+
+#[test]
+fn a_held_call_is_retrieved_before_it_is_a_member() {
+    let Set { mut r, caller, conference, consult } = set_up(Rig::new());
+    r.ask(Operation::Hold { call: consult });
+    r.reply("INVITE", "200 OK", &(SDP.to_owned() + "a=recvonly\r\n"));
+    assert_eq!(r.state(consult), OnHold);
+    r.events.clear();
+    let (request, _) = r.ask(add(conference, consult));
+    assert_eq!(r.told(), []);
+    assert!(matches!(
+        r.refused(Operation::Retrieve { call: consult }),
+        OperationError::InvalidCallState { .. }
+    ));
+    r.reply("INVITE", "200 OK", SDP);
+    assert_eq!(r.told(), [State(consult, Conferenced), State(conference, Connected), Completed(request)]);
+    assert_eq!(r.mix(conference).len(), 3);
+    // Outside it talks.
+    r.done(Operation::RemoveFromConference { member: consult });
+    assert_eq!((r.state(consult), r.state(caller.call), r.state(conference)), (Connected, Connected, Idle));
+}
+
+#[test]
+fn a_held_call_that_cannot_be_retrieved_stays_outside() {
+    let Set { mut r, conference, consult, .. } = set_up(Rig::new());
+    r.ask(Operation::Hold { call: consult });
+    r.reply("INVITE", "200 OK", &(SDP.to_owned() + "a=recvonly\r\n"));
+    let (request, _) = r.ask(add(conference, consult));
+    r.reply("INVITE", "488 Not Acceptable Here", "");
+    assert!(matches!(r.result(request), Err(OperationError::Refused { status: 488, .. })));
+    assert_eq!((r.state(consult), r.state(conference)), (OnHold, Waiting));
+    let (request, _) = r.ask(add(conference, consult));
+    r.reply("INVITE", "200 OK", SDP);
+    assert_eq!(r.result(request), Ok(Outcome::Done), "and can be tried again");
+}
+
+#[test]
+fn a_conference_that_ends_while_a_call_is_retrieved_for_it() {
+    let Set { mut r, conference, consult, .. } = set_up(Rig::new());
+    r.ask(Operation::Hold { call: consult });
+    r.reply("INVITE", "200 OK", &(SDP.to_owned() + "a=recvonly\r\n"));
+    let (request, _) = r.ask(add(conference, consult));
+    r.done(Operation::drop(conference));
+    r.reply("INVITE", "200 OK", SDP);
+    assert_eq!(r.result(request), Err(OperationError::CallEnded));
+    assert_eq!(r.state(consult), Connected);
+}
+
+#[test]
+fn a_ringing_call_can_be_added_and_is_where_it_has_come_to_when_it_leaves() {
+    let mut r = Rig::new();
+    let caller = r.talking();
+    let (request, conference) = r.ask(setup(Some(caller.call), "600"));
+    r.reply("INVITE", "180 Ringing", "");
+    let conference = conference.unwrap();
+    let Ok(Outcome::Conference { consult: Some(consult), .. }) = r.result(request) else { panic!() };
+    r.done(add(conference, consult));
+    r.events.clear();
+    r.reply("INVITE", "200 OK", SDP);
+    assert_eq!(r.told(), [], "a member is conferenced, whatever it does outside");
+    assert_eq!(r.state(consult), Conferenced);
+    r.done(Operation::RemoveFromConference { member: consult });
+    assert_eq!(r.state(consult), Connected);
+}
+
+#[test]
+fn preparing_lets_the_members_go_on_talking() {
+    let Set { mut r, caller, conference, consult } = of_two();
+    let (request, third) = r.ask(prepare(conference));
+    let third = third.unwrap();
+    assert_eq!(r.result(request), Ok(Outcome::Call(third)));
+    r.reply("INVITE", "200 OK", SDP);
+    assert_eq!(
+        r.told(),
+        [
+            Completed(request),
+            State(conference, Waiting),
+            State(third, Dialing),
+            State(third, Proceeding),
+            State(third, Connected)
+        ]
+    );
+    assert_mix(&r, conference, &[(caller.call, TALKS), (consult, TALKS), (conference, AWAY)]);
+    r.done(add(conference, third));
+    assert_eq!(r.mix(conference).iter().filter(|(_, part)| *part == TALKS).count(), 4);
+    r.done(Operation::RemoveFromConference { member: third });
+    assert_eq!((r.state(third), r.state(conference)), (Connected, Connected), "two are left");
+}
+
+#[test]
+fn a_prepared_party_that_does_not_answer_leaves_the_conference_waiting_until_it_is_retrieved() {
+    let Set { mut r, conference, consult, .. } = set_up(Rig::with(|profile| profile.reconnect = false));
+    r.done(add(conference, consult));
+    let (_, third) = r.ask(prepare(conference));
+    r.reply("INVITE", "180 Ringing", "");
+    r.reply("INVITE", "486 Busy Here", "");
+    assert_eq!((r.state(third.unwrap()), r.state(conference)), (Disconnected, Waiting));
+    r.done(Operation::Retrieve { call: conference });
+    assert_eq!(r.state(conference), Connected);
+}
+
+#[test]
+fn retrieving_ends_the_consultation_call() {
+    let Set { mut r, caller, conference, consult } = set_up(Rig::new());
+    r.done(Operation::Retrieve { call: conference });
+    r.reply("BYE", "200 OK", "");
+    assert_eq!((r.state(conference), r.state(consult), r.state(caller.call)), (Connected, Idle, Conferenced));
+    assert!(r.last("BYE").is_some());
+    assert_mix(&r, conference, &[(caller.call, TALKS), (conference, TALKS)]);
+    r.done(Operation::drop(conference));
+    assert_eq!(r.state(caller.call), Idle);
+}
+
+#[test]
+fn a_held_conference_goes_on_without_us() {
+    let Set { mut r, caller, conference, consult } = of_two();
+    r.sent.clear();
+    r.done(Operation::Hold { call: conference });
+    assert_eq!(r.state(conference), OnHold);
+    assert_mix(&r, conference, &[(caller.call, TALKS), (consult, TALKS), (conference, AWAY)]);
+    r.done(Operation::Retrieve { call: conference });
+    assert_eq!(r.state(conference), Connected);
+    assert_eq!(r.sent, Vec::<String>::new(), "nobody is held in SIP");
+    assert!(r.mix(conference).contains(&(conference, TALKS)));
+}
+
+#[test]
+fn the_last_party_is_an_ordinary_call_again() {
+    let Set { mut r, mut caller, conference, consult } = of_two();
+    r.commands.retain(|command| !matches!(command, Command::Configure { .. }));
+    r.hangs_up(&mut caller);
+    assert_eq!(
+        r.told(),
+        [State(caller.call, Disconnected), State(consult, Connected), State(conference, Idle)]
+    );
+    assert_mix(&r, conference, &[]);
+    r.done(Operation::drop(caller.call));
+    let (request, _) = r.ask(Operation::Hold { call: consult });
+    r.reply("INVITE", "200 OK", &(SDP.to_owned() + "a=recvonly\r\n"));
+    assert_eq!(r.result(request), Ok(Outcome::Done));
+}
+
+#[test]
+fn a_conference_that_shrank_while_it_waited_dissolves_when_it_is_taken_back() {
+    let Set { mut r, mut caller, conference, consult } = of_two();
+    r.done(Operation::Hold { call: conference });
+    r.hangs_up(&mut caller);
+    assert_eq!((r.state(conference), r.state(consult)), (OnHold, Conferenced));
+    assert_mix(&r, conference, &[(consult, AWAY), (conference, AWAY)]);
+    r.events.clear();
+    r.done(Operation::Retrieve { call: conference });
+    assert_eq!((r.state(conference), r.state(consult)), (Idle, Connected));
+    let restored = Command::Send { stream: StreamId(consult.0), source: Source::Silence };
+    assert!(r.commands.contains(&restored), "{:?}", r.commands);
+}
+
+#[test]
+fn a_conference_that_shrank_grows_again() {
+    let Set { mut r, mut caller, conference, consult } = of_two();
+    let (_, third) = r.ask(prepare(conference));
+    r.reply("INVITE", "200 OK", SDP);
+    r.hangs_up(&mut caller);
+    assert_eq!(r.state(conference), Waiting);
+    r.done(add(conference, third.unwrap()));
+    assert_eq!(r.state(conference), Connected);
+    assert_eq!(r.mix(conference).len(), 3, "{:?}", (consult, third));
+}
+
+#[test]
+fn when_nobody_is_left_the_conference_has_disconnected() {
+    let Set { mut r, mut caller, conference, consult } = set_up(Rig::new());
+    r.hangs_up(&mut caller);
+    assert_eq!(r.state(conference), Waiting, "its next member is on the way");
+    r.done(Operation::drop(caller.call));
+    r.ask(Operation::drop(consult));
+    r.reply("BYE", "200 OK", "");
+    assert_eq!((r.state(consult), r.state(conference)), (Idle, Disconnected));
+    r.done(Operation::drop(conference));
+    assert_eq!(r.state(conference), Idle);
+}
+
+#[test]
+fn dropping_a_conference_drops_its_members() {
+    let Set { mut r, caller, conference, consult } = of_two();
+    r.sent.clear();
+    let (request, _) = r.ask(Operation::drop(conference));
+    assert_eq!(
+        r.told(),
+        [State(caller.call, Idle), State(consult, Idle), State(conference, Idle), Completed(request)]
+    );
+    let ended = |r: &Rig| r.sent.iter().filter(|text| text.starts_with("BYE")).count();
+    assert_eq!(ended(&r), 2);
+    settled(&mut r);
+    for call in [caller.call, consult, conference] {
+        r.p.close_call(r.now, call);
+    }
+    r.drain();
+    assert_eq!((r.p.alive().calls, r.told()), (0, vec![]));
+}
+
+#[test]
+fn dropping_a_member_leaves_the_others() {
+    let Set { mut r, caller, conference, consult } = of_two();
+    let third = call_out(&mut r);
+    let add = add_held(&mut r, conference, third);
+    r.done(add);
+    r.events.clear();
+    let (request, _) = r.ask(Operation::drop(consult));
+    r.reply("BYE", "200 OK", "");
+    assert_eq!(r.result(request), Ok(Outcome::Done));
+    assert_eq!((r.state(consult), r.state(conference)), (Idle, Connected));
+    assert_eq!(r.mix(conference).len(), 3);
+    r.done(Operation::RemoveFromConference { member: caller.call });
+    assert_eq!((r.state(conference), r.state(third)), (Idle, Connected));
+}
+
+/// The conference is held so that it can take a call that nobody prepared for it.
+fn add_held(r: &mut Rig, conference: CallId, member: CallId) -> Operation {
+    r.done(Operation::Hold { call: conference });
+    add(conference, member)
+}
+
+#[test]
+fn a_full_conference_takes_no_more() {
+    let Set { mut r, conference, consult, .. } = set_up(Rig::with(|profile| profile.max_conference = 2));
+    r.done(add(conference, consult));
+    assert_eq!(r.refused(prepare(conference)), OperationError::ConferenceFull(2));
+    let third = call_out(&mut r);
+    let add = add_held(&mut r, conference, third);
+    assert_eq!(r.refused(add), OperationError::ConferenceFull(2));
+    let possible = r.p.call_status(conference).unwrap().possible;
+    assert!(possible.contains(Feature::Retrieve) && !possible.contains(Feature::AddToConference));
+}
+
+#[test]
+fn a_line_that_has_no_conferences_says_so() {
+    let mut r = Rig::with(|profile| profile.max_conference = 0);
+    let caller = r.talking();
+    let able = r.p.capabilities(LINE).unwrap();
+    assert!(!able.features.contains(Feature::SetupConference) && !able.origins.contains(Origin::Conference));
+    assert!(matches!(r.refused(setup(Some(caller.call), "600")), OperationError::Unavailable(_)));
+}
+
+#[test]
+fn a_conference_and_its_consultation_call_need_room_for_two() {
+    let mut r = Rig::for_calls(2);
+    let caller = r.talking();
+    assert_eq!(r.refused(setup(Some(caller.call), "600")), OperationError::TooManyCalls(2));
+    assert_eq!(r.p.alive().calls, 1);
+}
+
+#[test]
+fn what_is_no_conference_is_told_apart_from_what_cannot_be_added() {
+    let Set { mut r, caller, conference, consult } = of_two();
+    let third = call_out(&mut r);
+    assert_eq!(r.refused(prepare(third)), OperationError::NoConference(third));
+    r.done(Operation::Hold { call: conference });
+    assert_eq!(r.refused(add(conference, conference)), OperationError::NotConsultation(conference));
+    assert!(matches!(
+        r.refused(add(conference, caller.call)),
+        OperationError::InvalidCallState { state: Conferenced, .. }
+    ));
+    assert!(matches!(
+        r.refused(Operation::RemoveFromConference { member: third }),
+        OperationError::InvalidCallState { state: Connected, .. }
+    ));
+    let _ = consult;
+}
+
+#[test]
+fn what_is_possible_follows_the_part_in_the_conference() {
+    let Set { mut r, caller, conference, .. } = of_two();
+    let possible = |r: &Rig, call| r.p.call_status(call).unwrap().possible;
+    let of = possible(&r, conference);
+    for feature in [Feature::Hold, Feature::PrepareAddToConference, Feature::Drop, Feature::GatherDigits] {
+        assert!(of.contains(feature), "{feature:?}");
+    }
+    for feature in [Feature::BlindTransfer, Feature::SetupConference, Feature::RemoveFromConference] {
+        assert!(!of.contains(feature), "{feature:?}");
+    }
+    let member = possible(&r, caller.call);
+    assert!(member.contains(Feature::RemoveFromConference) && member.contains(Feature::Drop));
+    assert!(!member.contains(Feature::GatherDigits) && !member.contains(Feature::Hold));
+    let ordinary = call_out(&mut r);
+    let of = possible(&r, ordinary);
+    assert!(of.contains(Feature::SetupConference) && !of.contains(Feature::PrepareAddToConference));
+}
+
+#[test]
+fn digits_of_members_are_the_conferences() {
+    let Set { mut r, caller, conference, consult } = of_two();
+    let all = GatherOptions { count: 2, terminators: String::new(), first_after: None, next_after: None };
+    assert!(matches!(
+        r.refused(Operation::GatherDigits { call: caller.call, gather: all.clone() }),
+        OperationError::InvalidCallState { .. }
+    ));
+    let (request, _) = r.ask(Operation::GatherDigits { call: conference, gather: all });
+    let searched =
+        r.commands.iter().filter(|c| matches!(c, Command::MonitorInBandDigits { on: true, .. })).count();
+    assert_eq!(searched, 2, "both members are listened to");
+    r.presses(caller.call, "1");
+    r.presses(consult, "2");
+    assert_eq!(r.result(request), Ok(Outcome::Gathered { digits: "12".into(), ended: GatherEnd::Full }));
+    let digits = r
+        .events
+        .iter()
+        .filter(|event| matches!(event, ProviderEvent::Digit { call, .. } if *call == conference));
+    assert_eq!(digits.count(), 2);
+    r.done(Operation::RemoveFromConference { member: caller.call });
+    r.presses(caller.call, "3");
+    let own =
+        |event: &ProviderEvent| matches!(event, ProviderEvent::Digit { call, .. } if *call == caller.call);
+    assert!(r.events.iter().any(own));
+}
+
+#[test]
+fn gathering_ends_when_the_call_becomes_a_member_and_when_the_conference_ends() {
+    let Set { mut r, conference, consult, .. } = set_up(Rig::new());
+    let all = GatherOptions { count: 9, terminators: String::new(), first_after: None, next_after: None };
+    let (own, _) = r.ask(Operation::GatherDigits { call: consult, gather: all.clone() });
+    r.presses(consult, "1");
+    r.done(add(conference, consult));
+    let cancelled =
+        |digits: &str| Ok(Outcome::Gathered { digits: digits.into(), ended: GatherEnd::Cancelled });
+    assert_eq!(r.result(own), cancelled("1"));
+    let (shared, _) = r.ask(Operation::GatherDigits { call: conference, gather: all });
+    r.presses(consult, "2");
+    r.done(Operation::RemoveFromConference { member: consult });
+    assert_eq!(r.result(shared), cancelled("2"));
+}
+
+#[test]
+fn digits_tones_and_recordings_of_a_conference_are_of_its_mix() {
+    let Set { mut r, conference, .. } = of_two();
+    r.commands.clear();
+    let stream = StreamId(conference.0);
+    r.ask(Operation::SendDigits { call: conference, digits: DigitOptions::new("5") });
+    r.done(Operation::Play { call: conference, source: AudioSource::Music });
+    r.done(Operation::Record { call: conference, path: Some("all.wav".into()) });
+    let streams: Vec<StreamId> = r
+        .commands
+        .iter()
+        .filter_map(|command| match command {
+            Command::SendDigits { stream, .. }
+            | Command::Send { stream, .. }
+            | Command::Record { stream, .. } => Some(*stream),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(streams, [stream; 3]);
+}
+
+#[test]
+fn a_conference_and_its_consultation_call_are_swapped() {
+    let Set { mut r, caller, conference, consult } = set_up(Rig::new());
+    r.events.clear();
+    let swap = |active, held| Operation::SwapHold { active, held };
+    let (request, _) = r.ask(swap(consult, conference));
+    r.reply("INVITE", "200 OK", &(SDP.to_owned() + "a=recvonly\r\n"));
+    assert_eq!(r.told(), [State(consult, OnHold), State(conference, Connected), Completed(request)]);
+    assert_mix(&r, conference, &[(caller.call, TALKS), (conference, TALKS)]);
+    let (request, _) = r.ask(swap(conference, consult));
+    assert_eq!(r.told(), [State(conference, Waiting)]);
+    r.reply("INVITE", "200 OK", SDP);
+    assert_eq!(r.told(), [State(consult, Connected), Completed(request)]);
+    r.done(add(conference, consult));
+}
+
+#[test]
+fn a_swap_that_fails_leaves_the_conference_as_it_was() {
+    let Set { mut r, conference, consult, .. } = set_up(Rig::new());
+    r.ask(Operation::SwapHold { active: consult, held: conference });
+    r.reply("INVITE", "200 OK", &(SDP.to_owned() + "a=recvonly\r\n"));
+    let (request, _) = r.ask(Operation::SwapHold { active: conference, held: consult });
+    r.reply("INVITE", "500 Out of Order", "");
+    assert!(matches!(r.result(request), Err(OperationError::Refused { status: 500, .. })));
+    assert_eq!((r.state(conference), r.state(consult)), (Connected, OnHold));
+}
+
+/// A held call and its consultation call, connected.
+fn transfer(r: &mut Rig) -> (CallId, CallId) {
+    let held = r.talking().call;
+    let (_, consult) = r.ask(Operation::SetupTransfer { call: held, consult: ConsultOptions::to("600") });
+    r.reply("INVITE sip:c1", "200 OK", &(SDP.to_owned() + "a=recvonly\r\n"));
+    r.reply("INVITE sip:600", "200 OK", SDP);
+    r.events.clear();
+    (held, consult.unwrap())
+}
+
+const fn complete(call: CallId, consult: CallId) -> Operation {
+    Operation::CompleteTransfer {
+        call,
+        consult,
+        mode: TransferMode::Conference,
+        deadline: Duration::from_secs(30),
+    }
+}
+
+#[test]
+fn a_transfer_is_completed_as_a_conference() {
+    let mut r = Rig::new();
+    let (held, consult) = transfer(&mut r);
+    let before = r.p.line_status(LINE).unwrap().calls;
+    let (request, conference) = r.ask(complete(held, consult));
+    let conference = conference.unwrap();
+    assert_eq!((r.told(), r.p.line_status(LINE).unwrap().calls), (vec![], before));
+    assert_eq!(r.refused(Operation::drop(conference)), OperationError::NoSuchCall(conference));
+    r.reply("INVITE", "200 OK", SDP);
+    assert_eq!(r.result(request), Ok(Outcome::Conference { conference, consult: None }));
+    assert_eq!(
+        r.told(),
+        [
+            Completed(request),
+            State(conference, Waiting),
+            State(held, Conferenced),
+            State(consult, Conferenced),
+            State(conference, Connected),
+        ]
+    );
+    assert_mix(&r, conference, &[(held, TALKS), (consult, TALKS), (conference, TALKS)]);
+    // One leaves, and the other is an ordinary call.
+    r.done(Operation::RemoveFromConference { member: held });
+    assert_eq!((r.state(held), r.state(consult), r.state(conference)), (Connected, Connected, Idle));
+    let possible = r.p.call_status(consult).unwrap().possible;
+    assert!(possible.contains(Feature::SetupTransfer), "they are no partners any more: {possible:?}");
+}
+
+#[test]
+fn a_transfer_whose_held_call_cannot_be_retrieved_becomes_no_conference() {
+    let mut r = Rig::new();
+    let (held, consult) = transfer(&mut r);
+    let (request, conference) = r.ask(complete(held, consult));
+    r.reply("INVITE", "488 Not Acceptable Here", "");
+    assert!(matches!(r.result(request), Err(OperationError::Refused { status: 488, .. })));
+    assert_eq!((r.state(held), r.state(consult)), (OnHoldPendingTransfer, Connected));
+    assert_eq!(r.p.call_state(conference.unwrap()), None);
+    let (request, _) = r.ask(complete(held, consult));
+    r.reply("INVITE", "200 OK", SDP);
+    assert!(r.result(request).is_ok(), "and can be tried again");
+}
+
+#[test]
+fn a_consultation_that_ends_while_its_conference_is_made() {
+    let mut r = Rig::new();
+    let (held, consult) = transfer(&mut r);
+    let (request, conference) = r.ask(complete(held, consult));
+    r.p.close_call(r.now, consult);
+    r.drain();
+    r.reply("INVITE", "200 OK", SDP);
+    assert_eq!(r.result(request), Err(OperationError::CallEnded));
+    assert_eq!((r.state(held), r.p.call_state(conference.unwrap())), (Connected, None));
+    assert_eq!(r.p.alive().calls, 1);
+}
+
+#[test]
+fn a_line_that_wants_to_be_closed_forgets_a_conference_that_is_being_made() {
+    let mut r = Rig::new();
+    let (held, consult) = transfer(&mut r);
+    let (request, _) = r.ask(complete(held, consult));
+    r.p.request_close(r.now, LINE, "maintenance");
+    r.drain();
+    assert_eq!(r.result(request), Err(OperationError::Closed));
+    assert_eq!(r.p.alive().calls, 2);
+    r.ask(Operation::drop(held));
+    r.reply("BYE", "200 OK", "");
+    assert_eq!(r.state(held), Idle);
+}
+
+#[test]
+fn answering_another_call_holds_or_drops_a_conference() {
+    for (mode, state) in [(AnswerMode::Hold, OnHold), (AnswerMode::Drop, Disconnected)] {
+        let mut s = set_up(Rig::with(|profile| profile.answer_mode = mode));
+        s.r.done(add(s.conference, s.consult));
+        let mut other = s.r.ring(SDP);
+        s.r.answer(&mut other);
+        assert_eq!((s.r.state(other.call), s.r.state(s.conference)), (Connected, state), "{mode:?}");
+        let members = if mode == AnswerMode::Hold { Conferenced } else { Idle };
+        assert_eq!((s.r.state(s.caller.call), s.r.state(s.consult)), (members, members));
+    }
+}
+
+#[test]
+fn closing_a_member_takes_it_out() {
+    let Set { mut r, caller, conference, consult } = of_two();
+    r.p.close_call(r.now, caller.call);
+    r.drain();
+    assert_eq!(r.told(), [State(consult, Connected), State(conference, Idle)]);
+    r.p.close_call(r.now, consult);
+    r.p.close_call(r.now, conference);
+    r.drain();
+    assert_eq!(r.p.alive().calls, 0);
+    settled(&mut r);
+}
+
+#[test]
+fn closing_a_conference_hangs_up_its_members() {
+    let Set { mut r, caller, conference, consult } = of_two();
+    r.p.close_call(r.now, conference);
+    r.drain();
+    assert_eq!((r.state(caller.call), r.state(consult)), (Idle, Idle));
+    assert!(!r.told().iter().any(|told| matches!(told, State(call, _) if *call == conference)));
+}
+
+#[test]
+fn closing_the_line_tells_nothing_of_its_conferences() {
+    for waiting in [false, true] {
+        let Set { mut r, conference, .. } = of_two();
+        if waiting {
+            r.ask(prepare(conference));
+        }
+        r.told();
+        r.p.close_line(r.now, LINE);
+        r.drain();
+        assert!(r.told().iter().all(|told| matches!(told, Completed(_))));
+        assert_eq!(r.p.alive().calls, 0);
+        let stopped = r.commands.iter().filter(|c| matches!(c, Command::Stop { .. })).count();
+        assert_eq!(stopped, if waiting { 4 } else { 3 });
+    }
+}
