@@ -5,15 +5,15 @@
 //! one (they can be exchanged); the one that is *on hold pending transfer* comes back when its partner ends, where the profile
 //! says so.
 
-use crate::call::{Aim, Ask, Placing, Wait};
+use crate::call::{Aim, Ask, Wait};
 use crate::core::Core;
 use crate::dial;
 use hookswitch_machine::Time;
 use hookswitch_sip::message::Uri;
 use hookswitch_sip::refer::{ReferTo, Replaces};
 use hookswitch_spi::{
-    AddressId, CallId, CallState, Completion, ConsultOptions, Disconnect, DisconnectMode, EndedBy, InfoParts, LineId,
-    OperationError, PhysicalCallId, StateKind,
+    AddressId, CallId, CallState, Completion, ConsultOptions, Disconnect, DisconnectMode, EndedBy, InfoParts,
+    LineId, OperationError, PhysicalCallId, StateKind,
 };
 use std::time::Duration;
 
@@ -60,12 +60,13 @@ impl Core {
         consult: ConsultOptions,
     ) -> CallId {
         let ConsultOptions { destination, call: options } = consult;
+        // What could not be sent was refused before.
+        let placing = self.placing(line, &options).unwrap_or_default();
         let consult = self.new_outgoing(now, line, address, options.source, options.call_data);
         if let Some(call) = self.calls.get_mut(consult) {
-            let (no_answer_after, display_name) = (options.no_answer_after, options.display_name);
             call.embryo = true;
             let extra = call.extra();
-            extra.placing = Placing { no_answer_after, display_name };
+            extra.placing = placing;
             extra.dialled = destination;
             extra.related = Some(related);
         }
@@ -139,7 +140,10 @@ impl Core {
 
     /// Ends an active call because another is answered; whoever owns it is told why.
     pub(crate) fn displace(&mut self, now: Time, id: CallId) {
-        self.displace_conference(now, id);
+        if self.is_conference(id) {
+            self.displace_conference(now, id);
+            return;
+        }
         let end = Disconnect::new(DisconnectMode::Normal, EndedBy::Us, "another call was answered");
         self.enter(id, CallState::Disconnected(end));
         self.fail_waiting_but_transfer(id);

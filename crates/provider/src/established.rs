@@ -7,7 +7,7 @@ use crate::inbound::{given, media_types, refusal};
 use hookswitch_machine::{Flow, Time};
 use hookswitch_media::negotiate::{Capabilities as MediaCapabilities, NegotiateError};
 use hookswitch_sip::message::{Message, Method};
-use hookswitch_sip::transaction::ServerId;
+use hookswitch_sip::transaction::{ClientId, ServerId};
 use hookswitch_sip::ua::{Failure, LegId};
 use hookswitch_spi::{
     CallId, CallState, Disconnect, DisconnectMode, EndedBy, OperationError, Outcome, StateKind,
@@ -86,6 +86,9 @@ impl Core {
     /// BYE from the other side.
     pub(crate) fn ended(&mut self, now: Time, leg: LegId, message: Option<&Message>) {
         let Some(id) = self.call_by_leg(leg) else { return };
+        if let Some(message) = message {
+            self.note_user_info(id, message);
+        }
         let (given, text) = given(message);
         self.over(now, id, leg, ending::by_bye(given, &text));
     }
@@ -99,7 +102,7 @@ impl Core {
         if ending.is_some() && !self.is_dropping(id) {
             let waits = self.complete_waiting(
                 id,
-                |wait| wait == Wait::Proceeding,
+                |wait| matches!(wait, Wait::Proceeding | Wait::Fetching),
                 Err(OperationError::Failed("nobody answered in time".into())),
             );
             if waits {
@@ -118,6 +121,8 @@ impl Core {
             return;
         };
         self.note_party(id, message);
+        self.note_session(id, message);
+        self.note_user_info(id, message);
         self.withdraw_offer(id);
         if message.body().is_empty() {
             self.offered_nothing(now, id, leg, message);
@@ -237,7 +242,10 @@ impl Core {
                 transferred = ended.map(|ended| (id, ended));
                 (status, String::new())
             }
-            (Some(id), Method::Info) => self.info(id, message),
+            (Some(id), Method::Info) => {
+                self.note_user_info(id, message);
+                self.info(id, message)
+            }
             (Some(_), _) => (405, format!("Allow: {}\r\n", self.ua.allow())),
         };
         self.ua.respond(now, &mut self.layer, server, flow, message, status, format_args!("{fields}"));
@@ -249,8 +257,7 @@ impl Core {
     /// INFO: digits the way some switches still send them.
     fn info(&mut self, id: CallId, message: &Message) -> (u16, String) {
         if !message.content_type_is("application/dtmf-relay") {
-            let empty = message.body().is_empty();
-            return if empty {
+            return if self.received_within(id, message) || message.body().is_empty() {
                 (200, String::new())
             } else {
                 (415, "Accept: application/dtmf-relay\r\n".into())
@@ -280,10 +287,13 @@ impl Core {
         &mut self,
         now: Time,
         leg: LegId,
+        client: ClientId,
         failure: Failure,
         message: Option<&Message>,
     ) {
-        if let Some(id) = self.call_by_leg(leg) {
+        if let Some(id) = self.call_by_leg(leg)
+            && !self.errand_answered(id, client, failure, message)
+        {
             self.refer_answered(now, id, failure, message);
         }
     }
