@@ -16,6 +16,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Why a line is out of service that an application wants to be so.
+const TAKEN_OUT: &str = "taken out of service by an application";
 /// How long after a failed look-up the next one follows, at least.
 const LOOK_UP_AGAIN: Duration = Duration::from_secs(20);
 
@@ -447,6 +449,8 @@ impl Core {
 
     /// Tells whether a line is in service, if that is news.
     pub(crate) fn serve(&mut self, id: LineId, in_service: bool, status: Option<u16>, reason: &str) {
+        let off = self.line(id).and_then(|line| line.open.as_ref()).is_some_and(|open| open.off);
+        let (in_service, reason) = if off { (false, TAKEN_OUT) } else { (in_service, reason) };
         let state = if in_service {
             LineState::InService
         } else {

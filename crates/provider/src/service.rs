@@ -31,7 +31,7 @@ impl Core {
             }
             (true, false) => self.serve(id, true, None, ""),
             (false, _) => {
-                self.serve(id, false, None, "taken out of service by an application");
+                self.serve(id, false, None, "");
                 self.register(now, id, Input::Stop);
             }
         }

@@ -33,6 +33,8 @@ pub(super) struct Peer {
     subscriptions: Vec<Subscription>,
     /// Messages that wait, by user.
     messages: BTreeMap<String, (u32, u32)>,
+    /// Parties that are parked, by orbit.
+    orbits: BTreeMap<String, u32>,
     /// Stations that alert, with the leg of the caller.
     pub(super) alerting: Vec<(String, u32)>,
 }
@@ -490,6 +492,20 @@ impl Peer {
             self.notify_dialogs(&station);
             return self.answer(n);
         }
+        if user == "park" {
+            // Who names a free orbit.
+            let free =
+                (701..=720).map(|orbit| orbit.to_string()).find(|orbit| !self.orbits.contains_key(orbit));
+            let contact = free.map(|orbit| format!("Contact: <sip:{orbit}@{DOMAIN}>\r\n"));
+            return match contact {
+                Some(contact) => self.refuse(n, 302, &contact),
+                None => self.refuse(n, 486, ""),
+            };
+        }
+        if let Some(parked) = self.orbits.remove(&user) {
+            self.join(n, parked);
+            return self.answer(n);
+        }
         match self.behaviours.get(&user).cloned() {
             None => self.refuse(n, 404, ""),
             Some(Behaviour::Silent) => {}
@@ -584,7 +600,9 @@ impl Peer {
         let text = leg.response(message, 202, "", Body::None);
         self.out.push_back(text);
         self.plan(now + Duration::from_millis(20), Plan::Notify(n, 100, false));
-        if status == 200 {
+        if status == 200 && user.parse().is_ok_and(|orbit: u32| (701..=720).contains(&orbit)) {
+            self.orbits.insert(user, n);
+        } else if status == 200 {
             match replaced {
                 Some(other) => {
                     self.join(n, other.0);
