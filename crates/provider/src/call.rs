@@ -101,6 +101,8 @@ pub(crate) struct Extra {
     pub(crate) user_info: VecDeque<UserInfo>,
     /// What a response told last: the same comes with the next one.
     pub(crate) told: Box<[u8]>,
+    /// What we will tell once the call is answered, the oldest first.
+    pub(crate) unsent: VecDeque<(UserInfo, TimerKey)>,
     /// Header fields that an application adds to what we send.
     pub(crate) headers: Option<Box<ExtraHeaders>>,
     /// The header fields of the INVITE received, or of the last response to ours, as lines; kept for the extension.
@@ -223,6 +225,8 @@ pub(crate) enum Wait {
     Fetching,
     /// Who says which orbit is free.
     Finding,
+    /// The answer of the called party, to be told the oldest of what is unsent then.
+    UserInfoTurn,
     /// The response to a request that carries user information.
     UserInfo(ClientId),
     /// The response to a request that an application sends by the extension.

@@ -48,6 +48,8 @@ pub(crate) enum Timer {
     Gather(CallId),
     /// An offered call rings once more.
     Ring(CallId),
+    /// Nobody answered in time for what a call is to tell.
+    UserInfo(CallId),
     /// Nobody said in time which orbit is free.
     Finder(CallId),
     /// Nobody said in time what alerts at the station that is to be picked up.
@@ -239,6 +241,7 @@ impl Core {
                 Timer::Announce(call) => self.announce_again(now, call),
                 Timer::Gather(call) => self.digit_overdue(call),
                 Timer::Ring(call) => self.ring_again(now, call),
+                Timer::UserInfo(call) => self.user_info_due(call),
                 Timer::Finder(call) => self.finder_due(now, call),
                 Timer::Fetch(call) => self.fetch_due(now, call),
                 Timer::Completion(completion) => self.completion_due(now, completion),

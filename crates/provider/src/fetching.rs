@@ -101,10 +101,13 @@ impl Core {
         self.forget(now, id);
     }
 
-    /// A call is taken out of everything: what was asked for it is not wanted any more.
+    /// A call is taken out of everything: what still waits for it is not wanted any more.
     pub(crate) fn stop_fetching(&mut self, now: Time, id: CallId) {
         let Some(extra) = self.calls.get_mut(id).and_then(|call| call.extra.as_mut()) else { return };
         let (fetch, parking) = (extra.fetch.take(), extra.parking.take());
+        for (_, timer) in std::mem::take(&mut extra.unsent) {
+            self.timers.cancel(timer);
+        }
         if let Some(watch) = fetch.and_then(|fetch| fetch.watch) {
             self.unwatch(now, watch);
         }

@@ -285,6 +285,7 @@ impl Core {
                 self.connected_party(id, message);
                 self.enter(id, CallState::Connected(self.connected_mode(id)));
                 self.bridge_turn(now, id);
+                self.user_info_turn(now, id);
             }
             Err(why) => {
                 // RFC 3261 13.2.2.4: an answer that cannot be used ends the session.

@@ -111,7 +111,6 @@ impl Core {
         ]);
         let most = u32::from(line.capabilities.max_completions);
         let not = [
-            (state == StateKind::Ringback, Features::of(&[Feature::SendUserInfo])),
             (self.completions_of(call.line) >= most, Features::of(&[Feature::CompleteCall])),
             (!room, needs_room),
             (partner.is_some(), alone),

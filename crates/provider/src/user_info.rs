@@ -2,18 +2,26 @@
 //!
 //! What comes is queued with the call: the oldest is shown until an application has read it. By itself it travels in an INFO
 //! without a body: unlike a re-INVITE it touches no offer, and unlike an UPDATE every phone answers it. Before the answer, a
-//! caller is told with another 180.
+//! caller is told with another 180; a called party is told when it has answered: which of those that ring it will be is not known
+//! before.
 
 use crate::call::{Ask, Call, Wait};
-use crate::core::Core;
+use crate::core::{Core, Timer};
 use hookswitch_machine::Time;
 use hookswitch_sip::cause::UserToUser;
 use hookswitch_sip::message::{Message, Method};
-use hookswitch_sip::ua::LegError;
+use hookswitch_sip::transaction::ClientId;
+use hookswitch_sip::ua::{LegError, LegId};
 use hookswitch_spi::{CallId, InfoParts, OperationError, StateKind, TimelineFact, UserInfo};
+use std::time::Duration;
 
 /// So many wait to be read at most; what comes then is lost.
 const MOST_UNREAD: usize = 4;
+
+/// How long what is to be told waits for the answer.
+const ANSWER: Duration = Duration::from_secs(30);
+/// So many wait for the answer at most.
+const MOST_UNSENT: usize = 4;
 
 /// The header field line that carries it.
 pub(crate) fn line(info: &UserInfo) -> String {
@@ -83,13 +91,55 @@ impl Core {
             self.done(ask, hookswitch_spi::Outcome::Done);
             return Ok(());
         }
-        let sent = self.ua.send_within(now, &mut self.layer, leg, Method::Info, &fields, None);
-        let client = sent.map_err(|error| match error {
-            LegError::Full => OperationError::ResourceUnavailable("transaction"),
-            // Who called may send nothing but UPDATE before the answer, which not everybody understands.
-            _ => OperationError::InvalidCallState { operation: "send user information", state },
-        })?;
+        if state == StateKind::Ringback {
+            let timer = self.timers.set(now + ANSWER, Timer::UserInfo(id));
+            let call = self.calls.get_mut(id).ok_or(OperationError::NoSuchCall(id))?;
+            let unsent = &mut call.extra().unsent;
+            if unsent.len() >= MOST_UNSENT {
+                self.timers.cancel(timer);
+                return Err(OperationError::ResourceUnavailable(
+                    "room for user information before the answer",
+                ));
+            }
+            unsent.push_back((data.clone(), timer));
+            self.wait(id, ask, Wait::UserInfoTurn);
+            return Ok(());
+        }
+        let client = self.send_info(now, leg, &fields)?;
         self.wait(id, ask, Wait::UserInfo(client));
         Ok(())
+    }
+
+    fn send_info(&mut self, now: Time, leg: LegId, fields: &str) -> Result<ClientId, OperationError> {
+        let sent = self.ua.send_within(now, &mut self.layer, leg, Method::Info, fields, None);
+        sent.map_err(|error| match error {
+            LegError::Full => OperationError::ResourceUnavailable("transaction"),
+            _ => OperationError::CallEnded,
+        })
+    }
+
+    /// Nobody has answered for too long: what was to be told then is not.
+    pub(crate) fn user_info_due(&mut self, id: CallId) {
+        let unsent = self.calls.get_mut(id).and_then(|call| call.extra.as_mut()?.unsent.pop_front());
+        if unsent.is_some() {
+            let late = Err(OperationError::TimedOut(ANSWER));
+            self.complete_waiting(id, |wait| wait == Wait::UserInfoTurn, late);
+        }
+    }
+
+    /// The called party has answered: now it is told what waited for that.
+    pub(crate) fn user_info_turn(&mut self, now: Time, id: CallId) {
+        loop {
+            let Some(call) = self.calls.get_mut(id) else { return };
+            let Some(leg) = call.leg else { return };
+            let info = call.extra.as_mut().and_then(|extra| extra.unsent.pop_front());
+            let Some((info, timer)) = info else { return };
+            self.timers.cancel(timer);
+            let Some(waiting) = call.take_waiting(|wait| wait == Wait::UserInfoTurn) else { return };
+            match self.send_info(now, leg, &line(&info)) {
+                Ok(client) => self.wait_on(id, waiting.completion, Wait::UserInfo(client)),
+                Err(error) => self.complete(waiting.completion, Err(error)),
+            }
+        }
     }
 }

@@ -234,6 +234,7 @@ impl Subject for SipSubject {
 
     fn arrange(&mut self, address: &str, behaviour: Behaviour) {
         self.peer.arrange(address, behaviour);
+        self.settle();
     }
 
     fn call_in(&mut self, call: Incoming) -> Party {
