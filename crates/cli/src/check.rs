@@ -116,6 +116,7 @@ mod tests {
             "no-answer-seconds",
             "when",
             "from",
+            "origin",
             "to",
             "echo",
             "tone",

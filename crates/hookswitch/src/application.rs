@@ -1,7 +1,8 @@
 //! An attached application and the lines it has open.
 
 use crate::service::ServiceShared;
-use crate::session::{Session, SessionToken};
+use crate::session::Session;
+use crate::token::SessionToken;
 use crate::{Audio, Call, Error, Event};
 use hookswitch_spi::{
     AddressId, AddressStatus, CallOptions, Capabilities, ForwardingRules, LineDescription, LineId, LineState,

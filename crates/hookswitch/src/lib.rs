@@ -20,6 +20,21 @@
 //! # Ok(()) }
 //! ```
 //!
+//! A program may lose its [`Application`] in the middle of a call: its task panics, and everything it held is dropped. Until the
+//! grace of the application has run out the other side hears music, and the program can come back to its calls and to every
+//! event that it has missed:
+//!
+//! ```no_run
+//! # use hookswitch::{Error, Service, SessionToken};
+//! # async fn run(service: &Service, token: SessionToken, last_seen: u64) -> Result<(), Error> {
+//! let back = service.resume("answering machine", token, Some(last_seen)).await?;
+//! let (mut app, calls) = (back.application, back.calls);
+//! while let Some((number, event)) = app.next_numbered().await {
+//!     println!("{number}: {event:?}, {} calls", calls.len());
+//! }
+//! # Ok(()) }
+//! ```
+//!
 //! Everything a program asks is either refused at once or completes exactly once; both come back as the result of the
 //! `async` method ([`Error::Refused`], [`Error::Failed`]).
 #![forbid(unsafe_code)]
@@ -28,9 +43,11 @@
 
 mod address;
 mod application;
+mod attach;
 mod audio;
 mod call;
 pub mod config;
+mod deliver;
 mod digits;
 mod error;
 mod event;
@@ -41,9 +58,11 @@ mod service;
 mod session;
 mod shards;
 mod switch;
+mod token;
 mod transfer;
 
 pub use application::{Application, Line};
+pub use attach::{AttachOptions, Resumed, ServiceOptions};
 pub use audio::{Audio, LiveAudio};
 pub use call::Call;
 pub use digits::Gathered;
@@ -71,7 +90,7 @@ pub use hookswitch_telephony::{
 };
 #[doc(hidden)]
 pub use service::Tuning;
-pub use service::{AttachOptions, Figures, Resumed, Service};
-pub use session::SessionToken;
+pub use service::{Figures, Service};
 pub use switch::{Missed, PhoneChanges, Softswitch};
+pub use token::SessionToken;
 pub use transfer::Conference;

@@ -1,11 +1,12 @@
 //! The service: lines, threads, sockets, and the applications attached to them.
 
 use crate::address;
-use crate::application::{Application, Line};
+use crate::attach::ServiceOptions;
 use crate::config::{Config, MediaSettings};
-use crate::session::{Session, SessionToken, Wakes};
+use crate::session::{Session, Wakes};
 use crate::shards::{Shard, Steering};
-use crate::{Call, Error, StartError};
+use crate::token::SessionToken;
+use crate::{Audio, Error, StartError};
 use dashmap::DashMap;
 use hookswitch_engine::{Engine, EngineConfig, Notice, Request};
 use hookswitch_machine::{Endpoint, Entropy};
@@ -13,10 +14,7 @@ use hookswitch_media::control::{Command, Event as MediaEvent};
 use hookswitch_provider::{Alive, Counters, ProviderConfig};
 use hookswitch_runtime::media::{Media, MediaConfig};
 use hookswitch_runtime::{Bound, Clock, Driver, DriverHandle, Listen, Options, Running, Sink, entropy};
-use hookswitch_spi::{InterfaceVersion, VersionRange};
-use hookswitch_telephony::{
-    CallRequest, Priorities, Reply, Request as TelephonyRequest, RequestError, SPOKEN, SessionId,
-};
+use hookswitch_telephony::{Limits, Priorities, SessionId};
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -27,19 +25,19 @@ use tokio::sync::watch;
 
 /// What all handles of a service share.
 pub(crate) struct ServiceShared {
-    sessions: Arc<DashMap<SessionId, Arc<Session>>>,
+    pub(crate) sessions: Arc<DashMap<SessionId, Arc<Session>>>,
     shards: Arc<[Shard]>,
     next_session: AtomicU64,
     /// For tokens.
     keys: Mutex<Entropy>,
     /// Starts somebody who takes requests for calls.
-    launcher: OnceLock<Launcher>,
+    pub(crate) launcher: OnceLock<Launcher>,
     /// Who comes first, for whoever stores it.
     pub(crate) priorities: watch::Sender<Priorities>,
 }
 
 /// Starts a program that takes requests for calls.
-type Launcher = Box<dyn Fn() + Send + Sync>;
+pub(crate) type Launcher = Box<dyn Fn() + Send + Sync>;
 
 impl ServiceShared {
     /// A session is over: nobody reads its events any more.
@@ -50,7 +48,7 @@ impl ServiceShared {
     }
 
     /// A session that shards can tell things.
-    fn session(&self) -> Arc<Session> {
+    pub(crate) fn session(&self) -> Arc<Session> {
         let id = SessionId(self.next_session.fetch_add(1, Ordering::Relaxed));
         let secret = {
             let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
@@ -62,53 +60,9 @@ impl ServiceShared {
     }
 }
 
-/// How an application attaches.
-#[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
-pub struct AttachOptions {
-    /// How long its answered calls wait for it should it be lost; capped by the service (five minutes).
-    pub grace: Duration,
-    /// The versions of the interface that it can live with.
-    pub versions: VersionRange,
-}
-
-impl Default for AttachOptions {
-    fn default() -> Self {
-        let versions = VersionRange { low: InterfaceVersion::V1, high: SPOKEN.high };
-        Self { grace: Duration::from_secs(10), versions }
-    }
-}
-
-impl AttachOptions {
-    /// With this grace.
-    #[must_use]
-    pub const fn grace(mut self, grace: Duration) -> Self {
-        self.grace = grace;
-        self
-    }
-
-    /// With these versions.
-    #[must_use]
-    pub const fn versions(mut self, versions: VersionRange) -> Self {
-        self.versions = versions;
-        self
-    }
-}
-
-/// An application that has come back, with what it had.
-#[derive(Debug)]
-pub struct Resumed {
-    /// The application: its next events are those that it has not seen.
-    pub application: Application,
-    /// Its lines, one for each opening.
-    pub lines: Vec<Line>,
-    /// Its calls. Whoever drops a handle lets go of the call.
-    pub calls: Vec<Call>,
-}
-
 /// Running lines. Dropping it ends everything without ceremony; [`shutdown`](Self::shutdown) hangs up and un-registers.
 pub struct Service {
-    shared: Arc<ServiceShared>,
+    pub(crate) shared: Arc<ServiceShared>,
     running: Option<Running<Engine>>,
     endpoints: Vec<Endpoint>,
     notices: Arc<Notices>,
@@ -267,7 +221,7 @@ pub struct Tuning {
     /// How many ports are kept in stock; the media threads' default if absent.
     pub stock: Option<usize>,
     /// As in [`Service::start_with`].
-    pub priorities: Priorities,
+    pub options: ServiceOptions,
 }
 
 impl Service {
@@ -276,10 +230,9 @@ impl Service {
         Self::start_tuned(config, &Tuning::default())
     }
 
-    /// As [`start`](Self::start), with the orders of applications that [`priorities`](Self::priorities) had when the service last
-    /// ran.
-    pub fn start_with(config: Config, priorities: Priorities) -> Result<Self, StartError> {
-        Self::start_tuned(config, &Tuning { priorities, ..Tuning::default() })
+    /// As [`start`](Self::start), with what the program decides about its applications.
+    pub fn start_with(config: Config, options: ServiceOptions) -> Result<Self, StartError> {
+        Self::start_tuned(config, &Tuning { options, ..Tuning::default() })
     }
 
     /// As [`start`](Self::start), with settings for tests.
@@ -312,9 +265,13 @@ impl Service {
             let mut provider = ProviderConfig::new(endpoints.clone(), config.lines.clone());
             provider.product.clone_from(&config.sip.user_agent);
             (provider.shard, provider.shards) = (shard as u16, count as u16);
+            let options = &tuning.options;
+            let limits = Limits { grace: options.longest_grace, ..Limits::default() };
             let telephony = hookswitch_telephony::Config {
                 unowned: config.unowned.clone(),
-                priorities: tuning.priorities.clone(),
+                priorities: options.priorities.clone(),
+                lost_treatment: options.lost_treatment.clone().map(Audio::into_source),
+                limits,
                 ..hookswitch_telephony::Config::default()
             };
             let engine = Engine::new(EngineConfig { provider, telephony }, identifiers.fork());
@@ -347,7 +304,7 @@ impl Service {
             next_session: AtomicU64::new(1),
             keys: Mutex::new(keys),
             launcher: OnceLock::new(),
-            priorities: watch::Sender::new(tuning.priorities.clone()),
+            priorities: watch::Sender::new(tuning.options.priorities.clone()),
         });
         Ok(Self { shared, running: Some(running), endpoints, notices })
     }
@@ -355,116 +312,6 @@ impl Service {
     /// Where the lines can be reached.
     pub fn endpoints(&self) -> &[Endpoint] {
         &self.endpoints
-    }
-
-    /// Attaches an application (lineInitialize). Its name is what others hand calls to.
-    pub async fn attach(&self, name: &str) -> Result<Application, Error> {
-        self.attach_with(name, AttachOptions::default()).await
-    }
-
-    /// Attaches an application with a grace and versions of its choice.
-    pub async fn attach_with(&self, name: &str, options: AttachOptions) -> Result<Application, Error> {
-        let session = self.shared.session();
-        let AttachOptions { grace, versions } = options;
-        let attach = TelephonyRequest::Attach { name: name.into(), grace, versions, resume: None };
-        if let Err(error) = session.request(attach).await {
-            // Some shards may have attached it.
-            session.tell(TelephonyRequest::Lost);
-            self.shared.forget(session.id);
-            return Err(error);
-        }
-        session.set_grace(grace);
-        Ok(Application::new(session, Arc::clone(&self.shared), name.to_owned()))
-    }
-
-    /// Gives an application back that was dropped without being closed, if its grace has not run out: with its lines, its calls
-    /// and, from the one after `last_seen`, every event since. Without a number it goes on where it stopped reading.
-    ///
-    /// # Errors
-    /// [`RequestError::NothingToResume`] if there is no lost application of that name and token.
-    pub async fn resume(
-        &self,
-        name: &str,
-        token: SessionToken,
-        last_seen: Option<u64>,
-    ) -> Result<Resumed, Error> {
-        let nothing = || Error::Refused(RequestError::NothingToResume);
-        let session = self.shared.sessions.get(&token.session).map(|session| Arc::clone(&session));
-        let session = session.filter(|session| session.token == token).ok_or_else(nothing)?;
-        if !session.take_up() {
-            return Err(nothing());
-        }
-        match self.take_up(name, &session).await {
-            Ok((lines, calls)) => {
-                if let Some(number) = last_seen {
-                    session.queue.read_from(number.saturating_add(1));
-                }
-                // It may read slower than before, or have been away for long.
-                session.offers();
-                let application = Application::new(session, Arc::clone(&self.shared), name.to_owned());
-                Ok(Resumed { application, lines, calls })
-            }
-            Err(error) => {
-                session.lose();
-                Err(error)
-            }
-        }
-    }
-
-    async fn take_up(&self, name: &str, session: &Arc<Session>) -> Result<(Vec<Line>, Vec<Call>), Error> {
-        let (resume, grace) = (Some(session.id), session.grace());
-        let attach = TelephonyRequest::Attach { name: name.into(), grace, versions: SPOKEN, resume };
-        let (reply, calls) = session.request_call(attach).await?;
-        let Reply::Attached { lines: opens, .. } = reply else { return Err(Error::Stopped) };
-        let known = match session.request(TelephonyRequest::Lines).await? {
-            Reply::Lines(known) => known,
-            _ => Vec::new(),
-        };
-        let named = |open: &hookswitch_telephony::OpenLine| {
-            let name = known.iter().find(|line| line.line == open.line).map_or("", |line| line.name.as_str());
-            Line::new(session, open.line, open.open, name)
-        };
-        Ok((opens.iter().map(named).collect(), calls))
-    }
-
-    /// Asks for a call to be made by whichever application takes such requests (tapiRequestMakeCall); done when it is queued.
-    ///
-    /// # Errors
-    /// [`RequestError::NoRequestRecipient`] if there is no such application and no [launcher](Self::set_launcher), and
-    /// [`RequestError::RequestQueueFull`].
-    pub async fn request_call(&self, what: CallRequest) -> Result<(), Error> {
-        let session = self.shared.session();
-        let asked = |hold| session.request(TelephonyRequest::RequestCall { what: what.clone(), hold });
-        let mut done = asked(false).await;
-        if let (Err(Error::Refused(RequestError::NoRequestRecipient)), Some(launch)) =
-            (&done, self.shared.launcher.get())
-        {
-            // It waits for whoever is started.
-            done = asked(true).await;
-            launch();
-        }
-        self.shared.forget(session.id);
-        done.map(drop)
-    }
-
-    /// Who comes first for which media type, and for requests for calls, as applications have set it: to be stored, and given
-    /// back to [`start_with`](Self::start_with).
-    pub fn priorities(&self) -> Priorities {
-        self.shared.priorities.borrow().clone()
-    }
-
-    /// Waits until an application has set an order, and returns all of them. For whoever stores them.
-    pub async fn priorities_changed(&self) -> Priorities {
-        let mut changes = self.shared.priorities.subscribe();
-        // The sender lives as long as the service.
-        let _ = changes.changed().await;
-        changes.borrow_and_update().clone()
-    }
-
-    /// What to do when a call is asked for and no application takes such requests: start one that will. The request waits for it.
-    /// Can be set once; false if it was before.
-    pub fn set_launcher(&self, launch: impl Fn() + Send + Sync + 'static) -> bool {
-        self.shared.launcher.set(Box::new(launch)).is_ok()
     }
 
     /// What is alive now.

@@ -3,34 +3,33 @@
 use crate::call::{Call, CallShared};
 use crate::queue::{Congestion, Noted, Queue};
 use crate::shards::{self, Shard};
+use crate::token::SessionToken;
 use crate::{Error, Event};
 use dashmap::DashMap;
 use hookswitch_engine::Request as EngineRequest;
 use hookswitch_runtime::RequestError as DriverError;
 use hookswitch_runtime::media::Media;
 use hookswitch_spi::{CallId, CallInfo, CallState, StateKind};
-use hookswitch_telephony::{
-    AppRequestId, Event as TelephonyEvent, Privilege, Reply, Request, SessionId, SnapshotPart, Weight,
-};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use hookswitch_telephony::{AppRequestId, Privilege, Reply, Request, SessionId};
+use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 
 /// The reply, and the handles of the calls that it brought.
-type Answered = Result<(Reply, Vec<Call>), Error>;
-type Answer = oneshot::Sender<Answered>;
+pub(crate) type Answered = Result<(Reply, Vec<Call>), Error>;
+pub(crate) type Answer = oneshot::Sender<Answered>;
 
 /// A request on its way.
-struct Asked {
-    answer: Answer,
+pub(crate) struct Asked {
+    pub(crate) answer: Answer,
     /// Shards that have not answered yet.
-    missing: usize,
+    pub(crate) missing: usize,
     /// What the others said.
-    so_far: Option<Result<Reply, Error>>,
+    pub(crate) so_far: Option<Result<Reply, Error>>,
     /// For whoever did not wait: what was asked, and of which call.
-    what: &'static str,
-    call: Option<CallId>,
+    pub(crate) what: &'static str,
+    pub(crate) call: Option<CallId>,
 }
 
 /// Whom to wake at the end of a turn of the shard. Waking costs a system call and often the processor, so it is done once for all
@@ -38,12 +37,12 @@ struct Asked {
 #[derive(Default)]
 pub(crate) struct Wakes {
     sessions: Vec<Arc<Session>>,
-    calls: Vec<Arc<CallShared>>,
-    answers: Vec<(Answer, Answered)>,
+    pub(crate) calls: Vec<Arc<CallShared>>,
+    pub(crate) answers: Vec<(Answer, Answered)>,
 }
 
 impl Wakes {
-    fn session(&mut self, session: &Arc<Session>) {
+    pub(crate) fn session(&mut self, session: &Arc<Session>) {
         if !self.sessions.iter().any(|known| Arc::ptr_eq(known, session)) {
             self.sessions.push(Arc::clone(session));
         }
@@ -67,18 +66,20 @@ impl Wakes {
 /// Shared by the application's handles and the shard's sink.
 pub(crate) struct Session {
     pub(crate) id: SessionId,
-    shards: Arc<[Shard]>,
+    pub(crate) shards: Arc<[Shard]>,
     pub(crate) queue: Queue,
     /// Changes whenever the service of a line does.
     pub(crate) line_news: watch::Sender<()>,
-    pending: DashMap<u64, Asked>,
+    pub(crate) pending: DashMap<u64, Asked>,
     calls: DashMap<CallId, Weak<CallShared>>,
     /// Calls that were announced and whose first state has not come yet.
-    announced: Mutex<Vec<(CallId, Box<CallInfo>, Privilege)>>,
+    pub(crate) announced: Mutex<Vec<(CallId, Box<CallInfo>, Privilege)>>,
     /// Pictures on their way: which request asked, the number of the beginning, shards that have told their part.
-    pictures: Mutex<Vec<(AppRequestId, u64, usize)>>,
+    pub(crate) pictures: Mutex<Vec<(AppRequestId, u64, usize)>>,
     /// The beginning of the last picture that is complete.
-    last_picture: AtomicU64,
+    pub(crate) last_picture: AtomicU64,
+    /// Why it was last told to start over.
+    pub(crate) start_over: Mutex<Option<String>>,
     /// Held while the shards are told whether offers are wanted.
     telling: Mutex<()>,
     next: AtomicU64,
@@ -86,30 +87,22 @@ pub(crate) struct Session {
     pub(crate) token: SessionToken,
     /// How long its calls wait for it, in milliseconds.
     grace: AtomicU64,
-    /// Its application was dropped without closing: nobody acts for it, what it is told is kept.
-    lost: AtomicBool,
+    /// A [`Presence`].
+    presence: AtomicU8,
     /// Shards that have given it up.
-    given_up: AtomicUsize,
+    pub(crate) given_up: AtomicUsize,
 }
 
-/// What an application shows to come back after it was lost, together with its name.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct SessionToken {
-    pub(crate) session: SessionId,
-    secret: [u64; 2],
-}
-
-impl SessionToken {
-    pub(crate) const fn new(session: SessionId, secret: [u64; 2]) -> Self {
-        Self { session, secret }
-    }
-}
-
-impl std::fmt::Debug for SessionToken {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // The secret is none of a log's business.
-        write!(f, "SessionToken({})", self.session)
-    }
+/// Whether somebody acts for a session.
+#[derive(Clone, Copy, Debug)]
+#[repr(u8)]
+enum Presence {
+    /// Its application does.
+    Here,
+    /// Its application was dropped without closing: nobody does, and what it is told is kept.
+    Lost,
+    /// It is coming back: some shards know, and not all of its calls have their handles yet.
+    Returning,
 }
 
 impl Session {
@@ -125,18 +118,19 @@ impl Session {
             announced: Mutex::new(Vec::new()),
             pictures: Mutex::new(Vec::new()),
             last_picture: AtomicU64::new(0),
+            start_over: Mutex::new(None),
             telling: Mutex::new(()),
             next: AtomicU64::new(1),
             token,
             grace: AtomicU64::new(0),
-            lost: AtomicBool::new(false),
+            presence: AtomicU8::new(Presence::Here as u8),
             given_up: AtomicUsize::new(0),
         })
     }
 
     /// Its application is gone without a word: calls and events wait for it.
     pub(crate) fn lose(&self) {
-        self.lost.store(true, Ordering::SeqCst);
+        self.presence.store(Presence::Lost as u8, Ordering::SeqCst);
         self.queue.let_go();
         self.tell(Request::Lost);
     }
@@ -150,14 +144,33 @@ impl Session {
         self.grace.store(u64::try_from(grace.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
-    /// Somebody acts for it again; false if somebody does already, or it is over.
+    /// Somebody wants to act for it again; false if somebody does already, or it is over.
     pub(crate) fn take_up(&self) -> bool {
         self.given_up.load(Ordering::SeqCst) == 0
-            && self.lost.compare_exchange(true, false, Ordering::SeqCst, Ordering::SeqCst).is_ok()
+            && self
+                .presence
+                .compare_exchange(
+                    Presence::Lost as u8,
+                    Presence::Returning as u8,
+                    Ordering::SeqCst,
+                    Ordering::SeqCst,
+                )
+                .is_ok()
     }
 
+    /// It is back with everything that it had.
+    pub(crate) fn is_back(&self) {
+        self.presence.store(Presence::Here as u8, Ordering::SeqCst);
+    }
+
+    /// Nobody can hold handles of its calls.
     pub(crate) fn is_lost(&self) -> bool {
-        self.lost.load(Ordering::SeqCst)
+        self.presence.load(Ordering::SeqCst) == Presence::Lost as u8
+    }
+
+    /// Handles that are dropped are let go of, and calls without a handle are none of its business.
+    pub(crate) fn is_here(&self) -> bool {
+        self.presence.load(Ordering::SeqCst) == Presence::Here as u8
     }
 
     /// Whether all shards have given it up.
@@ -251,224 +264,13 @@ impl Session {
     /// application is lost and is to find its calls when it comes back.
     pub(crate) fn let_go(&self, call: CallId) {
         let gone = self.calls.remove_if(&call, |_, handle| handle.strong_count() == 0).is_some();
-        if gone && !self.is_lost() {
+        if gone && self.is_here() {
             self.tell(Request::LetGo { call });
         }
     }
 
-    fn known(&self, id: CallId) -> Option<Arc<CallShared>> {
+    pub(crate) fn known(&self, id: CallId) -> Option<Arc<CallShared>> {
         self.calls.get(&id).and_then(|weak| weak.upgrade())
-    }
-
-    /// Takes what telephony tells this session. On the shard's thread: never waits.
-    pub(crate) fn deliver(self: &Arc<Self>, event: TelephonyEvent, wakes: &mut Wakes) {
-        match event {
-            TelephonyEvent::Completed { request, result } => {
-                self.answer(request, result.map_err(Error::Failed), wakes);
-            }
-            TelephonyEvent::Refused { request, error } => {
-                self.answer(request, Err(Error::Refused(error)), wakes)
-            }
-            TelephonyEvent::NewCall { call, privilege, info, .. } => {
-                self.announced.lock().unwrap_or_else(PoisonError::into_inner).push((call, info, privilege));
-            }
-            TelephonyEvent::CallState { call, state, privilege } => self.state(call, state, privilege, wakes),
-            TelephonyEvent::CallInfo { call, changed } => {
-                self.inform(Event::Info { call, changed }, wakes);
-            }
-            TelephonyEvent::Owners { call, owners, monitors } => {
-                self.inform(Event::Owners { call, owners, monitors }, wakes);
-            }
-            TelephonyEvent::Digit { call, digit, duration } => {
-                if let Some(call) = self.known(call) {
-                    call.pressed(digit);
-                    wakes.calls.push(call);
-                }
-                self.inform(Event::Digit { call, digit, duration }, wakes);
-            }
-            TelephonyEvent::Played { call } => self.inform(Event::Played { call }, wakes),
-            TelephonyEvent::MediaFailed { call, message } => {
-                self.inform(Event::MediaFailed { call, message }, wakes);
-            }
-            TelephonyEvent::CallForgotten { call } => self.forget(call),
-            TelephonyEvent::LineState { line, state } => {
-                self.line_news.send_replace(());
-                self.note(Event::Line { line, state }, wakes);
-            }
-            TelephonyEvent::LineOpens { line, opened, opens } => {
-                self.inform(Event::LineOpens { line, opened, opens }, wakes);
-            }
-            TelephonyEvent::Forwarding { line, address } => {
-                self.inform(Event::Forwarding { line, address }, wakes);
-            }
-            TelephonyEvent::LineClosed { line } => self.note(Event::LineClosed { line }, wakes),
-            TelephonyEvent::LineCreated { line } => self.note(Event::LineCreated { line }, wakes),
-            TelephonyEvent::LineRemoved { line } => self.note(Event::LineRemoved { line }, wakes),
-            TelephonyEvent::DigitBegun { call, digit } => {
-                self.inform(Event::DigitBegun { call, digit }, wakes);
-            }
-            TelephonyEvent::Tone { call, tag } => self.inform(Event::Tone { call, tag }, wakes),
-            TelephonyEvent::Media { call, media } => self.inform(Event::Media { call, media }, wakes),
-            TelephonyEvent::Ringing { line, mode, count } => {
-                self.inform(Event::Ringing { line, mode, count }, wakes);
-            }
-            TelephonyEvent::MessageWaiting { line, waiting, new, old } => {
-                self.inform(Event::MessageWaiting { line, waiting, new, old }, wakes);
-            }
-            TelephonyEvent::CallCount { line, address, calls } => {
-                self.inform(Event::CallCount { line, address, calls }, wakes);
-            }
-            TelephonyEvent::CompletionEnded { line, completion } => {
-                self.note(Event::CompletionEnded { line, completion }, wakes);
-            }
-            TelephonyEvent::CapabilitiesChanged { line } => {
-                self.inform(Event::CapabilitiesChanged { line }, wakes);
-            }
-            TelephonyEvent::Extension { line, event } => {
-                self.inform(Event::Extension { line, event }, wakes);
-            }
-            TelephonyEvent::Reinitialise { why } => self.note(Event::Reinitialise { why }, wakes),
-            TelephonyEvent::RequestWaiting => self.note(Event::RequestWaiting, wakes),
-            TelephonyEvent::Snapshot(part) => self.picture(part, wakes),
-            TelephonyEvent::GivenUp => {
-                self.given_up.fetch_add(1, Ordering::SeqCst);
-            }
-        }
-    }
-
-    /// Each shard tells its part of a picture; together they are one.
-    fn picture(self: &Arc<Self>, part: SnapshotPart, wakes: &mut Wakes) {
-        let mut pictures = self.pictures.lock().unwrap_or_else(PoisonError::into_inner);
-        match part {
-            SnapshotPart::Begin { request } => {
-                if !pictures.iter().any(|(of, ..)| *of == request) {
-                    let begin = self.push(Noted::Event(Event::SnapshotBegin), Weight::Essential, wakes);
-                    pictures.push((request, begin, 0));
-                }
-            }
-            SnapshotPart::Line(line) => {
-                self.push(Noted::Event(Event::SnapshotLine(line)), Weight::Essential, wakes);
-            }
-            SnapshotPart::Call(snapshot) => {
-                let held = || self.call(snapshot.call, snapshot.state.clone(), snapshot.info.clone());
-                let handle = (!self.is_lost()).then(held);
-                self.push(Noted::Picture { snapshot, handle }, Weight::Essential, wakes);
-            }
-            SnapshotPart::End { request } => {
-                let Some(place) = pictures.iter().position(|(of, ..)| *of == request) else { return };
-                let Some((_, begin, told)) = pictures.get_mut(place) else { return };
-                *told += 1;
-                if *told < self.shards.len() {
-                    return;
-                }
-                let begin = *begin;
-                pictures.swap_remove(place);
-                self.push(Noted::Event(Event::SnapshotEnd { begin }), Weight::Essential, wakes);
-                self.last_picture.store(begin, Ordering::SeqCst);
-            }
-        }
-    }
-
-    fn answer(self: &Arc<Self>, request: AppRequestId, result: Result<Reply, Error>, wakes: &mut Wakes) {
-        let Some((asked, result)) = self.complete_answer(request, result) else { return };
-        if self.is_lost() && asked.answer.is_closed() {
-            let call = match &result {
-                Ok(Reply::Created(call) | Reply::Conference { conference: call, .. }) => Some(*call),
-                Ok(_) | Err(_) => asked.call,
-            };
-            let result = result.as_ref().map(drop).map_err(Clone::clone);
-            self.note(Event::Completed { what: asked.what, call, result }, wakes);
-        }
-        let answered = result.map(|reply| {
-            // The calls' handles exist before their events come. If nobody waits for them any more, they are let go of here.
-            let calls = match &reply {
-                Reply::Created(id) => vec![self.call(*id, CallState::Dialing, None)],
-                Reply::Conference { conference, consult } => {
-                    let calls = std::iter::once(conference).chain(consult);
-                    calls.map(|id| self.call(*id, CallState::Unknown, None)).collect()
-                }
-                Reply::Calls(calls) | Reply::Attached { calls, .. } => calls
-                    .iter()
-                    .map(|call| self.call(call.call, call.state.clone(), call.info.clone()))
-                    .collect(),
-                _ => Vec::new(),
-            };
-            (reply, calls)
-        });
-        wakes.answers.push((asked.answer, answered));
-    }
-
-    /// The whole answer to a request, once every shard that was asked has said its part. An error of one is the answer.
-    fn complete_answer(
-        &self,
-        request: AppRequestId,
-        result: Result<Reply, Error>,
-    ) -> Option<(Asked, Result<Reply, Error>)> {
-        {
-            let mut asked = self.pending.get_mut(&request.0)?;
-            let whole = match (asked.so_far.take(), result) {
-                (None, result) => result,
-                (Some(Ok(first)), Ok(second)) => Ok(shards::merged(first, second)),
-                (Some(Err(error)), _) | (Some(Ok(_)), Err(error)) => Err(error),
-            };
-            asked.missing = asked.missing.saturating_sub(1);
-            asked.so_far = Some(whole);
-            if asked.missing > 0 {
-                return None;
-            }
-        }
-        let (_, mut asked) = self.pending.remove(&request.0)?;
-        let whole = asked.so_far.take()?;
-        Some((asked, whole))
-    }
-
-    fn state(
-        self: &Arc<Self>,
-        id: CallId,
-        state: CallState,
-        privilege: Option<Privilege>,
-        wakes: &mut Wakes,
-    ) {
-        let announced = {
-            let mut list = self.announced.lock().unwrap_or_else(PoisonError::into_inner);
-            list.iter().position(|(call, ..)| *call == id).map(|at| list.swap_remove(at))
-        };
-        if let Some((_, info, granted)) = announced {
-            let privilege = privilege.unwrap_or(granted);
-            // One that is lost finds its calls when it comes back.
-            let handle = (!self.is_lost()).then(|| self.call(id, state.clone(), Some(info)));
-            self.push(Noted::Call { id, state, privilege, handle }, Weight::Essential, wakes);
-            return;
-        }
-        let known = self.known(id);
-        if known.is_none() && !self.is_lost() {
-            // The application has let go of it.
-            return;
-        }
-        if let Some(call) = known {
-            call.entered(state.clone());
-            wakes.calls.push(call);
-        }
-        self.note(Event::State { call: id, state, privilege }, wakes);
-    }
-
-    /// What must not be missed.
-    fn note(self: &Arc<Self>, event: Event, wakes: &mut Wakes) {
-        self.push(Noted::Event(event), Weight::Essential, wakes);
-    }
-
-    /// What may be.
-    fn inform(self: &Arc<Self>, event: Event, wakes: &mut Wakes) {
-        self.push(Noted::Event(event), Weight::Informational, wakes);
-    }
-
-    fn push(self: &Arc<Self>, event: Noted, weight: Weight, wakes: &mut Wakes) -> u64 {
-        wakes.session(self);
-        let (number, congestion) = self.queue.push(event, weight);
-        if congestion == Congestion::Begins {
-            self.offers();
-        }
-        number
     }
 
     /// The next event for the application with its number.
@@ -516,6 +318,7 @@ impl Session {
         let calls: Vec<Arc<CallShared>> = self.calls.iter().filter_map(|call| call.upgrade()).collect();
         for call in calls {
             call.entered(CallState::Idle);
+            call.wake();
         }
     }
 }

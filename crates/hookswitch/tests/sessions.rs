@@ -9,7 +9,7 @@ use common::*;
 use hookswitch::config::Config;
 use hookswitch::{
     Application, AttachOptions, Audio, Call, CallRequest, CallState, Error, Event, Interest, MediaTypes,
-    Privilege, RequestError, Service, StateKind,
+    Privilege, RequestError, Service, ServiceOptions, StateKind,
 };
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -264,9 +264,10 @@ async fn requests_for_calls_wait_in_one_queue_for_the_first_recipient() {
 async fn the_order_of_applications_is_given_back_to_be_stored() {
     let (service, app) = two_shards().await;
     let order = ["second", "first"];
+    let before = service.priorities();
     let (set, changed) = tokio::join!(
         app.set_priority(hookswitch::MediaType::Voice, &order),
-        in_time(service.priorities_changed())
+        in_time(service.priorities_changed(&before))
     );
     assert_eq!(set, Ok(()));
     assert_eq!(changed, service.priorities());
@@ -274,6 +275,26 @@ async fn the_order_of_applications_is_given_back_to_be_stored() {
     assert_eq!(stored, order);
     let none = in_time(app.open_any(Interest::owner(VOICE), hookswitch::CallOptions::default())).await;
     assert!(none.is_ok(), "{none:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_service_caps_the_grace_of_its_applications() {
+    let (own, media) = ports();
+    let text = format!(
+        "[sip]\nlisten = ['udp:127.0.0.1:{own}']\n[media]\naddress = '127.0.0.1'\nports = [{media}, {}]\n\
+         [[line]]\nname = 'trunk'\nregistrar = '127.0.0.1:9'\nuser = 'x'\nregister = false\n",
+        media + 99
+    );
+    let config = Config::parse(&text, "test.toml".as_ref()).unwrap_or_else(|error| panic!("{error}"));
+    let options = ServiceOptions::default().longest_grace(Duration::ZERO);
+    let service = Service::start_with(config, options).unwrap_or_else(|error| panic!("{error}"));
+    let app = attached(&service, "app", Duration::from_secs(60)).await;
+    let token = app.token();
+    drop(app);
+    let late = in_time(service.resume("app", token, None)).await;
+    assert_eq!(late.err(), Some(Error::Refused(RequestError::NothingToResume)));
+    let figures = in_time(service.figures()).await.unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(figures.sessions, 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -295,4 +316,40 @@ async fn a_launcher_starts_who_takes_requests_for_calls() {
     let too_long = CallRequest { comment: "x".repeat(2_000), ..CallRequest::to("tel:1") };
     let refused = in_time(service.request_call(too_long)).await;
     assert_eq!(refused, Err(Error::Refused(RequestError::InvalidCallRequest(CallRequest::LONGEST))));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_kept_with_a_call_goes_with_it_to_the_next_owner() {
+    let (mut alice, mut bob) = pair().await;
+    let mut second = attached(&bob.service, "second", Duration::from_secs(10)).await;
+    let (call, incoming) = connected(&mut alice, &mut bob, "bob").await;
+    in_time(incoming.set_call_data(b"order 7")).await.unwrap_or_else(|error| panic!("{error}"));
+    in_time(incoming.set_app_specific(42)).await.unwrap_or_else(|error| panic!("{error}"));
+    in_time(bob.app.hand_off(&incoming, "second")).await.unwrap_or_else(|error| panic!("{error}"));
+    let theirs = loop {
+        if let Event::Appeared { call, privilege: Privilege::Owner, .. } = next(&mut second).await {
+            break call;
+        }
+    };
+    let known = in_time(theirs.snapshot()).await.unwrap_or_else(|error| panic!("{error}"));
+    let info = known.info.unwrap_or_else(|| panic!("nothing is known"));
+    assert_eq!((&*info.call_data, info.app_specific), (&b"order 7"[..], 42));
+    assert_eq!((known.owners, known.privilege), (2, Privilege::Owner));
+    assert!(known.possible.contains(hookswitch::Feature::Drop));
+
+    // The giver lets go, and is no owner any more.
+    in_time(incoming.step_back()).await.unwrap_or_else(|error| panic!("{error}"));
+    let refused = in_time(incoming.set_app_specific(1)).await;
+    assert_eq!(refused, Err(Error::Refused(RequestError::NotOwner(incoming.id()))));
+    let several = MediaTypes::VOICE.with(hookswitch::MediaType::Fax);
+    assert!(in_time(theirs.set_media_type(several)).await.is_err(), "more than one only with unknown");
+
+    let line = in_time(bob.line.status()).await.unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!((line.open, line.calls.all()), (true, 1));
+    let address = in_time(bob.line.address_id("901")).await.unwrap_or_else(|error| panic!("{error}"));
+    let status = in_time(bob.line.address_status(address)).await.unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(status.calls.all(), 0, "the call is for another of its addresses");
+    in_time(incoming.release()).await.unwrap_or_else(|error| panic!("{error}"));
+    in_time(theirs.hang_up()).await.unwrap_or_else(|error| panic!("{error}"));
+    assert!(in_time(call.ended()).await.is_some());
 }

@@ -177,6 +177,5 @@ pub(crate) fn capabilities(account: &Account) -> Capabilities {
             partial_dialing: true,
             bridges: !profile.refer,
         },
-        ..Capabilities::none()
     }
 }

@@ -43,6 +43,8 @@ impl Core {
             if let Some(call) = self.calls.get_mut(call) {
                 call.facts.redirection = party;
             }
+            // Who transfers us meanwhile transfers somebody who is gone.
+            self.abandon_referral(now, call);
             self.enter(call, CallState::Idle);
             self.complete_drops(call);
             self.fail_waiting(call, &OperationError::CallEnded);

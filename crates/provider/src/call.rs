@@ -2,6 +2,7 @@
 
 use crate::ears::Ears;
 use crate::fetching::Fetch;
+use crate::info_digits::Dictation;
 use crate::parking::Parking;
 use crate::referral::Referral;
 use crate::role::Role;
@@ -95,6 +96,8 @@ pub(crate) struct Extra {
     /// The answer that went out before the call was answered (183), to be repeated then.
     pub(crate) early: Option<Box<[u8]>>,
     pub(crate) ears: Ears,
+    /// Digits on their way by INFO.
+    pub(crate) dictation: Option<Box<Dictation>>,
     /// Its part in a conference.
     pub(crate) role: Option<Role>,
     /// What the other side told, the oldest first; only that is shown.

@@ -267,15 +267,6 @@ impl Core {
         self.done(ask, Outcome::Done);
     }
 
-    /// Another call is answered, for which active ones are dropped: a conference with its members.
-    pub(crate) fn displace_conference(&mut self, now: Time, of: CallId) {
-        if self.is_conference(of) {
-            self.disband(now, of);
-            let end = Disconnect::new(DisconnectMode::Normal, EndedBy::Us, "");
-            self.end_conference(of, CallState::Disconnected(end));
-        }
-    }
-
     /// A call that was to become a member has been retrieved.
     pub(crate) fn retrieved_to_join(&mut self, id: CallId, completion: Option<Completion>) {
         let mode = self.connected_mode(id);
@@ -652,8 +643,9 @@ impl Core {
         call.extra().role = Some(Role::Conference(conference));
         let id = self.calls.insert(call);
         if let Some(line) = self.line_mut(line_id) {
-            line.calls += 1;
+            line.kept += 1;
         }
+        self.recount(id);
         id
     }
 

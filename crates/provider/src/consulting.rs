@@ -64,7 +64,6 @@ impl Core {
         let placing = self.placing(line, &options).unwrap_or_default();
         let consult = self.new_outgoing(now, line, address, options.source, options.call_data);
         if let Some(call) = self.calls.get_mut(consult) {
-            call.embryo = true;
             let extra = call.extra();
             extra.placing = placing;
             extra.dialled = destination;
@@ -140,10 +139,6 @@ impl Core {
 
     /// Ends an active call because another is answered; whoever owns it is told why.
     pub(crate) fn displace(&mut self, now: Time, id: CallId) {
-        if self.is_conference(id) {
-            self.displace_conference(now, id);
-            return;
-        }
         let end = Disconnect::new(DisconnectMode::Normal, EndedBy::Us, "another call was answered");
         self.enter(id, CallState::Disconnected(end));
         self.fail_waiting_but_transfer(id);
@@ -159,8 +154,9 @@ impl Core {
             self.ua.abandon(now, &mut self.layer, leg);
         }
         self.abandon_referral(now, id);
-        self.finish(id);
+        // Who asked for its end has what it wanted.
         self.complete_drops(id);
+        self.finish(id);
     }
 
     /// Whether two calls are those of a transfer that was prepared, and nothing is on its way in either.

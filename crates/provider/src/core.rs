@@ -46,6 +46,8 @@ pub(crate) enum Timer {
     Announce(CallId),
     /// The next digit is overdue.
     Gather(CallId),
+    /// The next digit is to be sent by INFO.
+    Dictate(CallId),
     /// An offered call rings once more.
     Ring(CallId),
     /// Nobody answered in time for what a call is to tell.
@@ -240,6 +242,7 @@ impl Core {
                 Timer::Transfer(call) => self.transfer_due(now, call),
                 Timer::Announce(call) => self.announce_again(now, call),
                 Timer::Gather(call) => self.digit_overdue(call),
+                Timer::Dictate(call) => self.dictate_next(now, call),
                 Timer::Ring(call) => self.ring_again(now, call),
                 Timer::UserInfo(call) => self.user_info_due(call),
                 Timer::Finder(call) => self.finder_due(now, call),
@@ -403,7 +406,7 @@ impl Core {
             return;
         }
         let Some(call) = self.calls.get_mut(id) else { return };
-        if call.state == state {
+        if call.state == state || call.state == CallState::Idle {
             return;
         }
         call.state = state.clone();
@@ -415,6 +418,7 @@ impl Core {
         self.treat(id);
         if over {
             self.end_gathering(id, GatherEnd::Cancelled);
+            self.stop_dictating(id);
             self.partner_ended(id);
             self.parted(self.now, id);
         }
@@ -460,6 +464,7 @@ impl Core {
     /// Takes a call out of everything. Nothing is told.
     pub(crate) fn forget(&mut self, now: Time, id: CallId) -> Option<Box<Call>> {
         self.end_gathering(id, GatherEnd::Cancelled);
+        self.stop_dictating(id);
         self.parted(now, id);
         self.stop_stream(id);
         self.abandon_referral(now, id);

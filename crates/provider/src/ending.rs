@@ -56,7 +56,7 @@ pub(crate) fn by_bye(given: Given, text: &str) -> Disconnect {
 pub(crate) fn by_cancel(given: Given, text: &str) -> Disconnect {
     // An ordinary end says no more than that the caller gave up.
     let q850 = given.q850.and_then(by_q850).filter(|mode| *mode != DisconnectMode::Normal);
-    let mode = q850.unwrap_or_else(|| match given.sip {
+    let mode = q850.unwrap_or(match given.sip {
         Some(200) => DisconnectMode::Pickup,
         Some(300..=399) => DisconnectMode::Forwarded,
         Some(600 | 603 | 607) => DisconnectMode::Reject,

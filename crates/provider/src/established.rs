@@ -4,6 +4,7 @@ use crate::call::Wait;
 use crate::core::Core;
 use crate::ending;
 use crate::inbound::{given, media_types, refusal};
+use crate::info_digits::RELAY;
 use hookswitch_machine::{Flow, Time};
 use hookswitch_media::negotiate::{Capabilities as MediaCapabilities, NegotiateError};
 use hookswitch_sip::message::{Message, Method};
@@ -256,11 +257,11 @@ impl Core {
 
     /// INFO: digits the way some switches still send them.
     fn info(&mut self, id: CallId, message: &Message) -> (u16, String) {
-        if !message.content_type_is("application/dtmf-relay") {
+        if !message.content_type_is(RELAY) {
             return if self.received_within(id, message) || message.body().is_empty() {
                 (200, String::new())
             } else {
-                (415, "Accept: application/dtmf-relay\r\n".into())
+                (415, format!("Accept: {RELAY}\r\n"))
             };
         }
         let text = String::from_utf8_lossy(message.body());
@@ -291,8 +292,11 @@ impl Core {
         failure: Failure,
         message: Option<&Message>,
     ) {
-        if let Some(id) = self.call_by_leg(leg)
-            && !self.errand_answered(id, client, failure, message)
+        let Some(id) = self.call_by_leg(leg) else { return };
+        let of_refer = message.is_none_or(|message| message.method() == Method::Refer);
+        if !self.errand_answered(id, client, failure, message)
+            && !self.digit_answered(id, client, failure, message)
+            && of_refer
         {
             self.refer_answered(now, id, failure, message);
         }

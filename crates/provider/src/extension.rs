@@ -194,8 +194,7 @@ impl Core {
     ) -> bool {
         let sent = |wait| wait == Wait::Errand(client) || wait == Wait::UserInfo(client);
         let Some(waiting) = self.calls.get_mut(id).and_then(|call| call.take_waiting(sent)) else {
-            // What nobody waits for any more is no answer to a REFER either.
-            return message.is_some_and(|message| message.method() != Method::Refer);
+            return false;
         };
         let result = match (waiting.what, failure, message) {
             (Wait::Errand(_), Failure::Status(status) | Failure::Unauthorized(status), Some(message)) => {

@@ -325,7 +325,7 @@ impl Core {
         caller: &str,
     ) -> Option<ForwardTarget> {
         let line = self.line(id)?;
-        let rules = line.forwarding.get(usize::from(address.0))?;
+        let rules = line.forwarding.get(usize::from(address.0)).filter(|list| !list.rules.is_empty())?;
         let kind = parties::kind(line, caller);
         forwarding::applying(rules, condition, caller, kind).map(|rule| rule.to.clone())
     }

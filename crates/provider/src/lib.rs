@@ -6,7 +6,7 @@
 //! `established`, `holding`, `transfer`, `consulting`, `bridging` and `replacing` (calls that are up), `conference` (calls
 //! together), `parking`, `fetching` and `pickup` (calls that the switch keeps, or that alert elsewhere), `watching`, `messages`
 //! and `callback` (what is subscribed to, and what follows from it), `user_info`, `physical` and `extension` (what travels with
-//! calls), `service` (lines taken out of service), `operations` (what applications ask), `streams` (audio), `sending`, `listening` and `treatment` (what is sent into
+//! calls), `service` (lines taken out of service), `operations` (what applications ask), `streams` (audio), `sending`, `info_digits`, `listening` and `treatment` (what is sent into
 //! it and heard in it), `provider` (the interface).
 //! Pure rules stand apart: `dial`, `ears`, `ending`, `forwarding`, `parties`, `glance`.
 #![forbid(unsafe_code)]
@@ -31,6 +31,7 @@ mod forwarding;
 mod glance;
 mod holding;
 mod inbound;
+mod info_digits;
 mod line;
 mod listening;
 mod messages;

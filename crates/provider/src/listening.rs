@@ -173,9 +173,12 @@ impl Core {
     /// parties that send none as events (RFC 4733) only; the media threads know.
     pub(crate) fn search_for_digits(&mut self, id: CallId) {
         for from in self.members_or_self(id) {
-            let wanted = self.ears(self.heard_at(from)).is_some_and(|ears| {
-                ears.gathering.is_some() || ears.digits.is_some_and(|digits| digits != DigitMonitoring::Off)
-            });
+            let by_info = self.digits_by_info(from);
+            let wanted = !by_info
+                && self.ears(self.heard_at(from)).is_some_and(|ears| {
+                    ears.gathering.is_some()
+                        || ears.digits.is_some_and(|digits| digits != DigitMonitoring::Off)
+                });
             let Some(call) = self.calls.get_mut(from) else { continue };
             let searched = call.extra.as_ref().is_some_and(|extra| extra.ears.in_band);
             if wanted != searched && call.stream == Stream::Running && call.leg.is_some() {

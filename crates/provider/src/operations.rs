@@ -89,7 +89,7 @@ impl Core {
             Operation::BlindTransfer { call, destination, deadline } => {
                 self.transfer(now, call, &destination, deadline).map(|what| self.wait(call, ask, what))
             }
-            Operation::SendDigits { call, digits } => self.send_digits(ask, call, digits),
+            Operation::SendDigits { call, digits } => self.send_digits(now, ask, call, digits),
             Operation::SendTone { call, tone } => self.send_tone(ask, call, &tone),
             Operation::StopSending { call } => {
                 self.stop_sending(ask, call);

@@ -80,6 +80,9 @@ pub struct Profile {
     /// What an application chooses for an offered call is heard by its caller before the answer (183), at the caller's cost or
     /// not. Without it only held parties hear what is chosen.
     pub early_treatment: bool,
+    /// Digits to a party that takes none as events (RFC 4733) go by INFO, and its own are expected so; without it they go in the
+    /// audio, where they are also looked for.
+    pub info_digits: bool,
     /// Members of one conference, 0 (no conferences) to 32.
     pub max_conference: u16,
     /// Codecs in order of preference: `PCMU`, `PCMA`, `L16/8000`, `L16/16000`.
@@ -123,6 +126,7 @@ impl Default for Profile {
             hold: HoldDirection::SendOnly,
             hold_music: true,
             early_treatment: false,
+            info_digits: false,
             max_conference: 16,
             codecs: vec!["PCMU".into(), "PCMA".into()],
             packet_time: 20,

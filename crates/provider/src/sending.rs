@@ -3,6 +3,7 @@
 
 use crate::call::{Ask, Call, Stream, Wait};
 use crate::core::Core;
+use hookswitch_machine::Time;
 use hookswitch_media::control::{Command, GeneratedTone, TonePart};
 use hookswitch_spi::{CallId, DigitOptions, OperationError, Outcome, ToneOptions};
 use std::time::Duration;
@@ -15,12 +16,18 @@ const LONGEST: Duration = Duration::from_secs(600);
 impl Core {
     pub(crate) fn send_digits(
         &mut self,
+        now: Time,
         ask: &mut Ask,
         id: CallId,
         digits: DigitOptions,
     ) -> Result<(), OperationError> {
+        let by_info = self.digits_by_info(id);
+        let tag = self.take_turn(ask, id, by_info)?;
+        if by_info {
+            self.dictate(now, id, &digits, tag);
+            return Ok(());
+        }
         let DigitOptions { digits, duration, gap } = digits;
-        let tag = self.take_turn(ask, id)?;
         let digits = digits.to_ascii_uppercase();
         self.media(Command::SendDigits { stream: Call::stream_id(id), digits, duration, gap, tag });
         Ok(())
@@ -33,16 +40,14 @@ impl Core {
         tone: &ToneOptions,
     ) -> Result<(), OperationError> {
         let (tone, duration) = generated(tone)?;
-        let tag = self.take_turn(ask, id)?;
+        let tag = self.take_turn(ask, id, false)?;
         self.media(Command::SendTone { stream: Call::stream_id(id), tone, duration, tag });
         Ok(())
     }
 
     /// Stops what is being sent, if anything is.
     pub(crate) fn stop_sending(&mut self, ask: &mut Ask, id: CallId) {
-        if self.give_up_turn(id) && self.calls.get(id).is_some_and(|call| call.stream == Stream::Running) {
-            self.media(Command::StopGenerating { stream: Call::stream_id(id) });
-        }
+        self.give_up_turn(id, true);
         self.done(ask, Outcome::Done);
     }
 
@@ -52,18 +57,24 @@ impl Core {
         self.complete_waiting(id, |wait| wait == Wait::Sending(tag), result);
     }
 
-    /// The request that sends completes as replaced.
-    fn give_up_turn(&mut self, id: CallId) -> bool {
-        self.complete_waiting(id, |wait| matches!(wait, Wait::Sending(_)), Err(OperationError::Replaced))
+    /// The request that sends completes as replaced. `tell`: the media threads stop what they still send for it.
+    fn give_up_turn(&mut self, id: CallId, tell: bool) {
+        let dictated = self.stop_dictating(id);
+        let replaced = Err(OperationError::Replaced);
+        let sent = self.complete_waiting(id, |wait| matches!(wait, Wait::Sending(_)), replaced);
+        let running = self.calls.get(id).is_some_and(|call| call.stream == Stream::Running);
+        if tell && sent && !dictated && running {
+            self.media(Command::StopGenerating { stream: Call::stream_id(id) });
+        }
     }
 
-    /// A newer request takes the place of one that still sends.
-    fn take_turn(&mut self, ask: &mut Ask, id: CallId) -> Result<u64, OperationError> {
+    /// A newer request takes the place of one that still sends. The media threads are to be told only if it sends nothing by them.
+    fn take_turn(&mut self, ask: &mut Ask, id: CallId, tell: bool) -> Result<u64, OperationError> {
         if self.calls.get(id).is_none_or(|call| call.stream != Stream::Running) {
             // It is being dropped: its audio has ended already.
             return Err(OperationError::CallEnded);
         }
-        self.give_up_turn(id);
+        self.give_up_turn(id, tell);
         let tag = self.next_tag();
         self.wait(id, ask, Wait::Sending(tag));
         Ok(tag)

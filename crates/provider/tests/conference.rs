@@ -649,7 +649,7 @@ fn a_line_that_wants_to_be_closed_forgets_a_conference_that_is_being_made() {
 
 #[test]
 fn answering_another_call_holds_or_drops_a_conference() {
-    for (mode, state) in [(AnswerMode::Hold, OnHold), (AnswerMode::Drop, Disconnected)] {
+    for (mode, state) in [(AnswerMode::Hold, OnHold), (AnswerMode::Drop, Idle)] {
         let mut s = set_up(Rig::with(|profile| profile.answer_mode = mode));
         s.r.done(add(s.conference, s.consult));
         let mut other = s.r.ring(SDP);

@@ -279,7 +279,7 @@ fn a_new_description_tells_new_media_types_once_and_records_none() {
     let switches = ProviderEvent::Media { call, media: MediaType::Fax };
     r.reinvites(&mut caller, &fax);
     assert!(r.last("SIP/2.0 488").is_some(), "{:?}", r.sent);
-    assert_eq!(told(&mut r), [switches.clone()], "even if it is refused");
+    assert_eq!(told(&mut r), std::slice::from_ref(&switches), "even if it is refused");
     r.reinvites(&mut caller, &fax.replace("1 2 IN", "1 3 IN"));
     assert_eq!(told(&mut r), []);
     r.reinvites(&mut caller, &SDP.replace("1 1 IN", "1 4 IN"));
@@ -366,4 +366,83 @@ fn an_offered_caller_that_was_treated_and_gives_up_leaves_nothing() {
     r.done(Operation::drop(caller.call));
     assert_eq!(r.state(caller.call), StateKind::Idle);
     assert!(r.commands.iter().any(|c| matches!(c, Command::Stop { .. })));
+}
+
+/// An SDP of a party that takes no digits as events.
+fn without_events() -> String {
+    SDP.replace(" 101", "").replace("a=rtpmap:101 telephone-event/8000\r\n", "")
+}
+
+fn infos(r: &Rig) -> Vec<String> {
+    let mut infos: Vec<&String> = r.sent.iter().filter(|text| text.starts_with("INFO")).collect();
+    // Those sent again are the same.
+    infos.dedup();
+    infos
+        .iter()
+        .filter_map(|text| text.split("Signal=").nth(1).map(|rest| rest.replace("\r\n", " ")))
+        .collect()
+}
+
+#[test]
+fn digits_go_by_info_to_a_party_that_takes_no_events_where_the_profile_says_so() {
+    for (by_info, sdp) in [(true, SDP.to_owned()), (false, without_events()), (true, without_events())] {
+        let mut r = Rig::with(|profile| profile.info_digits = by_info);
+        let mut caller = r.ring(&sdp);
+        r.answer(&mut caller);
+        let call = caller.call;
+        r.commands.clear();
+        let (request, _) = r.ask(Operation::SendDigits { call, digits: DigitOptions::new("1,2") });
+        let dictated = by_info && sdp != SDP;
+        assert_eq!(r.commands.iter().any(|c| matches!(c, Command::SendDigits { .. })), !dictated);
+        assert_eq!(infos(&r).len(), usize::from(dictated));
+        r.done(Operation::MonitorDigits { call, digits: DigitMonitoring::Digits });
+        assert_eq!(r.commands.iter().any(|c| matches!(c, Command::MonitorInBandDigits { .. })), !dictated);
+        if dictated {
+            r.reply("INFO", "200 OK", "");
+            r.run(Duration::from_millis(2_300));
+            assert_eq!(infos(&r), ["1 Duration=100 ", "2 Duration=100 "]);
+            r.reply("INFO", "200 OK", "");
+            r.run(Duration::from_millis(200));
+            assert_eq!(r.result(request), Ok(Outcome::Done));
+        }
+    }
+}
+
+/// A call whose digits go by INFO.
+fn dictating() -> (Rig, CallId) {
+    let mut r = Rig::with(|profile| profile.info_digits = true);
+    let mut caller = r.ring(&without_events());
+    r.answer(&mut caller);
+    r.commands.clear();
+    (r, caller.call)
+}
+
+#[test]
+fn an_info_that_is_refused_ends_the_sending() {
+    let (mut r, call) = dictating();
+    let (request, _) = r.ask(Operation::SendDigits { call, digits: DigitOptions::new("123") });
+    r.reply("INFO", "415 Unsupported Media Type", "");
+    assert!(matches!(r.result(request), Err(OperationError::Refused { status: 415, .. })));
+    r.run(secs(5));
+    assert_eq!((infos(&r).len(), r.p.alive().timers), (1, 1));
+}
+
+#[test]
+fn digits_by_info_share_their_turn() {
+    let (mut r, call) = dictating();
+    let (first, _) = r.ask(Operation::SendDigits { call, digits: DigitOptions::new("123") });
+    let (second, _) = r.ask(Operation::SendTone { call, tone: ToneOptions::Busy(secs(9)) });
+    assert_eq!(r.result(first), Err(OperationError::Replaced));
+    let (third, _) = r.ask(Operation::SendDigits { call, digits: DigitOptions::new("9") });
+    assert_eq!(r.result(second), Err(OperationError::Replaced));
+    assert_eq!(r.commands.last(), Some(&Command::StopGenerating { stream: StreamId(call.0) }));
+    r.done(Operation::StopSending { call });
+    assert_eq!(r.result(third), Err(OperationError::Replaced));
+    let (fourth, _) = r.ask(Operation::SendDigits { call, digits: DigitOptions::new("88") });
+    r.p.close_call(r.now, call);
+    r.drain();
+    assert_eq!(r.result(fourth), Err(OperationError::CallEnded));
+    assert_eq!(infos(&r).len(), 3);
+    r.run(secs(40));
+    assert_eq!(r.p.alive().timers, 1, "the line's keep-alive");
 }

@@ -422,7 +422,7 @@ fn what_cannot_be_replaced_is_refused_and_nothing_changes() {
     .enumerate()
     {
         r.invite(&format!("u{n}@pbx.test"), &more);
-        assert_eq!(r.count(&format!("SIP/2.0 {status}")) > 0, true, "{more}");
+        assert!(r.count(&format!("SIP/2.0 {status}")) > 0, "{more}");
     }
     // One that is offered here rings on.
     let offered = r.offered("bob@pbx.test", "");

@@ -13,7 +13,7 @@ use crate::services::OrbitNo;
 use crate::watch::SubscriptionNo;
 use hookswitch_machine::{Entropy, Flow, Output, Time, TimerQueue, Transport};
 use hookswitch_media::control::Command;
-use hookswitch_sip::message::{Message, Name, Response};
+use hookswitch_sip::message::{Escaped, Message, Name, Response};
 use hookswitch_sip::transaction::{ClientId, Layer, ServerId};
 use hookswitch_sip::ua::LegId;
 use std::collections::VecDeque;
@@ -88,6 +88,25 @@ impl Core {
     pub(crate) fn sender(&self, request: &Message) -> Party {
         let from = request.from();
         Party::of(&from, self.locations.find(&user_of(&from))).at(request)
+    }
+
+    /// A call that was redirected rings at another user.
+    pub(crate) fn call_moves(&mut self, now: Time, no: CallNo, user: UserId) -> Option<CallNo> {
+        let call = self.calls.get(no)?;
+        let server = match call.state {
+            CallState::Trying { server } | CallState::Early { server } => server,
+            CallState::Confirmed => return Some(no),
+        };
+        let (call_id, caller, replaces) = (call.call_id.clone(), call.caller.clone(), call.replaces);
+        let uri = format!("sip:{}@{}", Escaped(self.locations.name(user)), self.own.domain());
+        let (display, tag, target) = (None, Box::default(), Box::default());
+        let callee = Party { user: Some(user), uri: uri.into(), display, tag, target };
+        self.call_ends(no);
+        let moved = self.call_begins(now, &call_id, caller, callee, CallState::Trying { server });
+        if let Some(call) = moved.and_then(|no| self.calls.get_mut(no)) {
+            call.replaces = replaces;
+        }
+        moved
     }
 
     /// A call is over.

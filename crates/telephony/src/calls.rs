@@ -5,7 +5,7 @@
 
 use crate::wishes::Wishes;
 use crate::{Privilege, SessionId};
-use hookswitch_spi::{AddressId, AudioSource, CallState, LineId, MediaTypes, StateKind};
+use hookswitch_spi::{AddressId, AudioSource, CallInfo, CallState, LineId, MediaType, MediaTypes, StateKind};
 
 /// What is kept of a call.
 #[derive(Debug)]
@@ -69,6 +69,14 @@ impl Call {
             wishes.rename(old, new);
         }
         self.handles.rename(old, new);
+    }
+
+    /// What is known of the call, with the media types that the search for an owner has left of an unknown offer.
+    pub(crate) fn seen(&self, mut info: CallInfo) -> CallInfo {
+        if info.media.contains(MediaType::Unknown) && !self.media.is_empty() {
+            info.media = self.media;
+        }
+        info
     }
 
     pub(crate) fn phase(&self) -> Phase {

@@ -1,5 +1,6 @@
 //! What a session hears.
 
+use crate::journal::Weight;
 use crate::{AppRequestId, CallRequest, Interest, OpenId, Privilege, RequestError};
 use hookswitch_machine::Time;
 use hookswitch_spi::{
@@ -213,6 +214,44 @@ pub enum Event {
     Snapshot(SnapshotPart),
     /// The session was lost and its grace has run out: it is over, nothing follows.
     GivenUp,
+}
+
+impl Event {
+    /// Whether it may be dropped while too many wait to be read: what changes which calls and lines there are, and where calls
+    /// are, may not, nor may answers.
+    pub const fn weight(&self) -> Weight {
+        match self {
+            Self::Completed { .. }
+            | Self::Refused { .. }
+            | Self::NewCall { .. }
+            | Self::CallState { .. }
+            | Self::CallForgotten { .. }
+            | Self::LineState { .. }
+            | Self::CompletionEnded { .. }
+            | Self::Reinitialise { .. }
+            | Self::LineCreated { .. }
+            | Self::LineRemoved { .. }
+            | Self::LineClosed { .. }
+            | Self::RequestWaiting
+            | Self::Snapshot(_)
+            | Self::GivenUp => Weight::Essential,
+            Self::CallInfo { .. }
+            | Self::Owners { .. }
+            | Self::Digit { .. }
+            | Self::DigitBegun { .. }
+            | Self::Tone { .. }
+            | Self::Media { .. }
+            | Self::Played { .. }
+            | Self::MediaFailed { .. }
+            | Self::LineOpens { .. }
+            | Self::Ringing { .. }
+            | Self::MessageWaiting { .. }
+            | Self::CallCount { .. }
+            | Self::CapabilitiesChanged { .. }
+            | Self::Extension { .. }
+            | Self::Forwarding { .. } => Weight::Informational,
+        }
+    }
 }
 
 /// A piece of a picture of all that a session knows.

@@ -8,7 +8,7 @@
 //! Read `opens` for who gets a call, `calls` for handles and privileges, `offer` for how a call reaches its owner, `handoff`
 //! for how it moves on, `release` and `loss` for how it is let go, `unowned` and `treatment` for what happens when nobody is
 //! left or there, `timeline` and `ladder` for what is remembered of it, `recipients` for calls that other programs want to be
-//! made, `downgrade` for applications that speak an older version. The vocabulary stands in `request`, `event` and `error`.
+//! made, `phones` for devices beside lines, `downgrade` for applications that speak an older version. The vocabulary stands in `request`, `event` and `error`.
 #![forbid(unsafe_code)]
 
 mod assisted;
@@ -28,6 +28,7 @@ mod monitoring;
 mod offer;
 mod opens;
 mod operate;
+mod phones;
 mod priorities;
 mod pump;
 mod recipients;
@@ -50,6 +51,7 @@ pub use event::{CallSnapshot, Event, LineSnapshot, OpenLine, Reply, SnapshotPart
 pub use ids::{AppRequestId, OpenId, Privilege, SessionId};
 pub use journal::{Journal, JournalBounds, Read, Weight};
 pub use ladder::{LadderNames, ladder};
+pub use phones::{PhoneError, PhoneNews, PhoneReply, PhoneRequest, Phones};
 pub use priorities::Priorities;
 pub use request::{HandOffTarget, Interest, Request};
 pub use telephony::Telephony;

@@ -270,7 +270,7 @@ impl Shard {
             possible,
             owners: call.handles.owners(),
             monitors: call.handles.monitors(),
-            info: provider.call_info(id).map(Box::new),
+            info: provider.call_info(id).map(|info| Box::new(call.seen(info))),
         })
     }
 

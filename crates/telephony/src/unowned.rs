@@ -43,17 +43,24 @@ pub(crate) fn apply(shard: &mut Shard, now: Time, provider: &mut dyn Provider, i
     }
 }
 
-/// Lets the other side of an unowned call hear something; what cannot be done is left as it is.
+/// Lets the other side of an unowned call hear something. What cannot be done is left as it is: offered to nobody, or dropped if
+/// it is up and nobody has a handle to it.
 fn treat(shard: &mut Shard, now: Time, provider: &mut dyn Provider, id: CallId, treatment: Treatment) {
     let Some(call) = shard.calls.get(&id) else { return };
     let (line, state) = (call.line, call.state.kind());
+    let forgotten = call.phase() == Phase::Live && call.handles.is_empty();
     let operation = match (treatment, state) {
         (Treatment::Ringback, StateKind::Offering) => Operation::accept(id),
         (Treatment::Answered(source), StateKind::Offering | StateKind::Accepted) => {
             Operation::Answer { call: id, source, user_info: None }
         }
         (Treatment::Answered(source), StateKind::Connected) => Operation::Play { call: id, source },
-        (Treatment::Ringback | Treatment::Answered(_), _) => return,
+        (Treatment::Ringback | Treatment::Answered(_), _) => {
+            if forgotten {
+                shard.close_call(now, provider, id);
+            }
+            return;
+        }
     };
     let _not_possible = shard.submit(now, provider, None, line, operation, Purpose::Plain);
 }

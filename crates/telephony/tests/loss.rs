@@ -139,6 +139,31 @@ fn a_session_may_come_back_under_its_own_number() {
     assert_eq!(bench.privilege(app, call), Some(Privilege::Owner), "and a refusal changes nothing");
 }
 
+#[test]
+fn a_live_call_that_nobody_wants_is_treated_by_policy_after_the_grace() {
+    use hookswitch_spi::AudioSource::Music;
+    use hookswitch_telephony::Treatment;
+    for (treatment, held, stays) in [
+        (Treatment::Answered(Music), false, true),
+        (Treatment::Answered(Music), true, false),
+        (Treatment::Ringback, false, false),
+    ] {
+        let unowned = Unowned::Treatment(treatment);
+        let mut bench = Bench::with(Config { unowned: unowned.clone(), ..Config::default() });
+        let app = bench.app(1, "app", Interest::owner(VOICE));
+        bench.app(2, "bystander", Interest::NONE);
+        let call = bench.connect(app, VOICE);
+        if held {
+            let hold = Request::Operate(hookswitch_spi::Operation::Hold { call });
+            assert_eq!(bench.answer(app, hold), Ok(Reply::Done));
+        }
+        bench.ask(app, Request::Lost);
+        bench.pass(Duration::from_secs(60));
+        assert_eq!(bench.telephony.calls() == 1, stays, "{unowned:?}, held: {held}");
+        assert_eq!((bench.telephony.sessions(), bench.telephony.outstanding()), (1, 0));
+    }
+}
+
 /// What was asked of the provider about a call, and what was noted.
 fn noted(bench: &Bench, call: hookswitch_spi::CallId) -> Vec<&'static str> {
     let fact = |entry: &hookswitch_spi::TimelineEntry| match entry.fact {
@@ -238,4 +263,40 @@ fn a_lost_session_is_told_everything_and_in_the_end_that_it_is_over() {
     assert_eq!(heard[1..], ["new call, monitor", "offering, monitor", "disconnected"]);
     bench.pass(Duration::from_secs(60));
     assert_eq!(bench.take_of(app).last(), Some(&hookswitch_telephony::Event::GivenUp));
+}
+
+#[test]
+fn what_a_lost_session_was_told_can_be_read_in_order_when_it_is_back() {
+    use hookswitch_telephony::{Event, Journal, Read, Weight};
+    let mut bench = Bench::new();
+    let app = bench.app(1, "app", Interest::owner(VOICE));
+    let mut journal: Journal<Event> = Journal::default();
+    let call = bench.connect(app, VOICE);
+    let keep = |bench: &mut Bench, journal: &mut Journal<Event>| {
+        for event in bench.take_of(app) {
+            journal.push(event, Weight::Essential);
+        }
+    };
+    bench.exchange.press(call, '1');
+    bench.drain();
+    keep(&mut bench, &mut journal);
+    let seen = journal.last();
+    bench.ask(app, Request::Lost);
+    for digit in ['2', '3'] {
+        bench.exchange.press(call, digit);
+        bench.drain();
+    }
+    bench.exchange.hang_up(call);
+    bench.drain();
+    assert!(come_back(&mut bench, 1, "app", app).is_ok());
+    keep(&mut bench, &mut journal);
+
+    journal.read_from(seen + 1);
+    let mut missed = Vec::new();
+    while let Some(Read::Event(number, event)) = journal.read() {
+        missed.push((number, short(event)));
+    }
+    assert_eq!(missed.len(), 3, "{missed:?}");
+    assert!(missed[0].1.starts_with("Digit") && missed[1].1.starts_with("Digit"), "{missed:?}");
+    assert_eq!(missed[2], (seen + 3, "disconnected".into()));
 }

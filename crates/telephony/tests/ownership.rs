@@ -85,6 +85,9 @@ fn an_unknown_call_is_probed_and_its_owner_sees_what_is_left() {
     let heard = bench.take_of(fax);
     let Some(Event::NewCall { info, .. }) = heard.first() else { panic!("{heard:?}") };
     assert_eq!(info.media, FAX);
+    let call = bench.call_in(UNKNOWN.with(MediaType::Voice).with(MediaType::Fax));
+    let Ok(Reply::Call(known)) = bench.answer(fax, Request::CallInfo { call }) else { panic!() };
+    assert_eq!(known.info.map(|info| info.media), Some(FAX), "asked later as well");
 }
 
 #[test]

@@ -5,11 +5,12 @@ mod common;
 use common::*;
 use hookswitch_machine::Entropy;
 use hookswitch_spi::{
-    AddressId, CallId, DigitOptions, LineId, MediaType, MediaTypes, Operation, RejectReason, StateKind,
+    AddressId, CallId, ConsultOptions, DigitMonitoring, DigitOptions, LineId, MediaType, MediaTypes,
+    Operation, ParkAt, PickupFrom, RejectReason, StateKind, TransferMode,
 };
 use hookswitch_telephony::{
-    AppRequestId, Config, Event, HandOffTarget, Interest, Limits, Privilege, Reply, Request, SessionId,
-    SnapshotPart, Unowned,
+    AppRequestId, CallRequest, Config, Event, HandOffTarget, Interest, Limits, OpenId, Privilege, Reply,
+    Request, SessionId, SnapshotPart, Unowned,
 };
 use hookswitch_testkit::loopback::{Outside, may_follow};
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,6 +23,7 @@ const LINES: [LineId; 2] = [LINE, OTHER_LINE];
 enum Meaning {
     Open(LineId, Interest),
     Close(LineId),
+    CloseOpen(LineId, OpenId),
     Release(CallId),
     LetGo(CallId),
     Other,
@@ -31,7 +33,7 @@ enum Meaning {
 #[derive(Default)]
 struct Believes {
     outstanding: BTreeMap<AppRequestId, Meaning>,
-    open: BTreeMap<LineId, Vec<Interest>>,
+    open: BTreeMap<LineId, Vec<(OpenId, Interest)>>,
     held: BTreeMap<CallId, (LineId, Option<StateKind>)>,
     /// Handles dropped without a word: something may still be heard of these calls.
     dropped: BTreeSet<CallId>,
@@ -132,7 +134,10 @@ impl World {
         self.present.insert(session, believes);
         self.names.insert(session, name.clone());
         let grace = Duration::from_secs(self.chance.below(4));
-        let versions = hookswitch_telephony::SPOKEN;
+        let mut versions = hookswitch_telephony::SPOKEN;
+        if self.chance.chance(1, 4) {
+            versions.high = hookswitch_telephony::OLDEST;
+        }
         self.ask(session, Request::Attach { name: name.into(), grace, versions, resume }, Meaning::Other);
         // Too late to come back: then it starts anew.
         if resume.is_some() && !self.attached(session) {
@@ -150,7 +155,7 @@ impl World {
     fn operation(&mut self) -> Operation {
         let call = self.some_call();
         let destination = self.some_address();
-        match self.chance.below(13) {
+        match self.chance.below(30) {
             0 | 1 => Operation::MakeCall {
                 line: self.pick(&LINES).unwrap_or(LINE),
                 address: AddressId(0),
@@ -166,6 +171,37 @@ impl World {
             9 => Operation::BlindTransfer { call, destination, deadline: Duration::from_millis(400) },
             10 => Operation::SendDigits { call, digits: DigitOptions::new("12#") },
             11 => Operation::Play { call, source: Default::default() },
+            12 => Operation::SwapHold { active: call, held: self.some_call() },
+            13 | 14 => Operation::SetupTransfer { call, consult: ConsultOptions::to(destination) },
+            15 | 16 => {
+                let conference = self.chance.chance(1, 2);
+                let mode = if conference { TransferMode::Conference } else { TransferMode::Transfer };
+                let deadline = Duration::from_millis(400);
+                Operation::CompleteTransfer { call, consult: self.some_call(), mode, deadline }
+            }
+            17 | 18 => Operation::SetupConference {
+                line: self.bench.line_of(call).unwrap_or(LINE),
+                address: AddressId(0),
+                call: self.chance.chance(2, 3).then_some(call),
+                consult: ConsultOptions::to(destination),
+            },
+            19 => Operation::PrepareAddToConference {
+                conference: call,
+                consult: ConsultOptions::to(destination),
+            },
+            20 => Operation::AddToConference { conference: call, member: self.some_call() },
+            21 => Operation::RemoveFromConference { member: call },
+            22 => Operation::Park { call, at: ParkAt::Anywhere },
+            23 => {
+                let line = self.pick(&LINES).unwrap_or(LINE);
+                let from = PickupFrom::Address(destination);
+                Operation::Pickup { line, address: AddressId(0), from }
+            }
+            24 => Operation::MonitorDigits { call, digits: DigitMonitoring::BeginningAndEnd },
+            25 => Operation::MonitorMedia { call, media: FAX },
+            26 => Operation::SetMediaType { call, media: FAX },
+            27 => Operation::SetCallData { call, data: vec![7; 9] },
+            28 => Operation::SecureCall { call },
             _ => Operation::Statistics { call },
         }
     }
@@ -200,6 +236,7 @@ impl World {
                 let interest = Interest { owner, monitor: self.chance.chance(1, 3), ..Interest::NONE };
                 self.ask(session, Request::OpenLine { line, interest }, Meaning::Open(line, interest));
             }
+            15 if self.chance.chance(1, 2) => self.close_one(session, line),
             15 => self.ask(session, Request::CloseLine { line }, Meaning::Close(line)),
             16..46 => {
                 let operation = self.operation();
@@ -230,12 +267,30 @@ impl World {
                 self.bench.drain();
                 self.check();
             }
+            86 => {
+                let wanted = self.chance.chance(2, 3);
+                self.ask(session, Request::RegisterRecipient { wanted }, Meaning::Other);
+            }
+            87 => {
+                let what = CallRequest::to("tel:1");
+                self.ask(session, Request::RequestCall { what, hold: false }, Meaning::Other);
+            }
+            88 => self.ask(session, Request::TakeRequest, Meaning::Other),
             _ => {
                 let wait = self.chance.below(300);
                 self.bench.pass(Duration::from_millis(wait));
                 self.check();
             }
         }
+    }
+
+    /// Takes one opening of a line back; the last one closes the line.
+    fn close_one(&mut self, session: SessionId, line: LineId) {
+        let opens = self.present[&session].open.get(&line).cloned().unwrap_or_default();
+        let ids: Vec<OpenId> = opens.iter().map(|(open, _)| *open).collect();
+        let Some(open) = self.pick(&ids) else { return };
+        let meaning = if ids.len() > 1 { Meaning::CloseOpen(line, open) } else { Meaning::Close(line) };
+        self.ask(session, Request::CloseOpen { line, open }, meaning);
     }
 
     fn somebody_calls(&mut self, line: LineId) {
@@ -250,7 +305,7 @@ impl World {
         });
         let wanted = self.present.values().any(|believes| {
             let interests = believes.open.get(&line).into_iter().flatten();
-            interests.into_iter().any(|interest| interest.owner.contains(MediaType::Voice))
+            interests.into_iter().any(|(_, interest)| interest.owner.contains(MediaType::Voice))
         });
         assert_eq!(owners.count(), usize::from(wanted), "exactly one owner if anybody wants it");
         self.check();
@@ -279,7 +334,13 @@ impl World {
                     let Ok(reply) = result else { continue };
                     match meaning {
                         Meaning::Open(line, interest) => {
-                            believes.open.entry(line).or_default().push(interest);
+                            let Reply::Opened(open) = reply else { panic!("{reply:?}") };
+                            believes.open.entry(line).or_default().push((*open, interest));
+                        }
+                        Meaning::CloseOpen(line, open) => {
+                            let opens = believes.open.entry(line).or_default();
+                            opens.retain(|(known, _)| *known != open);
+                            assert!(!opens.is_empty(), "it was not the last");
                         }
                         Meaning::Close(line) => {
                             believes.open.remove(&line);
@@ -301,6 +362,13 @@ impl World {
                             let line = self.bench.line_of(*call).unwrap_or(LINE);
                             believes.held.insert(*call, (line, None));
                         }
+                        Reply::Conference { conference, consult } => {
+                            for call in std::iter::once(conference).chain(consult) {
+                                self.calls.push(*call);
+                                let line = self.bench.line_of(*call).unwrap_or(LINE);
+                                believes.held.insert(*call, (line, None));
+                            }
+                        }
                         Reply::Calls(calls) => {
                             for found in calls {
                                 let line = found.info.as_ref().map_or(LINE, |info| info.line);
@@ -309,8 +377,9 @@ impl World {
                             }
                         }
                         Reply::Attached { lines, calls, .. } => {
-                            let interests =
-                                |open: &hookswitch_telephony::OpenLine| (open.line, open.interest);
+                            let interests = |open: &hookswitch_telephony::OpenLine| {
+                                (open.line, (open.open, open.interest))
+                            };
                             let believed = believes.open.iter();
                             let believed =
                                 believed.flat_map(|(line, all)| all.iter().map(|one| (*line, *one)));

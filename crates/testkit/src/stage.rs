@@ -16,7 +16,8 @@ use hookswitch_spi::{
     RejectReason, Set,
 };
 use hookswitch_telephony::{
-    AppRequestId, Config, Event, Interest, LadderNames, Reply, Request, RequestError, SessionId, ladder,
+    AppRequestId, Config, Event, Interest, Journal, LadderNames, Reply, Request, RequestError, SessionId,
+    ladder,
 };
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -47,6 +48,7 @@ pub struct Stage {
     phone_requests: Vec<Option<crate::phone::PhoneRequest>>,
     answers: BTreeMap<(SessionId, AppRequestId), Result<Reply, RequestError>>,
     heard: Vec<(Time, SessionId, Event)>,
+    journals: BTreeMap<SessionId, Journal<Event>>,
     next_request: u64,
     quiet: bool,
     ports: usize,
@@ -112,6 +114,7 @@ impl Stage {
             phone_requests: Vec::new(),
             answers: BTreeMap::new(),
             heard: Vec::new(),
+            journals: BTreeMap::new(),
             next_request: 0,
             quiet: false,
             ports: usize::from(ports),
@@ -187,7 +190,12 @@ impl Stage {
 
     /// Has an application act on a call now.
     pub fn act(&mut self, session: SessionId, call: CallId, act: &Act) -> AppRequestId {
-        self.ask(session, act.request(call))
+        let number = self.next_request + 1;
+        if matches!(act, Act::Consult(_)) {
+            self.app(session).consults(number, call);
+        }
+        let partner = self.app(session).partner(call);
+        self.ask(session, act.request(call, partner))
     }
 
     /// Has an application make a call now.
@@ -239,6 +247,11 @@ impl Stage {
     /// Everything that sessions heard.
     pub fn heard(&self) -> &[(Time, SessionId, Event)] {
         &self.heard
+    }
+
+    /// What a session was told, as whoever keeps its events would keep them: numbered, and readable again.
+    pub fn journal(&mut self, session: SessionId) -> &mut Journal<Event> {
+        self.journals.entry(session).or_default()
     }
 
     /// The states of a call as a session heard them.
@@ -332,6 +345,7 @@ impl Stage {
             match notice {
                 Notice::Session(session, event) => {
                     self.observer.heard(at, session, &event);
+                    self.journals.entry(session).or_default().push(event.clone(), event.weight());
                     if let Event::CallState { call, .. } = &event {
                         self.learn_call_id(*call);
                     }

@@ -1,7 +1,7 @@
 //! Audio as plain 16 bit samples: what is generated, read, written and measured.
 //!
 //! `level` fixes what a level in dBm0 means. `tone`, `digit_tone` and `melody` generate; `wav` reads and writes files that
-//! the caller opened; `resample` fits a recording to a codec's rate, `rate` a frame; `playback` plays samples once or in a loop;
+//! the caller opened; `resample` fits a recording to a codec's rate, `rate` and `halfband` a frame; `playback` plays samples once or in a loop;
 //! `cadence` generates tones that go on and off and `detect` hears them in what people say; `mix` adds up what many say;
 //! `analysis` finds a tone in a recording again and says how much of it got through.
 //!
@@ -11,6 +11,7 @@ mod analysis;
 mod cadence;
 mod detect;
 mod digit_tone;
+mod halfband;
 mod level;
 mod melody;
 mod mix;
@@ -28,6 +29,7 @@ pub use cadence::CadencedTone;
 pub use detect::ToneDetector;
 pub(crate) use detect::{DETECTION_FRAME, Goertzel, power_of_dbm0};
 pub use digit_tone::{DigitTones, digit_frequencies, digit_of_frequencies};
+pub(crate) use halfband::{Doubler, Halver};
 pub use level::{FULL_SCALE_DBM0, level_dbm0, peak_amplitude};
 pub use melody::render_melody;
 pub use mix::{MIX_FRAME, MIX_RATE, MIX_TIME, MixFrame, is_audible};

@@ -67,7 +67,7 @@ pub enum MixPart {
     Talks,
     /// It hears the others and is not heard.
     Listens,
-    /// It hears its own source, as without a mix, and is not heard: it is on hold.
+    /// It hears its own source, as without a mix (a stream without a port hears nothing), and is not heard: it is on hold.
     Away,
 }
 

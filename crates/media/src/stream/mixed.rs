@@ -4,7 +4,7 @@ use super::common::CommonPayloads;
 use super::core::Stream;
 use super::feed::{Emission, Outbox};
 use super::session::MAX_SAMPLES;
-use crate::audio::{MIX_FRAME, MIX_RATE, MIX_TIME, MixFrame, convert, is_audible};
+use crate::audio::{Doubler, Halver, MIX_FRAME, MIX_RATE, MIX_TIME, MixFrame, is_audible};
 use crate::control::{Direction, MixPart};
 use crate::dtmf::ReceivedDigit;
 use hookswitch_machine::Time;
@@ -32,6 +32,19 @@ enum Heard {
     Own,
 }
 
+/// Between the rate of a mix and twice that.
+#[derive(Debug)]
+struct Wide {
+    spoken: Halver,
+    heard: Doubler,
+}
+
+impl Wide {
+    fn new() -> Box<Self> {
+        Box::new(Self { spoken: Halver::new(), heard: Doubler::new() })
+    }
+}
+
 /// See the [module](self).
 #[derive(Debug)]
 pub(super) struct Mixed {
@@ -43,6 +56,8 @@ pub(super) struct Mixed {
     /// What it says at this moment, and whether that is in the mix.
     own: [i16; MIX_FRAME],
     adds: bool,
+    /// For a stream at 16 kHz.
+    wide: Option<Box<Wide>>,
     /// What a stream without packets heard last.
     last: [i16; MIX_FRAME],
     /// Digits of the other side, for whoever it is bridged with.
@@ -60,6 +75,7 @@ impl Mixed {
             kind: Heard::Silence,
             own: [0; MIX_FRAME],
             adds: false,
+            wide: None,
             last: [0; MIX_FRAME],
             pressed: Vec::new(),
             passed_on: VecDeque::new(),
@@ -72,6 +88,7 @@ impl Mixed {
         self.heard.clear();
         self.kind = Heard::Silence;
         self.adds = false;
+        self.wide = None;
     }
 
     /// Whether it hears its own source: it is told to, or the other side may only listen (RFC 3264 8.4, on hold).
@@ -195,7 +212,7 @@ impl Stream {
         let Some(frame) = frame.get_mut(..length) else { return false };
         playout.fill(now, frame);
         mixed.said.extend_from_slice(frame);
-        convert(frame, own);
+        mixed.wide.get_or_insert_with(Wide::new).spoken.convert(frame, own);
         true
     }
 
@@ -229,6 +246,9 @@ impl Stream {
         let mut heard = [0; MIX_FRAME];
         let kind = mixed.others(mix, &mut heard);
         if self.local {
+            if mixed.part == MixPart::Away {
+                heard.fill(0);
+            }
             mixed.last = heard;
             if let Some(recorder) = &mut self.recorder {
                 let said = if mixed.adds { &mixed.own } else { &[0; MIX_FRAME] };
@@ -247,7 +267,7 @@ impl Stream {
         } else {
             let mut frame = [0; MAX_FRAME];
             let Some(frame) = frame.get_mut(..length) else { return };
-            convert(&heard, frame);
+            mixed.wide.get_or_insert_with(Wide::new).heard.convert(&heard, frame);
             mixed.take(frame, kind);
         }
         if mixed.heard.len() < samples {

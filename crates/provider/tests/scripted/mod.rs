@@ -21,6 +21,7 @@ pub struct Rig {
     flow: Flow,
     requests: u64,
     dialogs: u32,
+    answered: Vec<String>,
 }
 
 /// A call that came in: what further requests of the caller need.
@@ -60,6 +61,12 @@ fn account(profile: Profile) -> Account {
 }
 
 pub const SDP: &str = "v=0\r\no=- 1 1 IN IP4 10.0.0.2\r\ns=-\r\nc=IN IP4 10.0.0.2\r\nt=0 0\r\nm=audio 30000 RTP/AVP 0 101\r\na=rtpmap:101 telephone-event/8000\r\n";
+
+fn branch(message: &Message) -> String {
+    let via = message.header(Name::Via).unwrap_or_default();
+    let branch = via.split("branch=").nth(1).unwrap_or_default();
+    format!("{} {}", message.method().as_str(), branch.split(';').next().unwrap_or_default())
+}
 
 fn body(sdp: &str) -> String {
     if sdp.is_empty() {
@@ -106,6 +113,7 @@ impl Rig {
             flow: Flow::to(EndpointId(1), ([10, 0, 0, 2], 5060).into()),
             requests: 0,
             dialogs: 0,
+            answered: vec![],
         };
         let ports = (0..16u64)
             .map(|n| Port { id: PortId(n), rtp: ([10, 0, 0, 1], 20000 + 2 * n as u16).into() })
@@ -218,7 +226,7 @@ impl Rig {
         events.into_iter().filter_map(state).collect()
     }
 
-    fn from_caller(&mut self, caller: &Caller, method: &str, fields: &str, rest: &str) {
+    fn caller_sends(&mut self, caller: &Caller, method: &str, fields: &str, rest: &str) {
         let Caller { number, to, uri, cseq, .. } = caller;
         self.get(format!(
             "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.0.2:5060;branch=z9hG4bK{number}x{method}{cseq}\r\n\
@@ -239,7 +247,7 @@ impl Rig {
             cseq: 1,
         };
         let before = self.events.len();
-        self.from_caller(&caller, "INVITE", "", &body(sdp));
+        self.caller_sends(&caller, "INVITE", "", &body(sdp));
         let new = |event: &ProviderEvent| match event {
             ProviderEvent::NewCall { call, .. } => Some(*call),
             _ => None,
@@ -251,6 +259,12 @@ impl Rig {
     /// It is answered.
     pub fn answer(&mut self, caller: &mut Caller) {
         self.ask(Operation::answer(caller.call));
+        self.acknowledge(caller);
+        self.events.retain(|event| !matches!(event, ProviderEvent::CallInfo { .. }));
+    }
+
+    /// The caller acknowledges our 200.
+    pub fn acknowledge(&mut self, caller: &mut Caller) {
         let ok = self.last("SIP/2.0 200").expect("a 200");
         caller.to = ok.header(Name::To).unwrap().to_owned();
         let of_contact =
@@ -258,8 +272,7 @@ impl Rig {
         let text = self.sent.iter().rev().find(|text| text.starts_with("SIP/2.0 200")).unwrap();
         caller.uri = text.lines().find_map(of_contact).unwrap();
         let caller = caller.clone();
-        self.from_caller(&caller, "ACK", "", "Content-Length: 0\r\n\r\n");
-        self.events.retain(|event| !matches!(event, ProviderEvent::CallInfo { .. }));
+        self.caller_sends(&caller, "ACK", "", "Content-Length: 0\r\n\r\n");
     }
 
     /// A call that came in and talks; its events are gone.
@@ -276,18 +289,18 @@ impl Rig {
     pub fn hangs_up(&mut self, caller: &mut Caller) {
         caller.cseq += 1;
         let caller = caller.clone();
-        self.from_caller(&caller, "BYE", "", "Content-Length: 0\r\n\r\n");
+        self.caller_sends(&caller, "BYE", "", "Content-Length: 0\r\n\r\n");
     }
 
     pub fn reinvites(&mut self, caller: &mut Caller, sdp: &str) {
         caller.cseq += 1;
         let caller = caller.clone();
-        self.from_caller(&caller, "INVITE", "", &body(sdp));
+        self.caller_sends(&caller, "INVITE", "", &body(sdp));
         let final_response = self.sent.iter().rev().find(|text| {
             text.contains(&format!("Call-ID: c{}\r\n", caller.number)) && !text.starts_with("SIP/2.0 1")
         });
         if final_response.is_some_and(|text| text.starts_with("SIP/2.0 200")) {
-            self.from_caller(&caller, "ACK", "", "Content-Length: 0\r\n\r\n");
+            self.caller_sends(&caller, "ACK", "", "Content-Length: 0\r\n\r\n");
         }
     }
 
@@ -296,20 +309,44 @@ impl Rig {
         let caller = caller.clone();
         let rest =
             format!("Content-Type: application/dtmf-relay\r\nContent-Length: {}\r\n\r\n{relay}", relay.len());
-        self.from_caller(&caller, "INFO", "", &rest);
+        self.caller_sends(&caller, "INFO", "", &rest);
     }
 
-    /// The switch answers our last request of this kind that begins so.
+    /// The switch answers our last request that begins so.
     #[track_caller]
     pub fn reply(&mut self, start: &str, status: &str, sdp: &str) {
-        let request = self.last(start).unwrap_or_else(|| panic!("{start} was sent"));
+        let text = self.sent.iter().rev().find(|text| text.starts_with(start));
+        let text = text.unwrap_or_else(|| panic!("{start} was sent")).clone();
+        self.reply_to(&text, status, sdp);
+    }
+
+    /// The switch answers a request of ours.
+    pub fn reply_to(&mut self, request: &str, status: &str, sdp: &str) {
+        let request = Message::parse(Bytes::from(request.to_owned()), &Limits::default()).expect("a message");
         let mut text = format!("SIP/2.0 {status}\r\n");
         for name in ["Via", "From", "Call-ID", "CSeq"] {
             text += &format!("{name}: {}\r\n", request.header(Name::new(name)).unwrap());
         }
         let to = request.header(Name::To).unwrap();
         text += &format!("To: {to}{}\r\n", if to.contains("tag=") { "" } else { ";tag=peer" });
+        if !status.starts_with('1') {
+            self.answered.push(branch(&request));
+        }
         self.get(text + "Contact: <sip:peer@10.0.0.2:5060>\r\n" + &body(sdp));
+    }
+
+    /// Requests of ours that have no final response, with their methods.
+    pub fn open_requests(&self) -> Vec<(String, String)> {
+        let mut open: Vec<(String, String, String)> = Vec::new();
+        for text in self.sent.iter().filter(|text| !text.starts_with("SIP/2.0")) {
+            let Ok(message) = Message::parse(Bytes::from(text.clone()), &Limits::default()) else { continue };
+            let (branch, method) = (branch(&message), message.method().as_str().to_owned());
+            let known = open.iter().any(|(_, _, other)| *other == branch);
+            if method != "ACK" && !known && !self.answered.contains(&branch) {
+                open.push((text.clone(), method, branch));
+            }
+        }
+        open.into_iter().map(|(text, method, _)| (text, method)).collect()
     }
 
     /// The media threads report.

@@ -1,6 +1,6 @@
 //! What branches bring back (RFC 3261 16.7).
 
-use super::context::{Context, ContextId, Stage, State};
+use super::context::{Context, ContextId, Kind, Stage, State};
 use super::copy::Target;
 use super::forward::{Proxy, upstream};
 use crate::core::{Core, Timer};
@@ -148,6 +148,7 @@ impl Proxy {
     ) -> Onward {
         let Some(context) = self.contexts.get_mut(&id) else { return Onward::Nothing };
         let (mut targets, mut foreign, mut followed) = (Vec::new(), Vec::new(), false);
+        let mut users = Vec::new();
         for contact in response.contacts().flatten().take(core.limits.branches) {
             let Contact::Address(address) = contact else { continue };
             let uri = address.uri();
@@ -161,6 +162,7 @@ impl Proxy {
                 return self.hand_over(core, now, id, user.into_owned());
             }
             let Some(user) = core.locations.find(&user) else { continue };
+            users.push(user);
             for binding in core.locations.bindings(user) {
                 let known = context.visited.contains(&binding.contact);
                 if !known && !targets.iter().any(|target: &Target| *target.uri == *binding.contact) {
@@ -186,6 +188,10 @@ impl Proxy {
         }
         let request =
             context.origin.as_ref().and_then(|o| Message::parse(o.request.clone(), &Limits::default()).ok());
+        if let (true, &[user], Kind::Call(_, no)) = (context.is_settled(), &*users, &mut context.kind) {
+            // It rings at somebody else now, and nowhere else.
+            *no = no.and_then(|no| core.call_moves(now, no, user));
+        }
         if let Some(request) = request {
             self.fork(core, now, id, &request, targets);
         }

@@ -1,7 +1,7 @@
 //! Two legs that talk with one another: what one says is passed on to the other, and the end of one is the end of both.
 
 use super::Services;
-use super::member::{Asking, Bridge, Passed, Role};
+use super::member::{Asking, Bridge, Passed, Role, clean};
 use crate::core::{Core, Timer};
 use hookswitch_machine::{Flow, Time};
 use hookswitch_sip::message::{Message, Method, Name};
@@ -173,7 +173,7 @@ impl Services {
                 let refer = matches!(name, Name::Event) && value.starts_with("refer;");
                 let value = if refer { "refer" } else { value };
                 // Writing to a String cannot fail.
-                let _ = write!(fields, "{name}: {value}\r\n");
+                let _ = write!(fields, "{name}: {}\r\n", clean(value));
             }
         }
         let kind = message.content_type().unwrap_or("application/octet-stream");

@@ -70,6 +70,20 @@ pub(super) struct Passed {
     pub(super) request: Box<Message>,
 }
 
+/// Stands for a session that nobody named (RFC 7989 5).
+const NO_SESSION: &str = "00000000000000000000000000000000";
+
+/// The sender's own part of the Session-ID.
+pub(super) fn session_of(message: &Message) -> Option<Box<str>> {
+    let own = message.header(Name::SessionId)?.split(';').next()?.trim();
+    (own.len() == NO_SESSION.len() && own.bytes().all(|c| c.is_ascii_hexdigit())).then(|| own.into())
+}
+
+/// What may stand in a header field line.
+pub(super) fn clean(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
 /// Whether the sender of a message takes UPDATE.
 pub(super) fn takes_update(message: &Message) -> bool {
     message.lists(Name::Allow, Method::Update.as_str())
@@ -89,6 +103,8 @@ pub(super) struct Member {
     pub(super) takes_update: bool,
     /// It has been.
     pub(super) introduced: bool,
+    /// Its part of the Session-ID (RFC 7989).
+    pub(super) session: Option<Box<str>>,
     /// As it is remembered for its user, once it is connected.
     pub(super) known: Option<CallNo>,
 }
@@ -118,6 +134,7 @@ impl Services {
             call_id: invite.call_id().into(),
             takes_update: takes_update(invite),
             introduced: false,
+            session: session_of(invite),
             known: None,
         };
         self.members.insert(leg, member);
@@ -197,15 +214,19 @@ impl Services {
         self.introduce(core, now, one);
     }
 
-    /// Tells a leg with whom it talks (RFC 3325, RFC 5876 4.2), once, if it can be told.
+    /// Tells a leg with whom it talks (RFC 3325, RFC 5876 4.2), and which call that is (RFC 7989), once, if it can be told.
     pub(super) fn introduce(&mut self, core: &mut Core, now: Time, leg: LegId) {
-        let Some(party) = self.partner(leg).and_then(|other| self.members.get(&other)).map(|m| &m.party)
-        else {
-            return;
-        };
-        let name = party.display.as_deref().map(|name| format!("{} ", Quoted(name))).unwrap_or_default();
-        let fields = format!("P-Asserted-Identity: {name}<{}>\r\n", party.uri);
+        let Some(other) = self.partner(leg).and_then(|other| self.members.get(&other)) else { return };
+        let display = other.party.display.as_deref();
+        let name = display.map(|name| format!("{} ", Quoted(&clean(name)))).unwrap_or_default();
+        let mut fields = format!("P-Asserted-Identity: {name}<{}>\r\n", other.party.uri);
+        let session = other.session.clone();
         let Some(member) = self.members.get_mut(&leg).filter(|member| member.takes_update) else { return };
+        if let Some(session) = session {
+            // RFC 7989 7: to this phone we are the other one.
+            let own = member.session.as_deref().unwrap_or(NO_SESSION);
+            fields.push_str(&format!("Session-ID: {session};remote={own}\r\n"));
+        }
         if !std::mem::replace(&mut member.introduced, true) {
             // One that is just ending need not know.
             let _ = self.agent.send_within(now, &mut core.layer, leg, Method::Update, &fields, None);

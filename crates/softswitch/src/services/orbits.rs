@@ -37,12 +37,21 @@ pub(super) struct Parking {
     pub(super) recalls: Vec<LegId>,
 }
 
+/// A REFER to an orbit.
+#[derive(Clone, Copy, Debug)]
+struct Expected {
+    by: UserId,
+    /// Who was sent there; `None`: somebody that is no user of ours.
+    whom: Option<UserId>,
+    at: Time,
+}
+
 /// All orbits that are not free.
 #[derive(Debug, Default)]
 pub(super) struct Orbits {
     pub(super) slots: BTreeMap<OrbitNo, Slot>,
-    /// Whose REFER to an orbit passed by, and when. No more than there are orbits.
-    expected: BTreeMap<OrbitNo, (UserId, Time)>,
+    /// Whose REFER to an orbit passed by. No more than there are orbits.
+    expected: BTreeMap<OrbitNo, Expected>,
 }
 
 impl Orbits {
@@ -58,13 +67,17 @@ impl Orbits {
     }
 
     /// A user has sent somebody to this orbit.
-    pub(super) fn expect(&mut self, now: Time, orbit: OrbitNo, by: UserId) {
-        self.expected.insert(orbit, (by, now));
+    pub(super) fn expect(&mut self, now: Time, orbit: OrbitNo, by: UserId, whom: Option<UserId>) {
+        self.expected.insert(orbit, Expected { by, whom, at: now });
     }
 
-    /// Who has sent somebody to this orbit a moment ago.
-    pub(super) fn expected(&mut self, now: Time, orbit: OrbitNo) -> Option<UserId> {
-        let (by, at) = self.expected.remove(&orbit)?;
+    /// Who has sent this caller to this orbit a moment ago.
+    pub(super) fn expected(&mut self, now: Time, orbit: OrbitNo, caller: Option<UserId>) -> Option<UserId> {
+        let expected = self.expected.get(&orbit)?;
+        if expected.whom.is_some() && expected.whom != caller && now.since(expected.at) < EXPECTED {
+            return None;
+        }
+        let Expected { by, at, .. } = self.expected.remove(&orbit)?;
         (now.since(at) < EXPECTED).then_some(by)
     }
 

@@ -9,7 +9,7 @@ use super::Services;
 use super::codes::OrbitNo;
 use super::description::Face;
 use super::join::{AnswerTo, Joining, Stage};
-use super::member::{Member, Role, takes_update};
+use super::member::{Member, Role, session_of, takes_update};
 use super::orbits::{Parking, Slot};
 use crate::calls::Party;
 use crate::core::{Core, Timer};
@@ -53,7 +53,8 @@ impl Services {
         if let Some(super::Code::Orbit(orbit)) = uri.user_unescaped().and_then(|user| self.find(&user))
             && core.own.is_meant_by(&uri)
         {
-            self.orbits.expect(now, orbit, by);
+            let whom = core.locations.find(&user_of(&refer.to()));
+            self.orbits.expect(now, orbit, by, whom);
         }
     }
 
@@ -73,7 +74,8 @@ impl Services {
             return self.refuse(core, now, leg, flow, message, 486);
         }
         let referrer = referrer(core, message);
-        let expected = self.orbits.expected(now, orbit);
+        let caller = core.locations.find(&user_of(&message.from()));
+        let expected = self.orbits.expected(now, orbit, caller);
         let parker = match self.orbits.slots.get(&orbit) {
             // Whoever is sent here is to be parked, not to talk with whom another has parked.
             Some(Slot::Occupied(_)) if diverted || referrer.is_some() || expected.is_some() => {
@@ -131,6 +133,7 @@ impl Services {
             call_id: message.call_id().into(),
             takes_update: takes_update(message),
             introduced: false,
+            session: session_of(message),
             known: None,
         }
     }
@@ -340,9 +343,9 @@ impl Services {
             });
             let (role, face) = (Role::Recalled(orbit), Face::default());
             let call_id = call_id.into();
-            let (takes_update, introduced) = (false, false);
+            let (takes_update, introduced, session, known) = (false, false, None, None);
             let member =
-                Member { role, contact, face, party, call_id, takes_update, introduced, known: None };
+                Member { role, contact, face, party, call_id, takes_update, introduced, session, known };
             self.members.insert(leg, member);
             if let Some(parking) = self.orbits.parking(orbit) {
                 parking.recalls.push(leg);
@@ -358,6 +361,7 @@ impl Services {
         let Role::Recalled(orbit) = member.role else { return self.hang_up(core, now, leg) };
         member.face.heard(message.body());
         member.takes_update = takes_update(message);
+        member.session = session_of(message);
         let Some(parking) = self.orbits.parking(orbit) else { return self.hang_up(core, now, leg) };
         let (parked, taken) = (parking.leg, parking.taker.is_some());
         if taken || message.body().is_empty() || self.joins.contains_key(&parked) {

@@ -320,6 +320,32 @@ fn a_refer_that_passes_by_parks_even_a_phone_that_does_not_say_who_referred_it()
 }
 
 #[test]
+fn a_refer_to_an_occupied_orbit_keeps_nobody_from_retrieving() {
+    let mut it = parked();
+    let (ann, bob, cat, leg) = (it.ann, it.bob, it.cat, it.leg);
+    it.world.phones[bob].manner = Manner::Answers;
+    let call = it.world.phones[ann].call(it.world.now, "bob");
+    it.world.run(1);
+    let now = it.world.now;
+    let phone = &mut it.world.phones[ann];
+    let fields = "Refer-To: <sip:701@example.org>\r\n";
+    phone.agent.send_within(now, &mut phone.layer, call, Method::Refer, fields, None).unwrap();
+    it.world.run(1);
+    // Whom ann has sent there is refused; cat was not sent.
+    let sent = it.world.phones[bob].call(it.world.now, "701");
+    it.world.run(1);
+    assert_eq!(it.last(bob), &Indication::Failed(sent, Failure::Status(486)));
+    let phone = &mut it.world.phones[ann];
+    phone.agent.send_within(it.world.now, &mut phone.layer, call, Method::Refer, fields, None).unwrap();
+    it.world.run(1);
+    let (mut it, theirs) = it.retrieved();
+    it.hang_up(cat, theirs);
+    assert!(it.world.phones[bob].indications.contains(&Indication::Ended(leg)));
+    it.hang_up(ann, call);
+    it.end();
+}
+
+#[test]
 fn a_call_that_is_diverted_to_an_orbit_is_parked() {
     let mut it = parked();
     let (bob, cat, leg) = (it.bob, it.cat, it.leg);
@@ -555,6 +581,26 @@ fn a_retrieved_call_can_be_parked_again() {
     it.world.run(1);
     assert_eq!(it.last(ann), &Indication::Answered(taken));
     it.hang_up(ann, taken);
+    it.end();
+}
+
+#[test]
+fn both_learn_which_call_it_is() {
+    let (one, two) = ("ab30317f1a784dc48ff824d0d3715d86", "47755a9de7794ba387653f2099600ef2");
+    let mut it = parked();
+    let (ann, bob, cat, leg) = (it.ann, it.bob, it.cat, it.leg);
+    it.hang_up(bob, leg);
+    let session = |own: &str| format!("Session-ID: {own};remote=00000000000000000000000000000000\r\n");
+    let parked = it.world.phones[ann].call_with(it.world.now, "702", Some(SDP), &(session(one) + BY_ANN));
+    it.world.run(1);
+    let taken = it.world.phones[cat].call_with(it.world.now, "702", Some(SDP), &session(two));
+    it.world.run(1);
+    for (phone, own, other) in [(ann, one, two), (cat, two, one)] {
+        let update = it.world.phones[phone].last(Method::Update);
+        assert_eq!(update.header(Name::SessionId), Some(&*format!("{other};remote={own}")));
+    }
+    it.hang_up(cat, taken);
+    assert_eq!(it.last(ann), &Indication::Ended(parked));
     it.end();
 }
 

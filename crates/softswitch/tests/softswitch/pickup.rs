@@ -263,3 +263,28 @@ fn without_a_port_the_picker_is_refused_and_it_goes_on_ringing() {
     assert_eq!(it.last(cat), &Indication::Ended(picked));
     it.world.drain();
 }
+
+#[test]
+fn a_call_that_was_redirected_is_picked_up_where_it_rings() {
+    let users: [(&str, &[&str]); 4] = [("ann", &[]), ("bob", &[]), ("cat", &[]), ("dan", &[])];
+    let mut world = World::of(Limits::default(), Features::default(), &users);
+    world.stock(2);
+    let ann = world.phone("ann", Udp, Manner::Rings);
+    world.phone("bob", Udp, Manner::Redirects("sip:cat@example.org".into()));
+    let cat = world.phone("cat", Udp, Manner::Rings);
+    let second = world.phone("dan", Tcp, Manner::Rings);
+    let call = world.phones[ann].call(world.now, "bob");
+    world.run(1);
+    assert_eq!(world.phones[ann].indications.last(), Some(&Indication::Progress(call)));
+    let nothing = world.phones[second].call(world.now, "*8bob");
+    world.run(1);
+    let failed = Indication::Failed(nothing, Failure::Status(480));
+    assert_eq!(world.phones[second].indications.last(), Some(&failed));
+    let picked = world.phones[second].call(world.now, "*8cat");
+    world.run(1);
+    assert!(world.phones[ann].indications.contains(&Indication::Answered(call)));
+    assert!(matches!(world.phones[cat].indications.last(), Some(Indication::Cancelled(_))));
+    world.phones[second].hang_up(world.now, picked);
+    world.run(1);
+    world.drain();
+}

@@ -488,3 +488,63 @@ fn a_replaces_that_names_nothing_known_changes_nothing() {
     assert_eq!(world.phones[ann].indications.last(), Some(&Indication::Failed(leg, Failure::Status(480))));
     world.drain();
 }
+
+#[test]
+fn a_watcher_whose_connection_was_replaced_is_told_on_the_new_one() {
+    let Scene { mut world, ann, cat, .. } = watching();
+    world.reconnect(cat);
+    let so_far = world.phones[cat].notified().len();
+    let call = world.phones[ann].call(world.now, "bob");
+    world.run(1);
+    assert!(world.phones[cat].notified().len() > so_far);
+    world.phones[ann].hang_up(world.now, call);
+    world.run(1);
+    world.drain();
+}
+
+#[test]
+fn mutilated_messages_of_watchers_parkers_and_pickers_do_no_harm() {
+    let Scene { mut world, ann, bob, cat } = watching();
+    world.stock(20);
+    let call = world.phones[ann].call(world.now, "bob");
+    world.run(1);
+    let picked = world.phones[cat].call(world.now, "*8");
+    world.run(1);
+    let parked =
+        world.phones[bob].call_with(world.now, "701", Some(SDP), "Referred-By: <sip:ann@example.org>\r\n");
+    world.run(1);
+    let taken = world.phones[ann].call(world.now, "701");
+    world.run(1);
+    // What the phones said is like what they heard: both are tried, from both ends.
+    let heard = world.phones.iter().flat_map(|phone| &phone.heard);
+    let messages: Vec<Vec<u8>> = heard.map(|message| message.bytes().to_vec()).collect();
+    let mut chance = Entropy::from_number(11);
+    for round in 0..20_000 {
+        let mut bytes = messages[chance.below(messages.len() as u64) as usize].clone();
+        for _ in 0..1 + chance.below(3) {
+            let at = chance.below(bytes.len() as u64) as usize;
+            match chance.below(4) {
+                0 => bytes[at] = chance.below(256) as u8,
+                1 => bytes.truncate(at.max(1)),
+                2 => bytes.insert(at, b";,<>\"\r\n@:="[chance.below(10) as usize]),
+                _ => drop(bytes.remove(at)),
+            }
+            if bytes.is_empty() {
+                bytes.push(b'x');
+            }
+        }
+        let from = SocketAddr::from(([192, 0, 2, 10 + (round % 2) as u8], 5060));
+        let flow = hookswitch_machine::Flow::to(super::world::UDP, from);
+        world.input(Input::Received { flow, bytes: bytes.into() });
+    }
+    let _ = (call, picked, parked, taken);
+    world.run(40);
+    for phone in &mut world.phones {
+        for leg in phone.legs.drain(..) {
+            let _ = phone.agent.hang_up(world.now, &mut phone.layer, leg, None);
+        }
+    }
+    world.run(3_700);
+    let counts = world.switch.counts();
+    assert_eq!((counts.service_calls, counts.subscriptions, counts.forwarded), (0, 0, 0), "{counts:?}");
+}

@@ -114,6 +114,20 @@ impl Bench {
         self.drain();
     }
 
+    /// Ends the session and makes the provider as it is before the next: nothing of the last is known any more.
+    pub fn restart(&mut self) {
+        let now = self.subject.now();
+        self.subject.provider().shutdown(now);
+        self.drain();
+        self.run(Duration::from_secs(40));
+        self.subject.restart();
+        self.drain();
+        for known in [&mut self.embryos, &mut self.known, &mut self.announced, &mut self.closed] {
+            known.clear();
+        }
+        self.log.clear();
+    }
+
     /// Opens a line with the setup's version.
     pub fn open_line(&mut self, line: LineId) {
         let (now, version) = (self.subject.now(), self.setup.version);
@@ -348,7 +362,9 @@ impl Bench {
     /// That nothing is.
     pub fn info(&mut self, call: CallId) -> Result<CallInfo, Finding> {
         let info = self.subject.provider().call_info(call);
-        info.ok_or_else(|| Finding(format!("nothing is known of {call}")))
+        let info = info.ok_or_else(|| Finding(format!("nothing is known of {call}")))?;
+        self.observed.borrow_mut().info(info.reason, info.origin);
+        Ok(info)
     }
 
     /// Closes a call.

@@ -2,7 +2,7 @@
 
 use super::item;
 use crate::conformance::bench::{ensure, same};
-use crate::conformance::subject::{Act, Behaviour, Incoming, LineSetup, Setup};
+use crate::conformance::subject::{Act, Behaviour, Incoming, Setup};
 use crate::conformance::{Finding, Item, Suite, Verdict};
 use hookswitch_spi::{
     AddressId, CallOptions, ExtensionVersion, ForwardCondition, ForwardRule, ForwardTarget, ForwardingRules,
@@ -149,12 +149,8 @@ fn two_sessions(suite: &Suite<'_>) -> Verdict {
     if let Some(low) = low {
         same!(bench.provider().select_extension(LINE, low), Ok(()), "selecting the extension");
     }
+    bench.restart();
     let now = bench.now();
-    bench.provider().shutdown(now);
-    bench.drain();
-    bench.run(Duration::from_secs(40));
-    bench.subject.restart();
-    bench.drain();
     let early = bench.provider().open_line(now, LINE, InterfaceVersion::V1);
     same!(early, Err(LineError::NotInitialised), "opening a line between the sessions");
     bench.initialise();
@@ -169,8 +165,6 @@ fn two_sessions(suite: &Suite<'_>) -> Verdict {
     same!(bench.provider().negotiate_extension(LINE, all), highest, "the extension's versions");
     bench.run(Duration::from_secs(3));
     bench.answered(LINE, "amy")?;
-    let setups: Vec<LineSetup> = Vec::new();
-    let _ = setups;
     same!(bench.count(|event| matches!(event, ProviderEvent::Reinitialise { .. })), 0, "restarts wanted");
     bench.finish()
 }

@@ -309,8 +309,10 @@ fn creation_gate(suite: &Suite<'_>) -> Verdict {
         if !able.features.contains(feature) {
             continue;
         }
+        bench.run(Duration::from_secs(2));
         if bench.kind(call) != Some(StateKind::Connected) {
             let _ = bench.perform(Operation::Retrieve { call });
+            bench.run(Duration::from_secs(2));
         }
         let counted =
             |bench: &mut Bench| bench.provider().line_status(LINE).map_or(0, |status| status.calls.all());
@@ -354,6 +356,8 @@ fn creation_gate(suite: &Suite<'_>) -> Verdict {
         if bench.result(request).is_some_and(Result::is_ok) {
             let _ = bench.perform(Operation::drop(created));
             bench.close_call(created);
+            // A held call may come back by itself.
+            bench.run(Duration::from_secs(1));
         }
     }
     bench.finish()

@@ -1,0 +1,462 @@
+//! Operations in any order against a peer that answers as it likes: whatever happens, requests complete once, events fit their calls, and
+//! nothing is left.
+
+mod common;
+
+use bytes::Bytes;
+use common::*;
+use hookswitch_machine::Entropy;
+use hookswitch_sip::message::{Limits, Message, Name};
+use hookswitch_spi::StateKind as S;
+use hookswitch_spi::*;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+struct Play {
+    r: Rig,
+    chance: Entropy,
+    calls: Vec<CallId>,
+    /// Accepted requests, and whether they have completed.
+    asked: BTreeMap<RequestId, bool>,
+    created: BTreeMap<RequestId, CallId>,
+    /// Requests of ours that wait for an answer.
+    waiting: Vec<Message>,
+    /// Dialogs: Call-ID, the peer's From, our To.
+    dialogs: Vec<(String, String, String)>,
+    seen: usize,
+    heard: usize,
+    next: u64,
+    story: Vec<String>,
+    last: BTreeMap<CallId, S>,
+    /// Held calls and their consultation calls.
+    partners: Vec<(CallId, CallId)>,
+    /// What happened, and how often.
+    covered: BTreeMap<String, u32>,
+    closed: Vec<CallId>,
+}
+
+const BY_REPLY: [(&str, u64); 7] = [
+    ("100 Trying", 3),
+    ("180 Ringing", 4),
+    ("200 OK", 20),
+    ("486 Busy Here", 1),
+    ("503 Service Unavailable", 1),
+    ("491 Request Pending", 1),
+    ("481 Call/Transaction Does Not Exist", 1),
+];
+
+impl Play {
+    fn new(seed: u64) -> Self {
+        let mut chance = Entropy::from_number(seed);
+        let account = hookswitch_provider::Account {
+            max_calls: 4,
+            ..trunk(|p| {
+                p.refer = chance.chance(1, 2);
+                p.reconnect = chance.chance(1, 2);
+                p.answer_mode =
+                    [AnswerMode::None, AnswerMode::Hold, AnswerMode::Drop][chance.below(3) as usize];
+                p.accept_referrals = hookswitch_provider::AcceptReferrals::Any;
+            })
+        };
+        let mut r = Rig::new(account);
+        r.p.detect_status(LINE, Set::ALL).unwrap();
+        Self {
+            r,
+            chance,
+            calls: Vec::new(),
+            asked: BTreeMap::new(),
+            created: BTreeMap::new(),
+            waiting: Vec::new(),
+            dialogs: Vec::new(),
+            seen: 0,
+            heard: 0,
+            next: 1_000,
+            story: Vec::new(),
+            last: BTreeMap::new(),
+            covered: BTreeMap::new(),
+            partners: Vec::new(),
+            closed: Vec::new(),
+        }
+    }
+
+    fn any<T: Clone>(&mut self, of: &[T]) -> Option<T> {
+        if of.is_empty() { None } else { of.get(self.chance.below(of.len() as u64) as usize).cloned() }
+    }
+
+    fn note(&mut self) {
+        let sent: Vec<String> = self.r.sent.iter().skip(self.seen).cloned().collect();
+        for text in sent {
+            self.story.push(format!("> {}", text.lines().next().unwrap_or_default()));
+            let Ok(message) = Message::parse(Bytes::from(text), &Limits::default()) else { continue };
+            match (message.status(), message.method().as_str()) {
+                (None, "ACK") => self.dialogs.push((
+                    message.call_id().into(),
+                    message.header(Name::To).unwrap().into(),
+                    message.header(Name::From).unwrap().into(),
+                )),
+                (None, _) => self.waiting.push(message),
+                (Some(200), "INVITE") => self.dialogs.push((
+                    message.call_id().into(),
+                    message.header(Name::From).unwrap().into(),
+                    message.header(Name::To).unwrap().into(),
+                )),
+                (Some(_), _) => {}
+            }
+        }
+        self.seen = self.r.sent.len();
+        let heard: Vec<ProviderEvent> = self.r.events.iter().skip(self.heard).cloned().collect();
+        for event in heard {
+            self.story.push(format!("  {event:?}"));
+            self.hear(event);
+        }
+        self.heard = self.r.events.len();
+    }
+
+    fn hear(&mut self, event: ProviderEvent) {
+        let what = match &event {
+            ProviderEvent::Completed { result: Ok(Outcome::Transferred(outcome)), .. } => {
+                format!("{outcome:?}")
+            }
+            ProviderEvent::Completed { result: Ok(_), .. } => "done".into(),
+            ProviderEvent::Completed { result: Err(_), .. } => "failed".into(),
+            ProviderEvent::CallState { state, .. } => state.kind().name().into(),
+            ProviderEvent::CallInfo { changed, .. } if changed.contains(InfoParts::REASON) => {
+                "replaced".into()
+            }
+            _ => "other".into(),
+        };
+        *self.covered.entry(what).or_default() += 1;
+        match event {
+            ProviderEvent::Completed { request, result } => {
+                let before = self.asked.insert(request, true);
+                assert_eq!(before, Some(false), "{request} completed twice, or was never accepted");
+                if let Some(call) = self.created.get(&request).copied() {
+                    match result {
+                        Ok(_) => self.calls.push(call),
+                        Err(_) => assert!(!self.last.contains_key(&call), "{call} failed and was heard of"),
+                    }
+                }
+            }
+            ProviderEvent::NewCall { call, .. } => self.calls.push(call),
+            ProviderEvent::CallState { call, state, .. } => {
+                assert!(self.calls.contains(&call), "{call} is {state} and nobody knows it");
+                assert!(!self.closed.contains(&call), "{call} is {state} and was closed");
+                let before = self.last.insert(call, state.kind());
+                assert_ne!(before, Some(S::Idle), "{call} is {state} after idle");
+            }
+            ProviderEvent::CallInfo { call, .. } => {
+                assert!(self.calls.contains(&call) && !self.closed.contains(&call));
+                assert_ne!(self.last.get(&call), Some(&S::Idle), "{call} has news after idle");
+            }
+            _ => {}
+        }
+    }
+
+    fn ask(&mut self, operation: Operation) {
+        self.next += 1;
+        let id = RequestId(self.next);
+        self.story.push(format!("? {operation:?}"));
+        let call = operation.call();
+        let held = match &operation {
+            Operation::SetupTransfer { call, .. } => Some(*call),
+            _ => None,
+        };
+        let feature = Feature::of(&operation);
+        let status = call.and_then(|call| self.r.p.call_status(call));
+        match self.r.p.submit(self.r.now, id, operation) {
+            Ok(created) => {
+                self.asked.insert(id, false);
+                if let Some(created) = created {
+                    self.created.insert(id, created);
+                    self.partners.extend(held.map(|held| (held, created)));
+                }
+                if let Some(status) = status {
+                    let state = status.state.kind();
+                    assert!(feature.states().contains(&state), "{feature:?} accepted while {state}");
+                }
+            }
+            Err(error) => self.story.push(format!("  refused: {error}")),
+        }
+        self.r.drain();
+        self.note();
+    }
+
+    /// The peer agrees to everything.
+    fn agree(&mut self) {
+        while !self.waiting.is_empty() {
+            let request = self.waiting.remove(0);
+            let sdp = if request.method().as_str() == "INVITE" { SDP } else { "" };
+            let n = self.r.sent.len();
+            let text = reply(&request, "200 OK", sdp).replace(";tag=peer\r\n", &format!(";tag=p{n}\r\n"));
+            self.get(text);
+        }
+    }
+
+    /// A consultation that has got some way.
+    fn prepare(&mut self) {
+        self.ask(make("600"));
+        self.agree();
+        let Some(call) = self.calls.last().copied() else { return };
+        self.ask(Operation::SetupTransfer { call, consult: ConsultOptions::to("700") });
+        for _ in 0..self.chance.below(4) {
+            self.reply();
+        }
+        if self.chance.chance(1, 2) {
+            self.agree();
+        }
+    }
+
+    fn operate(&mut self) {
+        let (Some(call), Some(other)) = (self.any(&self.calls.clone()), self.any(&self.calls.clone())) else {
+            return self.ask(make("600"));
+        };
+        if self.chance.chance(2, 3)
+            && let Some(operation) = self.fitting(call)
+        {
+            return self.ask(operation);
+        }
+        let operation = match self.chance.below(18) {
+            0 => make("600"),
+            1 => make(""),
+            2 => make("6;"),
+            3 => Operation::Dial { call, digits: "00".into() },
+            4 => Operation::answer(call),
+            5 => Operation::accept(call),
+            6 => Operation::Hold { call },
+            7 => Operation::Retrieve { call },
+            8 => Operation::SwapHold { active: call, held: other },
+            9 | 10 => Operation::SetupTransfer {
+                call,
+                consult: ConsultOptions::to(["700", "", "7;"][self.chance.below(3) as usize]),
+            },
+            11..=13 => {
+                let deadline = Duration::from_secs(5);
+                Operation::CompleteTransfer { call, consult: other, mode: TransferMode::Transfer, deadline }
+            }
+            14 => {
+                Operation::BlindTransfer { call, destination: "800".into(), deadline: Duration::from_secs(5) }
+            }
+            15 => Operation::SecureCall { call },
+            16 => Operation::Redirect { call, destination: "900".into() },
+            _ if self.chance.chance(1, 2) => Operation::drop(call),
+            _ => make("600"),
+        };
+        self.ask(operation);
+    }
+
+    /// Something that is possible now.
+    fn fitting(&mut self, call: CallId) -> Option<Operation> {
+        let possible: Vec<Feature> = self.r.p.call_status(call)?.possible.iter().collect();
+        let deadline = Duration::from_secs(20);
+        let partner = self.partners.iter().rev().find(|pair| pair.0 == call || pair.1 == call);
+        let partner = partner.map(|pair| if pair.0 == call { pair.1 } else { pair.0 });
+        Some(match self.any(&possible)? {
+            Feature::Dial => Operation::Dial { call, digits: "00".into() },
+            Feature::Answer => Operation::answer(call),
+            Feature::Hold => Operation::Hold { call },
+            Feature::Retrieve if self.chance.chance(1, 3) => Operation::Retrieve { call },
+            Feature::SwapHold => Operation::SwapHold { active: call, held: partner? },
+            Feature::SetupTransfer => Operation::SetupTransfer { call, consult: ConsultOptions::to("700") },
+            Feature::CompleteTransfer | Feature::Retrieve => Operation::CompleteTransfer {
+                call,
+                consult: partner?,
+                mode: TransferMode::Transfer,
+                deadline,
+            },
+            _ => return None,
+        })
+    }
+
+    fn get(&mut self, text: String) {
+        self.story.push(format!("< {}", text.lines().next().unwrap_or_default()));
+        self.r.get(text);
+        self.note();
+    }
+
+    /// The peer answers something.
+    fn reply(&mut self) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        let at = self.chance.below(self.waiting.len() as u64) as usize;
+        let request = self.waiting[at].clone();
+        let invite = request.method().as_str() == "INVITE";
+        let all: u64 = BY_REPLY.iter().map(|(_, weight)| weight).sum();
+        let mut pick = self.chance.below(all);
+        let status = BY_REPLY.iter().find(|(_, weight)| {
+            let found = pick < *weight;
+            pick = pick.saturating_sub(*weight);
+            found
+        });
+        let mut status = status.map_or("200 OK", |(status, _)| *status);
+        if !invite && status.starts_with('1') {
+            status = if request.method().as_str() == "REFER" { "202 Accepted" } else { "200 OK" };
+        }
+        if !status.starts_with('1') {
+            self.waiting.remove(at);
+        }
+        let sdp = if invite && status.starts_with('2') { SDP } else { "" };
+        let n = self.r.sent.len();
+        let text = reply(&request, status, sdp).replace(";tag=peer\r\n", &format!(";tag=p{n}\r\n"));
+        self.get(text);
+    }
+
+    /// The peer asks for something.
+    fn within(&mut self) {
+        let Some((call_id, from, to)) = self.any(&self.dialogs.clone()) else { return };
+        self.next += 1;
+        let n = self.next;
+        let frag = "SIP/2.0 200 OK\r\n";
+        let (method, more) = match self.chance.below(6) {
+            0 if self.chance.chance(1, 2) => ("BYE", String::new()),
+            1 => ("INVITE", body(&SDP.replace("1 1 IN", &format!("1 {n} IN")))),
+            2 => ("UPDATE", "P-Asserted-Identity: <sip:x@pbx.test>\r\n".into()),
+            3 => ("REFER", "Refer-To: <sip:t@pbx.test>\r\n".into()),
+            _ => (
+                "NOTIFY",
+                format!(
+                    "Event: refer\r\nSubscription-State: terminated;reason=noresource\r\n\
+                     Content-Type: message/sipfrag\r\nContent-Length: {}\r\n\r\n{frag}",
+                    frag.len()
+                ),
+            ),
+        };
+        let end = if more.contains("\r\n\r\n") { "" } else { "Content-Length: 0\r\n\r\n" };
+        self.get(format!(
+            "{method} sip:line@10.0.0.1:5060 SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.0.2:5060;branch=z9hG4bKr{n}\r\n\
+             From: {from}\r\nTo: {to}\r\nCall-ID: {call_id}\r\nCSeq: {n} {method}\r\nMax-Forwards: 70\r\n\
+             Contact: <sip:peer@10.0.0.2:5060>\r\n{more}{end}"
+        ));
+        if method == "INVITE" {
+            self.get(format!(
+                "ACK sip:line@10.0.0.1:5060 SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.0.2:5060;branch=z9hG4bKs{n}\r\n\
+                 From: {from}\r\nTo: {to}\r\nCall-ID: {call_id}\r\nCSeq: {n} ACK\r\nMax-Forwards: 70\r\n\
+                 Content-Length: 0\r\n\r\n"
+            ));
+        }
+    }
+
+    /// Somebody calls; perhaps to take the place of somebody.
+    fn call_in(&mut self) {
+        self.next += 1;
+        let tag = |text: &str| text.split_once("tag=").map_or("", |(_, tag)| tag).to_owned();
+        let replaces = match self.any(&self.dialogs.clone()) {
+            Some((call_id, from, to)) if self.chance.chance(1, 2) => {
+                format!("Replaces: {call_id};to-tag={};from-tag={}\r\n", tag(&to), tag(&from))
+            }
+            Some(_) | None => String::new(),
+        };
+        let text = invitation(&format!("u{}@pbx.test", self.next), &replaces);
+        self.get(text);
+    }
+
+    fn step(&mut self) {
+        match self.chance.below(12) {
+            0..=4 => self.operate(),
+            5..=8 => self.reply(),
+            9 => self.within(),
+            10 => self.call_in(),
+            _ => {
+                let wait = Duration::from_millis(self.chance.below(9_000));
+                self.story.push(format!("  {wait:?} later"));
+                self.r.run(wait);
+                self.note();
+                if self.chance.chance(1, 8)
+                    && let Some(call) = self.any(&self.calls.clone())
+                {
+                    self.story.push(format!("! close {call}"));
+                    self.r.p.close_call(self.r.now, call);
+                    self.closed.push(call);
+                    self.calls.retain(|other| *other != call);
+                    self.r.drain();
+                    // What it told last may still be told.
+                    self.closed.pop();
+                    self.calls.push(call);
+                    self.note();
+                    self.calls.retain(|other| *other != call);
+                    self.closed.push(call);
+                }
+            }
+        }
+        let counts = self.r.p.line_status(LINE).unwrap().calls;
+        let mut expected = CallCounts::default();
+        for call in &self.calls {
+            match self.r.p.call_state(*call).map(|state| state.kind()) {
+                None | Some(S::Idle | S::Disconnected) => {}
+                Some(S::OnHold) => expected.held += 1,
+                Some(S::OnHoldPendingTransfer) => expected.pending += 1,
+                Some(_) => expected.active += 1,
+            }
+        }
+        assert_eq!(counts, expected, "the calls of the line");
+    }
+
+    fn finish(&mut self) {
+        for call in self.calls.clone() {
+            self.r.p.close_call(self.r.now, call);
+        }
+        self.r.drain();
+        self.note();
+        self.r.p.close_line(self.r.now, LINE);
+        self.r.drain();
+        self.note();
+        let open: Vec<_> = self.asked.iter().filter(|(_, done)| !**done).collect();
+        assert!(open.is_empty(), "never completed: {open:?}");
+        let heard = self.r.events.len();
+        self.r.run(Duration::from_secs(700));
+        assert_eq!(self.r.events.len(), heard, "events after the end");
+        let alive = self.r.p.alive();
+        assert_eq!((alive.calls, alive.sessions, alive.transactions), (0, 0, 0), "{alive:?}");
+    }
+}
+
+fn make(destination: &str) -> Operation {
+    Operation::MakeCall {
+        line: LINE,
+        address: FIRST,
+        destination: destination.into(),
+        options: CallOptions::default(),
+    }
+}
+
+#[test]
+fn whatever_the_order_nothing_is_lost_and_nothing_is_left() {
+    plays(0..150);
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn whatever_the_order_for_long() {
+    plays(1_000..6_000);
+}
+
+fn plays(seeds: std::ops::Range<u64>) {
+    let mut covered = BTreeMap::<String, u32>::new();
+    for seed in seeds {
+        let play = std::cell::RefCell::new(Play::new(seed));
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let mut play = play.borrow_mut();
+            for _ in 0..3 {
+                play.prepare();
+                for _ in 0..30 {
+                    play.step();
+                }
+            }
+            play.finish();
+        }));
+        if let Err(panic) = result {
+            let play = play.borrow();
+            let tail = play.story.len().saturating_sub(80);
+            eprintln!("seed {seed}:\n{}", play.story[tail..].join("\n"));
+            std::panic::resume_unwind(panic);
+        }
+        for (what, times) in play.into_inner().covered {
+            *covered.entry(what).or_default() += times;
+        }
+    }
+    for what in
+        ["Succeeded", "Bridged", "replaced", "on hold pending transfer", "dialtone", "dialing", "on hold"]
+    {
+        assert!(covered.contains_key(what), "{what} never happened");
+    }
+}
