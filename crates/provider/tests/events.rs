@@ -38,19 +38,8 @@ impl Rig {
     /// A NOTIFY within the last subscription.
     fn notifies(&mut self, state: &str, kind: &str, text: &str) {
         let subscribe = self.last("SUBSCRIBE").expect("a SUBSCRIBE");
-        let header = |name: Name| subscribe.header(name).unwrap().to_owned();
         let n = self.now.as_millis() + self.sent.len() as u64;
-        self.get(format!(
-            "NOTIFY {} SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.0.2:5060;branch=z9hG4bKn{n}\r\nFrom: {};tag=watch\r\n\
-             To: {}\r\nCall-ID: {}\r\nCSeq: {n} NOTIFY\r\nMax-Forwards: 70\r\nContact: <sip:watch@10.0.0.2:5060>\r\n\
-             Event: {}\r\nSubscription-State: {state}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\r\n{text}",
-            subscribe.contact().unwrap().uri(),
-            header(Name::To).split(";tag=").next().unwrap(),
-            header(Name::From),
-            subscribe.call_id(),
-            header(Name::Event),
-            text.len(),
-        ));
+        self.get(notify_of(&subscribe, n, state, kind, text));
     }
 
     fn accepts_subscription(&mut self) {
@@ -60,10 +49,7 @@ impl Rig {
     }
 
     fn dialogs(&mut self, version: u32, dialogs: &str) {
-        let text = format!(
-            "<?xml version=\"1.0\"?><dialog-info xmlns=\"urn:ietf:params:xml:ns:dialog-info\" version=\"{version}\" \
-             state=\"full\" entity=\"sip:door@pbx.test\">{dialogs}</dialog-info>"
-        );
+        let text = dialog_info(version.into(), dialogs);
         self.notifies("active;expires=3600", "application/dialog-info+xml", &text);
     }
 
@@ -213,10 +199,6 @@ fn a_switch_without_mailboxes_is_asked_once() {
     assert!(r.count("REGISTER") > before, "it registers anew");
     assert_eq!(r.count("SUBSCRIBE"), 1, "and does not ask again");
 }
-
-const RINGS: &str = "<dialog id=\"d1\" call-id=\"c7@h\" local-tag=\"station\" remote-tag=\"caller\" direction=\"recipient\">\
-     <state>early</state><remote><identity display=\"Ann\">sip:ann@pbx.test</identity>\
-     <target uri=\"sip:ann@10.0.0.2:5060\"/></remote></dialog>";
 
 fn pick(station: &str) -> Operation {
     Operation::Pickup { line: LINE, address: FIRST, from: PickupFrom::Address(station.into()) }
