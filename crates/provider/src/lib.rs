@@ -3,9 +3,9 @@
 //! [`SipProvider`] implements the service provider interface on the SIP user agent, and shows the driver a plain sans-IO
 //! side. Reading order: `profile` and `account` (what is configured), `line` and `call` (what is kept), `core` (what all
 //! parts work on), `registering` (lines in and out of service), `inbound`, `outbound` and `dialing` (calls come up),
-//! `established`, `holding`, `transfer`, `consulting`, `bridging` and `replacing` (calls that are up), `conference` (calls
-//! together), `operations` (what applications ask), `streams` (audio), `sending`, `info_digits`, `listening` and `treatment` (what is sent into
-//! it and heard in it), `provider` (the interface).
+//! `established`, `holding`, `transfer`, `consulting`, `bridging` and `replacing` (calls that are up), `conference` and
+//! `membership` (calls together), `operations` (what applications ask), `streams` (audio), `sending`, `info_digits`, `listening`
+//! and `treatment` (what is sent into it and heard in it), `provider` (the interface).
 //! Pure rules stand apart: `dial`, `ears`, `ending`, `forwarding`, `parties`, `glance`.
 #![forbid(unsafe_code)]
 
@@ -29,6 +29,7 @@ mod inbound;
 mod info_digits;
 mod line;
 mod listening;
+mod membership;
 mod operations;
 mod outbound;
 mod parties;
