@@ -50,6 +50,7 @@ fn endpoint(address: SocketAddr) -> Endpoint {
 fn account(user: &str) -> Account {
     Account {
         name: user.into(),
+        permanent: 0,
         profile: Arc::new(Profile::built_in("hookswitch").unwrap()),
         registrar: Server { host: "10.0.0.2".into(), port: Some(5060) },
         domain: "10.0.0.2".into(),
