@@ -139,9 +139,12 @@ impl Core {
 
     /// Ends an active call because another is answered; whoever owns it is told why.
     pub(crate) fn displace(&mut self, now: Time, id: CallId) {
-        if self.is_conference(id) {
-            self.drop_conference(now, &mut Ask(None), id);
-            return;
+        for member in self.scatter(id) {
+            if self.is_dropping(member) {
+                self.part_with(now, member);
+            } else {
+                self.displace(now, member);
+            }
         }
         let end = Disconnect::new(DisconnectMode::Normal, EndedBy::Us, "another call was answered");
         self.enter(id, CallState::Disconnected(end));

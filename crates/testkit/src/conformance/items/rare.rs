@@ -57,6 +57,21 @@ fn ends(bench: &mut Bench) -> Verdict {
     if let Ok(call) = bench.make_call(LINE, "ben") {
         bench.reaches(call, StateKind::Disconnected);
     }
+    let nobody_knows = Behaviour::RingsThenRefuses(Duration::from_millis(100), 499, String::new());
+    bench.arrange("bea", nobody_knows);
+    if let Ok(call) = bench.make_call(LINE, "bea") {
+        bench.reaches(call, StateKind::Disconnected);
+    }
+    let late = ForwardRule {
+        when: ForwardCondition::NoAnswer,
+        from: None,
+        origin: None,
+        to: ForwardTarget::DoNotDisturb,
+    };
+    let rules = ForwardingRules { rules: vec![late], no_answer_after: Some(Duration::from_secs(5)) };
+    let _ = bench.perform(Operation::Forward { line: LINE, address: ADDRESS, rules });
+    let _ = bench.offered(Incoming::new(LINE, "ann"));
+    bench.run(Duration::from_secs(30));
     let rule = ForwardRule {
         when: ForwardCondition::Unconditional,
         from: None,
