@@ -317,3 +317,39 @@ async fn a_launcher_starts_who_takes_requests_for_calls() {
     let refused = in_time(service.request_call(too_long)).await;
     assert_eq!(refused, Err(Error::Refused(RequestError::InvalidCallRequest(CallRequest::LONGEST))));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_kept_with_a_call_goes_with_it_to_the_next_owner() {
+    let (mut alice, mut bob) = pair().await;
+    let mut second = attached(&bob.service, "second", Duration::from_secs(10)).await;
+    let (call, incoming) = connected(&mut alice, &mut bob, "bob").await;
+    in_time(incoming.set_call_data(b"order 7")).await.unwrap_or_else(|error| panic!("{error}"));
+    in_time(incoming.set_app_specific(42)).await.unwrap_or_else(|error| panic!("{error}"));
+    in_time(bob.app.hand_off(&incoming, "second")).await.unwrap_or_else(|error| panic!("{error}"));
+    let theirs = loop {
+        if let Event::Appeared { call, privilege: Privilege::Owner, .. } = next(&mut second).await {
+            break call;
+        }
+    };
+    let known = in_time(theirs.snapshot()).await.unwrap_or_else(|error| panic!("{error}"));
+    let info = known.info.unwrap_or_else(|| panic!("nothing is known"));
+    assert_eq!((&*info.call_data, info.app_specific), (&b"order 7"[..], 42));
+    assert_eq!((known.owners, known.privilege), (2, Privilege::Owner));
+    assert!(known.possible.contains(hookswitch::Feature::Drop));
+
+    // The giver lets go, and is no owner any more.
+    in_time(incoming.step_back()).await.unwrap_or_else(|error| panic!("{error}"));
+    let refused = in_time(incoming.set_app_specific(1)).await;
+    assert_eq!(refused, Err(Error::Refused(RequestError::NotOwner(incoming.id()))));
+    let several = MediaTypes::VOICE.with(hookswitch::MediaType::Fax);
+    assert!(in_time(theirs.set_media_type(several)).await.is_err(), "more than one only with unknown");
+
+    let line = in_time(bob.line.status()).await.unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!((line.open, line.calls.all()), (true, 1));
+    let address = in_time(bob.line.address_id("901")).await.unwrap_or_else(|error| panic!("{error}"));
+    let status = in_time(bob.line.address_status(address)).await.unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(status.calls.all(), 0, "the call is for another of its addresses");
+    in_time(incoming.release()).await.unwrap_or_else(|error| panic!("{error}"));
+    in_time(theirs.hang_up()).await.unwrap_or_else(|error| panic!("{error}"));
+    assert!(in_time(call.ended()).await.is_some());
+}

@@ -82,8 +82,18 @@ impl Loopback {
     /// Whether a party has a call, or says that it is busy.
     fn is_busy(&self, destination: &str) -> bool {
         if let Some((_, outside)) = self.script.party(destination) {
-            return matches!(outside, Outside::Refuses(486 | 600, _))
-                || matches!(outside, Outside::RefusesWith(refusal, _) if matches!(refusal.status, 486 | 600));
+            let status = match outside {
+                Outside::Refuses(status, _) => *status,
+                Outside::RefusesWith(refusal, _)
+                | Outside::RingsThenRefuses(refusal, _)
+                | Outside::RefusesAtOnce(refusal) => refusal.status,
+                Outside::Answers(_)
+                | Outside::Rings
+                | Outside::MovedTo(_)
+                | Outside::Proceeds
+                | Outside::Silent => 0,
+            };
+            return matches!(status, 486 | 600);
         }
         let line = self.lines.iter().find(|(_, line)| line.dialled(destination).is_some());
         line.is_some_and(|(id, _)| self.legs.values().any(|leg| leg.line == *id && leg.is_up()))

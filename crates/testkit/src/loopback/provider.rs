@@ -20,6 +20,7 @@ impl Loopback {
             self.now = at;
             self.happen(task);
         }
+        self.now = self.now.max(now);
     }
 
     fn happen(&mut self, task: Task) {
@@ -236,9 +237,6 @@ impl Provider for Loopback {
         };
         if let Some(error) = self.script.refusal(Feature::of(&operation)) {
             return Err(error);
-        }
-        if let Operation::MakeCall { destination, .. } = &operation {
-            self.last_destination.clone_from(destination);
         }
         let creates = self.conceive_for(line, &operation);
         let (created, call) = (creates.first().copied(), operation.call());
