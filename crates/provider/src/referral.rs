@@ -10,6 +10,7 @@ use crate::profile::AcceptReferrals;
 use hookswitch_machine::{Flow, Time, TimerKey};
 use hookswitch_media::control::Direction;
 use hookswitch_media::negotiate::MediaSession;
+use hookswitch_sip::headers::SessionId;
 use hookswitch_sip::message::{Message, Method, Name, Uri};
 use hookswitch_sip::refer::{Notifier, NotifierInput, NotifierOutput, ReferTo, ReferredBy, SIPFRAG};
 use hookswitch_sip::transaction::{ClientId, ServerId};
@@ -103,7 +104,10 @@ impl Core {
         let from = format!("<{}>", line.uri(call.address));
         let contact = self.contact_of(call.line);
         let rtp = call.port.map(|port| port.rtp).ok_or(480_u16)?;
-        let mut fields = String::new();
+        let mut fields = match call.facts.session {
+            (0, _) => String::new(),
+            (local, _) => format!("Session-ID: {}\r\n", SessionId { local, remote: Some(0) }),
+        };
         if let Some(by) = message.header(Name::ReferredBy).and_then(|value| ReferredBy::parse(value).ok()) {
             fields.push_str(&format!("Referred-By: {by}\r\n"));
         }
@@ -210,6 +214,7 @@ impl Core {
     /// our 200, whatever became of its ACK.
     pub(crate) fn leg_changed(&mut self, id: CallId) {
         self.complete_waiting(id, |wait| wait == Wait::Acknowledgement, Ok(Outcome::Done));
+        self.refresh_standing(id);
         let Some(call) = self.calls.get_mut(id) else { return };
         for waiting in &mut call.waiting {
             if let Wait::OfferAnswer(aim) = waiting.what {
@@ -294,6 +299,9 @@ impl Core {
         call.last_leg = Some(leg);
         call.facts.connected = party;
         self.leg_changed(id);
+        if let Some(message) = message {
+            self.note_session(id, message);
+        }
         self.set_referral_timer(id, now + LAST_REPORT);
         self.configure(id, parameters);
         self.tell(id, ProviderEvent::CallInfo { call: id, changed: InfoParts::CONNECTED });

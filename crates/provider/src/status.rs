@@ -103,9 +103,15 @@ impl Core {
             Feature::SetupTransfer,
             Feature::CompleteTransfer,
         ]);
-        let transfers =
-            Features::of(&[Feature::BlindTransfer, Feature::SetupTransfer, Feature::CompleteTransfer]);
+        let transfers = Features::of(&[
+            Feature::BlindTransfer,
+            Feature::SetupTransfer,
+            Feature::CompleteTransfer,
+            Feature::Park,
+        ]);
+        let most = u32::from(line.capabilities.max_completions);
         let not = [
+            (self.completions_of(call.line) >= most, Features::of(&[Feature::CompleteCall])),
             (!room, needs_room),
             (partner.is_some(), alone),
             (!ready, Features::of(&[Feature::CompleteTransfer])),
@@ -184,7 +190,10 @@ impl Core {
         };
         let makes_calls =
             Features::of(&[Feature::MakeCall, Feature::Unpark, Feature::Pickup, Feature::SetupConference]);
-        let others = Features::of(&[Feature::Forward, Feature::UncompleteCall, Feature::SetService]);
+        let mut others = Features::of(&[Feature::Forward, Feature::SetService]);
+        if self.completions_of(id) > 0 {
+            others = others.with(Feature::UncompleteCall);
+        }
         let room = line.is_in_service() && line.has_room();
         line.capabilities.features.intersection(if room { makes_calls.union(others) } else { others })
     }
@@ -195,7 +204,7 @@ impl Core {
             state: line.state.clone(),
             open: line.open.is_some() && !self.closing.contains(&id),
             calls: self.counts(id, None),
-            completions: 0,
+            completions: self.completions_of(id),
             message_waiting: line.message_waiting,
             possible: self.possible(id),
         })
