@@ -102,10 +102,10 @@ pub async fn bridges(pairs: usize) {
     .await;
 }
 
-/// Somebody who says a tone calls an extension, and what it hears is [recorded](heard).
+/// Somebody who says a tone (0900, 1200 or 1800 Hz) calls an extension, and what it hears is [recorded](heard).
 pub async fn caller(hertz: u16, name: u16, extension: &str) {
     forget(&heard(name));
-    rx(&format!("channel originate Local/63{hertz:04}{name}@lines extension {extension}@lines")).await;
+    rx(&format!("channel originate Local/63{hertz:04}{name}@lines extension 67{extension}@lines")).await;
 }
 
 /// The number of somebody who says a tone; what it hears is [recorded](heard).
@@ -131,15 +131,25 @@ pub fn heard(name: u16) -> PathBuf {
     recordings().join(format!("63-{name}-heard.wav"))
 }
 
-/// So many new messages wait for a user.
+/// So many new messages wait for a user; done when that is told, while there are no calls.
 pub async fn messages(user: &str, new: u8) {
     rx(&format!("channel originate Local/66{new}{user}@lines application Wait 1")).await;
+    quiet().await;
 }
 
-/// Waits until somebody has subscribed to this event package.
-pub async fn watched(package: &str) {
-    until(DEADLINE, &format!("a subscription to {package}"), async || {
-        rx("pjsip show subscriptions inbound").await.contains(package).then_some(())
+/// Waits until there are so many subscriptions with it.
+pub async fn subscriptions(wanted: usize) {
+    let says = format!("{wanted} active subscription");
+    until(DEADLINE, &says, async || {
+        rx("pjsip show subscriptions inbound").await.contains(&says).then_some(())
+    })
+    .await;
+}
+
+/// Waits until a call has come to this application of the dialplan.
+pub async fn reached(application: &str) {
+    until(DEADLINE, &format!("a call in {application}()"), async || {
+        rx("core show channels concise").await.contains(&format!("!{application}!")).then_some(())
     })
     .await;
 }

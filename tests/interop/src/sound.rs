@@ -113,10 +113,14 @@ pub fn seconds_of(path: &Path, channel: Option<u16>, hertz: u16) -> f32 {
 /// The longest stretch of a recording between two times at which a tone is heard.
 pub fn without(path: &Path, channel: Option<u16>, hertz: u16) -> Vec<i16> {
     let all = samples(path, channel);
-    let frames: Vec<usize> = (0..).zip(levels(&all, hertz)).filter(|(_, l)| *l >= HEARD_DBM0).map(|(n, _)| n).collect();
+    let frames: Vec<usize> =
+        (0..).zip(levels(&all, hertz)).filter(|(_, l)| *l >= HEARD_DBM0).map(|(n, _)| n).collect();
     let pause = frames.windows(2).max_by_key(|pair| pair[1] - pair[0]);
     let length = RATE as usize / 50;
-    pause.and_then(|pair| all.get((pair[0] + 2) * length..(pair[1].saturating_sub(1)) * length)).unwrap_or_default().to_vec()
+    pause
+        .and_then(|pair| all.get((pair[0] + 2) * length..(pair[1].saturating_sub(1)) * length))
+        .unwrap_or_default()
+        .to_vec()
 }
 
 /// The share of tenths of a second in which one of these notes sounds, 0 to 1.

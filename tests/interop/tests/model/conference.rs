@@ -21,10 +21,10 @@ async fn of_three(rig: &Rig, names: [u16; 2]) -> (Call, Call, Call) {
     reached(&first, StateKind::Conferenced).await;
     reached(&call, StateKind::OnHoldPendingConference).await;
     soon("the answer", second.connected()).await.expect("the second party answers");
-    soon("our tone", call.play(Audio::tone(OURS))).await.expect("we say a tone");
     soon("the member", call.add_member(&second)).await.expect("the second party is a member");
     reached(&call, StateKind::Connected).await;
     reached(&second, StateKind::Conferenced).await;
+    soon("our tone", call.play(Audio::tone(OURS))).await.expect("we say a tone");
     (call, first, second)
 }
 

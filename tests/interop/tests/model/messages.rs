@@ -26,7 +26,7 @@ async fn on_and_off(user: &str, subscribes: bool) {
     asterisk::messages(user, 0).await;
     let mut rig = lines(&[user]).await;
     if subscribes {
-        asterisk::watched("message-summary").await;
+        asterisk::subscriptions(1).await;
     }
     asterisk::messages(user, 3).await;
     assert_eq!(news(&mut rig, |(waiting, _)| *waiting).await, [(true, 3)]);
@@ -40,6 +40,9 @@ async fn on_and_off(user: &str, subscribes: bool) {
     let more = tokio::time::timeout(Duration::from_millis(1), news(&mut rig, |_| true)).await;
     assert!(more.is_err(), "{more:?}");
     end(rig).await;
+    if subscribes {
+        asterisk::subscriptions(0).await;
+    }
 }
 
 /// Checklist 43. Told to a subscription of the line's (RFC 3842).

@@ -1,9 +1,7 @@
 //! Forwarding rules in all modes, as SIPp sees them when it calls.
 
 use crate::{forward, rule};
-use hookswitch::{
-    DisconnectMode, EndedBy, Event, ForwardCondition, ForwardRule, ForwardTarget, StateKind,
-};
+use hookswitch::{DisconnectMode, EndedBy, Event, ForwardCondition, ForwardRule, ForwardTarget, StateKind};
 use hookswitch_interop::{Rig, Sipp, needs, reached, soon};
 use hookswitch_spi::CallerKind;
 use std::time::Duration;
@@ -92,7 +90,11 @@ async fn what_nobody_answers_is_diverted_after_a_time_within_bounds() {
     let call = rig.offered().await;
     let over = soon("the end", call.ended()).await.expect("the call is diverted");
     assert!(begun.elapsed() >= Duration::from_secs(1), "{:?}", begun.elapsed());
-    assert_eq!((over.mode, over.by, over.status), (DisconnectMode::Forwarded, EndedBy::Us, Some(302)), "{over}");
+    assert_eq!(
+        (over.mode, over.by, over.status),
+        (DisconnectMode::Forwarded, EndedBy::Us, Some(302)),
+        "{over}"
+    );
     diverted(sipp, TARGET, "no-answer").await;
     drop(call);
     rig.end().await;

@@ -77,7 +77,8 @@ async fn a_call_is_parked_and_retrieved() {
         let board = Switchboard::start();
         let mut phone = phone(&board, name).await;
         let mut rig = lines(&board, &["1002"]).await;
-        let call = soon("the call", rig.line().call("1001", Audio::tone(OURS))).await.expect("the call is made");
+        let call =
+            soon("the call", rig.line().call("1001", Audio::tone(OURS))).await.expect("the call is made");
         soon("the answer", call.connected()).await.expect("the phone answers");
         phone.event("CALL_ESTABLISHED").await;
         phone.hears_for(1.5).await;

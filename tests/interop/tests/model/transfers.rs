@@ -89,7 +89,8 @@ async fn where_the_switch_cannot_transfer_the_two_others_are_bridged() {
     rig.in_service(0).await;
     let call = answered(&rig, &asterisk::party(FIRST, 43), Audio::tone(OURS)).await;
     let number = asterisk::party(SECOND, 44);
-    let consult = soon("the consultation", call.consult(&number, Audio::tone(OURS))).await.expect("consulted");
+    let consult =
+        soon("the consultation", call.consult(&number, Audio::tone(OURS))).await.expect("consulted");
     soon("the answer", consult.connected()).await.expect("the target answers");
     let outcome = soon("the outcome", call.complete_transfer(&consult, WITHIN)).await;
     assert_eq!(outcome, Ok(TransferOutcome::Bridged));
