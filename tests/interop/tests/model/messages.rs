@@ -2,7 +2,7 @@
 
 use crate::{end, lines, with_asterisk};
 use hookswitch::Event;
-use hookswitch_interop::{Rig, asterisk, soon};
+use hookswitch_interop::{DEADLINE, Rig, asterisk, soon, until};
 use std::time::Duration;
 
 /// The news of waiting messages up to those that `last` picks.
@@ -21,13 +21,21 @@ async fn news(rig: &mut Rig, last: impl Fn(&(bool, u32)) -> bool) -> Vec<(bool, 
     told
 }
 
-/// On once and off once; messages are brought and taken away until the line has been told of them.
+/// Waits until so many subscriptions are known to Asterisk.
+async fn subscribed(wanted: usize) {
+    until(DEADLINE, &format!("{wanted} subscriptions"), async || {
+        (asterisk::subscriptions().await == wanted).then_some(())
+    })
+    .await;
+}
+
+/// On once and off once, and again.
 async fn on_and_off(user: &str, subscribes: bool) {
     asterisk::messages(user, 0).await;
+    // Subscriptions of a service that was not shut down are still there.
+    let (before, wanted) = (asterisk::subscriptions().await, usize::from(subscribes));
     let mut rig = lines(&[user]).await;
-    if subscribes {
-        asterisk::subscriptions(1).await;
-    }
+    subscribed(before + wanted).await;
     asterisk::messages(user, 3).await;
     assert_eq!(news(&mut rig, |(waiting, _)| *waiting).await, [(true, 3)]);
     asterisk::messages(user, 0).await;
@@ -40,9 +48,7 @@ async fn on_and_off(user: &str, subscribes: bool) {
     let more = tokio::time::timeout(Duration::from_millis(1), news(&mut rig, |_| true)).await;
     assert!(more.is_err(), "{more:?}");
     end(rig).await;
-    if subscribes {
-        asterisk::subscriptions(0).await;
-    }
+    subscribed(before).await;
 }
 
 /// Checklist 43. Told to a subscription of the line's (RFC 3842).
