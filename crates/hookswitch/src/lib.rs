@@ -52,7 +52,10 @@ mod digits;
 mod error;
 mod event;
 mod extension;
+mod follow;
 mod keeping;
+mod link;
+mod orders;
 mod queue;
 mod service;
 mod session;
@@ -80,14 +83,15 @@ pub use hookswitch_spi::{
     DigitMonitoring, DigitOptions, Disconnect, DisconnectMode, EndedBy, ExtensionAnswer, ExtensionCommand,
     ExtensionEvent, ExtensionVersion, Feature, ForwardCondition, ForwardRule, ForwardTarget, ForwardingRules,
     GatherEnd, GatherOptions, InfoParts, InterfaceVersion, LineDescription, LineId, LineState, LineStatus,
-    MediaType, MediaTypes, Origin, OutOfService, ParkAt, Party, PickupFrom, Presentation, Reason,
-    RejectReason, Set, StateKind, StatusKind, TimelineEntry, TimelineFact, ToneOptions, TonePattern,
+    MediaType, MediaTypes, OperationError, Origin, OutOfService, ParkAt, Party, PickupFrom, Presentation,
+    Reason, RejectReason, Set, StateKind, StatusKind, TimelineEntry, TimelineFact, ToneOptions, TonePattern,
     TransferOutcome, UserInfo, VersionRange, Way,
 };
 pub use hookswitch_telephony::{
     CallRequest, CallSnapshot, HandOffTarget, Interest, LadderNames, LineSnapshot, OLDEST, OpenId, OpenLine,
     Priorities, Privilege, RequestError, Treatment, Unowned,
 };
+pub use link::{CallLink, LinkError};
 #[doc(hidden)]
 pub use service::Tuning;
 pub use service::{Figures, Service};

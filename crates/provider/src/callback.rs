@@ -328,7 +328,7 @@ impl Call {
         }
     }
 
-    fn state_for_completion(&self) -> StateKind {
+    pub(crate) fn state_for_completion(&self) -> StateKind {
         match &self.state {
             CallState::Busy(BusyMode::Station | BusyMode::Trunk) => StateKind::Busy,
             CallState::Disconnected(end)

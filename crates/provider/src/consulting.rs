@@ -139,6 +139,13 @@ impl Core {
 
     /// Ends an active call because another is answered; whoever owns it is told why.
     pub(crate) fn displace(&mut self, now: Time, id: CallId) {
+        for member in self.scatter(id) {
+            if self.is_dropping(member) {
+                self.part_with(now, member);
+            } else {
+                self.displace(now, member);
+            }
+        }
         let end = Disconnect::new(DisconnectMode::Normal, EndedBy::Us, "another call was answered");
         self.enter(id, CallState::Disconnected(end));
         self.fail_waiting_but_transfer(id);

@@ -43,6 +43,7 @@ mod physical;
 mod pickup;
 mod profile;
 mod provider;
+mod provisioning;
 mod referral;
 mod registering;
 mod replacing;

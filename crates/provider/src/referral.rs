@@ -79,7 +79,9 @@ impl Core {
         message: &Message,
     ) -> Result<(LegId, MediaSession, Box<str>), u16> {
         let call = self.calls.get(id).ok_or(481_u16)?;
-        if !matches!(call.state.kind(), StateKind::Connected | StateKind::OnHold) || call.referral.is_some() {
+        let up =
+            matches!(call.state.kind(), StateKind::Connected | StateKind::OnHold | StateKind::Conferenced);
+        if !up || call.referral.is_some() {
             return Err(491);
         }
         let target =

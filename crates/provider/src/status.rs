@@ -84,6 +84,10 @@ impl Core {
             .iter()
             .filter(|feature| self.fits_role(id, *feature).is_ok())
             .collect();
+        if call.state_for_completion() == StateKind::Busy {
+            possible = possible
+                .union(line.capabilities.features.intersection(Features::of(&[Feature::CompleteCall])));
+        }
         let room = line.is_in_service() && line.has_room();
         let partner = call.partner().and_then(|partner| Some((partner, self.calls.get(partner)?)));
         let held = line.counts.iter().any(|counts| counts.held + counts.pending > 0);

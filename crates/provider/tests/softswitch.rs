@@ -50,6 +50,7 @@ fn endpoint(address: SocketAddr) -> Endpoint {
 fn account(user: &str) -> Account {
     Account {
         name: user.into(),
+        permanent: 0,
         profile: Arc::new(Profile::built_in("hookswitch").unwrap()),
         registrar: Server { host: "10.0.0.2".into(), port: Some(5060) },
         domain: "10.0.0.2".into(),
@@ -473,6 +474,12 @@ fn a_line_is_taken_out_of_service_and_back() {
     assert_eq!(world.ask(DESK, Operation::SetService { line: LINE, on: true }), Ok(Outcome::Done));
     assert_eq!(world.nodes[DESK].p.line_status(LINE).unwrap().state, LineState::InService);
     world.up(ANN, DESK);
+    // Closed while it is out of service, it is closed.
+    assert_eq!(world.ask(DESK, Operation::SetService { line: LINE, on: false }), Ok(Outcome::Done));
+    let now = world.now;
+    world.nodes[DESK].p.close_line(now, LINE);
+    world.run(1_000);
+    assert_eq!(world.nodes[DESK].p.open_lines(), 0);
 }
 
 #[test]
