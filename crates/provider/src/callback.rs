@@ -5,20 +5,21 @@
 //! when it has been in a call since, and that is over (as RFC 6910 has it for *no reply*). The attempt itself ends when its
 //! completion is arranged, which is when the switch has told something of the party for the first time.
 
+use crate::arranged::{Callback, Watched};
 use crate::call::{Ask, Call, Facts, Placing, Taken, Wait};
 use crate::core::{Core, Timer};
 use crate::physical;
-use crate::watching::{Watched, dialogs};
-use hookswitch_machine::{Time, TimerKey};
+use crate::watching::dialogs;
+use hookswitch_machine::Time;
 use hookswitch_media::negotiate::MediaSession;
 use hookswitch_sip::event::{Applied, DialogState, KnownDialogs};
 use hookswitch_sip::message::Message;
 use hookswitch_sip::subscription::{Cause, Report};
 use hookswitch_sip::ua::SubscriptionId;
 use hookswitch_spi::{
-    AddressId, AudioSource, BusyMode, CallId, CallState, CompletionId, Disconnect, DisconnectMode, EndedBy,
-    LineId, MediaTypes, OfferingMode, Operation, OperationError, Outcome, Party, PhysicalCallId,
-    ProviderEvent, Reason, StateKind, StatusKind, UserInfo,
+    AudioSource, BusyMode, CallId, CallState, CompletionId, Disconnect, DisconnectMode, EndedBy, LineId,
+    OfferingMode, Operation, OperationError, Outcome, Party, PhysicalCallId, ProviderEvent, Reason,
+    StateKind, StatusKind, UserInfo,
 };
 use std::time::Duration;
 
@@ -32,25 +33,6 @@ const ARRANGED: Duration = Duration::from_secs(40);
 const RINGS: Duration = Duration::from_secs(30);
 /// After so long a line that had no room is looked at again.
 const ROOM_AGAIN: Duration = Duration::from_secs(5);
-
-/// A call completion.
-#[derive(Debug)]
-pub(crate) struct Callback {
-    line: LineId,
-    address: AddressId,
-    /// Who is to be called, and as whom it is shown.
-    party: Party,
-    attempt: PhysicalCallId,
-    media: MediaTypes,
-    watch: SubscriptionId,
-    known: KnownDialogs,
-    was_busy: bool,
-    /// The attempt, while nothing was heard of the party.
-    asked: Option<CallId>,
-    /// It was not arranged in time, it ends, or there may be room again.
-    timer: TimerKey,
-    ends: Time,
-}
 
 /// What is wrong with a first NOTIFY without a document.
 const UNREADABLE: &str = "the switch tells nothing of the called party that can be read";
@@ -73,13 +55,6 @@ impl From<Cause> for NotArranged {
 impl From<&str> for NotArranged {
     fn from(why: &str) -> Self {
         Self(OperationError::Failed(why.into()))
-    }
-}
-
-impl Callback {
-    /// Whether the party can be called now, as far as it is known.
-    fn is_due(&self) -> bool {
-        self.asked.is_none() && self.was_busy && self.known.is_known() && !self.known.is_busy()
     }
 }
 
