@@ -190,6 +190,11 @@ impl Core {
             referral.referrer = None;
             referral.notifier.handle(now, NotifierInput::Abandoned);
             let (own, next) = (call.leg == Some(leg), referral.leg);
+            if own && next.is_none() {
+                // The target has refused, and who could take the call back is gone.
+                self.abandon_referral(now, id);
+                return false;
+            }
             if own {
                 call.leg = next;
                 call.last_leg = next;
