@@ -16,6 +16,7 @@ mod park;
 mod pickup;
 mod play;
 
+use crate::calls::CallNo;
 use crate::config::{Config, Features};
 use crate::core::Core;
 use crate::own::user_of;
@@ -175,6 +176,13 @@ impl Services {
             | MediaEvent::Statistics { .. }
             | MediaEvent::Stopped { .. } => {}
         }
+    }
+
+    /// The leg that is this call of a user's: a dialog of ours, which we can end. Looks at all: for the rare case only.
+    pub(crate) fn leg_of(&self, call: CallNo) -> Option<LegId> {
+        let ours = self.calls.iter().map(|(leg, own)| (leg, own.known()));
+        let members = self.members.iter().map(|(leg, member)| (leg, member.known));
+        ours.chain(members).find(|(_, known)| *known == Some(call)).map(|(leg, _)| *leg)
     }
 
     /// Ends a call from our side.
