@@ -52,7 +52,10 @@ mod digits;
 mod error;
 mod event;
 mod extension;
+mod follow;
 mod keeping;
+mod link;
+mod orders;
 mod phone_desk;
 mod phone_devices;
 mod phone_machine;
@@ -83,15 +86,17 @@ pub use hookswitch_spi::{
     DigitMonitoring, DigitOptions, Disconnect, DisconnectMode, EndedBy, ExtensionAnswer, ExtensionCommand,
     ExtensionEvent, ExtensionVersion, Feature, ForwardCondition, ForwardRule, ForwardTarget, ForwardingRules,
     GatherEnd, GatherOptions, HookSwitch, InfoParts, InterfaceVersion, LampMeaning, LampState,
-    LineDescription, LineId, LineState, LineStatus, MediaType, MediaTypes, Origin, OutOfService, ParkAt,
-    Party, PhoneCapabilities, PhoneDescription, PhoneFailure, PhoneId, PhoneLamp, PhonePart, PhoneSetting,
-    PhoneStatus, PickupFrom, Presentation, Reason, RejectReason, Set, StateKind, StatusKind, TimelineEntry,
-    TimelineFact, ToneOptions, TonePattern, TransferOutcome, UserInfo, VersionRange, Way,
+    LineDescription, LineId, LineState, LineStatus, MediaType, MediaTypes, OperationError, Origin,
+    OutOfService, ParkAt, Party, PhoneCapabilities, PhoneDescription, PhoneFailure, PhoneId, PhoneLamp,
+    PhonePart, PhoneSetting, PhoneStatus, PickupFrom, Presentation, Reason, RejectReason, Set, StateKind,
+    StatusKind, TimelineEntry, TimelineFact, ToneOptions, TonePattern, TransferOutcome, UserInfo,
+    VersionRange, Way,
 };
 pub use hookswitch_telephony::{
     CallRequest, CallSnapshot, HandOffTarget, Interest, LadderNames, LineSnapshot, OLDEST, OpenId, OpenLine,
     PhoneError, Priorities, Privilege, RequestError, Treatment, Unowned,
 };
+pub use link::{CallLink, LinkError};
 pub use phone_devices::{PhoneDevice, PhoneDevices, PhoneEvent, PhonePrivilege};
 #[doc(hidden)]
 pub use service::Tuning;

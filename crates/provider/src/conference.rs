@@ -451,6 +451,7 @@ impl Core {
         if part.is_some() {
             self.mix(member, None, MixPart::Talks);
         }
+        self.go_on_gathering(of);
         Some(outside)
     }
 
@@ -512,18 +513,28 @@ impl Core {
 
     /// All members of a conference end with it.
     fn disband(&mut self, now: Time, of: CallId) {
+        for member in self.scatter(of) {
+            self.part_with(now, member);
+        }
+    }
+
+    /// A conference is none any more: nobody has a part in it, and its members are about to end.
+    pub(crate) fn scatter(&mut self, of: CallId) -> Vec<CallId> {
+        if !self.is_conference(of) {
+            return Vec::new();
+        }
         let role = self.calls.get_mut(of).and_then(|call| call.extra.as_mut()?.role.take());
-        let Some(Role::Conference(conference)) = role else { return };
+        let Some(Role::Conference(conference)) = role else { return Vec::new() };
         if let Some(consultation) = conference.consultation {
             // One that is being retrieved finds out then.
             if matches!(self.role(consultation), Some(Role::Consultation(_))) {
                 self.set_role(consultation, None);
             }
         }
-        for member in conference.members {
-            self.set_role(member, None);
-            self.part_with(now, member);
+        for member in &conference.members {
+            self.set_role(*member, None);
         }
+        conference.members
     }
 
     /// A conference that applications do not know yet comes to nothing; one that they know stays. The held call that it was to come
@@ -635,6 +646,7 @@ impl Core {
             redirection: Party::default(),
             call_id: Box::default(),
             target: Box::default(),
+            session: (0, 0),
         };
         let media = MediaSession::new(self.entropy.next_u64());
         let mut call = Call::new((line_id, address), Origin::Conference, self.now, media, facts);

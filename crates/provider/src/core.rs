@@ -2,7 +2,9 @@
 
 use crate::account::Elsewhere;
 use crate::call::{Aim, Ask, Call, Calls, Taken, Wait, Waiting};
+use crate::callback::Callback;
 use crate::line::Line;
+use crate::watching::Watched;
 use bytes::Bytes;
 use hookswitch_machine::{
     CloseReason, Entropy, Flow, Map, Output, QueryId, Question, ResolveError, Target, Time, TimerQueue,
@@ -10,12 +12,12 @@ use hookswitch_machine::{
 use hookswitch_media::control::{Command, Port};
 use hookswitch_sip::message::{Limits, Message, Method};
 use hookswitch_sip::transaction::{self, ClientId, Layer};
-use hookswitch_sip::ua::{Indication, LegId, UserAgent};
+use hookswitch_sip::ua::{Indication, LegId, SubscriptionId, UserAgent};
 use hookswitch_spi::{
-    CallId, CallState, Completion, Completions, GatherEnd, LineId, OperationError, Outcome, ProviderEvent,
-    TimelineEntry, TimelineFact, Way, Word,
+    CallId, CallState, Completion, CompletionId, Completions, GatherEnd, LineId, OperationError, Outcome,
+    ProviderEvent, TimelineEntry, TimelineFact, Way, Word,
 };
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
 
 /// What the provider wants done outside.
@@ -48,6 +50,16 @@ pub(crate) enum Timer {
     Dictate(CallId),
     /// An offered call rings once more.
     Ring(CallId),
+    /// Nobody answered in time for what a call is to tell.
+    UserInfo(CallId),
+    /// Nobody said in time which orbit is free.
+    Finder(CallId),
+    /// Nobody said in time what alerts at the station that is to be picked up.
+    Fetch(CallId),
+    /// A call completion has lasted too long, or waits for room on the line.
+    Completion(CompletionId),
+    /// The offer of a completed call was not answered in time.
+    CallBack(CallId),
 }
 
 /// Whose a request outside sessions is.
@@ -83,10 +95,16 @@ pub(crate) struct Core {
     pub(crate) ua: UserAgent,
     pub(crate) lines: Vec<Option<Line>>,
     /// The lines of other shards.
-    pub(crate) elsewhere: Vec<Elsewhere>,
+    pub(crate) elsewhere: Vec<(LineId, Elsewhere)>,
     pub(crate) calls: Calls,
     pub(crate) by_leg: Map<LegId, CallId>,
     pub(crate) outside: Map<ClientId, Outside>,
+    /// What is subscribed to.
+    pub(crate) watches: BTreeMap<SubscriptionId, Watched>,
+    /// Sessions that ask for a free orbit.
+    pub(crate) finders: BTreeMap<LegId, CallId>,
+    pub(crate) callbacks: BTreeMap<CompletionId, Callback>,
+    pub(crate) next_completion: u32,
     pub(crate) queries: Map<QueryId, Query>,
     pub(crate) stock: VecDeque<Port>,
     pub(crate) events: VecDeque<ProviderEvent>,
@@ -100,6 +118,8 @@ pub(crate) struct Core {
     pub(crate) counters: Counters,
     /// Lines that are closed for applications and still un-register.
     pub(crate) closing: Vec<LineId>,
+    /// Those of them that are gone for good: only what un-registers them still sees them.
+    pub(crate) removed: Vec<LineId>,
     pub(crate) product: String,
     next_query: u64,
     next_tag: u64,
@@ -125,9 +145,13 @@ impl Core {
             ua,
             lines: Vec::new(),
             elsewhere: Vec::new(),
-            calls: Calls::new(shard),
+            calls: Calls::new(shard, entropy.next_u64()),
             by_leg: Map::with_hasher(keys),
             outside: Map::with_hasher(keys),
+            watches: BTreeMap::new(),
+            finders: BTreeMap::new(),
+            callbacks: BTreeMap::new(),
+            next_completion: 0,
             queries: Map::with_hasher(keys),
             stock: VecDeque::new(),
             events: VecDeque::new(),
@@ -139,6 +163,7 @@ impl Core {
             entropy,
             counters: Counters::default(),
             closing: Vec::new(),
+            removed: Vec::new(),
             product,
             next_query: 0,
             next_tag: 0,
@@ -222,6 +247,11 @@ impl Core {
                 Timer::Gather(call) => self.digit_overdue(call),
                 Timer::Dictate(call) => self.dictate_next(now, call),
                 Timer::Ring(call) => self.ring_again(now, call),
+                Timer::UserInfo(call) => self.user_info_due(call),
+                Timer::Finder(call) => self.finder_due(now, call),
+                Timer::Fetch(call) => self.fetch_due(now, call),
+                Timer::Completion(completion) => self.completion_due(now, completion),
+                Timer::CallBack(call) => self.call_back_due(now, call),
             }
         }
         self.settle(now);
@@ -278,10 +308,19 @@ impl Core {
     }
 
     pub(crate) fn line(&self, id: LineId) -> Option<&Line> {
-        self.lines.get(id.0 as usize)?.as_ref()
+        self.registrant(id).filter(|_| !self.removed.contains(&id))
     }
 
     pub(crate) fn line_mut(&mut self, id: LineId) -> Option<&mut Line> {
+        if self.removed.contains(&id) { None } else { self.registrant_mut(id) }
+    }
+
+    /// A line, or one that was removed and still un-registers.
+    pub(crate) fn registrant(&self, id: LineId) -> Option<&Line> {
+        self.lines.get(id.0 as usize)?.as_ref()
+    }
+
+    pub(crate) fn registrant_mut(&mut self, id: LineId) -> Option<&mut Line> {
         self.lines.get_mut(id.0 as usize)?.as_mut()
     }
 
@@ -353,6 +392,9 @@ impl Core {
         self.complete(waiting.completion, Err(error));
         if let Wait::Turn(Aim::Consult(consult)) | Wait::OfferAnswer(Aim::Consult(consult)) = waiting.what {
             self.forget(self.now, consult);
+        }
+        if let Wait::Completing(completion) = waiting.what {
+            self.drop_callback(self.now, completion);
         }
     }
 
@@ -441,6 +483,7 @@ impl Core {
         self.stop_alerting(id);
         self.partner_ended(id);
         self.uncount(id);
+        self.stop_fetching(now, id);
         let call = self.calls.remove(id)?;
         if let Some(timer) = call.timer {
             self.timers.cancel(timer);
@@ -469,7 +512,7 @@ impl Core {
         message: Option<&Message>,
         flow: Flow,
     ) {
-        if self.of_referral(now, indication.clone(), message) {
+        if self.of_finder(now, &indication, message) || self.of_referral(now, indication.clone(), message) {
             return;
         }
         match (indication, message) {
@@ -501,13 +544,14 @@ impl Core {
                 self.response_within(now, leg, client, failure, message);
             }
             (Indication::OutOfDialog(server), Some(message)) => {
-                self.ua.respond(now, &mut self.layer, server, flow, message, 405, format_args!(""));
+                self.asked_outside(now, server, flow, message);
             }
             (Indication::OutOfDialogResponse(client, failure), message) => {
                 self.outside_response(now, client, failure, message);
             }
-            // Nobody has asked for these yet.
-            (Indication::Subscription(..) | Indication::NotifyDue(_) | Indication::SubscriberGone(_), _) => {}
+            (Indication::Subscription(id, report), message) => self.watched(now, id, report, message),
+            // Nobody can subscribe to anything here.
+            (Indication::NotifyDue(_) | Indication::SubscriberGone(_), _) => {}
             // The agent gives the message with each of these; without it nothing can be done.
             (
                 Indication::Incoming(_)

@@ -51,10 +51,12 @@ pub const fn successors(state: StateKind) -> &'static [StateKind] {
         // A monitor sees a call that another application makes as unknown first.
         S::Unknown => &[
             S::Offering,
+            S::Dialtone,
             S::Dialing,
             S::Proceeding,
             S::Ringback,
             S::Connected,
+            S::OnHoldPendingConference,
             S::Busy,
             S::Disconnected,
             S::Idle,
@@ -373,7 +375,10 @@ impl Observer {
         let text = match how {
             Ok(_) if !possible => format!("{session}: {} was accepted while {state}", operation.name()),
             Err(RequestError::Operation(OperationError::InvalidCallState { .. }))
-                if possible && !operation.call().is_some_and(|call| self.conferring.contains(&call)) =>
+                if possible
+                    // Of two calls, it may be the other that is in the wrong state.
+                    && operation.other_call().is_none()
+                    && !operation.call().is_some_and(|call| self.conferring.contains(&call)) =>
             {
                 format!("{session}: {} was refused as impossible while {state}", operation.name())
             }

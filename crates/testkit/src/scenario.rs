@@ -12,9 +12,9 @@ use hookswitch_machine::{Entropy, Time};
 use hookswitch_sip::message::{Limits, Message, Method};
 use hookswitch_sip::ua::Failure;
 use hookswitch_spi::{
-    AddressId, AnswerMode, CallId, CallOptions, CallState, ConnectedMode, EndedBy, ForwardCondition,
-    ForwardRule, ForwardTarget, ForwardingRules, InfoParts, LineId, LineState, MediaType, MediaTypes,
-    Operation, RejectReason, TransferOutcome,
+    AddressId, AnswerMode, CallId, CallOptions, CallState, CallTreatment, ConnectedMode, EndedBy,
+    ForwardCondition, ForwardRule, ForwardTarget, ForwardingRules, InfoParts, LineId, LineState, MediaType,
+    MediaTypes, Operation, RejectReason, TransferOutcome,
 };
 use hookswitch_telephony::{Event, HandOffTarget, Interest, Reply, Request, SessionId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -90,6 +90,8 @@ impl Scenario {
             }
             profile.follow_redirects = entropy.chance(3, 4);
             profile.refer = entropy.chance(3, 4);
+            profile.early_treatment = entropy.chance(1, 2);
+            profile.hold_music = entropy.chance(1, 2);
             profile.reconnect = entropy.chance(1, 2);
             profile.answer_mode = [AnswerMode::None, AnswerMode::Hold, AnswerMode::Drop]
                 .get(entropy.below(6) as usize)
@@ -364,10 +366,49 @@ impl Scenario {
             ];
             acts.push((later, end[self.entropy.below(3) as usize].clone()));
         }
+        if self.entropy.chance(2, 5) {
+            self.confers(&mut acts);
+        }
+        if self.entropy.chance(1, 6) {
+            acts.push((self.millis(0, 5_000), Act::Gather(1 + self.entropy.below(3) as u16)));
+        }
+        if self.entropy.chance(1, 6) {
+            let lasts = self.millis(1, 5_000);
+            acts.push((self.millis(0, 5_000), Act::Tone(lasts)));
+        }
+        if self.entropy.chance(1, 8) {
+            let treatments = [CallTreatment::Silence, CallTreatment::Ringback, CallTreatment::Music];
+            acts.push((self.millis(0, 5_000), Act::Treat(treatments[self.entropy.below(3) as usize])));
+        }
         if self.entropy.chance(2, 3) {
             acts.push((self.millis(0, 20_000), Act::Drop(RejectReason::Default)));
         }
         acts
+    }
+
+    /// A conference: out of a transfer, or for its own sake, and what becomes of it.
+    fn confers(&mut self, acts: &mut Vec<(Duration, Act)>) {
+        let at = self.millis(0, 4_000);
+        let mut later = at + self.millis(0, 5_000);
+        if self.entropy.chance(1, 3) {
+            acts.push((at, Act::Consult("consultant".into())));
+            acts.push((later, Act::Merge));
+        } else {
+            acts.push((at, Act::Confer("consultant".into())));
+            acts.push((later, Act::Admit));
+        }
+        for _ in 0..self.entropy.below(3) {
+            later += self.millis(0, 3_000);
+            let next = [
+                Act::Leave,
+                Act::Admit,
+                Act::HoldConference(true),
+                Act::HoldConference(false),
+                Act::Disband,
+                Act::Drop(RejectReason::Default),
+            ];
+            acts.push((later, next[self.entropy.below(6) as usize].clone()));
+        }
     }
 
     fn other_application(&mut self) -> HandOffTarget {
@@ -532,7 +573,7 @@ impl Scenario {
             return;
         }
         let mut ends: BTreeMap<String, Time> = BTreeMap::new();
-        let mut first = BTreeSet::new();
+        let (mut first, mut hung_up) = (BTreeSet::new(), BTreeSet::new());
         for crossing in self.stage.world.wire() {
             let Ok(message) = Message::parse(crossing.bytes.clone(), &Limits::default()) else { continue };
             let call = message.call_id().to_owned();
@@ -541,7 +582,11 @@ impl Scenario {
                 (Passage::Arrived, Method::Invite, None) if !ours && message.to_tag().is_none() => {
                     first.insert((call, message.cseq().number));
                 }
-                (Passage::Sent(_), Method::Bye, Some(200)) if ours => {
+                // Whoever said BYE first waits for its own response.
+                (Passage::Sent(_), Method::Bye, None) if ours => {
+                    hung_up.insert(call);
+                }
+                (Passage::Sent(_), Method::Bye, Some(200)) if ours && !hung_up.contains(&call) => {
                     ends.entry(call).or_insert(crossing.at);
                 }
                 (Passage::Sent(_), Method::Invite, Some(300..=699))
@@ -605,6 +650,8 @@ impl Scenario {
                 Event::Completed { result: Ok(Reply::Transferred(TransferOutcome::Bridged)), .. } => {
                     count("transfer bridged");
                 }
+                Event::Completed { result: Ok(Reply::Conference { .. }), .. } => count("conference"),
+                Event::Completed { result: Ok(Reply::Gathered { .. }), .. } => count("digits gathered"),
                 Event::Completed { result: Err(_), .. } => count("request failed"),
                 Event::Completed { .. } => count("request done"),
                 Event::Refused { .. } => count("request refused"),

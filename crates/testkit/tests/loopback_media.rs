@@ -170,6 +170,10 @@ fn media_are_told_on_request_and_never_change_what_is_noted() {
     wired.exchange.sounds_like(call, MediaType::Fax);
     wired.drain();
     assert_eq!(wired.told.pop(), Some(ProviderEvent::Media { call, media: MediaType::Fax }));
+    wired.exchange.offers_media(call, MediaTypes::VOICE.with(MediaType::Fax));
+    wired.drain();
+    assert_eq!(wired.told.pop(), Some(ProviderEvent::Media { call, media: MediaType::Fax }));
+    assert_eq!(wired.changes(call), [InfoParts::STREAM]);
     assert_eq!(wired.exchange.call_info(call).unwrap().media, MediaTypes::VOICE);
     wired.ask(Operation::SetMediaType { call, media: MediaType::Fax.into() }).unwrap();
     assert_eq!(wired.changes(call), [InfoParts::MEDIA]);

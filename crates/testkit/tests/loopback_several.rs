@@ -102,7 +102,7 @@ fn taking_back_a_call_ends_its_consultation_and_swapping_does_not() {
     let consult = wired.consult(call, BEN);
     wired.ask(Operation::SwapHold { active: consult, held: call }).unwrap();
     assert_eq!((wired.kind(call), wired.kind(consult)), (S::Connected, S::OnHoldPendingTransfer));
-    wired.ask(Operation::SwapHold { active: call, held: consult }).unwrap();
+    wired.ask(Operation::Retrieve { call: consult }).unwrap();
     assert_eq!((wired.kind(call), wired.kind(consult)), (S::OnHoldPendingTransfer, S::Connected));
     wired.ask(Operation::Retrieve { call }).unwrap();
     assert_eq!((wired.kind(call), wired.kind(consult)), (S::Connected, S::Idle));

@@ -186,10 +186,10 @@ impl Bench {
         self.observed.borrow_mut().asked(&operation, state, answer.as_ref().err());
         let asked = match answer {
             Ok(created) => {
-                if let Some(created) = created {
-                    if !self.embryos.insert(created) || self.known.contains(&created) {
-                        self.breaches.push(format!("{created} is created a second time"));
-                    }
+                if let Some(created) = created
+                    && (!self.embryos.insert(created) || self.known.contains(&created))
+                {
+                    self.breaches.push(format!("{created} is created a second time"));
                 }
                 self.open.insert(request, (operation, created));
                 Ok((request, created))
@@ -435,6 +435,14 @@ impl Bench {
     /// Calls that were announced so far.
     pub fn announcements(&self) -> usize {
         self.announced.len()
+    }
+
+    /// The call that was announced last.
+    pub fn last_announced(&self) -> Option<CallId> {
+        self.log.iter().rev().find_map(|(_, event)| match event {
+            ProviderEvent::NewCall { call, .. } => Some(*call),
+            _ => None,
+        })
     }
 
     /// The media types with which a call was first offered.

@@ -1,6 +1,7 @@
 //! The exchange in memory as a subject, and the faults that show that items bite.
 
-use super::items::Installed;
+use super::desk::DeskFault;
+use super::items::{Installed, StoreFault};
 use super::subject::{Act, Behaviour, Can, Incoming, LineSetup, Party, Saw, Setup, Subject};
 use super::{Factory, ITEMS, Outcome, Suite};
 use crate::loopback::{self, Fault, Heard, Loopback, LoopbackLine, Noticed, Outside, PartyId, Refusal};
@@ -70,8 +71,63 @@ pub fn mutants(only: &[u8], mut tell: impl FnMut(String)) -> ExitCode {
             }
         }
     }
+    for fault in StoreFault::ALL.iter().filter(|fault| only.is_empty() || only.contains(&fault.breaks())) {
+        let number = fault.breaks();
+        match finds(&Suite::new(&BrokenStore(*fault)), number) {
+            Ok(finding) => {
+                bit += 1;
+                tell(format!("{number:>3}  bites   {fault:?}: {finding}"));
+            }
+            Err(why) => {
+                missed += 1;
+                tell(format!("{number:>3}  MISSED  {fault:?}: {why}"));
+            }
+        }
+    }
+    for (fault, number) in DeskFault::ALL.iter().filter(|(_, n)| only.is_empty() || only.contains(n)) {
+        let suite = Suite { desk_fault: Some(*fault), ..Suite::new(&Exchange) };
+        match finds(&suite, *number) {
+            Ok(finding) => {
+                bit += 1;
+                tell(format!("{number:>3}  bites   {fault:?}: {finding}"));
+            }
+            Err(why) => {
+                missed += 1;
+                tell(format!("{number:>3}  MISSED  {fault:?}: {why}"));
+            }
+        }
+    }
     tell(format!("mutants: {bit} found, {missed} missed"));
     if missed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Makes loopback subjects whose store is broken.
+#[derive(Clone, Copy, Debug)]
+struct BrokenStore(StoreFault);
+
+impl Factory for BrokenStore {
+    fn name(&self) -> &'static str {
+        "loopback"
+    }
+
+    fn subject(&self, setup: &Setup) -> Box<dyn Subject> {
+        Exchange.subject(setup)
+    }
+
+    fn installation(&self) -> Box<dyn Installed> {
+        super::items::stored_with(Some(self.0))
+    }
+}
+
+/// What an item finds; the error says that it finds nothing.
+fn finds(suite: &Suite<'_>, number: u8) -> Result<String, String> {
+    let item = ITEMS.iter().flat_map(|part| part.iter()).find(|item| item.number == number);
+    let item = item.ok_or_else(|| format!("there is no item {number}"))?;
+    match suite.run(item) {
+        Outcome::Failed(text) => Ok(text),
+        Outcome::Passed => Err("its item passes all the same".into()),
+        Outcome::NotApplicable(why) => Err(format!("its item does not apply: {why}")),
+    }
 }
 
 /// What the item of a fault finds under it; the error says that it finds nothing.
@@ -273,6 +329,7 @@ impl Subject for LoopbackSubject {
                     D::Unconditionally => Reason::ForwardedUnconditional,
                     D::Busy => Reason::ForwardedBusy,
                     D::NoAnswer => Reason::ForwardedNoAnswer,
+                    D::Deflected => Reason::Redirected,
                 };
                 (hookswitch_spi::Party::known(uri(by), ""), reason)
             }
@@ -375,6 +432,10 @@ impl Subject for LoopbackSubject {
 
     fn configure(&mut self, lines: Vec<LineSetup>) {
         self.exchange.configure(lines.iter().map(loopback_line).collect());
+    }
+
+    fn uninstalled(&mut self) {
+        self.exchange.configure(Vec::new());
     }
 
     fn want_closed(&mut self, line: LineId) {

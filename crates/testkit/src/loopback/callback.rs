@@ -16,6 +16,9 @@ use std::time::Duration;
 /// So long a callback rings for whoever asked for it.
 const CALLS_BACK_FOR: Duration = Duration::from_secs(30);
 
+/// So long a call completion waits.
+const WAITED_MOST: Duration = Duration::from_secs(3_600);
+
 /// A call completion that is arranged.
 #[derive(Debug)]
 pub(crate) struct Waiting {
@@ -41,6 +44,7 @@ impl Loopback {
         };
         let completion = CompletionId(u32::try_from(self.mint()).unwrap_or(u32::MAX));
         self.waiting.insert(completion, waiting);
+        self.after(WAITED_MOST, Task::Expire(completion));
         self.complete(request, Ok(Outcome::Completion(completion)));
         self.drop_call(call, RejectReason::Default, None);
     }

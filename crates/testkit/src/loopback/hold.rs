@@ -71,17 +71,20 @@ impl Loopback {
         true
     }
 
-    /// Takes a held call back; a consultation call that waits for it ends.
+    /// Takes a held call back; a consultation call that waits for it ends. Where the two were swapped, they are swapped back.
     pub(crate) fn retrieve(&mut self, call: CallId) {
         let pending = self.legs.get(&call).is_some_and(|leg| leg.state != CallState::OnHold);
-        let consults = self.legs.iter().find(|(_, leg)| leg.consults() == Some(call)).map(|(id, _)| *id);
         let consulted = self.legs.get(&call).and_then(Leg::consults);
+        if let Some(first) = consulted.filter(|first| self.legs.get(first).is_some_and(Leg::is_connected))
+            && pending
+        {
+            return self.swap(first, call);
+        }
+        let consult = self.legs.iter().find(|(_, leg)| leg.consults() == Some(call)).map(|(id, _)| *id);
         self.connect_again(call);
-        if let Some(consult) = consults.or(consulted).filter(|_| pending) {
-            for one in [call, consult] {
-                if let Some(leg) = self.legs.get_mut(&one).filter(|leg| leg.consults().is_some()) {
-                    leg.part = Part::Plain;
-                }
+        if let Some(consult) = consult.filter(|_| pending) {
+            if let Some(leg) = self.legs.get_mut(&consult) {
+                leg.part = Part::Plain;
             }
             self.drop_call(consult, RejectReason::Default, None);
         }

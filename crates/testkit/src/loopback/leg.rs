@@ -60,6 +60,8 @@ pub(crate) struct Rest {
     pub(crate) digits: DigitMonitoring,
     pub(crate) tones: Vec<TonePattern>,
     pub(crate) watched: MediaTypes,
+    /// What the other side offered last, if it was not its first offer.
+    pub(crate) offered: Option<MediaTypes>,
     pub(crate) gather: Option<Gather>,
     pub(crate) sending: Option<Sending>,
     /// User information that waits behind what is shown.

@@ -316,10 +316,10 @@ impl Loopback {
         self.with_info(call, InfoParts::CALLER, |info| info.caller = party);
     }
 
-    /// The other side offers other media (a re-INVITE): the same call goes on.
+    /// The other side offers other media (a re-INVITE): the same call goes on, and what is recorded stays the owner's to change.
     pub fn offers_media(&mut self, call: CallId, media: MediaTypes) {
         let Some(leg) = self.known(call).filter(|leg| leg.is_up()) else { return };
-        let (before, watched) = (leg.info.media, leg.rest.watched);
+        let (before, watched) = (leg.rest.offered.unwrap_or(leg.info.media), leg.rest.watched);
         if self.broken(Fault::AnnouncesAgain) {
             let info = leg.info.clone();
             self.offer(info, Other::Nobody, 1);
@@ -327,7 +327,10 @@ impl Loopback {
         if before == media {
             return;
         }
-        self.with_info(call, InfoParts::MEDIA, |info| info.media = media);
+        if let Some(leg) = self.legs.get_mut(&call) {
+            leg.rest.offered = Some(media);
+        }
+        self.with_info(call, InfoParts::STREAM, |_| {});
         for one in media.iter().filter(|one| !before.contains(*one) && watched.contains(*one)) {
             self.events.push_back(ProviderEvent::Media { call, media: one });
         }

@@ -60,6 +60,7 @@ impl Loopback {
                 self.complete(request, Err(OperationError::Refused { status, reason }));
             }
             Task::Recall(orbit) => self.recall(orbit),
+            Task::Expire(completion) => self.end_completion(completion),
             Task::LookForFree => self.look_for_free(),
         }
     }
@@ -113,6 +114,7 @@ impl Provider for Loopback {
 
     fn lines(&self) -> Vec<LineDescription> {
         let describe = |(id, entry): (&LineId, &super::line::Line)| LineDescription {
+            permanent: id.0 + 1,
             line: *id,
             name: entry.name.clone(),
             addresses: entry.addresses.clone(),

@@ -309,7 +309,7 @@ fn end_of(bench: &mut Bench, status: u16, fields: String) -> Result<hookswitch_s
         return Err(Finding(format!("{status}: no end")));
     };
     let busy = bench.kinds(call).contains(&StateKind::Busy);
-    ensure!(busy || !matches!(status, 486 | 600) || !end.q850.is_none(), "{status} without *busy*");
+    ensure!(busy || !matches!(status, 486 | 600) || end.q850.is_some(), "{status} without *busy*");
     bench.close_call(call);
     Ok(end)
 }
@@ -499,6 +499,7 @@ fn reasons(suite: &Suite<'_>) -> Verdict {
         (diverted(Diverted::Unconditionally), Reason::ForwardedUnconditional, Origin::Internal),
         (diverted(Diverted::Busy), Reason::ForwardedBusy, Origin::Internal),
         (diverted(Diverted::NoAnswer), Reason::ForwardedNoAnswer, Origin::Internal),
+        (diverted(Diverted::Deflected), Reason::Redirected, Origin::Internal),
         (Incoming { transferred: true, ..plain.clone() }, Reason::Transferred, Origin::Internal),
     ] {
         let (call, _) = bench.offered(incoming)?;
