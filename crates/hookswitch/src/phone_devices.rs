@@ -23,7 +23,8 @@ pub enum PhoneEvent {
     Created(PhoneId),
     /// A phone is gone for good (PHONE_REMOVE): its account was taken away.
     Removed(PhoneId),
-    /// A part of a phone that is open here changed (PHONE_STATE). [`PhoneDevice::status`] says how it is.
+    /// A part of a phone that is open here changed (PHONE_STATE): how it is, or whether it can be set now.
+    /// [`PhoneDevice::status`] says both.
     Changed {
         /// Which phone.
         phone: PhoneId,

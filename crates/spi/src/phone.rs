@@ -226,7 +226,8 @@ pub enum PhoneEvent {
     Created(PhoneId),
     /// A phone is gone (PHONE_REMOVE).
     Removed(PhoneId),
-    /// A part of a phone changed (PHONE_STATE).
+    /// A part of a phone changed (PHONE_STATE): how it is, or whether it can be set now. Told after each request that succeeds,
+    /// also if it was so before.
     Changed {
         /// Which phone.
         phone: PhoneId,

@@ -92,7 +92,7 @@ pub enum PhoneNews {
     Created(PhoneId),
     /// A phone is gone (PHONE_REMOVE); whoever had it open has it no more.
     Removed(PhoneId),
-    /// A part of a phone that the session has open changed (PHONE_STATE).
+    /// A part of a phone that the session has open changed (PHONE_STATE): how it is, or whether it can be set now.
     Changed {
         /// Which phone.
         phone: PhoneId,

@@ -115,13 +115,15 @@ impl Softswitch {
         let Some(device) = self.devices.devices.get(&phone) else { return };
         let Some(told) = &device.told else { return };
         let status = self.status_of(device);
-        let changed = |part: PhonePart| match part {
+        let other = |part: PhonePart| match part {
             PhonePart::HookSwitch => told.hook_switch != status.hook_switch,
             PhonePart::Ringer => told.ring_mode != status.ring_mode,
             PhonePart::Lamp => told.lamps != status.lamps,
             PhonePart::Volume => told.volume != status.volume,
         };
-        let parts = device.able.told.iter().filter(|part| device.set.contains(*part) || changed(*part));
+        let possible = |part: PhonePart| told.settable.contains(part) != status.settable.contains(part);
+        let changed = |part: &PhonePart| device.set.contains(*part) || other(*part) || possible(*part);
+        let parts = device.able.told.iter().filter(changed);
         let service = (told.in_service != status.in_service).then_some(None);
         let parts: Vec<Option<PhonePart>> = service.into_iter().chain(parts.map(Some)).collect();
         self.devices.events.extend(parts.into_iter().map(|part| PhoneEvent::Changed { phone, part }));

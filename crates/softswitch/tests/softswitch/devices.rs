@@ -2,8 +2,8 @@
 
 use super::phone::Manner;
 use super::world::World;
-use hookswitch_machine::Input;
 use hookswitch_machine::Transport::{Tcp, Udp};
+use hookswitch_machine::{Entropy, Input};
 use hookswitch_sip::message::Method;
 use hookswitch_softswitch::{Limits, Messages, Request};
 use hookswitch_spi::{
@@ -60,7 +60,8 @@ fn subscribed() -> (World, usize) {
     let (mut world, ann, _) = two();
     world.phones[ann].subscribe(world.now, "ann", "", "message-summary", 600);
     world.run(1);
-    assert_eq!(events(&mut world), [changed(ANN, PhonePart::Lamp)], "it is known to be dark");
+    let lamp = changed(ANN, PhonePart::Lamp);
+    assert_eq!(events(&mut world), [lamp.clone(), lamp], "it can be set, and is known to be dark");
     (world, ann)
 }
 
@@ -103,8 +104,12 @@ fn hook_switch_and_ringer_follow_the_calls() {
     world.run(1);
     assert_eq!(
         events(&mut world),
-        [changed(BOB, PhonePart::HookSwitch), changed(BOB, PhonePart::Ringer)],
-        "in the order of the parts"
+        [
+            changed(ANN, PhonePart::HookSwitch),
+            changed(BOB, PhonePart::HookSwitch),
+            changed(BOB, PhonePart::Ringer)
+        ],
+        "Ann's cannot be set any more"
     );
     assert_eq!((status(&world, BOB).hook_switch, status(&world, BOB).ring_mode), (HookSwitch::OffHook, 0));
 
@@ -372,4 +377,78 @@ fn many_calls_end_with_one_request() {
     assert_eq!(events(&mut world), [done(1, Ok(())), changed(ANN, PhonePart::HookSwitch)]);
     assert_eq!(world.phones[ann].count(Method::Bye), 3);
     world.drain();
+}
+
+/// Loss, doubling and overtaking, with settings at random moments: each that was accepted completes once, each success is told.
+#[test]
+fn every_accepted_setting_completes_once_whatever_the_network_does() {
+    for seed in 0..20 {
+        let mut world = World::new();
+        world.stock(8);
+        let users = ["ann", "bob", "cat"];
+        let phones: Vec<usize> = users.iter().map(|user| world.phone(user, Udp, Manner::Rings)).collect();
+        for (user, phone) in users.iter().zip(&phones) {
+            world.phones[*phone].subscribe(world.now, user, "", "message-summary", 600);
+            world.phones[*phone].subscribe(world.now, "bob", "", "dialog", 600);
+        }
+        world.run(1);
+        let ids: Vec<PhoneId> = world.switch.phones().iter().map(|phone| phone.phone).collect();
+        for phone in &ids {
+            assert_eq!(world.switch.open_phone(*phone), Ok(()));
+        }
+        let mut chance = Entropy::from_number(seed);
+        world.chaos = Some(Entropy::from_number(seed + 1_000));
+        let (mut accepted, mut seen) = (Vec::new(), events(&mut world));
+        for request in 1..60 {
+            let at = chance.below(3) as usize;
+            match chance.below(10) {
+                0..2 => drop(world.phones[phones[at]].call(world.now, "600")),
+                2..4 => drop(world.phones[phones[at]].call(world.now, users[(at + 1) % 3])),
+                4 if !world.phones[phones[at]].incoming.is_empty() => {
+                    // It may be gone.
+                    let phone = &mut world.phones[phones[at]];
+                    if let Some(leg) = phone.incoming.last().copied() {
+                        let contact = std::sync::Arc::clone(&phone.contact);
+                        let sdp = phone.answer_sdp.clone();
+                        let account = Some(phone.account);
+                        let _ = phone.agent.accept(
+                            world.now,
+                            &mut phone.layer,
+                            leg,
+                            contact,
+                            account,
+                            sdp.as_bytes(),
+                        );
+                    }
+                }
+                5 => world.phones[phones[at]].notify_status = [200, 481, 0][chance.below(3) as usize],
+                _ => {
+                    let settings = [ON_HOOK, lamp(LampState::Steady), lamp(LampState::Off)];
+                    let setting = settings[chance.below(3) as usize].clone();
+                    if set(&mut world, request, ids[at], setting.clone()).is_ok() {
+                        accepted.push((request, ids[at], setting.part()));
+                    }
+                }
+            }
+            world.run_for(Duration::from_millis(chance.below(1_500)));
+            seen.extend(events(&mut world));
+        }
+        world.calm_down();
+        seen.extend(events(&mut world));
+        for (request, phone, part) in accepted {
+            let id = RequestId(request);
+            let of =
+                |event: &PhoneEvent| matches!(event, PhoneEvent::Completed { request, .. } if *request == id);
+            let places: Vec<usize> = (0..seen.len()).filter(|at| of(&seen[*at])).collect();
+            assert_eq!(places.len(), 1, "seed {seed}, {id} completes once");
+            if seen[places[0]] == done(request, Ok(())) {
+                assert!(seen[places[0]..].contains(&changed(phone, part)), "seed {seed}, {id} is told");
+            }
+        }
+        for phone in ids {
+            let hook = status(&world, phone).hook_switch;
+            assert_ne!(hook, HookSwitch::OffHook, "seed {seed}, {phone}: all calls are over");
+        }
+        world.drain();
+    }
 }
