@@ -174,7 +174,7 @@ impl PhoneDevice {
         }
     }
 
-    /// Changes it (phoneSetHookSwitch, phoneSetLamp); returns when that has come true.
+    /// Changes it (phoneSetHookSwitch, phoneSetRing, phoneSetLamp); returns when that has come true.
     ///
     /// # Errors
     /// [`Error::Phone`]: it is not owned here, or the phone cannot do that, or not now, or it did not take it; otherwise as

@@ -119,6 +119,15 @@ async fn lines_are_phones_with_hook_switch_ringer_and_lamps() {
         assert!(matches!(told, Event::MessageWaiting { waiting, .. } if waiting == lit), "{told:?}");
     }
 
+    // It rings although nobody calls, until it is told to stop.
+    assert_eq!(ann.set(PhoneSetting::Ring(1)).await, Ok(()));
+    let Event::Offered(ring) = heard(&mut ann_app, |event| matches!(event, Event::Offered(_))).await else {
+        unreachable!("that was waited for")
+    };
+    assert_eq!(ann.status().await.map(|status| status.ring_mode), Ok(1));
+    assert_eq!(ann.set(PhoneSetting::Ring(0)).await, Ok(()));
+    assert!(tokio::time::timeout(DEADLINE, ring.ended()).await.is_ok(), "it was cancelled");
+
     // A call: it rings, is answered, and ends.
     let (_call, answered) = tokio::join!(ann_line.call("bob", Audio::tone(440)), async {
         let Event::Offered(call) = heard(&mut bob_app, |event| matches!(event, Event::Offered(_))).await

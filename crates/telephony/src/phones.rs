@@ -455,6 +455,9 @@ mod tests {
         let changed = PhoneNews::Changed { phone: PHONE, part };
         let told = bench.tell(PhoneEvent::Changed { phone: PHONE, part });
         assert_eq!(told, [(A, changed.clone()), (B, changed)]);
+        let able = PhoneNews::CapabilitiesChanged(PHONE);
+        let told = bench.tell(PhoneEvent::CapabilitiesChanged(PHONE));
+        assert_eq!(told, [(A, able.clone()), (B, able)]);
         let status = bench.answer(B, PhoneRequest::Status(PHONE));
         assert!(matches!(status, Ok(PhoneReply::Status(status)) if status.lamps == [LampState::Steady]));
     }

@@ -2,8 +2,8 @@
 //!
 //! A device is a user, whatever number of contacts it has. It exists from the first registration until the account is taken away, and is
 //! in service while somebody is registered. `state.rs` reads it from the calls that pass and from the NOTIFYs that its phone
-//! has confirmed; `setting.rs` changes what can truly be changed: the calls that the softswitch can end by itself, and the
-//! message lamp. The [`PhoneProvider`] here is driven with the machine: what is accepted is carried out at the next input.
+//! has confirmed; `setting.rs` changes what can truly be changed: the calls that the softswitch can end by itself, the
+//! ringer, and the message lamp. The [`PhoneProvider`] here is driven with the machine: what is accepted is carried out at the next input.
 
 mod setting;
 mod state;
@@ -129,6 +129,7 @@ impl PhoneProvider for Softswitch {
         }
         match setting {
             PhoneSetting::HookSwitch(state) if device.able.hook_switches.contains(state) => {}
+            PhoneSetting::Ring(mode) if mode <= device.able.ring_modes => {}
             PhoneSetting::HookSwitch(_) | PhoneSetting::Ring(_) | PhoneSetting::Volume(_) => {
                 return Err(PhoneFailure::InvalidSetting(part));
             }

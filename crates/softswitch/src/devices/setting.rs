@@ -4,6 +4,7 @@ use super::{Device, Devices, MESSAGES};
 use crate::calls::{CallNo, CallState};
 use crate::event::Messages;
 use crate::location::UserId;
+use crate::services::Rung;
 use crate::softswitch::Softswitch;
 use crate::watch::{Package, SubscriptionNo};
 use hookswitch_machine::Time;
@@ -31,6 +32,8 @@ pub(super) struct Begun {
 enum Waits {
     /// These calls are to end, which were in these states.
     Calls(BTreeMap<CallNo, CallState>),
+    /// The phone is to ring, or to stop.
+    Ring { user: UserId, on: bool },
     /// The phone is to confirm this lamp, on one of these subscriptions.
     Lamp { user: UserId, state: LampState, left: BTreeSet<SubscriptionNo> },
 }
@@ -39,6 +42,7 @@ impl Waits {
     const fn part(&self) -> PhonePart {
         match self {
             Self::Calls(_) => PhonePart::HookSwitch,
+            Self::Ring { .. } => PhonePart::Ringer,
             Self::Lamp { .. } => PhonePart::Lamp,
         }
     }
@@ -52,7 +56,14 @@ impl Softswitch {
             PhonePart::HookSwitch => "a call of it is between the phones alone; only they can end it",
             PhonePart::Lamp if self.has_message_lamp(device) => return Ok(()),
             PhonePart::Lamp => "it has not subscribed to what waits for it (message-summary)",
-            PhonePart::Ringer | PhonePart::Volume => return Err(PhoneFailure::Unavailable(part)),
+            PhonePart::Ringer if self.is_alerted(device.user) => {
+                "a call alerts it; only its two sides can change that"
+            }
+            PhonePart::Ringer if self.core.locations.bindings(device.user).is_empty() => {
+                "it is not registered"
+            }
+            PhonePart::Ringer => return Ok(()),
+            PhonePart::Volume => return Err(PhoneFailure::Unavailable(part)),
         };
         Err(PhoneFailure::NotNow { part, why })
     }
@@ -78,8 +89,9 @@ impl Softswitch {
                 PhoneSetting::Lamp { lamp: MESSAGES, state } => {
                     self.set_lamp(now, request, phone, user, state);
                 }
+                PhoneSetting::Ring(mode) => self.set_ring(now, request, phone, user, mode > 0),
                 // None of these was accepted.
-                PhoneSetting::Lamp { .. } | PhoneSetting::Ring(_) | PhoneSetting::Volume(_) => {
+                PhoneSetting::Lamp { .. } | PhoneSetting::Volume(_) => {
                     self.devices.complete(request, phone, part, Err(PhoneFailure::Unavailable(part)));
                 }
             }
@@ -110,6 +122,23 @@ impl Softswitch {
         }
     }
 
+    /// Makes a phone ring, or stops that.
+    fn set_ring(&mut self, now: Time, request: RequestId, phone: PhoneId, user: UserId, on: bool) {
+        self.devices.settle(|of, waits| match waits {
+            Waits::Ring { .. } if of == phone => Some(Err(PhoneFailure::Replaced)),
+            Waits::Ring { .. } | Waits::Lamp { .. } | Waits::Calls(_) => None,
+        });
+        self.devices.begun.push(Begun { request, phone, waits: Waits::Ring { user, on } });
+        match (on, self.services.rung(user)) {
+            (true, Rung::No | Rung::Ending) => self.services.ring(&mut self.core, now, user),
+            (true, Rung::Asked | Rung::Rings) | (false, Rung::No) => {}
+            (false, Rung::Asked | Rung::Rings | Rung::Ending) => {
+                self.services.silence(&mut self.core, now, user);
+            }
+        }
+        self.devices.ring_changed(user, self.services.rung(user));
+    }
+
     /// Lights the message lamp, or puts it out.
     fn set_lamp(&mut self, now: Time, request: RequestId, phone: PhoneId, user: UserId, state: LampState) {
         self.lamps_replaced(user);
@@ -125,7 +154,7 @@ impl Softswitch {
         let Some(phone) = self.devices.by_user.get(&user).copied() else { return };
         self.devices.settle(|of, waits| match waits {
             Waits::Lamp { .. } if of == phone => Some(Err(PhoneFailure::Replaced)),
-            Waits::Lamp { .. } | Waits::Calls(_) => None,
+            Waits::Lamp { .. } | Waits::Ring { .. } | Waits::Calls(_) => None,
         });
     }
 }
@@ -181,7 +210,7 @@ impl Devices {
                 left.remove(&call);
                 left.is_empty().then_some(Ok(()))
             }
-            Waits::Lamp { .. } => None,
+            Waits::Ring { .. } | Waits::Lamp { .. } => None,
         });
     }
 
@@ -194,7 +223,21 @@ impl Devices {
                 }
                 CallState::Confirmed => None,
             },
-            Waits::Lamp { .. } => None,
+            Waits::Ring { .. } | Waits::Lamp { .. } => None,
+        });
+    }
+
+    /// What is made to ring at a user is this now.
+    pub(super) fn ring_changed(&mut self, whose: UserId, rung: Rung) {
+        self.settle(|_, waits| match waits {
+            Waits::Ring { user, on } if *user == whose => match (*on, rung) {
+                (true, Rung::Rings) | (false, Rung::No) => Some(Ok(())),
+                (true, Rung::No) => Some(Err(PhoneFailure::NotTaken("it did not ring"))),
+                (true, Rung::Asked | Rung::Ending) | (false, Rung::Asked | Rung::Rings | Rung::Ending) => {
+                    None
+                }
+            },
+            Waits::Ring { .. } | Waits::Lamp { .. } | Waits::Calls(_) => None,
         });
     }
 
@@ -202,7 +245,7 @@ impl Devices {
     pub(super) fn lamp_confirmed(&mut self, watcher: UserId, lamp: LampState) {
         self.settle(|_, waits| match waits {
             Waits::Lamp { user, state, .. } => (*user == watcher && *state == lamp).then_some(Ok(())),
-            Waits::Calls(_) => None,
+            Waits::Ring { .. } | Waits::Calls(_) => None,
         });
     }
 
@@ -213,7 +256,7 @@ impl Devices {
                 let was = left.remove(&id);
                 (was && left.is_empty()).then_some(Err(PhoneFailure::NotTaken("it refused the notice")))
             }
-            Waits::Calls(_) => None,
+            Waits::Ring { .. } | Waits::Calls(_) => None,
         });
     }
 }

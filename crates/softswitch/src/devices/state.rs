@@ -32,25 +32,26 @@ impl Softswitch {
     pub(super) fn status_of(&self, device: &Device) -> PhoneStatus {
         let user = device.user;
         let in_service = !self.core.locations.bindings(user).is_empty();
-        let (mut off_hook, mut ringing) = (false, false);
-        for (_, role, call) in self.core.calls.of_user(user) {
-            off_hook |= is_off_hook(role, call);
-            ringing |= matches!((role, call.state), (Role::Callee, CallState::Early { .. }));
-        }
+        let off_hook = self.core.calls.of_user(user).any(|(_, role, call)| is_off_hook(role, call));
+        let ringing = self.is_alerted(user) || self.services.is_heard(user);
         let hook_switch = match (off_hook, in_service) {
             (true, true | false) => HookSwitch::OffHook,
             (false, true) => HookSwitch::OnHook,
             // It may be talking elsewhere.
             (false, false) => HookSwitch::Unknown,
         };
-        let settable = [PhonePart::HookSwitch, PhonePart::Lamp].into_iter();
         PhoneStatus {
             in_service,
             hook_switch,
             ring_mode: ringing.into(),
             lamps: self.lamps_of(device),
             volume: None,
-            settable: settable.filter(|part| self.obstacle_to(device, *part).is_ok()).collect(),
+            settable: device
+                .able
+                .settable
+                .iter()
+                .filter(|part| self.obstacle_to(device, *part).is_ok())
+                .collect(),
         }
     }
 
@@ -95,6 +96,10 @@ impl Softswitch {
                 WatchChange::Confirmed(lamp) => self.devices.lamp_confirmed(news.watcher, lamp),
                 WatchChange::Refused | WatchChange::Gone => self.devices.lamp_refused(news.id),
             }
+        }
+        while let Some(user) = self.services.rung_since() {
+            self.devices.touched.insert(user);
+            self.devices.ring_changed(user, self.services.rung(user));
         }
         while let Some(user) = self.core.locations.changed() {
             self.devices.touched.insert(user);
@@ -144,7 +149,7 @@ impl Softswitch {
         };
         let able = PhoneCapabilities {
             told: Set::of(&[PhonePart::HookSwitch, PhonePart::Ringer, PhonePart::Lamp]),
-            settable: Set::of(&[PhonePart::HookSwitch, PhonePart::Lamp]),
+            settable: Set::of(&[PhonePart::HookSwitch, PhonePart::Ringer, PhonePart::Lamp]),
             hook_switches: Set::of(&[HookSwitch::OnHook]),
             lamps: vec![messages],
             ring_modes: 1,
@@ -190,6 +195,12 @@ impl Softswitch {
             (no, call.state, ours)
         })
         .collect()
+    }
+
+    /// Whether a call alerts a user.
+    pub(super) fn is_alerted(&self, user: UserId) -> bool {
+        let mut calls = self.core.calls.of_user(user);
+        calls.any(|(_, role, call)| matches!((role, call.state), (Role::Callee, CallState::Early { .. })))
     }
 
     /// Whether the phone of a device shows the lamp for messages.

@@ -4,7 +4,7 @@ use super::phone::Manner;
 use super::world::World;
 use hookswitch_machine::Transport::{Tcp, Udp};
 use hookswitch_machine::{Entropy, Input};
-use hookswitch_sip::message::Method;
+use hookswitch_sip::message::{Method, Name};
 use hookswitch_softswitch::{Limits, Messages, Request};
 use hookswitch_spi::{
     HookSwitch, LampMeaning, LampState, PhoneEvent, PhoneFailure, PhoneId, PhonePart, PhoneProvider,
@@ -15,6 +15,9 @@ use std::time::Duration;
 const ANN: PhoneId = PhoneId(0);
 const BOB: PhoneId = PhoneId(1);
 const ON_HOOK: PhoneSetting = PhoneSetting::HookSwitch(HookSwitch::OnHook);
+
+const RING: PhoneSetting = PhoneSetting::Ring(1);
+const SILENCE: PhoneSetting = PhoneSetting::Ring(0);
 
 const fn lamp(state: LampState) -> PhoneSetting {
     PhoneSetting::Lamp { lamp: 0, state }
@@ -79,13 +82,14 @@ fn a_phone_appears_with_the_first_registration_and_stays() {
     assert_eq!(events(&mut world), [], "a refresh changes nothing");
     world.phones[ann].register(world.now, 0);
     world.run(1);
-    let hook = changed(ANN, PhonePart::HookSwitch);
-    assert_eq!(events(&mut world), [PhoneEvent::Changed { phone: ANN, part: None }, hook.clone()]);
+    let service = PhoneEvent::Changed { phone: ANN, part: None };
+    let parts = [service, changed(ANN, PhonePart::HookSwitch), changed(ANN, PhonePart::Ringer)];
+    assert_eq!(events(&mut world), parts, "and it cannot be made to ring");
     let gone = status(&world, ANN);
     assert_eq!((gone.in_service, gone.hook_switch), (false, HookSwitch::Unknown));
     world.phones[ann].register(world.now, 3_600);
     world.run(1);
-    assert_eq!(events(&mut world), [PhoneEvent::Changed { phone: ANN, part: None }, hook]);
+    assert_eq!(events(&mut world), parts);
     assert_eq!(status(&world, ANN).hook_switch, HookSwitch::OnHook);
     world.drain();
 }
@@ -144,7 +148,7 @@ fn what_no_endpoint_can_be_told_is_unavailable() {
     assert!(!able.settable.contains(PhonePart::Volume) && !able.told.contains(PhonePart::Volume));
     let refused = [
         (PhoneSetting::Volume(9), PhoneFailure::Unavailable(PhonePart::Volume)),
-        (PhoneSetting::Ring(1), PhoneFailure::Unavailable(PhonePart::Ringer)),
+        (PhoneSetting::Ring(2), PhoneFailure::InvalidSetting(PhonePart::Ringer)),
         (PhoneSetting::HookSwitch(HookSwitch::OffHook), PhoneFailure::InvalidSetting(PhonePart::HookSwitch)),
         (lamp(LampState::Wink), PhoneFailure::InvalidSetting(PhonePart::Lamp)),
         (PhoneSetting::Lamp { lamp: 1, state: LampState::Off }, PhoneFailure::NoSuchLamp(1)),
@@ -227,6 +231,76 @@ fn a_call_between_two_phones_is_theirs() {
     }
     world.phones[ann].hang_up(world.now, call);
     world.run(1);
+    world.drain();
+}
+
+#[test]
+fn a_phone_rings_without_a_call_and_stops() {
+    let (mut world, ann, _) = two();
+    assert_eq!(set(&mut world, 1, ANN, RING), Ok(()));
+    assert_eq!(events(&mut world), [], "when it rings");
+    world.run(1);
+    assert_eq!(events(&mut world), [done(1, Ok(())), changed(ANN, PhonePart::Ringer)]);
+    assert_eq!((status(&world, ANN).ring_mode, status(&world, ANN).hook_switch), (1, HookSwitch::OnHook));
+    assert_eq!(set(&mut world, 2, ANN, SILENCE), Ok(()));
+    world.run(1);
+    assert_eq!(events(&mut world), [done(2, Ok(())), changed(ANN, PhonePart::Ringer)]);
+    assert_eq!(status(&world, ANN).ring_mode, 0);
+    let cancel = world.phones[ann].last(Method::Cancel);
+    assert!(cancel.header(Name::Reason).is_some_and(|reason| reason.contains("cause=200")), "no missed call");
+    assert_eq!(set(&mut world, 3, ANN, SILENCE), Ok(()));
+    assert_eq!(
+        events(&mut world),
+        [done(3, Ok(())), changed(ANN, PhonePart::Ringer)],
+        "it is silent already"
+    );
+    world.drain();
+}
+
+#[test]
+fn who_lifts_the_handset_of_a_phone_that_rings_without_a_call_is_hung_up_on() {
+    let (mut world, ann, _) = two();
+    assert_eq!(set(&mut world, 1, ANN, RING), Ok(()));
+    world.run(1);
+    events(&mut world);
+    world.phones[ann].answer(world.now);
+    world.run(1);
+    assert_eq!((world.phones[ann].count(Method::Ack), world.phones[ann].count(Method::Bye)), (1, 1));
+    assert_eq!(events(&mut world), [changed(ANN, PhonePart::Ringer)]);
+    assert_eq!(status(&world, ANN).ring_mode, 0);
+    world.drain();
+}
+
+#[test]
+fn a_phone_rings_for_a_minute_at_most() {
+    let (mut world, ann, _) = two();
+    assert_eq!(set(&mut world, 1, ANN, RING), Ok(()));
+    world.run(59);
+    assert_eq!(status(&world, ANN).ring_mode, 1);
+    world.run(2);
+    assert_eq!((status(&world, ANN).ring_mode, world.phones[ann].count(Method::Cancel)), (0, 1));
+    world.drain();
+}
+
+#[test]
+fn a_phone_that_does_not_ring_says_so() {
+    let (mut world, ann, bob) = two();
+    world.phones[ann].manner = Manner::Refuses(486);
+    assert_eq!(set(&mut world, 1, ANN, RING), Ok(()));
+    world.run(1);
+    let not = Err(PhoneFailure::NotTaken("it did not ring"));
+    assert_eq!(events(&mut world), [done(1, not)]);
+    world.phones[ann].call(world.now, "bob");
+    world.run(1);
+    let alerted = set(&mut world, 2, BOB, SILENCE);
+    assert!(
+        matches!(alerted, Err(PhoneFailure::NotNow { part: PhonePart::Ringer, .. })),
+        "a call: {alerted:?}"
+    );
+    world.phones[bob].register(world.now, 0);
+    world.calm_down();
+    let absent = set(&mut world, 3, BOB, RING);
+    assert!(matches!(absent, Err(PhoneFailure::NotNow { part: PhonePart::Ringer, .. })), "{absent:?}");
     world.drain();
 }
 
@@ -423,8 +497,8 @@ fn every_accepted_setting_completes_once_whatever_the_network_does() {
                 }
                 5 => world.phones[phones[at]].notify_status = [200, 481, 0][chance.below(3) as usize],
                 _ => {
-                    let settings = [ON_HOOK, lamp(LampState::Steady), lamp(LampState::Off)];
-                    let setting = settings[chance.below(3) as usize].clone();
+                    let settings = [ON_HOOK, lamp(LampState::Steady), lamp(LampState::Off), RING, SILENCE];
+                    let setting = settings[chance.below(5) as usize].clone();
                     if set(&mut world, request, ids[at], setting.clone()).is_ok() {
                         accepted.push((request, ids[at], setting.part()));
                     }
