@@ -18,7 +18,7 @@ use hookswitch_sip::ua::SubscriptionId;
 use hookswitch_spi::{
     AddressId, AudioSource, BusyMode, CallId, CallState, CompletionId, Disconnect, DisconnectMode, EndedBy,
     LineId, MediaTypes, OfferingMode, Operation, OperationError, Outcome, Party, PhysicalCallId,
-    ProviderEvent, Reason, StateKind, StatusKind,
+    ProviderEvent, Reason, StateKind, StatusKind, UserInfo,
 };
 use std::time::Duration;
 
@@ -291,6 +291,7 @@ impl Core {
         ask: &mut Ask,
         id: CallId,
         source: AudioSource,
+        info: Option<UserInfo>,
     ) -> Result<(), OperationError> {
         let call = self.calls.get(id).ok_or(OperationError::NoSuchCall(id))?;
         let (line, called) = (call.line, call.facts.called.clone());
@@ -300,7 +301,8 @@ impl Core {
             return Err(OperationError::OutOfService("the line was lost meanwhile".into()));
         }
         let timer = call.timer;
-        self.place(now, id, uri.into(), &Placing::default())?;
+        let fields = info.as_ref().map(crate::user_info::line).unwrap_or_default();
+        self.place(now, id, uri.into(), &Placing { fields, ..Placing::default() })?;
         if let Some(timer) = timer {
             self.timers.cancel(timer);
         }

@@ -151,7 +151,7 @@ impl Core {
             watches: BTreeMap::new(),
             finders: BTreeMap::new(),
             callbacks: BTreeMap::new(),
-            next_completion: 0,
+            next_completion: u32::from(shard) << 20,
             queries: Map::with_hasher(keys),
             stock: VecDeque::new(),
             events: VecDeque::new(),

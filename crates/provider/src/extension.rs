@@ -1,5 +1,6 @@
 //! The extension `sip` (lineDevSpecific): header fields in and out, what names the dialog, codec and addresses, requests of an
-//! application's own. Nothing of it is possible, and nothing is told, unless a version of it is selected on the line.
+//! application's own. Nothing of it is possible, and nothing is told, unless a version of it is selected on the line. Header fields
+//! are kept of what comes while one is selected only: of a call that was there before, none are known.
 
 use crate::call::{Ask, Call, Placing, Wait};
 use crate::core::Core;

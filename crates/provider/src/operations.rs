@@ -217,7 +217,7 @@ impl Core {
         info: Option<UserInfo>,
     ) -> Result<(), OperationError> {
         if self.calls.get(id).is_some_and(Call::is_call_back) {
-            return self.call_back(now, ask, id, source);
+            return self.call_back(now, ask, id, source, info);
         }
         let port = self.port(id).ok_or(OperationError::ResourceUnavailable("audio port"))?;
         let capabilities = self.line_media(id).ok_or(OperationError::Closed)?;

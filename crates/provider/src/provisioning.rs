@@ -47,6 +47,7 @@ impl SipProvider {
         for call in core.calls.on_line(line) {
             core.end_with_line(now, call);
         }
+        core.end_watches(now, line);
         core.removed.push(line);
         let closing = core.closing.contains(&line);
         match core.registrant(line).map(|found| found.open.is_some()) {

@@ -115,6 +115,7 @@ impl Core {
         ]);
         let most = u32::from(line.capabilities.max_completions);
         let not = [
+            (line.extension == ExtensionVersion::NONE, Features::of(&[Feature::Extension])),
             (self.completions_of(call.line) >= most, Features::of(&[Feature::CompleteCall])),
             (!room, needs_room),
             (partner.is_some(), alone),

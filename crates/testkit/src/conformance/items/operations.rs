@@ -793,6 +793,27 @@ fn dialling(suite: &Suite<'_>) -> Verdict {
         ok(&mut bench, Operation::drop(call))?;
         same!(bench.kind(call), Some(StateKind::Idle), "a call dialled in part, dropped");
     }
+    if able(&mut bench, Feature::SetService) {
+        // Without service there is no dialtone.
+        ok(&mut bench, Operation::SetService { line: LINE, on: false })?;
+        bench.run(Duration::from_secs(2));
+        match bench.perform(make("")) {
+            Ok(Outcome::Call(call)) => {
+                ensure!(
+                    matches!(bench.state(call), Some(CallState::Disconnected(end)) if end.mode == DisconnectMode::NoDialtone),
+                    "off-hook on a line out of service is {:?}",
+                    bench.state(call)
+                );
+                ok(&mut bench, Operation::drop(call))?;
+            }
+            other => ensure!(
+                matches!(other, Err(OperationError::OutOfService(_))),
+                "off-hook on a line out of service brings {other:?}"
+            ),
+        }
+        ok(&mut bench, Operation::SetService { line: LINE, on: true })?;
+        bench.run(Duration::from_secs(2));
+    }
     bench.finish()
 }
 
