@@ -20,7 +20,7 @@ Begin with a configuration of your own:
 
 Or install the provider, so that its lines are there from everywhere:
   hookswitch provider install
-  hookswitch provider config add-line desk --registrar pbx.example.org --user 1001 --password-stdin
+  hookswitch provider config add-line desk --registrar pbx.example.org --user 1001 --password-stdin < secret
   hookswitch dial tel:+33123456789
 
 Lines come from --config FILE, or --store DIR; else from ./hookswitch.toml where there is one; else from the installed provider.
@@ -43,7 +43,7 @@ pub(crate) struct Arguments {
     #[arg(long, short, global = true, help_heading = EVERYWHERE, value_name = "FILE", conflicts_with = "store")]
     pub(crate) config: Option<PathBuf>,
 
-    /// The folder of the installed provider [default: /etc/hookswitch for root, else hookswitch in $XDG_CONFIG_HOME or ~/.config].
+    /// The folder of the installed provider [default: /etc/hookswitch for root, else ~/.config/hookswitch].
     #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "DIR")]
     pub(crate) store: Option<PathBuf>,
 
@@ -79,7 +79,7 @@ pub(crate) enum Command {
 /// Where this command's lines speak SIP.
 #[derive(Debug, Args)]
 pub(crate) struct Sockets {
-    /// Speak SIP here instead of where the configuration says: transport, address and port. May be given again.
+    /// Speak SIP here, not where the configuration says; port 0 is any free one. May be given again.
     #[arg(long = "listen", value_name = "udp:ADDRESS:PORT", value_parser = listen)]
     pub(crate) listen: Vec<Listen>,
 }
@@ -260,11 +260,8 @@ impl Dial {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Refusal {
-    // 486
     Busy,
-    // 603
     Decline,
-    // 480
     NoAnswer,
 }
 
@@ -311,8 +308,8 @@ pub(crate) struct ListenTo {
     #[arg(long, value_name = "ADDRESS", conflicts_with = "reject")]
     pub(crate) hand_off: Option<String>,
 
-    /// Refuse the call: busy here (486; a switch may try others), declined everywhere (603), or nobody answers here (480).
-    #[arg(long, value_name = "HOW", conflicts_with = "Sound")]
+    /// Refuse the call: busy (486; a switch may try others), decline (everywhere, 603) or no-answer (480).
+    #[arg(long, value_name = "HOW", conflicts_with = "Sound", hide_possible_values = true)]
     pub(crate) reject: Option<Refusal>,
 
     /// Record each answered call into a WAV file in this folder: the caller left, we right.
@@ -363,7 +360,7 @@ Examples:
   hookswitch softswitch
   hookswitch softswitch --listen udp:192.0.2.10:5060 --account alice:secret")]
 pub(crate) struct Softswitch {
-    /// Listen here instead of where the configuration says: transport, address and port. May be given again.
+    /// Listen here, not where the configuration says. May be given again.
     #[arg(long, value_name = "udp:ADDRESS:PORT", value_parser = listen)]
     pub(crate) listen: Vec<Listen>,
 

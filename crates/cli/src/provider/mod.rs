@@ -10,7 +10,7 @@ use crate::setup::{DEFAULT_CONFIG, Source};
 use crate::terminal::Terminal;
 use args::{AddLine, ChangeLine, Command, ConfigCommand, Install, Password, Remove, Set};
 use hookswitch::config::{Installation, Value};
-use std::io::Read;
+use std::io::{BufRead, IsTerminal, Read};
 use std::path::Path;
 
 /// The longest password taken from standard input.
@@ -210,7 +210,13 @@ fn set(terminal: &Terminal, options: &Set, installation: &Installation) -> Resul
 fn password(options: &Password) -> Result<Option<(&'static str, Value)>, Failure> {
     if options.password_stdin {
         let mut text = String::new();
-        let read = std::io::stdin().take(LONGEST_PASSWORD).read_to_string(&mut text);
+        let stdin = std::io::stdin();
+        let read = if stdin.is_terminal() {
+            eprint!("password, which is shown while it is typed, then Enter: ");
+            stdin.lock().take(LONGEST_PASSWORD).read_line(&mut text)
+        } else {
+            stdin.lock().take(LONGEST_PASSWORD).read_to_string(&mut text)
+        };
         read.map_err(|error| {
             Failure::Usage(format!("the password cannot be read from standard input: {error}"))
         })?;
