@@ -107,7 +107,15 @@ impl Report {
 const PREFACE: &str = "# Conformance
 
 What a telephony service provider has to do, point by point, and whether ours do it: `sip` is the SIP provider with a scripted peer,
-`loopback` the provider in memory that application code is tested with. Both run in virtual time. This page is written by
+`loopback` the provider in memory that application code is tested with. Both run in virtual time.
+
+How to read it: a row is one point, a sentence that has to be true in every situation it names; code, tests and
+[decisions.md](decisions.md) cite it as \"checklist 54\". *Passed* means that the suite brought the provider into these situations and
+saw nothing else. *Not applicable* says why, and what is shown instead. The words are those of [model.md](model.md). The rows follow a
+provider's life: installed and started (1 to 13), lines (14 to 23), requests (24 to 34), calls (35 to 49), and from 50 on what can be done
+with calls, what applications share, and what is told.
+
+This page is written by
 
     cargo run --release -p hookswitch-testkit --bin conformance
 
