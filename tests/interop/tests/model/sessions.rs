@@ -132,8 +132,8 @@ async fn a_call_whose_session_is_not_taken_up_passes_on() {
 #[tokio::test]
 async fn an_offered_call_of_a_lost_session_is_offered_to_the_next() {
     with_asterisk!();
-    let mut rig = service(ServiceOptions::default(), Duration::from_secs(60)).await;
-    let mut second = attached(&rig.service, "second", Duration::from_secs(60)).await;
+    let mut rig = service(ServiceOptions::default(), Duration::from_secs(3)).await;
+    let second = attached(&rig.service, "second", Duration::from_secs(60)).await;
     let interest = Interest::owner(MediaTypes::VOICE);
     let line = soon("the line", second.open("1001", interest)).await.expect("the line opens");
     asterisk::caller(PARTY, 83, "1001").await;
