@@ -3,11 +3,12 @@
 //! [`SipProvider`] implements the service provider interface on the SIP user agent, and shows the driver a plain sans-IO
 //! side. Reading order: `profile` and `account` (what is configured), `line` and `call` (what is kept), `core` (what all
 //! parts work on), `registering` (lines in and out of service), `inbound`, `outbound` and `dialing` (calls come up),
-//! `established`, `holding`, `transfer`, `consulting`, `bridging` and `replacing` (calls that are up), `conference` (calls
-//! together), `parking`, `fetching` and `pickup` (calls that the switch keeps, or that alert elsewhere), `watching`, `messages`
-//! and `callback` (what is subscribed to, and what follows from it), `user_info`, `physical` and `extension` (what travels with
-//! calls), `service` (lines taken out of service), `operations` (what applications ask), `streams` (audio), `sending`, `info_digits`, `listening` and `treatment` (what is sent into
-//! it and heard in it), `provider` (the interface).
+//! `established`, `holding`, `transfer`, `consulting`, `bridging` and `replacing` (calls that are up), `conference` and
+//! `membership` (calls together), `parking`, `fetching` and `pickup` (calls that the switch keeps, or that alert elsewhere),
+//! `watching`, `messages` and `callback` (what is subscribed to, and what follows from it), `user_info`, `physical` and
+//! `extension` (what travels with calls), `service` (lines taken out of service), `operations` (what applications ask),
+//! `streams` (audio), `sending`, `info_digits`, `listening` and `treatment` (what is sent into it and heard in it),
+//! `provider` (the interface).
 //! Pure rules stand apart: `dial`, `ears`, `ending`, `forwarding`, `parties`, `glance`.
 #![forbid(unsafe_code)]
 
@@ -34,6 +35,7 @@ mod inbound;
 mod info_digits;
 mod line;
 mod listening;
+mod membership;
 mod messages;
 mod operations;
 mod outbound;

@@ -206,6 +206,7 @@ impl Core {
             call.leg = Some(leg);
             call.last_leg = Some(leg);
         }
+        self.refresh_standing(id);
         self.start_stream(id);
         Ok(())
     }

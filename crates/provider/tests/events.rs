@@ -582,6 +582,15 @@ fn a_session_is_named_by_both_ends_on_all_further_messages() {
 }
 
 #[test]
+fn our_half_goes_along_although_the_other_side_has_none() {
+    let mut r = Rig::new(trunk(|_| {}));
+    let call = r.talking_to("600", "peer");
+    let named = r.last("INVITE").unwrap().header(Name::SessionId).map(str::to_owned);
+    r.ask(Operation::drop(call));
+    assert_eq!(r.last("BYE").unwrap().header(Name::SessionId).map(str::to_owned), named);
+}
+
+#[test]
 fn who_names_a_session_is_answered_with_our_half() {
     let mut r = Rig::new(trunk(|_| {}));
     let plain = r.offered("ann@10.0.0.2", "");

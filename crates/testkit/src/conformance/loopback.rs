@@ -329,7 +329,7 @@ impl Subject for LoopbackSubject {
                     D::Unconditionally => Reason::ForwardedUnconditional,
                     D::Busy => Reason::ForwardedBusy,
                     D::NoAnswer => Reason::ForwardedNoAnswer,
-                    D::Deflected => Reason::Redirected,
+                    D::Once => Reason::Redirected,
                 };
                 (hookswitch_spi::Party::known(uri(by), ""), reason)
             }

@@ -156,7 +156,7 @@ impl Peer {
                 Diverted::Unconditionally => "unconditional",
                 Diverted::Busy => "user-busy",
                 Diverted::NoAnswer => "no-answer",
-                Diverted::Deflected => "deflection",
+                Diverted::Once => "deflection",
             };
             fields.push_str(&format!("Diversion: <sip:{by}@{DOMAIN}>;reason={why}\r\n"));
         }
