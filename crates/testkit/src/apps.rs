@@ -1,6 +1,8 @@
 //! Scripted applications: what a session does with the calls that it is given or makes.
 
-use hookswitch_spi::{CallId, CallState, DigitOptions, Operation, RejectReason, StateKind};
+use hookswitch_spi::{
+    CallId, CallState, ConsultOptions, DigitOptions, Operation, RejectReason, StateKind, TransferMode,
+};
 use hookswitch_telephony::{Event, HandOffTarget, Privilege, Reply, Request, SessionId};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -24,6 +26,12 @@ pub enum Act {
     Retrieve,
     /// Transfers it, and waits so long for the outcome.
     Transfer(String, Duration),
+    /// Holds it and calls somebody about it.
+    Consult(String),
+    /// Joins it with the one it was consulted about, and waits so long for the outcome.
+    Complete(Duration),
+    /// Exchanges it, which is held, with the other one.
+    Exchange,
     /// Sends digits.
     Digits(String),
     /// Reads its figures.
@@ -33,8 +41,8 @@ pub enum Act {
 }
 
 impl Act {
-    /// The request that it is.
-    pub fn request(&self, call: CallId) -> Request {
+    /// The request that it is; of two calls, `partner` is the other one.
+    pub fn request(&self, call: CallId, partner: CallId) -> Request {
         let operation = match self.clone() {
             Self::Accept => Operation::accept(call),
             Self::Answer => Operation::answer(call),
@@ -44,6 +52,16 @@ impl Act {
             Self::Hold => Operation::Hold { call },
             Self::Retrieve => Operation::Retrieve { call },
             Self::Transfer(destination, deadline) => Operation::BlindTransfer { call, destination, deadline },
+            Self::Consult(whom) => {
+                let mut consult = ConsultOptions::to(whom);
+                consult.call.no_answer_after = Some(Duration::from_secs(20));
+                Operation::SetupTransfer { call, consult }
+            }
+            Self::Complete(deadline) => {
+                let mode = TransferMode::Transfer;
+                Operation::CompleteTransfer { call, consult: partner, mode, deadline }
+            }
+            Self::Exchange => Operation::SwapHold { active: partner, held: call },
             Self::Digits(digits) => Operation::SendDigits { call, digits: DigitOptions::new(digits) },
             Self::Statistics => Operation::Statistics { call },
             Self::Release => return Request::Release { call },
@@ -96,6 +114,10 @@ pub struct App {
     calls: BTreeMap<CallId, Held>,
     /// Plans of the calls that it is making, in the order of its requests.
     making: BTreeMap<u64, Plan>,
+    /// The other call of each that was consulted about.
+    partners: BTreeMap<CallId, CallId>,
+    /// Calls about which these requests consult somebody.
+    consulting: BTreeMap<u64, CallId>,
 }
 
 #[derive(Debug)]
@@ -117,6 +139,8 @@ impl App {
             tidy: true,
             calls: BTreeMap::new(),
             making: BTreeMap::new(),
+            partners: BTreeMap::new(),
+            consulting: BTreeMap::new(),
         }
     }
 
@@ -136,11 +160,24 @@ impl App {
         self.making.insert(request, plan);
     }
 
+    /// It consults somebody about a call with this request.
+    pub fn consults(&mut self, request: u64, call: CallId) {
+        self.consulting.insert(request, call);
+    }
+
+    /// The other call of one that was consulted about; itself if there is none.
+    pub fn partner(&self, call: CallId) -> CallId {
+        self.partners.get(&call).copied().unwrap_or(call)
+    }
+
     /// What it does about something that it hears: acts on a call, after a time.
     pub fn hears(&mut self, event: &Event) -> Vec<(Duration, CallId, Act)> {
         match event {
             Event::Completed { request, result: Ok(Reply::Created(call)) } => {
                 let plan = self.making.remove(&request.0).unwrap_or_default();
+                if let Some(held) = self.consulting.remove(&request.0) {
+                    self.partners.extend([(held, *call), (*call, held)]);
+                }
                 let acts = plan.at_first.iter().map(|(after, act)| (*after, *call, act.clone())).collect();
                 self.calls.insert(*call, Held { plan, state: None, connected: false, owner: true });
                 acts

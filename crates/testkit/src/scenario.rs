@@ -12,9 +12,9 @@ use hookswitch_machine::{Entropy, Time};
 use hookswitch_sip::message::{Limits, Message, Method};
 use hookswitch_sip::ua::Failure;
 use hookswitch_spi::{
-    AddressId, CallId, CallOptions, CallState, ConnectedMode, EndedBy, ForwardCondition, ForwardRule,
-    ForwardTarget, ForwardingRules, InfoParts, LineId, LineState, MediaType, MediaTypes, Operation,
-    RejectReason, TransferOutcome,
+    AddressId, AnswerMode, CallId, CallOptions, CallState, ConnectedMode, EndedBy, ForwardCondition,
+    ForwardRule, ForwardTarget, ForwardingRules, InfoParts, LineId, LineState, MediaType, MediaTypes,
+    Operation, RejectReason, TransferOutcome,
 };
 use hookswitch_telephony::{Event, HandOffTarget, Interest, Reply, Request, SessionId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -89,6 +89,12 @@ impl Scenario {
                 profile.accept_referrals = hookswitch_provider::AcceptReferrals::Any;
             }
             profile.follow_redirects = entropy.chance(3, 4);
+            profile.refer = entropy.chance(3, 4);
+            profile.reconnect = entropy.chance(1, 2);
+            profile.answer_mode = [AnswerMode::None, AnswerMode::Hold, AnswerMode::Drop]
+                .get(entropy.below(6) as usize)
+                .copied()
+                .unwrap_or_default();
             profile.register_expires = 60 + entropy.below(120) as u32;
             account.profile = profile.into();
         }
@@ -343,6 +349,21 @@ impl Scenario {
             let transfer = Act::Transfer("sip:dave@10.0.1.3".into(), Duration::from_secs(20));
             acts.push((self.millis(0, 8_000), transfer));
         }
+        if self.entropy.chance(1, 4) {
+            let at = self.millis(0, 4_000);
+            acts.push((at, Act::Consult("consultant".into())));
+            let mut later = at + self.millis(0, 4_000);
+            if self.entropy.chance(1, 3) {
+                acts.push((later, Act::Exchange));
+                later += self.millis(0, 4_000);
+            }
+            let end = [
+                Act::Complete(Duration::from_secs(20)),
+                Act::Retrieve,
+                Act::Complete(Duration::from_secs(1)),
+            ];
+            acts.push((later, end[self.entropy.below(3) as usize].clone()));
+        }
         if self.entropy.chance(2, 3) {
             acts.push((self.millis(0, 20_000), Act::Drop(RejectReason::Default)));
         }
@@ -580,6 +601,9 @@ impl Scenario {
                 }
                 Event::Completed { result: Ok(Reply::Transferred(TransferOutcome::Unknown)), .. } => {
                     count("transfer unknown");
+                }
+                Event::Completed { result: Ok(Reply::Transferred(TransferOutcome::Bridged)), .. } => {
+                    count("transfer bridged");
                 }
                 Event::Completed { result: Err(_), .. } => count("request failed"),
                 Event::Completed { .. } => count("request done"),

@@ -190,7 +190,12 @@ impl Stage {
 
     /// Has an application act on a call now.
     pub fn act(&mut self, session: SessionId, call: CallId, act: &Act) -> AppRequestId {
-        self.ask(session, act.request(call))
+        let number = self.next_request + 1;
+        if matches!(act, Act::Consult(_)) {
+            self.app(session).consults(number, call);
+        }
+        let partner = self.app(session).partner(call);
+        self.ask(session, act.request(call, partner))
     }
 
     /// Has an application make a call now.
