@@ -153,8 +153,9 @@ impl Core {
             self.ua.abandon(now, &mut self.layer, leg);
         }
         self.abandon_referral(now, id);
-        self.finish(id);
+        // Who asked for its end has what it wanted.
         self.complete_drops(id);
+        self.finish(id);
     }
 
     /// Whether two calls are those of a transfer that was prepared, and nothing is on its way in either.

@@ -279,7 +279,7 @@ fn a_new_description_tells_new_media_types_once_and_records_none() {
     let switches = ProviderEvent::Media { call, media: MediaType::Fax };
     r.reinvites(&mut caller, &fax);
     assert!(r.last("SIP/2.0 488").is_some(), "{:?}", r.sent);
-    assert_eq!(told(&mut r), [switches.clone()], "even if it is refused");
+    assert_eq!(told(&mut r), std::slice::from_ref(&switches), "even if it is refused");
     r.reinvites(&mut caller, &fax.replace("1 2 IN", "1 3 IN"));
     assert_eq!(told(&mut r), []);
     r.reinvites(&mut caller, &SDP.replace("1 1 IN", "1 4 IN"));

@@ -182,6 +182,13 @@ impl App {
                 self.calls.insert(*call, Held { plan, state: None, connected: false, owner: true });
                 acts
             }
+            Event::Completed { result: Ok(Reply::Conference { conference, consult }), .. } => {
+                for call in [Some(*conference), *consult].into_iter().flatten() {
+                    let held = Held { plan: Plan::default(), state: None, connected: false, owner: true };
+                    self.calls.insert(call, held);
+                }
+                Vec::new()
+            }
             Event::NewCall { call, privilege, .. } => {
                 let owner = *privilege == Privilege::Owner;
                 let plan = if owner {

@@ -20,16 +20,32 @@ pub const fn successors(state: StateKind) -> &'static [StateKind] {
         S::Accepted => &[S::Connected, S::Disconnected, S::Idle],
         S::Dialtone => &[S::Dialing, S::Proceeding, S::Disconnected, S::Idle],
         S::Dialing => &[S::Proceeding, S::Ringback, S::Connected, S::Busy, S::Disconnected, S::Idle],
-        S::Proceeding => &[S::Ringback, S::Connected, S::Busy, S::Disconnected, S::Idle],
-        S::Ringback => &[S::Connected, S::Busy, S::Disconnected, S::Idle],
+        S::Proceeding => &[S::Ringback, S::Connected, S::Busy, S::Conferenced, S::Disconnected, S::Idle],
+        S::Ringback => &[S::Connected, S::Busy, S::Conferenced, S::Disconnected, S::Idle],
         S::Busy => &[S::Disconnected, S::Idle],
         // Connected follows itself when the other side holds or retrieves.
-        S::Connected => &[S::Connected, S::OnHold, S::OnHoldPendingTransfer, S::Disconnected, S::Idle],
+        S::Connected => &[
+            S::Connected,
+            S::OnHold,
+            S::OnHoldPendingTransfer,
+            S::OnHoldPendingConference,
+            S::Conferenced,
+            S::Disconnected,
+            S::Idle,
+        ],
         // An exchange makes a call pending that was not.
-        S::OnHold => &[S::Connected, S::OnHoldPendingTransfer, S::Disconnected, S::Idle],
-        S::OnHoldPendingTransfer | S::OnHoldPendingConference | S::Conferenced => {
-            &[S::Connected, S::OnHold, S::Disconnected, S::Idle]
-        }
+        S::OnHold => &[
+            S::Connected,
+            S::OnHoldPendingTransfer,
+            S::OnHoldPendingConference,
+            S::Conferenced,
+            S::Disconnected,
+            S::Idle,
+        ],
+        S::OnHoldPendingTransfer => &[S::Connected, S::OnHold, S::Conferenced, S::Disconnected, S::Idle],
+        S::OnHoldPendingConference => &[S::Connected, S::OnHold, S::Disconnected, S::Idle],
+        // One that leaves its conference is where it has come to outside.
+        S::Conferenced => &[S::Connected, S::OnHold, S::Proceeding, S::Ringback, S::Disconnected, S::Idle],
         S::Disconnected => &[S::Idle],
         S::Idle => &[],
         // A monitor sees a call that another application makes as unknown first.
@@ -78,6 +94,10 @@ pub struct Observer {
     ended_on_purpose: BTreeSet<CallId>,
     /// The two calls of each transfer that was prepared.
     partners: BTreeMap<CallId, CallId>,
+    /// The conferences that calls were members of last.
+    members: BTreeMap<CallId, CallId>,
+    /// Calls that were part of a conference, or on their way into one: for them not their states alone decide.
+    conferring: BTreeSet<CallId>,
     calls: BTreeSet<CallId>,
     violations: Vec<String>,
 }
@@ -130,9 +150,14 @@ impl Observer {
                 | Operation::BlindTransfer { call, .. },
             ) => {
                 self.ended_on_purpose.insert(*call);
+                self.disbands(*call);
             }
             Request::Operate(Operation::CompleteTransfer { call, consult, .. }) => {
                 self.ended_on_purpose.extend([*call, *consult]);
+                self.conferring.extend([*call, *consult]);
+            }
+            Request::Operate(Operation::AddToConference { member, .. }) => {
+                self.conferring.insert(*member);
             }
             Request::Operate(Operation::Retrieve { call }) => {
                 self.ended_on_purpose.extend(self.partners.get(call).copied());
@@ -172,6 +197,7 @@ impl Observer {
         }
         if let Request::Release { call } | Request::LetGo { call } = request {
             self.moved.insert(*call);
+            self.disbands(*call);
         }
         if matches!(request, Request::Lost) {
             // It has no answer; what was asked before is answered until the session is given up.
@@ -183,6 +209,12 @@ impl Observer {
         if before.is_some() {
             self.breach(now, format!("{session} used request number {} twice", id.0));
         }
+    }
+
+    /// Somebody wants this call to end; if it is a conference, its members end with it.
+    fn disbands(&mut self, conference: CallId) {
+        let members = self.members.iter().filter(|(_, of)| **of == conference);
+        self.ended_on_purpose.extend(members.map(|(member, _)| *member));
     }
 
     /// A session hears something.
@@ -242,7 +274,15 @@ impl Observer {
     ) {
         let (request, state) = match self.requests.insert((session, id), Asked::Answered) {
             Some(Asked::Open { request, state, since }) => {
-                if now.since(since) > LONGEST {
+                let lasts = matches!(
+                    *request,
+                    Request::Operate(
+                        Operation::GatherDigits { .. }
+                            | Operation::SendDigits { .. }
+                            | Operation::SendTone { .. }
+                    )
+                );
+                if now.since(since) > LONGEST && !lasts {
                     self.breach(now, format!("{request:?} of {session} took {:?}", now.since(since)));
                 }
                 (request, state)
@@ -267,9 +307,30 @@ impl Observer {
                         self.partners.insert(*call, *held);
                         self.seen.get(&(session, *held)).and_then(|seen| seen.line)
                     }
+                    Request::Operate(Operation::PrepareAddToConference { conference, .. }) => {
+                        self.partners.insert(*conference, *call);
+                        self.seen.get(&(session, *conference)).and_then(|seen| seen.line)
+                    }
                     _ => None,
                 };
                 self.seen.insert((session, *call), Seen { line, state: None, fresh: false });
+            }
+            Ok(Ok(Reply::Conference { conference, consult })) => {
+                let line = match &*request {
+                    Request::Operate(Operation::SetupConference { line, .. }) => Some(*line),
+                    Request::Operate(Operation::CompleteTransfer { call, .. }) => {
+                        self.seen.get(&(session, *call)).and_then(|seen| seen.line)
+                    }
+                    _ => None,
+                };
+                // It ends by itself when one member is left.
+                self.ended_on_purpose.insert(*conference);
+                self.conferring.insert(*conference);
+                self.partners.extend(consult.map(|consult| (*conference, consult)));
+                for call in [Some(*conference), *consult].into_iter().flatten() {
+                    self.calls.insert(call);
+                    self.seen.insert((session, call), Seen { line, state: None, fresh: false });
+                }
             }
             Ok(Ok(Reply::Calls(calls) | Reply::Attached { calls, .. })) => {
                 for snapshot in calls {
@@ -311,7 +372,9 @@ impl Observer {
         let possible = states.contains(&state);
         let text = match how {
             Ok(_) if !possible => format!("{session}: {} was accepted while {state}", operation.name()),
-            Err(RequestError::Operation(OperationError::InvalidCallState { .. })) if possible => {
+            Err(RequestError::Operation(OperationError::InvalidCallState { .. }))
+                if possible && !operation.call().is_some_and(|call| self.conferring.contains(&call)) =>
+            {
                 format!("{session}: {} was refused as impossible while {state}", operation.name())
             }
             Ok(_) | Err(_) => return,
@@ -364,6 +427,10 @@ impl Observer {
         privilege: Option<Privilege>,
     ) {
         self.owned(now, session, call, privilege);
+        if let CallState::Conferenced(of) = state {
+            self.members.insert(call, *of);
+            self.conferring.insert(call);
+        }
         let Some(seen) = self.seen.get_mut(&(session, call)) else {
             return self.breach(now, format!("{session} hears that {call} is {state}, but does not know it"));
         };
@@ -376,8 +443,13 @@ impl Observer {
             None => {
                 // A call of the session's own begins off-hook or with proceeding, one that was handed over anywhere. Without a
                 // dialtone it ends at once.
-                let first =
-                    [StateKind::Dialtone, StateKind::Dialing, StateKind::Proceeding, StateKind::Disconnected];
+                let first = [
+                    StateKind::Dialtone,
+                    StateKind::Dialing,
+                    StateKind::Proceeding,
+                    StateKind::OnHoldPendingConference,
+                    StateKind::Disconnected,
+                ];
                 if !fresh && !first.contains(&state.kind()) {
                     self.breach(now, format!("{call}, made by {session}, begins as {state}"));
                 }

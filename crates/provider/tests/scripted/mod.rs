@@ -226,7 +226,7 @@ impl Rig {
         events.into_iter().filter_map(state).collect()
     }
 
-    fn from_caller(&mut self, caller: &Caller, method: &str, fields: &str, rest: &str) {
+    fn caller_sends(&mut self, caller: &Caller, method: &str, fields: &str, rest: &str) {
         let Caller { number, to, uri, cseq, .. } = caller;
         self.get(format!(
             "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.0.2:5060;branch=z9hG4bK{number}x{method}{cseq}\r\n\
@@ -247,7 +247,7 @@ impl Rig {
             cseq: 1,
         };
         let before = self.events.len();
-        self.from_caller(&caller, "INVITE", "", &body(sdp));
+        self.caller_sends(&caller, "INVITE", "", &body(sdp));
         let new = |event: &ProviderEvent| match event {
             ProviderEvent::NewCall { call, .. } => Some(*call),
             _ => None,
@@ -272,7 +272,7 @@ impl Rig {
         let text = self.sent.iter().rev().find(|text| text.starts_with("SIP/2.0 200")).unwrap();
         caller.uri = text.lines().find_map(of_contact).unwrap();
         let caller = caller.clone();
-        self.from_caller(&caller, "ACK", "", "Content-Length: 0\r\n\r\n");
+        self.caller_sends(&caller, "ACK", "", "Content-Length: 0\r\n\r\n");
     }
 
     /// A call that came in and talks; its events are gone.
@@ -289,18 +289,18 @@ impl Rig {
     pub fn hangs_up(&mut self, caller: &mut Caller) {
         caller.cseq += 1;
         let caller = caller.clone();
-        self.from_caller(&caller, "BYE", "", "Content-Length: 0\r\n\r\n");
+        self.caller_sends(&caller, "BYE", "", "Content-Length: 0\r\n\r\n");
     }
 
     pub fn reinvites(&mut self, caller: &mut Caller, sdp: &str) {
         caller.cseq += 1;
         let caller = caller.clone();
-        self.from_caller(&caller, "INVITE", "", &body(sdp));
+        self.caller_sends(&caller, "INVITE", "", &body(sdp));
         let final_response = self.sent.iter().rev().find(|text| {
             text.contains(&format!("Call-ID: c{}\r\n", caller.number)) && !text.starts_with("SIP/2.0 1")
         });
         if final_response.is_some_and(|text| text.starts_with("SIP/2.0 200")) {
-            self.from_caller(&caller, "ACK", "", "Content-Length: 0\r\n\r\n");
+            self.caller_sends(&caller, "ACK", "", "Content-Length: 0\r\n\r\n");
         }
     }
 
@@ -309,7 +309,7 @@ impl Rig {
         let caller = caller.clone();
         let rest =
             format!("Content-Type: application/dtmf-relay\r\nContent-Length: {}\r\n\r\n{relay}", relay.len());
-        self.from_caller(&caller, "INFO", "", &rest);
+        self.caller_sends(&caller, "INFO", "", &rest);
     }
 
     /// The switch answers our last request that begins so.

@@ -362,7 +362,9 @@ impl Bench {
     /// That nothing is.
     pub fn info(&mut self, call: CallId) -> Result<CallInfo, Finding> {
         let info = self.subject.provider().call_info(call);
-        info.ok_or_else(|| Finding(format!("nothing is known of {call}")))
+        let info = info.ok_or_else(|| Finding(format!("nothing is known of {call}")))?;
+        self.observed.borrow_mut().info(info.reason, info.origin);
+        Ok(info)
     }
 
     /// Closes a call.

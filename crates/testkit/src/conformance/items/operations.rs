@@ -8,8 +8,8 @@ use hookswitch_spi::{
     AddressId, AnswerMode, CallId, CallOptions, CallState, CallTreatment, CallerKind, CompletionMode,
     ConsultOptions, DigitMonitoring, DigitOptions, DisconnectMode, Feature, ForwardCondition, ForwardRule,
     ForwardTarget, ForwardingRules, GatherEnd, GatherOptions, InfoParts, LineId, Operation, OperationError,
-    Outcome, ParkAt, ParkKind, PickupFrom, PickupKind, ProviderEvent, Reason, RejectReason, StateKind,
-    ToneOptions, TonePattern, TransferMode, TransferOutcome, UserInfo,
+    Origin, Outcome, ParkAt, ParkKind, PickupFrom, PickupKind, ProviderEvent, Reason, RejectReason,
+    StateKind, ToneOptions, TonePattern, TransferMode, TransferOutcome, UserInfo,
 };
 use std::time::Duration;
 
@@ -513,6 +513,7 @@ fn meet(bench: &mut Bench) -> Result<(CallId, [(CallId, Party); 2]), Finding> {
         return Err(Finding(format!("setting up a conference brings {outcome:?}")));
     };
     same!(bench.kind(conference), Some(StateKind::OnHoldPendingConference), "a new conference");
+    same!(bench.info(conference)?.origin, Origin::Conference, "where a conference call comes from");
     same!(bench.state(one), Some(CallState::Conferenced(conference)), "its first member");
     ensure!(bench.reaches(two, StateKind::Connected), "the consultation is {:?}", bench.kind(two));
     ok(bench, Operation::AddToConference { conference, member: two })?;
