@@ -12,14 +12,14 @@ use hookswitch_provider::{Account, Profile, ProviderConfig, Server};
 use hookswitch_sip::auth::Secret;
 use hookswitch_sip::message::{Limits, Message};
 use hookswitch_spi::{
-    AddressId, CallId, CallOptions, CallState, ForwardingRules, LineId, MediaTypes, Operation, Provider as _,
-    RejectReason, Set,
+    AddressId, CallId, CallOptions, CallState, Feature, ForwardingRules, InterfaceVersion, LineId, MediaTypes,
+    Operation, Provider as _, RejectReason, Set, VersionRange,
 };
 use hookswitch_telephony::{
-    AppRequestId, Config, Event, Interest, Journal, LadderNames, Reply, Request, RequestError, SessionId,
+    AppRequestId, Config, Event, Interest, Journal, LadderNames, Read, Reply, Request, RequestError, SessionId,
     ladder,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -37,6 +37,17 @@ enum Item {
     Phone(NodeId, usize),
 }
 
+/// A deliberate fault between the engine and its applications, to see that it is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// None.
+    None,
+    /// Requests to hold complete twice.
+    HoldsTwice,
+    /// Nobody hears that a call rings.
+    SilentRinging,
+}
+
 /// An engine, phones, applications, and an observer.
 pub struct Stage {
     /// The machines and their network.
@@ -50,6 +61,11 @@ pub struct Stage {
     heard: Vec<(Time, SessionId, Event)>,
     journals: BTreeMap<SessionId, Journal<Event>>,
     next_request: u64,
+    next_session: u64,
+    /// Sessions that came back under another number.
+    renamed: BTreeMap<SessionId, SessionId>,
+    fault: Fault,
+    holds: BTreeSet<AppRequestId>,
     quiet: bool,
     ports: usize,
     sip_call_ids: BTreeMap<CallId, Box<str>>,
@@ -100,6 +116,7 @@ impl Stage {
         let mut entropy = Entropy::from_number(seed);
         let mut world = World::new(conditions, entropy.fork());
         let address = SocketAddr::from(HOOKSWITCH);
+        let unowned = telephony.unowned.clone();
         let endpoint = Endpoint { id: ENDPOINT, transport: Transport::Udp, advertised: address };
         let provider = ProviderConfig::new(vec![endpoint], accounts);
         let engine = Engine::new(EngineConfig { provider, telephony }, entropy.fork());
@@ -116,6 +133,10 @@ impl Stage {
             heard: Vec::new(),
             journals: BTreeMap::new(),
             next_request: 0,
+            next_session: 0,
+            renamed: BTreeMap::new(),
+            fault: Fault::None,
+            holds: BTreeSet::new(),
             quiet: false,
             ports: usize::from(ports),
             sip_call_ids: BTreeMap::new(),
@@ -124,6 +145,11 @@ impl Stage {
         };
         // The stock arrives before anything else.
         stage.run_for(Duration::ZERO);
+        stage.observer.policy(unowned);
+        for line in stage.engine().provider().lines() {
+            let able = stage.engine().provider().capabilities(line.line).cloned();
+            stage.observer.line(line.line, able);
+        }
         stage
     }
 
@@ -143,11 +169,65 @@ impl Stage {
         self.world.machine(node)
     }
 
+    /// Has the engine misbehave.
+    pub fn break_it(&mut self, fault: Fault) {
+        self.fault = fault;
+    }
+
+    fn new_session(&mut self, name: &str) -> SessionId {
+        self.next_session += 1;
+        let session = SessionId(self.next_session);
+        self.apps.insert(session, App::new(session, name));
+        session
+    }
+
     /// Attaches an application.
     pub fn attach(&mut self, name: &str) -> SessionId {
-        let session = SessionId(self.apps.len() as u64 + 1);
-        self.apps.insert(session, App::new(session, name));
-        self.ask(session, Request::attach(name, Duration::ZERO));
+        self.attach_as(name, Duration::ZERO, false)
+    }
+
+    /// Attaches an application with this grace, that speaks perhaps only the version before the first.
+    pub fn attach_as(&mut self, name: &str, grace: Duration, old: bool) -> SessionId {
+        let session = self.new_session(name);
+        self.ask(session, attaching(name, grace, old, None));
+        session
+    }
+
+    /// An application is gone without a word.
+    pub fn lose(&mut self, session: SessionId) {
+        self.app(session).lost = true;
+        self.ask(session, Request::Lost);
+    }
+
+    /// A lost application comes back as a new session. `None`: it came too late, and nothing of it is left.
+    pub fn resume(&mut self, lost: SessionId, grace: Duration, old: bool) -> Option<SessionId> {
+        let name = self.app(lost).name.clone();
+        let mut app = self.apps.remove(&lost)?;
+        let session = self.new_session(&name);
+        app.session = session;
+        self.apps.insert(session, app);
+        let asked = self.ask(session, attaching(&name, grace, old, Some(lost)));
+        if !self.answer_to(session, asked).is_some_and(Result::is_ok) {
+            self.apps.remove(&session);
+            return None;
+        }
+        self.renamed.insert(lost, session);
+        for (after, call, act) in self.app(session).is_back(session) {
+            self.agenda.set(self.world.now() + after, Item::Act(session, call, act));
+        }
+        Some(session)
+    }
+
+    /// Whether an application reads its events: who does not is offered nothing.
+    pub fn reads(&mut self, session: SessionId, wanted: bool) {
+        self.world.request::<Engine>(self.engine, EngineRequest::Offers { session, wanted });
+        self.listen();
+    }
+
+    fn current(&self, mut session: SessionId) -> SessionId {
+        while let Some(now) = self.renamed.get(&session) {
+            session = *now;
+        }
         session
     }
 
@@ -176,7 +256,17 @@ impl Stage {
                 self.dropped.entry(*call).or_insert(self.world.now());
             }
         }
-        self.observer.asked(self.world.now(), session, id, &request);
+        let possible = match &request {
+            Request::Operate(operation) => operation.call().and_then(|call| {
+                let status = self.engine().provider().call_status(call)?;
+                Some(status.possible.contains(Feature::of(operation)))
+            }),
+            _ => None,
+        };
+        if matches!(request, Request::Operate(Operation::Hold { .. })) {
+            self.holds.insert(id);
+        }
+        self.observer.asked(self.world.now(), session, id, &request, possible);
         let what = EngineRequest::Session { session, request: id, what: request };
         self.world.request::<Engine>(self.engine, what);
         self.listen();
@@ -283,6 +373,11 @@ impl Stage {
         self.observer.calls()
     }
 
+    /// How often each operation was accepted.
+    pub fn accepted(&self) -> impl Iterator<Item = (&'static str, usize)> {
+        self.observer.accepted()
+    }
+
     /// Lets everything happen that is to happen by `limit`.
     pub fn run_until(&mut self, limit: Time) {
         loop {
@@ -317,10 +412,11 @@ impl Stage {
     fn perform(&mut self, item: Item) {
         match item {
             Item::Act(session, call, act) => {
-                let known = self.apps.get(&session).is_some_and(|app| app.calls().any(|(of, _)| of == call));
+                let session = self.current(session);
+                let known = self.apps.get(&session).is_some_and(|app| !app.lost && app.calls().any(|(of, _)| of == call));
                 if known {
-                    self.act(session, call, &act);
-                    if act == Act::Release {
+                    let asked = self.act(session, call, &act);
+                    if act == Act::Release && self.answer_to(session, asked).is_some_and(Result::is_ok) {
                         self.app(session).released(call);
                     }
                 }
@@ -344,6 +440,15 @@ impl Stage {
         while let Some((at, notice)) = self.world.told::<Engine>(self.engine) {
             match notice {
                 Notice::Session(session, event) => {
+                    match (self.fault, &event) {
+                        (Fault::SilentRinging, Event::CallState { state: CallState::Ringback, .. }) => continue,
+                        (Fault::HoldsTwice, Event::Completed { request, .. })
+                            if self.holds.contains(request) =>
+                        {
+                            self.observer.heard(at, session, &event);
+                        }
+                        (Fault::None | Fault::SilentRinging | Fault::HoldsTwice, _) => {}
+                    }
                     self.observer.heard(at, session, &event);
                     self.journals.entry(session).or_default().push(event.clone(), event.weight());
                     if let Event::CallState { call, .. } = &event {
@@ -400,6 +505,54 @@ impl Stage {
         self.objections.push(text);
     }
 
+    /// Checks what holds whenever nothing is on its way between the engine and its applications.
+    pub fn check(&mut self) {
+        let now = self.world.now();
+        let engine = self.world.machine::<Engine>(self.engine);
+        self.observer.rest(now, |call| engine.provider().call_state(call));
+    }
+
+    /// Nothing that applications are told, or that is remembered of calls, holds this.
+    pub fn secrets(&self, secret: &str, found: &mut Vec<String>) {
+        let tells = |text: &str| text.contains(secret) || text.contains("response=\"");
+        let mut text = String::new();
+        for (at, session, event) in &self.heard {
+            text.clear();
+            // Writing to a String cannot fail.
+            let _ = write!(text, "{event:?}");
+            if tells(&text) {
+                found.push(format!("at {at:?}: {session} is told a secret: {text}"));
+            }
+        }
+        for call in self.observer.call_ids() {
+            if tells(&self.ladder(call)) {
+                found.push(format!("the timeline of {call} tells a secret"));
+            }
+        }
+    }
+
+    /// What every session was told can be read again from anywhere, with its numbers.
+    fn journals(&mut self, found: &mut Vec<String>) {
+        for (session, journal) in &mut self.journals {
+            let from = 1 + journal.last() / 3;
+            journal.read_from(from);
+            let mut expected = from;
+            while let Some(next) = journal.read() {
+                expected = match next {
+                    Read::Event(number, _) if number == expected => number + 1,
+                    Read::Gap { first, last } if first == expected => last + 1,
+                    Read::Event(number, _) | Read::Gap { first: number, .. } => {
+                        found.push(format!("{session} read number {number} where {expected} is next"));
+                        break;
+                    }
+                };
+            }
+            if expected != journal.last() + 1 {
+                found.push(format!("{session} read up to {expected} of {}", journal.last()));
+            }
+        }
+    }
+
     /// How many calls a line says that it takes.
     pub fn most_calls(&self, line: LineId) -> u32 {
         self.engine().provider().capabilities(line).map_or(0, |able| able.max_calls)
@@ -442,6 +595,7 @@ impl Stage {
         self.observer.finish(self.world.now());
         let mut found = self.violations();
         found.extend(crate::rules::breaches(self.world.wire(), HOOKSWITCH.into()));
+        self.journals(&mut found);
         if timers > 0 {
             found.push(format!("{timers} timers outlived everything they could be for: {alive:?}"));
         }
@@ -487,6 +641,24 @@ impl Stage {
         text
     }
 
+    /// The ladders of the calls that some texts name; of all if they name none.
+    pub fn explain_calls(&self, texts: &[String]) -> String {
+        let named = |call: &CallId| {
+            let name = call.to_string();
+            texts.iter().any(|text| {
+                text.match_indices(&name).any(|(at, _)| {
+                    let rest = text.get(at + name.len()..).unwrap_or_default();
+                    !rest.starts_with(|c: char| c.is_ascii_digit())
+                })
+            })
+        };
+        let mut calls: Vec<CallId> = self.observer.call_ids().filter(named).collect();
+        if calls.is_empty() {
+            calls = self.observer.call_ids().collect();
+        }
+        calls.into_iter().map(|call| format!("{call}\n{}", self.ladder(call))).collect()
+    }
+
     /// The ladder of one call.
     pub fn ladder(&self, call: CallId) -> String {
         ladder(self.engine().timeline(call), LadderNames::default())
@@ -504,6 +676,12 @@ impl Stage {
         }
         text
     }
+}
+
+fn attaching(name: &str, grace: Duration, old: bool, resume: Option<SessionId>) -> Request {
+    let version = if old { InterfaceVersion(0) } else { InterfaceVersion::V1 };
+    let versions = VersionRange { low: version, high: version };
+    Request::Attach { name: name.into(), grace, versions, resume }
 }
 
 /// The start line of a message, its CSeq and the start of its Call-ID.

@@ -4,68 +4,32 @@
 //! and telephony: requests refused at once or completed exactly once, no event of a call before the session knows it, states
 //! that follow the tables, ends that say how and by whom, operations possible exactly where they are advertised.
 
+//!
+//! `states` says which states follow which, `table` holds what lines advertise, `openings` which lines sessions have open.
+
+mod openings;
+mod states;
+mod table;
+
+pub use states::successors;
+
 use hookswitch_machine::Time;
-use hookswitch_spi::{CallId, CallState, Feature, LineId, Operation, OperationError, StateKind};
-use hookswitch_telephony::{
-    AppRequestId, Event, HandOffTarget, Privilege, Reply, Request, RequestError, SessionId,
+use hookswitch_spi::{
+    CallId, CallState, Capabilities, Feature, LineId, Operation, OperationError, StateKind, StatusKind,
 };
+use hookswitch_telephony::{
+    AppRequestId, CallSnapshot, Event, HandOffTarget, Privilege, Reply, Request, RequestError, SessionId,
+    SnapshotPart, Unowned,
+};
+use openings::Openings;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
-
-/// The states that may follow a state (spec 2.4 and 2.5), as far as this release reaches them.
-pub const fn successors(state: StateKind) -> &'static [StateKind] {
-    use StateKind as S;
-    match state {
-        S::Offering => &[S::Accepted, S::Connected, S::Disconnected, S::Idle],
-        S::Accepted => &[S::Connected, S::Disconnected, S::Idle],
-        S::Dialtone => &[S::Dialing, S::Proceeding, S::Disconnected, S::Idle],
-        S::Dialing => &[S::Proceeding, S::Ringback, S::Connected, S::Busy, S::Disconnected, S::Idle],
-        S::Proceeding => &[S::Ringback, S::Connected, S::Busy, S::Conferenced, S::Disconnected, S::Idle],
-        S::Ringback => &[S::Connected, S::Busy, S::Conferenced, S::Disconnected, S::Idle],
-        S::Busy => &[S::Disconnected, S::Idle],
-        // Connected follows itself when the other side holds or retrieves.
-        S::Connected => &[
-            S::Connected,
-            S::OnHold,
-            S::OnHoldPendingTransfer,
-            S::OnHoldPendingConference,
-            S::Conferenced,
-            S::Disconnected,
-            S::Idle,
-        ],
-        // An exchange makes a call pending that was not.
-        S::OnHold => &[
-            S::Connected,
-            S::OnHoldPendingTransfer,
-            S::OnHoldPendingConference,
-            S::Conferenced,
-            S::Disconnected,
-            S::Idle,
-        ],
-        S::OnHoldPendingTransfer => &[S::Connected, S::OnHold, S::Conferenced, S::Disconnected, S::Idle],
-        S::OnHoldPendingConference => &[S::Connected, S::OnHold, S::Disconnected, S::Idle],
-        // One that leaves its conference is where it has come to outside.
-        S::Conferenced => &[S::Connected, S::OnHold, S::Proceeding, S::Ringback, S::Disconnected, S::Idle],
-        S::Disconnected => &[S::Idle],
-        S::Idle => &[],
-        // A monitor sees a call that another application makes as unknown first.
-        S::Unknown => &[
-            S::Offering,
-            S::Dialing,
-            S::Proceeding,
-            S::Ringback,
-            S::Connected,
-            S::Busy,
-            S::Disconnected,
-            S::Idle,
-        ],
-    }
-}
+use table::Table;
 
 /// What became of a request.
 #[derive(Debug)]
 enum Asked {
-    Open { request: Box<Request>, state: Option<StateKind>, since: Time },
+    Open { request: Box<Request>, state: Option<StateKind>, possible: Option<bool>, since: Time },
     Answered,
 }
 
@@ -76,6 +40,8 @@ struct Seen {
     state: Option<CallState>,
     /// NewCall came; its state has to follow.
     fresh: bool,
+    /// The handle was dropped without a word: it ends silently.
+    dropped: bool,
 }
 
 /// Longer than this nothing takes that is bounded by transactions (64·T1 each), a second try with credentials, and the deadlines
@@ -98,6 +64,15 @@ pub struct Observer {
     members: BTreeMap<CallId, CallId>,
     /// Calls that were part of a conference, or on their way into one: for them not their states alone decide.
     conferring: BTreeSet<CallId>,
+    /// Sessions that speak the version before the first: what they hear is not what is.
+    old: BTreeSet<SessionId>,
+    /// Pictures that have begun and not ended.
+    pictures: BTreeMap<SessionId, Vec<CallSnapshot>>,
+    table: Table,
+    openings: Openings,
+    /// Calls without an owner may end by the operator's will.
+    unowned_end: bool,
+    accepted: BTreeMap<&'static str, usize>,
     calls: BTreeSet<CallId>,
     violations: Vec<String>,
 }
@@ -106,6 +81,16 @@ impl Observer {
     /// An observer that has seen nothing.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// What becomes of calls without an owner.
+    pub fn policy(&mut self, unowned: Unowned) {
+        self.unowned_end = unowned != Unowned::Leave;
+    }
+
+    /// There is a line that can do this.
+    pub fn line(&mut self, line: LineId, able: Option<Capabilities>) {
+        self.table.line(line, able);
     }
 
     /// Breaches seen so far.
@@ -118,6 +103,11 @@ impl Observer {
         self.calls.len()
     }
 
+    /// How often each operation was accepted.
+    pub fn accepted(&self) -> impl Iterator<Item = (&'static str, usize)> {
+        self.accepted.iter().map(|(name, times)| (*name, *times))
+    }
+
     /// Their names.
     pub fn call_ids(&self) -> impl Iterator<Item = CallId> {
         self.calls.iter().copied()
@@ -127,8 +117,17 @@ impl Observer {
         self.violations.push(format!("at {now:?}: {text}"));
     }
 
-    /// A session asks for something; call before the machine is given it.
-    pub fn asked(&mut self, now: Time, session: SessionId, id: AppRequestId, request: &Request) {
+    /// A session asks for something; call before the machine is given it. `possible`: what the provider says of it now, if it is about
+    /// a call.
+    pub fn asked(
+        &mut self,
+        now: Time,
+        session: SessionId,
+        id: AppRequestId,
+        request: &Request,
+        possible: Option<bool>,
+    ) {
+        self.openings.asked(session, request);
         let state = call_of(request)
             .and_then(|call| self.seen.get(&(session, call)))
             .and_then(|seen| Some(seen.state.as_ref()?.kind()));
@@ -205,7 +204,7 @@ impl Observer {
         }
         let before = self
             .requests
-            .insert((session, id), Asked::Open { request: Box::new(request.clone()), state, since: now });
+            .insert((session, id), Asked::Open { request: Box::new(request.clone()), state, possible, since: now });
         if before.is_some() {
             self.breach(now, format!("{session} used request number {} twice", id.0));
         }
@@ -219,6 +218,10 @@ impl Observer {
 
     /// A session hears something.
     pub fn heard(&mut self, now: Time, session: SessionId, event: &Event) {
+        if let Some(text) = self.openings.unheard(session, event) {
+            self.breach(now, text);
+        }
+        self.told(now, session, event);
         match event {
             Event::Completed { request, result } => self.answered(now, session, *request, Ok(result)),
             Event::Refused { request, error } => self.answered(now, session, *request, Err(error)),
@@ -243,12 +246,17 @@ impl Observer {
             Event::CallForgotten { call } => {
                 self.seen.remove(&(session, *call));
             }
+            Event::LineClosed { line } => {
+                self.openings.closed(session, *line);
+                self.seen.retain(|(of, _), seen| *of != session || seen.line != Some(*line));
+            }
+            Event::Snapshot(part) => self.pictured(now, session, part),
             Event::GivenUp => {
+                self.openings.gone(session);
                 self.seen.retain(|(of, _), _| *of != session);
                 self.requests.retain(|(of, _), asked| *of != session || matches!(asked, Asked::Answered));
             }
-            Event::Snapshot(_)
-            | Event::RequestWaiting
+            Event::RequestWaiting
             | Event::LineState { .. }
             | Event::LineOpens { .. }
             | Event::Ringing { .. }
@@ -260,8 +268,7 @@ impl Observer {
             | Event::Reinitialise { .. }
             | Event::Forwarding { .. }
             | Event::LineCreated { .. }
-            | Event::LineRemoved { .. }
-            | Event::LineClosed { .. } => {}
+            | Event::LineRemoved { .. } => {}
         }
     }
 
@@ -272,8 +279,8 @@ impl Observer {
         id: AppRequestId,
         how: Result<&Result<Reply, RequestError>, &RequestError>,
     ) {
-        let (request, state) = match self.requests.insert((session, id), Asked::Answered) {
-            Some(Asked::Open { request, state, since }) => {
+        let (request, state, possible) = match self.requests.insert((session, id), Asked::Answered) {
+            Some(Asked::Open { request, state, possible, since }) => {
                 let lasts = matches!(
                     *request,
                     Request::Operate(
@@ -285,14 +292,16 @@ impl Observer {
                 if now.since(since) > LONGEST && !lasts {
                     self.breach(now, format!("{request:?} of {session} took {:?}", now.since(since)));
                 }
-                (request, state)
+                (request, state, possible)
             }
             Some(Asked::Answered) => {
                 return self.breach(now, format!("request {} of {session} was answered twice", id.0));
             }
             None => return self.breach(now, format!("{session} never asked request {}", id.0)),
         };
+        self.openings.answered(session, &request, how.is_ok_and(Result::is_ok));
         self.advertised(now, session, &request, state, how);
+        self.kept(now, session, &request, possible, how);
         self.granted(now, session, &request, how);
         match how {
             Ok(Ok(Reply::Created(call))) => {
@@ -311,9 +320,10 @@ impl Observer {
                         self.partners.insert(*conference, *call);
                         self.seen.get(&(session, *conference)).and_then(|seen| seen.line)
                     }
+                    Request::Operate(operation) => operation.line(),
                     _ => None,
                 };
-                self.seen.insert((session, *call), Seen { line, state: None, fresh: false });
+                self.seen.insert((session, *call), Seen { line, state: None, fresh: false, dropped: false });
             }
             Ok(Ok(Reply::Conference { conference, consult })) => {
                 let line = match &*request {
@@ -329,13 +339,22 @@ impl Observer {
                 self.partners.extend(consult.map(|consult| (*conference, consult)));
                 for call in [Some(*conference), *consult].into_iter().flatten() {
                     self.calls.insert(call);
-                    self.seen.insert((session, call), Seen { line, state: None, fresh: false });
+                    self.seen.insert((session, call), Seen { line, state: None, fresh: false, dropped: false });
                 }
             }
             Ok(Ok(Reply::Calls(calls) | Reply::Attached { calls, .. })) => {
+                if let Ok(Ok(Reply::Attached { version, lines, .. })) = how {
+                    if *version < hookswitch_spi::InterfaceVersion::V1 {
+                        self.old.insert(session);
+                    }
+                    self.openings.attached(session, lines);
+                }
+                if let Request::Attach { resume: Some(lost), .. } = &*request {
+                    self.came_back(now, *lost, session, calls);
+                }
                 for snapshot in calls {
                     let line = snapshot.info.as_ref().map(|info| info.line);
-                    let seen = Seen { line, state: Some(snapshot.state.clone()), fresh: false };
+                    let seen = Seen { line, state: Some(snapshot.state.clone()), fresh: false, dropped: false };
                     self.calls.insert(snapshot.call);
                     self.seen.insert((session, snapshot.call), seen);
                 }
@@ -347,6 +366,21 @@ impl Observer {
                 Request::CloseLine { line } => {
                     // Its handles there are given back.
                     self.seen.retain(|(of, _), seen| *of != session || seen.line != Some(line));
+                }
+                Request::CloseOpen { line, .. } if !self.openings.has(session, line) => {
+                    self.seen.retain(|(of, _), seen| *of != session || seen.line != Some(line));
+                }
+                Request::LetGo { call } => {
+                    let over = |state: &CallState| {
+                        matches!(state.kind(), StateKind::Disconnected | StateKind::Idle)
+                    };
+                    match self.seen.get_mut(&(session, call)) {
+                        Some(seen) if seen.state.as_ref().is_some_and(over) => {
+                            self.seen.remove(&(session, call));
+                        }
+                        Some(seen) => seen.dropped = true,
+                        None => {}
+                    }
                 }
                 Request::Detach => self.seen.retain(|(of, _), _| *of != session),
                 _ => {}
@@ -382,6 +416,174 @@ impl Observer {
         self.breach(now, text);
     }
 
+    /// What a call can be asked is what its status says.
+    fn kept(
+        &mut self,
+        now: Time,
+        session: SessionId,
+        request: &Request,
+        possible: Option<bool>,
+        how: Result<&Result<Reply, RequestError>, &RequestError>,
+    ) {
+        let Request::Operate(operation) = request else { return };
+        let name = operation.name();
+        if how.is_ok() {
+            *self.accepted.entry(name).or_default() += 1;
+        }
+        let line = operation.line().or_else(|| self.seen.get(&(session, operation.call()?))?.line);
+        if how.is_ok()
+            && let Some(line) = line
+            && let Some(text) = self.table.feature(line, operation)
+        {
+            self.breach(now, text);
+        }
+        let text = match (how, possible) {
+            (Ok(_), Some(false)) => format!("{session}: {name} was accepted, though its status says it is impossible"),
+            (Err(RequestError::Operation(OperationError::InvalidCallState { state, .. })), Some(true))
+                if operation.other_call().is_none() =>
+            {
+                format!("{session}: {name} was refused while {state}, though its status says it is possible")
+            }
+            (Ok(_) | Err(_), _) => return,
+        };
+        self.breach(now, text);
+    }
+
+    /// What is told was advertised.
+    fn told(&mut self, now: Time, session: SessionId, event: &Event) {
+        if self.old.contains(&session) {
+            return;
+        }
+        let line = |call: &CallId| self.seen.get(&(session, *call)).and_then(|seen| seen.line);
+        let table = &self.table;
+        let status = |line: &LineId, kind| table.status(*line, kind);
+        let text = match event {
+            Event::NewCall { line, info, .. } => table.info(*line, info),
+            Event::CallState { call, state, .. } => line(call).and_then(|line| table.state(line, state)),
+            Event::CallInfo { call, changed } => line(call).and_then(|line| table.parts(line, *changed)),
+            Event::LineState { line, .. } => status(line, StatusKind::Service),
+            Event::Ringing { line, .. } => status(line, StatusKind::Ringing),
+            Event::MessageWaiting { line, .. } => status(line, StatusKind::MessageWaiting),
+            Event::CallCount { line, .. } => status(line, StatusKind::CallCount),
+            Event::Forwarding { line, .. } => status(line, StatusKind::Forwarding),
+            Event::CompletionEnded { line, .. } => status(line, StatusKind::Completions),
+            Event::CapabilitiesChanged { line } => status(line, StatusKind::Capabilities),
+            _ => None,
+        };
+        if let Some(text) = text {
+            self.breach(now, text);
+        }
+    }
+
+    /// A picture shows what the session was told.
+    fn pictured(&mut self, now: Time, session: SessionId, part: &SnapshotPart) {
+        match part {
+            SnapshotPart::Begin { .. } => {
+                self.pictures.insert(session, Vec::new());
+            }
+            SnapshotPart::Line(line) => {
+                if !self.openings.has(session, line.line) {
+                    self.breach(now, format!("a picture shows {}, which {session} has not open", line.line));
+                }
+            }
+            SnapshotPart::Call(call) => {
+                self.pictures.entry(session).or_default().push((**call).clone());
+            }
+            SnapshotPart::End { .. } => {
+                let calls = self.pictures.remove(&session).unwrap_or_default();
+                self.compare(now, session, &calls, "a picture");
+            }
+        }
+    }
+
+    fn compare(&mut self, now: Time, session: SessionId, calls: &[CallSnapshot], what: &str) {
+        let known = self.seen.iter().filter(|((of, _), seen)| *of == session && !seen.dropped);
+        let known: BTreeMap<CallId, Option<CallState>> =
+            known.map(|((_, call), seen)| (*call, seen.state.clone())).collect();
+        let mut texts = Vec::new();
+        for shown in calls {
+            match known.get(&shown.call) {
+                Some(Some(state)) if *state != shown.state => {
+                    texts.push(format!("{what} shows {} {}, not {state}", shown.call, shown.state));
+                }
+                Some(_) => {}
+                None => texts.push(format!("{what} shows {}, which {session} does not know", shown.call)),
+            }
+        }
+        for call in known.keys().filter(|call| !calls.iter().any(|shown| shown.call == **call)) {
+            texts.push(format!("{what} does not show {call}, which {session} knows"));
+        }
+        for text in texts {
+            self.breach(now, text);
+        }
+    }
+
+    /// A lost session has come back, as another: what it had is what it finds.
+    fn came_back(&mut self, now: Time, lost: SessionId, session: SessionId, calls: &[CallSnapshot]) {
+        // Handles that were dropped in the moment of the loss are kept.
+        for shown in calls {
+            if let Some(seen) = self.seen.get_mut(&(lost, shown.call)) {
+                seen.dropped = false;
+            }
+        }
+        if self.old.remove(&lost) {
+            self.old.insert(session);
+        }
+        self.compare(now, lost, calls, "what came back");
+        let outstanding: Vec<AppRequestId> = self
+            .requests
+            .iter()
+            .filter(|((of, _), asked)| *of == lost && matches!(asked, Asked::Open { .. }))
+            .map(|((_, id), _)| *id)
+            .collect();
+        for id in outstanding {
+            if let Some(asked) = self.requests.remove(&(lost, id)) {
+                self.requests.insert((session, id), asked);
+            }
+        }
+        self.seen.retain(|(of, _), _| *of != lost);
+        for owners in self.owners.values_mut() {
+            if owners.remove(&lost) {
+                owners.insert(session);
+            }
+        }
+        self.openings.gone(lost);
+    }
+
+    /// Nothing is on its way between the engine and its sessions: what they were told last is what is.
+    pub fn rest(&mut self, now: Time, state_of: impl Fn(CallId) -> Option<CallState>) {
+        let mut texts = Vec::new();
+        for ((session, call), seen) in &self.seen {
+            let Some(told) = &seen.state else { continue };
+            if seen.dropped || self.old.contains(session) {
+                continue;
+            }
+            match state_of(*call) {
+                None => texts.push(format!("{call} is gone, but {session} has a handle to it")),
+                Some(state) if state != *told => {
+                    texts.push(format!("{call} is {state}, but {session} was told that it is {told}"));
+                }
+                Some(CallState::Conferenced(conference)) => {
+                    let conference_state = state_of(conference);
+                    let over = conference_state.as_ref().is_none_or(|state| {
+                        matches!(state.kind(), StateKind::Disconnected | StateKind::Idle)
+                    });
+                    if over {
+                        texts.push(format!(
+                            "{call} is conferenced in {conference}, which is {conference_state:?}"
+                        ));
+                    }
+                }
+                Some(_) => {}
+            }
+        }
+        for text in texts {
+            if !self.violations.iter().any(|known| known.ends_with(&text)) {
+                self.breach(now, text);
+            }
+        }
+    }
+
     /// What cannot fail has not failed: a drop ends the call, whatever the other side does.
     fn granted(
         &mut self,
@@ -401,7 +603,8 @@ impl Observer {
 
     fn new_call(&mut self, now: Time, session: SessionId, line: LineId, call: CallId, privilege: Privilege) {
         self.calls.insert(call);
-        if self.seen.insert((session, call), Seen { line: Some(line), state: None, fresh: true }).is_some() {
+        let before = self.seen.insert((session, call), Seen { line: Some(line), state: None, fresh: true, dropped: false });
+        if before.is_some_and(|before| !before.dropped) {
             self.breach(now, format!("{session} was told of {call} twice"));
         }
         self.owned(now, session, call, Some(privilege));
@@ -456,13 +659,14 @@ impl Observer {
             }
             Some(before) if privilege.is_some() && before == *state => {}
             Some(before) => {
-                if before == *state {
+                let old = self.old.contains(&session) && state.kind() == StateKind::Connected;
+                if before == *state && !old {
                     self.breach(now, format!("{call} is {state} again"));
                 } else if !successors(before.kind()).contains(&state.kind()) {
                     self.breach(now, format!("{call} went from {before} to {state}"));
                 }
                 let said = matches!(before, CallState::Disconnected(_));
-                if *state == CallState::Idle && !said && !self.ended_on_purpose.contains(&call) {
+                if *state == CallState::Idle && !said && !self.unowned_end && !self.ended_on_purpose.contains(&call) {
                     self.breach(now, format!("{call} is idle, and nobody said why"));
                 }
             }
