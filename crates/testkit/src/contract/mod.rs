@@ -407,7 +407,9 @@ impl Observer {
         let text = match how {
             Ok(_) if !possible => format!("{session}: {} was accepted while {state}", operation.name()),
             Err(RequestError::Operation(OperationError::InvalidCallState { .. }))
-                if possible && !operation.call().is_some_and(|call| self.conferring.contains(&call)) =>
+                if possible
+                    && operation.other_call().is_none()
+                    && !operation.call().is_some_and(|call| self.conferring.contains(&call)) =>
             {
                 format!("{session}: {} was refused as impossible while {state}", operation.name())
             }

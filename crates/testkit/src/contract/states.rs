@@ -41,11 +41,13 @@ pub const fn successors(state: StateKind) -> &'static [StateKind] {
         // A monitor sees a call that another application makes as unknown first.
         S::Unknown => &[
             S::Offering,
+            S::Dialtone,
             S::Dialing,
             S::Proceeding,
             S::Ringback,
             S::Connected,
             S::Busy,
+            S::OnHoldPendingConference,
             S::Disconnected,
             S::Idle,
         ],

@@ -127,8 +127,8 @@ impl Writer {
         if self.entropy.chance(1, 4) {
             self.forwarding();
         }
-        for _ in 0..2 + self.entropy.below(7) {
-            let at = self.millis(0, 30_000);
+        for _ in 0..2 + self.entropy.below(12) {
+            let at = self.millis(0, 45_000);
             if self.entropy.chance(1, 2) { self.incoming(at) } else { self.outgoing(at) }
         }
         if self.entropy.chance(1, 10) {
@@ -145,10 +145,10 @@ impl Writer {
         if self.entropy.chance(2, 5) {
             self.departures();
         }
-        for _ in 0..self.entropy.below(40) {
+        for _ in 0..self.entropy.below(100) {
             self.requests();
         }
-        for _ in 0..self.entropy.below(12) {
+        for _ in 0..self.entropy.below(25) {
             self.others();
         }
     }
@@ -308,8 +308,8 @@ impl Writer {
             let target = ELSEWHERE[self.entropy.below(3) as usize];
             deeds.push((self.millis(0, 5_000), Deed::Refer(target.into())));
         }
-        if self.entropy.chance(2, 3) {
-            deeds.push((self.millis(0, 20_000), Deed::HangUp));
+        if self.entropy.chance(1, 3) {
+            deeds.push((self.millis(0, 40_000), Deed::HangUp));
         }
         deeds
     }
@@ -365,7 +365,7 @@ impl Writer {
             ];
             acts.push((later, end[self.entropy.below(3) as usize].clone()));
         }
-        if self.entropy.chance(1, 2) {
+        if self.entropy.chance(1, 4) {
             acts.push((self.millis(0, 40_000), Act::Drop(RejectReason::Default)));
         }
         acts
