@@ -129,6 +129,7 @@ impl Bench {
         let server: Server = "127.0.0.1:9".parse().map_err(Fault::Measurement)?;
         let account = Account {
             name: "bench".to_owned(),
+            permanent: 0,
             profile: Arc::new(Profile::default()),
             domain: server.hostport(),
             registrar: server,

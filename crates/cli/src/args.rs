@@ -1,8 +1,9 @@
 //! What can be typed.
 
+use crate::provider::Provider;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use hookswitch::config::Listen;
-use hookswitch::{Audio, RejectReason};
+use hookswitch::{Audio, CallLink, RejectReason};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -17,6 +18,13 @@ Begin with a configuration of your own:
   hookswitch listen 1002 --tone 440          in another
   hookswitch call 1001 1002 --duration 5     in a third
 
+Or install the provider, so that its lines are there from everywhere:
+  hookswitch provider install
+  hookswitch provider config add-line desk --registrar pbx.example.org --user 1001 --password-stdin
+  hookswitch dial tel:+33123456789
+
+Lines come from --config FILE, or --store DIR; else from ./hookswitch.toml where there is one; else from the installed provider.
+
 Exit codes: 0 done; 1 it could not be done (the reason is printed); 2 the command line or the configuration is wrong;
 3 sockets or threads could not be opened.";
 
@@ -24,9 +32,13 @@ Exit codes: 0 done; 1 it could not be done (the reason is printed); 2 the comman
 #[derive(Debug, Parser)]
 #[command(name = "hookswitch", version, after_help = EXAMPLES, arg_required_else_help = true, max_term_width = 110)]
 pub(crate) struct Arguments {
-    /// The configuration file [default: hookswitch.toml].
-    #[arg(long, short, global = true, value_name = "FILE")]
+    /// The configuration file [default: hookswitch.toml, else the installed provider].
+    #[arg(long, short, global = true, value_name = "FILE", conflicts_with = "store")]
     pub(crate) config: Option<PathBuf>,
+
+    /// The folder of the installed provider [default: /etc/hookswitch for root, else $XDG_CONFIG_HOME/hookswitch].
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) store: Option<PathBuf>,
 
     /// Show what happens inside; twice for more. Written to standard error.
     #[arg(long, short, global = true, action = ArgAction::Count)]
@@ -42,10 +54,14 @@ pub(crate) enum Command {
     Register(Register),
     /// Call somebody from a line.
     Call(Call),
+    /// Call whom a tel: or sip: link, or a number, names: click-to-call.
+    Dial(Dial),
     /// Show the calls offered to a line, and do with them what is chosen.
     Listen(ListenTo),
     /// Run the embedded softswitch: registrar, router, and extensions for echo, tone and music.
     Softswitch(Softswitch),
+    /// Install, configure, show and remove the provider: the lines that are there without a configuration file.
+    Provider(Box<Provider>),
     /// Check a configuration file, or print an example of one.
     Check(Check),
     /// Show everything at work on this computer in a few seconds; nothing else is needed.
@@ -166,6 +182,73 @@ impl Call {
     }
 }
 
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  hookswitch dial tel:+33-1-23-45-67-89
+  hookswitch dial sip:bob@example.org --line office
+  hookswitch dial 600 --tone 440 --duration 3
+
+The link becomes a request for a call, as any program can make one (Service::request_call in Rust); as long as no server runs,
+this command itself is who takes it. The call is made from --line, else from the configuration's applications.default-line, else from its first line. An extension in
+the link (tel:+33123;ext=12) is sent as digits once the call is answered. Header fields in a sip: link are left out.
+
+To let a desktop hand its links over, on Linux, write ~/.local/share/applications/hookswitch-dial.desktop:
+  [Desktop Entry]
+  Type=Application
+  Name=Hookswitch
+  Exec=hookswitch dial %u
+  Terminal=true
+  MimeType=x-scheme-handler/tel;x-scheme-handler/sip;
+and then: xdg-mime default hookswitch-dial.desktop x-scheme-handler/tel x-scheme-handler/sip
+Nothing is registered by this command itself. Anybody who writes a page can write links: leave the browser's question on.")]
+pub(crate) struct Dial {
+    /// Whom to call: a tel: or sip: link, or a number.
+    #[arg(value_name = "LINK", value_parser = link)]
+    pub(crate) link: String,
+
+    /// The line to call from: its name.
+    #[arg(long, value_name = "LINE")]
+    pub(crate) line: Option<String>,
+
+    #[command(flatten)]
+    sound: Sound,
+
+    /// Hang up this long after the answer.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) duration: Option<Duration>,
+
+    /// Give up when nobody has answered for this long.
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    pub(crate) ring: Duration,
+
+    /// Draw the call as a ladder at its end.
+    #[arg(long)]
+    pub(crate) ladder: bool,
+
+    #[command(flatten)]
+    pub(crate) sockets: Sockets,
+}
+
+impl Dial {
+    /// The same as a call from this line.
+    pub(crate) fn call_from(self, line: String, link: CallLink) -> Call {
+        Call {
+            line,
+            address: link.destination,
+            play: None,
+            sound: self.sound,
+            record: None,
+            // RFC 3966 5.3: digits for what answers; whoever answers needs a moment to listen.
+            digits: link.extension.map(|extension| format!(",{extension}")),
+            duration: self.duration,
+            ring: self.ring,
+            ladder: self.ladder,
+            sockets: self.sockets,
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Refusal {
     /// Busy here; a switch may try others (486).
@@ -264,7 +347,7 @@ impl ListenTo {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Without a [softswitch] in the configuration it listens on 127.0.0.1:5070 with the accounts 1001 (password hookswitch-1001) and
+Without a [softswitch] in the configuration (a file or the installed provider) it listens on 127.0.0.1:5070 with the accounts 1001 (password hookswitch-1001) and
 1002 (password hookswitch-1002), echo on 600, a tone on 601 and music on 602.
 
 Examples:
@@ -313,6 +396,10 @@ fn listen(text: &str) -> Result<Listen, String> {
     text.parse()
 }
 
+fn link(text: &str) -> Result<String, String> {
+    CallLink::parse(text).map(|_| text.to_owned()).map_err(|error| error.to_string())
+}
+
 fn account(text: &str) -> Result<(String, String), String> {
     let expected = "expected USER:PASSWORD, such as alice:secret; the user has letters, digits and -_.";
     let (user, password) = text.split_once(':').ok_or(expected)?;
@@ -351,6 +438,21 @@ mod tests {
             "call 1001 600 --tone 440 --duration 3 --ladder",
             "call office sip:bob@example.org --play greeting.wav --record bob.wav",
             "call office 5551234 --digits 1,,2# --duration 30",
+            "dial tel:+33-1-23-45-67-89",
+            "dial sip:bob@example.org --line office --store phones",
+            "dial 600 --tone 440 --duration 3",
+            "provider install hookswitch.toml",
+            "provider install --store ./phones",
+            "provider show",
+            "provider remove --yes",
+            "provider config add-line desk --registrar pbx.example.org --user 1001 --password-stdin",
+            "provider config add-line trunk --registrar 192.0.2.10 --user 0301234 --trunk --accept-from 192.0.2.0/24",
+            "provider config change-line desk --display-name Reception --forward no-answer=1002",
+            "provider config change-line desk --default forward --default no-answer-seconds",
+            "provider config change-line desk --name reception",
+            "provider config remove-line desk",
+            "provider config set media.ports [20000,20999]",
+            "provider config unset media.ports",
             "listen 1002",
             "listen 1002 --accept --answer hello.wav",
             "listen 1002 --echo --record calls",

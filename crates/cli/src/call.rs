@@ -3,13 +3,10 @@
 use crate::args::Call as Options;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
-use crate::setup::farewell;
+use crate::setup::{Lines, farewell};
 use crate::show::{self, Stopwatch};
 use crate::terminal::Terminal;
-use hookswitch::config::Config;
-use hookswitch::{
-    Application, Call, CallState, Disconnect, Error, Event, Interest, LadderNames, Service, StateKind,
-};
+use hookswitch::{Application, Call, CallState, Disconnect, Error, Event, Interest, LadderNames, StateKind};
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
@@ -21,28 +18,32 @@ pub(crate) async fn run(
     terminal: &Terminal,
     interrupt: &Interrupt,
     options: &Options,
-    config: Config,
+    lines: Lines,
 ) -> Result<(), Failure> {
     if let Some(file) = &options.play {
         // Better now than when the other side has answered.
         std::fs::File::open(file)
             .map_err(|error| Failure::Usage(format!("{} cannot be read: {error}", file.display())))?;
     }
-    let service = Service::start(config)?;
-    let done = place(terminal, interrupt, options, &service).await;
+    let service = lines.start()?;
+    let done = async {
+        let mut app = service.attach("hookswitch").await?;
+        place(terminal, interrupt, options, &mut app).await
+    }
+    .await;
     terminal.wait_for("un-registering");
     farewell(service).await;
     terminal.settle();
     done
 }
 
-async fn place(
+/// Makes the call from the application's line and follows it to its end.
+pub(crate) async fn place(
     terminal: &Terminal,
     interrupt: &Interrupt,
     options: &Options,
-    service: &Service,
+    app: &mut Application,
 ) -> Result<(), Failure> {
-    let mut app = service.attach("hookswitch").await?;
     let line = app.open(&options.line, Interest::NONE).await?;
     terminal.wait_for(format!("registering {}", line.name()));
     tokio::select! {
@@ -54,7 +55,7 @@ async fn place(
     let clock = Stopwatch::start();
     let call = line.call_for(&options.address, options.audio(), options.ring).await?;
     let mut conversation = Conversation::new(terminal, clock, options, call);
-    let ended = conversation.run(&mut app, interrupt).await;
+    let ended = conversation.run(app, interrupt).await;
     terminal.settle();
     let conversation_said = conversation.conclude().await;
     ended.and(conversation_said)

@@ -25,23 +25,29 @@ pub(crate) fn run(terminal: &Terminal, options: &Check, config: Option<&Path>) -
 }
 
 /// What the file says, a line for each thing that will run.
-fn summary(config: &Config) -> Vec<String> {
+pub(crate) fn summary(config: &Config) -> Vec<String> {
     let mut lines = vec![format!("sip         {}", listens(&config.sip.listen))];
     let media = &config.media;
     let (first, last) = (media.ports.start(), media.ports.end());
     lines.push(format!("media       {} ports {first} to {last}", media.address));
-    for line in &config.lines {
+    for (n, line) in config.lines.iter().enumerate() {
         let how = if line.register { "registers with" } else { "trunk to" };
+        let number = config.installed.as_ref().and_then(|known| known.lines.get(n));
         let mut text = format!(
-            "line        {}: sip:{}@{}, {how} {}, profile {}",
+            "line        {}{}: sip:{}@{}, {how} {}, profile {}",
+            number.map(|number| format!("{number} ")).unwrap_or_default(),
             line.name,
             line.user,
             line.domain,
             line.registrar.hostport(),
             line.profile.name
         );
-        if line.register && line.password.expose().is_empty() {
-            text.push_str(", without a password");
+        // Of a store only what stands in it is looked at.
+        match (line.password.expose().is_empty(), &config.installed) {
+            (true, None) if line.register => text.push_str(", without a password"),
+            (true, _) => {}
+            (false, None) => {}
+            (false, Some(_)) => text.push_str(", password kept here"),
         }
         let rules = line.forward.rules.len();
         if rules > 0 {
@@ -51,6 +57,15 @@ fn summary(config: &Config) -> Vec<String> {
     }
     if config.lines.is_empty() {
         lines.push("no lines".to_owned());
+    }
+    for media in hookswitch::MediaType::ALL {
+        let order = config.priorities.order(media);
+        if !order.is_empty() {
+            lines.push(format!("priority    {media}: {}", order.join(", ")));
+        }
+    }
+    if !config.priorities.recipients().is_empty() {
+        lines.push(format!("priority    requests for calls: {}", config.priorities.recipients().join(", ")));
     }
     if let Some(switch) = &config.softswitch {
         let listen: Vec<Listen> = switch
@@ -97,6 +112,8 @@ mod tests {
             "ports",
             "threads",
             "unowned",
+            "default-line",
+            "priorities",
             "name",
             "profile",
             "registrar",
@@ -105,6 +122,7 @@ mod tests {
             "auth-user",
             "password",
             "password-file",
+            "password-env",
             "realm",
             "display-name",
             "register",

@@ -1,7 +1,7 @@
 //! What went wrong, what to do about it, and the exit code.
 
 use hookswitch::StartError;
-use hookswitch::config::ConfigError;
+use hookswitch::config::{ConfigError, InstallationError, StoreError};
 use std::process::ExitCode;
 
 /// Why a command did not do what it was asked.
@@ -10,6 +10,9 @@ pub(crate) enum Failure {
     /// The configuration is wrong.
     #[error("{0}")]
     Config(#[from] ConfigError),
+    /// The installed provider could not be read or changed.
+    #[error("{0}")]
+    Installation(#[from] InstallationError),
     /// The command line asks for what cannot be.
     #[error("{0}")]
     Usage(String),
@@ -38,7 +41,15 @@ impl Failure {
             Self::Request(hookswitch::Error::OutOfService { .. }) => Some(
                 "see that the switch runs and can be reached, and that user and password are right (-v shows more)",
             ),
+            Self::Installation(InstallationError::Store(StoreError::Disk { error, .. }))
+                if error.kind() == std::io::ErrorKind::PermissionDenied =>
+            {
+                Some(
+                    "only its owner may read and change this store: be that (sudo), or give another folder with --store",
+                )
+            }
             Self::Config(_)
+            | Self::Installation(_)
             | Self::Usage(_)
             | Self::Runtime(_)
             | Self::Start(_)
@@ -50,6 +61,12 @@ impl Failure {
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
             Self::Request(_) | Self::Outcome(_) => ExitCode::from(1),
+            Self::Installation(
+                InstallationError::Config(_)
+                | InstallationError::Rejected(_)
+                | InstallationError::Store(StoreError::Edit(_)),
+            ) => ExitCode::from(2),
+            Self::Installation(_) => ExitCode::from(1),
             Self::Config(_) | Self::Usage(_) => ExitCode::from(2),
             Self::Start(_) | Self::Runtime(_) => ExitCode::from(3),
         }

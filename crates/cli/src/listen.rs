@@ -3,13 +3,12 @@
 use crate::args::ListenTo as Options;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
-use crate::setup::farewell;
+use crate::setup::{Lines, farewell};
 use crate::show::{self, Stopwatch};
 use crate::terminal::Terminal;
-use hookswitch::config::Config;
 use hookswitch::{
-    Application, Call, CallId, CallState, Error, Event, HandOffTarget, Interest, LadderNames, MediaTypes,
-    Service, TransferOutcome,
+    Application, Call, CallId, CallState, Error, Event, HandOffTarget, Interest, LadderNames, LineId,
+    MediaTypes, Service, TransferOutcome,
 };
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -21,7 +20,7 @@ pub(crate) async fn run(
     terminal: &Terminal,
     interrupt: &Interrupt,
     options: &Options,
-    config: Config,
+    lines: Lines,
 ) -> Result<(), Failure> {
     if let Some(file) = &options.answer {
         std::fs::File::open(file)
@@ -31,7 +30,7 @@ pub(crate) async fn run(
         std::fs::create_dir_all(folder)
             .map_err(|error| Failure::Usage(format!("{} cannot be made: {error}", folder.display())))?;
     }
-    let service = Service::start(config)?;
+    let service = lines.start()?;
     let done = attend(terminal, interrupt, options, &service).await;
     terminal.wait_for("hanging up and un-registering");
     farewell(service).await;
@@ -55,6 +54,7 @@ async fn attend(
         terminal,
         clock: Stopwatch::start(),
         options,
+        line: line.id(),
         calls: HashMap::new(),
         next: 1,
         over: 0,
@@ -77,6 +77,7 @@ struct Attendance<'a> {
     terminal: &'a Terminal,
     clock: Stopwatch,
     options: &'a Options,
+    line: LineId,
     calls: HashMap<CallId, Shown>,
     next: u32,
     over: u32,
@@ -105,6 +106,10 @@ impl Attendance<'_> {
             };
             match event {
                 None => return Err(Error::Stopped.into()),
+                Some(Event::LineRemoved { line }) if line == self.line => {
+                    self.tasks.shutdown().await;
+                    return Err(Failure::Outcome(format!("line {} was removed", self.options.line)));
+                }
                 Some(event) => self.heard(event).await,
             }
         }
@@ -146,6 +151,7 @@ impl Attendance<'_> {
                     shown.played.notify_one();
                 }
             }
+            Event::Reinitialise { why } => self.say(None, why),
             _ => {}
         }
     }

@@ -10,9 +10,11 @@ mod args;
 mod call;
 mod check;
 mod demo;
+mod dial;
 mod failure;
 mod interrupt;
 mod listen;
+mod provider;
 mod register;
 mod setup;
 mod show;
@@ -23,6 +25,7 @@ use args::{Arguments, Command};
 use clap::Parser;
 use failure::Failure;
 use interrupt::Interrupt;
+use setup::Source;
 use std::process::ExitCode;
 use terminal::Terminal;
 
@@ -30,14 +33,16 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let terminal = Terminal::new();
     setup::logs(arguments.verbose);
+    let source = Source::new(arguments.config, arguments.store);
     let done = match arguments.command {
-        // Needs neither network nor threads.
-        Command::Check(check) => check::run(&terminal, &check, arguments.config.as_deref()),
+        // These need neither network nor threads.
+        Command::Check(check) => check::run(&terminal, &check, source.file()),
+        Command::Provider(options) => provider::run(&terminal, &options, &source.installation()),
         command => tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(Failure::Runtime)
-            .and_then(|runtime| runtime.block_on(run(&terminal, command, arguments.config.as_deref()))),
+            .and_then(|runtime| runtime.block_on(run(&terminal, command, &source))),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -48,20 +53,22 @@ fn main() -> ExitCode {
     }
 }
 
-async fn run(terminal: &Terminal, command: Command, config: Option<&std::path::Path>) -> Result<(), Failure> {
+async fn run(terminal: &Terminal, command: Command, source: &Source) -> Result<(), Failure> {
     let interrupt = Interrupt::listen();
     match command {
         Command::Register(options) => {
-            register::run(terminal, &interrupt, &options, setup::config(config, &options.sockets)?).await
+            register::run(terminal, &interrupt, &options, source.lines(&options.sockets)?).await
         }
         Command::Call(options) => {
-            call::run(terminal, &interrupt, &options, setup::config(config, &options.sockets)?).await
+            call::run(terminal, &interrupt, &options, source.lines(&options.sockets)?).await
         }
+        Command::Dial(options) => dial::run(terminal, &interrupt, options, source).await,
         Command::Listen(options) => {
-            listen::run(terminal, &interrupt, &options, setup::config(config, &options.sockets)?).await
+            listen::run(terminal, &interrupt, &options, source.lines(&options.sockets)?).await
         }
-        Command::Softswitch(options) => softswitch::run(terminal, &interrupt, &options, config).await,
+        Command::Softswitch(options) => softswitch::run(terminal, &interrupt, &options, source).await,
         Command::Demo => demo::run(terminal, &interrupt).await,
-        Command::Check(options) => check::run(terminal, &options, config),
+        Command::Check(options) => check::run(terminal, &options, source.file()),
+        Command::Provider(options) => provider::run(terminal, &options, &source.installation()),
     }
 }

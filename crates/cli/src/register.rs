@@ -3,31 +3,30 @@
 use crate::args::Register;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
-use crate::setup::farewell;
+use crate::setup::{Lines, farewell};
 use crate::show::{self, Stopwatch};
 use crate::terminal::Terminal;
-use hookswitch::config::Config;
-use hookswitch::{Application, Event, Interest, Line, LineState, Service};
+use hookswitch::{Event, Interest, Line, LineState, Service};
 
 pub(crate) async fn run(
     terminal: &Terminal,
     interrupt: &Interrupt,
     options: &Register,
-    config: Config,
+    lines: Lines,
 ) -> Result<(), Failure> {
     let names: Vec<String> = match options.lines.as_slice() {
-        [] => config.lines.iter().map(|line| line.name.clone()).collect(),
+        [] => lines.config.lines.iter().map(|line| line.name.clone()).collect(),
         names => names.to_vec(),
     };
-    let service = Service::start(config)?;
-    let done = lines(terminal, interrupt, options, &service, &names).await;
+    let service = lines.start()?;
+    let done = serve(terminal, interrupt, options, &service, &names).await;
     terminal.wait_for("un-registering");
     farewell(service).await;
     terminal.settle();
     done
 }
 
-async fn lines(
+async fn serve(
     terminal: &Terminal,
     interrupt: &Interrupt,
     options: &Register,
@@ -52,8 +51,23 @@ async fn lines(
             event = app.next() => event,
         };
         let Some(event) = event else { return Err(hookswitch::Error::Stopped.into()) };
-        if let Event::Line { line, state } = event {
-            show_state(terminal, clock, &app, &open, line, &state);
+        match event {
+            Event::Line { line, state } => show_state(terminal, clock, &open, line, &state),
+            Event::LineCreated { line } if options.lines.is_empty() => {
+                let lines = app.lines().await?;
+                if let Some(new) = lines.into_iter().find(|new| new.line == line) {
+                    terminal.say(format!("{clock}  {}: added", new.name));
+                    open.push(app.open(&new.name, Interest::NONE).await?);
+                }
+            }
+            Event::LineRemoved { line } => {
+                let removed = open.iter().position(|known| known.id() == line).map(|at| open.remove(at));
+                if let Some(removed) = removed {
+                    terminal.say(format!("{clock}  {}: removed", removed.name()));
+                }
+            }
+            Event::Reinitialise { why } => terminal.say(format!("{clock}  {why}")),
+            _ => {}
         }
     }
 }
@@ -61,7 +75,6 @@ async fn lines(
 fn show_state(
     terminal: &Terminal,
     clock: Stopwatch,
-    _app: &Application,
     open: &[Line],
     id: hookswitch::LineId,
     state: &LineState,

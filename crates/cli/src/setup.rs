@@ -3,8 +3,8 @@
 use crate::args::Sockets;
 use crate::failure::Failure;
 use hookswitch::Service;
-use hookswitch::config::Config;
-use std::path::Path;
+use hookswitch::config::{Config, Installation, Listen};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The configuration file where none is named.
@@ -24,19 +24,103 @@ pub(crate) fn logs(verbose: u8) {
     tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).init();
 }
 
-/// Reads the configuration; sockets of the command line take the place of its own.
-pub(crate) fn config(path: Option<&Path>, sockets: &Sockets) -> Result<Config, Failure> {
-    let mut config = Config::load(path.unwrap_or(DEFAULT_CONFIG.as_ref()))?;
-    if config.lines.is_empty() {
-        let path = path.unwrap_or(DEFAULT_CONFIG.as_ref()).display();
-        return Err(Failure::Usage(format!(
-            "{path}: there is no [[line]] in it; `hookswitch check --example` shows how one looks"
-        )));
+/// Where lines come from, as the command line says.
+#[derive(Debug)]
+pub(crate) struct Source {
+    file: Option<PathBuf>,
+    store: Option<PathBuf>,
+}
+
+/// Lines that are ready to run.
+#[derive(Debug)]
+pub(crate) struct Lines {
+    pub(crate) config: Config,
+    /// Where they are installed, if they are.
+    installation: Option<Installation>,
+    sockets: Vec<Listen>,
+}
+
+impl Source {
+    pub(crate) const fn new(file: Option<PathBuf>, store: Option<PathBuf>) -> Self {
+        Self { file, store }
     }
-    if !sockets.listen.is_empty() {
-        config.sip.listen.clone_from(&sockets.listen);
+
+    /// The configuration file, if one is named.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
     }
-    Ok(config)
+
+    /// The installed provider, whether it is there or not.
+    pub(crate) fn installation(&self) -> Installation {
+        Installation::at(self.store.clone().unwrap_or_else(Installation::default_folder))
+    }
+
+    /// The configuration file to read: the one that is named, else the one that lies here.
+    fn file_to_read(&self) -> Option<PathBuf> {
+        match (&self.file, &self.store) {
+            (Some(file), _) => Some(file.clone()),
+            (None, Some(_)) => None,
+            (None, None) => Path::new(DEFAULT_CONFIG).exists().then(|| PathBuf::from(DEFAULT_CONFIG)),
+        }
+    }
+
+    /// What is configured, in a file or in the store, for those who can do without. What was named has to be there.
+    pub(crate) fn configuration(&self) -> Result<Option<Config>, Failure> {
+        let installation = self.installation();
+        match self.file_to_read() {
+            Some(file) => Ok(Some(Config::load(&file)?)),
+            None if self.store.is_some() || installation.is_installed() => {
+                Ok(Some(installation.read_without_passwords()?))
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// Reads the lines; sockets of the command line take the place of the configured ones.
+    pub(crate) fn lines(&self, sockets: &Sockets) -> Result<Lines, Failure> {
+        let installation = self.installation();
+        let (config, installation, place, hint) = match self.file_to_read() {
+            Some(file) => {
+                let hint = "there is no [[line]] in it; `hookswitch check --example` shows how one looks";
+                (Config::load(&file)?, None, file, hint)
+            }
+            None if self.store.is_none() && !installation.is_installed() => {
+                return Err(Failure::Usage(format!(
+                    "there is neither a {DEFAULT_CONFIG} here nor an installed provider in {}; `hookswitch provider install` \
+                     makes the one, `hookswitch check --example > {DEFAULT_CONFIG}` the other",
+                    installation.path().parent().unwrap_or(Path::new("")).display()
+                )));
+            }
+            None => {
+                let place = installation.path().to_owned();
+                let hint = "it has no lines yet; `hookswitch provider config add-line` adds one";
+                (installation.read()?, Some(installation), place, hint)
+            }
+        };
+        if config.lines.is_empty() {
+            return Err(Failure::Usage(format!("{}: {hint}", place.display())));
+        }
+        Ok(Lines { config, installation, sockets: sockets.listen.clone() })
+    }
+}
+
+impl Lines {
+    /// Opens the sockets and starts the threads.
+    pub(crate) fn start(self) -> Result<Service, Failure> {
+        let Self { mut config, installation, sockets } = self;
+        let adjust = |config: &mut Config| {
+            if !sockets.is_empty() {
+                config.sip.listen = sockets;
+            }
+        };
+        match installation {
+            None => {
+                adjust(&mut config);
+                Ok(Service::start(config)?)
+            }
+            Some(installation) => Ok(Service::start_installed(&installation, adjust)?),
+        }
+    }
 }
 
 /// Hangs up, un-registers and ends.

@@ -3,16 +3,15 @@
 use crate::args::Softswitch as Options;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
-use crate::setup::{DEFAULT_CONFIG, FAREWELL};
+use crate::setup::{FAREWELL, Source};
 use crate::show::Stopwatch;
 use crate::terminal::Terminal;
 use hookswitch::config::{
-    Config, MediaSettings, Secret, SoftswitchAccount, SoftswitchConfig, SoftswitchFeatures, Transport,
+    MediaSettings, Secret, SoftswitchAccount, SoftswitchConfig, SoftswitchFeatures, Transport,
 };
 use hookswitch::{Softswitch, SoftswitchEvent, Unregistered};
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
 
 /// The port where no configuration names one: 5060 is for the lines, or for another switch.
 const PORT: u16 = 5070;
@@ -21,9 +20,9 @@ pub(crate) async fn run(
     terminal: &Terminal,
     interrupt: &Interrupt,
     options: &Options,
-    path: Option<&Path>,
+    source: &Source,
 ) -> Result<(), Failure> {
-    let (mut config, media) = configured(path)?;
+    let (mut config, media) = configured(source)?;
     if !options.listen.is_empty() {
         config.listen = options.listen.iter().map(|socket| (socket.transport, socket.address)).collect();
     }
@@ -69,15 +68,11 @@ pub(crate) async fn run(
     Ok(())
 }
 
-/// What the configuration says; a default one where there is none. A file that was named has to be there.
-fn configured(path: Option<&Path>) -> Result<(SoftswitchConfig, MediaSettings), Failure> {
-    let default = Path::new(DEFAULT_CONFIG);
-    let file = match path {
-        Some(path) => Some(Config::load(path)?),
-        None if default.exists() => Some(Config::load(default)?),
-        None => None,
-    };
-    let (switch, media) = file.map_or((None, MediaSettings::default()), |file| (file.softswitch, file.media));
+/// What the configuration says; a default one where there is none.
+fn configured(source: &Source) -> Result<(SoftswitchConfig, MediaSettings), Failure> {
+    let (switch, media) = source
+        .configuration()?
+        .map_or((None, MediaSettings::default()), |file| (file.softswitch, file.media));
     Ok((switch.unwrap_or_else(default_switch), media))
 }
 

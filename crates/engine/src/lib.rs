@@ -7,9 +7,9 @@
 
 use hookswitch_machine::{Entropy, Input, Machine, Output, Time};
 use hookswitch_media::control::{Command, Event as MediaEvent};
-use hookswitch_provider::{Action, Alive, Counters, ProviderConfig, SipProvider};
-use hookswitch_spi::{CallId, Provider, TimelineEntry};
-use hookswitch_telephony::{AppRequestId, Event, SessionId, Telephony};
+use hookswitch_provider::{Account, Action, Alive, Counters, ProviderConfig, SipProvider};
+use hookswitch_spi::{CallId, LineId, Provider, TimelineEntry};
+use hookswitch_telephony::{AppRequestId, Event, Priorities, SessionId, Telephony};
 use std::collections::VecDeque;
 
 /// What one shard is made of.
@@ -39,6 +39,35 @@ pub enum Request {
         session: SessionId,
         /// Whether it can.
         wanted: bool,
+    },
+    /// Adds a line. All shards are told of all lines.
+    AddLine {
+        /// Its number: the next one of all shards.
+        line: LineId,
+        /// Its account.
+        account: Box<Account>,
+    },
+    /// Removes a line for good; its calls end. All shards are told.
+    RemoveLine {
+        /// Which.
+        line: LineId,
+    },
+    /// Gives a line the credentials of this account, and lets its peers call in. All shards are told.
+    SetAccess {
+        /// Which.
+        line: LineId,
+        /// The account that has them.
+        account: Box<Account>,
+    },
+    /// Sets the orders of applications, from the next call, hand-off or request for a call on. All shards are told.
+    SetPriorities {
+        /// The orders.
+        priorities: Box<Priorities>,
+    },
+    /// Tells all sessions that the stored configuration changed in a way that takes effect at the next start. One shard is told.
+    Reinitialise {
+        /// For people: what changed.
+        why: String,
     },
     /// Ends everything: closes all lines, hangs up, un-registers. [`Notice::Quiet`] follows when it is done.
     Shutdown,
@@ -112,6 +141,11 @@ impl Engine {
                 self.telephony.request(now, &mut self.provider, session, request, what);
             }
             Request::Offers { session, wanted } => self.telephony.offers(session, wanted),
+            Request::AddLine { line, account } => self.provider.add_line(now, line, *account),
+            Request::RemoveLine { line } => self.provider.remove_line(now, line),
+            Request::SetAccess { line, account } => self.provider.set_access(now, line, &account),
+            Request::SetPriorities { priorities } => self.telephony.set_priorities(*priorities),
+            Request::Reinitialise { why } => self.provider.reinitialise(why),
             Request::Shutdown => {
                 self.stopping = true;
                 self.provider.shutdown(now);

@@ -55,8 +55,8 @@ impl Application {
     }
 
     /// Opens a line by its name (lineOpen): cheap, works while the line is out of service. The same line may be opened several
-    /// times with different interests. All news of the line come, unless the interest names some or
-    /// [`Line::set_status_messages`] chooses others.
+    /// times with different interests. All news of the line come but those that come with every call (ringing, numbers of
+    /// calls), unless the interest names some or [`Line::set_status_messages`] chooses others.
     pub async fn open(&self, name: &str, interest: Interest) -> Result<Line, Error> {
         let lines = self.lines().await?;
         let Some(found) = lines.iter().find(|line| line.name == name) else {
@@ -64,7 +64,7 @@ impl Application {
             return Err(Error::NoSuchLine { name: name.to_owned(), known: known.join(", ") });
         };
         let line = found.line;
-        let interest = if interest.status.is_empty() { interest.hearing(Set::ALL) } else { interest };
+        let interest = if interest.status.is_empty() { interest.hearing(usual_news()) } else { interest };
         match self.session.request(Request::OpenLine { line, interest }).await? {
             Reply::Opened(open) => Ok(Line::new(&self.session, line, open, name)),
             _ => Err(Error::Stopped),
@@ -381,4 +381,9 @@ impl Line {
         let (line, open) = (self.id, self.open);
         self.session.request(Request::CloseOpen { line, open }).await.map(drop)
     }
+}
+
+/// The news of a line that come unless others are asked for.
+fn usual_news() -> Set<StatusKind> {
+    Set::ALL.without(StatusKind::Ringing).without(StatusKind::CallCount)
 }

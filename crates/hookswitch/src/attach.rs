@@ -58,7 +58,8 @@ pub struct Resumed {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ServiceOptions {
-    /// The orders of applications that [`Service::priorities`] had when the service last ran.
+    /// The orders of applications that [`Service::priorities`] had when the service last ran; those of the configuration if there
+    /// are none here.
     pub priorities: Priorities,
     /// The longest grace that an application can have; five minutes unless set.
     pub longest_grace: Duration,
@@ -197,7 +198,7 @@ impl Service {
     /// Who comes first for which media type, and for requests for calls, as applications have set it: to be stored, and given
     /// back to [`start_with`](Self::start_with).
     pub fn priorities(&self) -> Priorities {
-        self.shared.priorities.borrow().clone()
+        self.shared.priorities.get()
     }
 
     /// Waits until the orders are others than those that are `known`, and returns them. For whoever stores them.

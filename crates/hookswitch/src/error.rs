@@ -43,6 +43,9 @@ pub enum Error {
         /// What happened and what to do.
         reason: String,
     },
+    /// What is stored of the installed provider was changed and is wrong now; what runs goes on with what it has.
+    #[error("{0}")]
+    Stored(String),
     /// Live audio at a rate that is not spoken.
     #[error("live audio has 8000 or 16000 samples a second, not {0}")]
     Rate(u32),
@@ -61,6 +64,12 @@ pub enum StartError {
     /// No media port could be opened.
     #[error("{0}")]
     Media(#[from] hookswitch_runtime::media::MediaError),
+    /// The thread that follows the store could not be started.
+    #[error("the system gave no thread to follow the store: {0}")]
+    Thread(std::io::Error),
+    /// The installed provider could not be read.
+    #[error("{0}")]
+    Installation(crate::config::InstallationError),
     /// The operating system gave no random numbers.
     #[error("{0}")]
     Entropy(#[from] hookswitch_runtime::entropy::NoEntropy),

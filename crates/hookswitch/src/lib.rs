@@ -52,7 +52,10 @@ mod digits;
 mod error;
 mod event;
 mod extension;
+mod follow;
 mod keeping;
+mod link;
+mod orders;
 mod queue;
 mod service;
 mod session;
@@ -88,6 +91,7 @@ pub use hookswitch_telephony::{
     CallRequest, CallSnapshot, HandOffTarget, Interest, LadderNames, LineSnapshot, OLDEST, OpenId, OpenLine,
     Priorities, Privilege, RequestError, Treatment, Unowned,
 };
+pub use link::{CallLink, LinkError};
 #[doc(hidden)]
 pub use service::Tuning;
 pub use service::{Figures, Service};

@@ -2,7 +2,9 @@
 
 use crate::address;
 use crate::attach::ServiceOptions;
-use crate::config::{Config, MediaSettings};
+use crate::config::{Config, Installation, MediaSettings};
+use crate::follow::{Follower, Following, Ran};
+use crate::orders::Orders;
 use crate::session::{Session, Wakes};
 use crate::shards::{Shard, Steering};
 use crate::token::SessionToken;
@@ -33,7 +35,7 @@ pub(crate) struct ServiceShared {
     /// Starts somebody who takes requests for calls.
     pub(crate) launcher: OnceLock<Launcher>,
     /// Who comes first, for whoever stores it.
-    pub(crate) priorities: watch::Sender<Priorities>,
+    pub(crate) priorities: Arc<Orders>,
 }
 
 /// Starts a program that takes requests for calls.
@@ -63,6 +65,8 @@ impl ServiceShared {
 /// Running lines. Dropping it ends everything without ceremony; [`shutdown`](Self::shutdown) hangs up and un-registers.
 pub struct Service {
     pub(crate) shared: Arc<ServiceShared>,
+    /// Of an installed provider: who looks after changes of the store.
+    following: Option<Following>,
     running: Option<Running<Engine>>,
     endpoints: Vec<Endpoint>,
     notices: Arc<Notices>,
@@ -224,6 +228,12 @@ pub struct Tuning {
     pub options: ServiceOptions,
 }
 
+/// A service, and what follows its store.
+struct Parts {
+    service: Service,
+    steering: Arc<Steering>,
+}
+
 impl Service {
     /// Opens the sockets and starts the threads. Lines register when an application opens them.
     pub fn start(config: Config) -> Result<Self, StartError> {
@@ -235,9 +245,78 @@ impl Service {
         Self::start_tuned(config, &Tuning { options, ..Tuning::default() })
     }
 
+    /// Starts what is installed, and follows its store from then on: lines that are added or removed there appear and disappear
+    /// ([`Event::LineCreated`](crate::Event::LineCreated), [`Event::LineRemoved`](crate::Event::LineRemoved)), new passwords are
+    /// used; everything else applications are told once ([`Event::Reinitialise`](crate::Event::Reinitialise)), and it takes
+    /// effect at the next start. Orders of applications are kept in the store. `adjust` may change the configuration for this
+    /// session only: sockets, for instance.
+    ///
+    /// ```no_run
+    /// # fn run() -> Result<(), Box<dyn std::error::Error>> {
+    /// use hookswitch::{Service, config::Installation};
+    /// let installation = Installation::at(Installation::default_folder());
+    /// let service = Service::start_installed(&installation, |_| {})?;
+    /// installation.configure(|document| {
+    ///     document.add_line("desk", vec![("registrar", "pbx.example.org".into()), ("user", "1001".into())])?;
+    ///     Ok(())
+    /// })?;
+    /// // Applications hear `Event::LineCreated` within seconds.
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// Nothing is installed, its file is wrong, or [`StartError`] for the reasons of [`start`](Self::start).
+    pub fn start_installed(
+        installation: &Installation,
+        adjust: impl FnOnce(&mut Config),
+    ) -> Result<Self, StartError> {
+        Self::start_installed_with(installation, ServiceOptions::default(), adjust)
+    }
+
+    /// As [`start_installed`](Self::start_installed), with what the program decides about its applications. The orders of
+    /// applications are those of the store, unless the options have some.
+    ///
+    /// # Errors
+    /// As [`start_installed`](Self::start_installed).
+    pub fn start_installed_with(
+        installation: &Installation,
+        options: ServiceOptions,
+        adjust: impl FnOnce(&mut Config),
+    ) -> Result<Self, StartError> {
+        let (stored, text) = installation.read_with_text(true).map_err(StartError::Installation)?;
+        let mut config = stored.clone();
+        adjust(&mut config);
+        let mut parts = Self::parts(config, &Tuning { options, ..Tuning::default() })?;
+        let shared = &parts.service.shared;
+        let session = Ran {
+            shards: Arc::clone(&shared.shards),
+            steering: parts.steering,
+            orders: Arc::clone(&shared.priorities),
+        };
+        let follower = Follower::new(installation.clone(), stored, text, session);
+        parts.service.following = Some(Following::start(follower)?);
+        Ok(parts.service)
+    }
+
+    /// Looks at the store of an installed provider now, instead of within a few seconds: what was changed there has taken
+    /// effect, or was announced, when this returns. What became of it, for people; `None` if nothing changed.
+    ///
+    /// # Errors
+    /// The changed file is wrong; the session goes on with what it has.
+    pub async fn look_at_store(&self) -> Result<Option<String>, Error> {
+        match &self.following {
+            Some(following) => following.look().await,
+            None => Ok(None),
+        }
+    }
+
     /// As [`start`](Self::start), with settings for tests.
     #[doc(hidden)]
     pub fn start_tuned(config: Config, tuning: &Tuning) -> Result<Self, StartError> {
+        Self::parts(config, tuning).map(|parts| parts.service)
+    }
+
+    fn parts(config: Config, tuning: &Tuning) -> Result<Parts, StartError> {
         let peer = config.lines.first().and_then(|line| line.registrar.host.parse::<IpAddr>().ok());
         let listens: Vec<Listen> =
             config.sip.listen.iter().map(|listen| Listen::on(listen.transport, listen.address)).collect();
@@ -246,7 +325,7 @@ impl Service {
         let endpoints = address::advertised(bound.endpoints(), &listens, config.sip.advertise, peer);
         let clock = Clock::start();
         let entropy::Seeds { mut identifiers, keys } = entropy::from_system()?;
-        let steering = Steering::new(&config.lines, count, identifiers.hash_keys());
+        let steering = Arc::new(Steering::new(&config.lines, count, identifiers.hash_keys()));
 
         let sessions = Arc::new(DashMap::new());
         let notices = Arc::new(Notices {
@@ -254,6 +333,10 @@ impl Service {
             figures: watch::Sender::new((0, Figures::default())),
             asking: tokio::sync::Mutex::new(()),
         });
+        let priorities = match &tuning.options.priorities {
+            none if *none == Priorities::default() => config.priorities.clone(),
+            some => some.clone(),
+        };
         let mut machines = Vec::with_capacity(count);
         let mut outlets = Vec::with_capacity(count);
         for shard in 0..count {
@@ -269,7 +352,7 @@ impl Service {
             let limits = Limits { grace: options.longest_grace, ..Limits::default() };
             let telephony = hookswitch_telephony::Config {
                 unowned: config.unowned.clone(),
-                priorities: options.priorities.clone(),
+                priorities: priorities.clone(),
                 lost_treatment: options.lost_treatment.clone().map(Audio::into_source),
                 limits,
                 ..hookswitch_telephony::Config::default()
@@ -284,10 +367,11 @@ impl Service {
             machines.push((engine, sink));
             outlets.push((media, reports));
         }
+        let steers = Arc::clone(&steering);
         let running = Driver::new(bound, clock)
             .options(Options::default())
             // What names no shard stays where it arrived: with several lines there, its source decides.
-            .steer(move |bytes, flow| steering.shard(bytes, flow.peer.ip()).unwrap_or(usize::MAX))
+            .steer(move |bytes, flow| steers.shard(bytes, flow.peer.ip()).unwrap_or(usize::MAX))
             .start(machines)?;
         let shards: Arc<[Shard]> = running
             .shards()
@@ -304,9 +388,10 @@ impl Service {
             next_session: AtomicU64::new(1),
             keys: Mutex::new(keys),
             launcher: OnceLock::new(),
-            priorities: watch::Sender::new(tuning.options.priorities.clone()),
+            priorities: Arc::new(Orders::new(priorities)),
         });
-        Ok(Self { shared, running: Some(running), endpoints, notices })
+        let service = Self { shared, following: None, running: Some(running), endpoints, notices };
+        Ok(Parts { service, steering })
     }
 
     /// Where the lines can be reached.
@@ -330,6 +415,11 @@ impl Service {
     /// Hangs up, un-registers and ends the threads, in `within` at most whatever the network does.
     pub async fn shutdown(mut self, within: Duration) {
         let end = Instant::now() + within;
+        // What was ordered last is stored before anything ends.
+        if let Some(following) = self.following.take() {
+            // Somebody else may be changing the store; then the last order is lost, nothing else.
+            let _ = tokio::time::timeout(within / 4, following.end()).await;
+        }
         let mut quiet = self.notices.quiet.subscribe();
         let asked = self
             .shared

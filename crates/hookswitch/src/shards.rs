@@ -14,8 +14,9 @@ use hookswitch_sip::ua::UserAgent;
 use hookswitch_spi::{CallId, LineId};
 use hookswitch_telephony::{Reply, Request};
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 /// One shard: its engine's thread and its media threads.
 #[derive(Clone)]
@@ -99,15 +100,24 @@ pub(crate) fn merged(first: Reply, second: Reply) -> Reply {
 
 /// Steers messages to their shards by what we minted: the branch of our request, our tag, our Contact's token. The first INVITE of
 /// somebody who has none of these is steered by the user it names and by who sends it.
-#[derive(Clone, Debug)]
+///
+/// Lines appear and disappear while messages come in: what only first INVITEs need stands behind a lock, the rest needs nothing.
+#[derive(Debug)]
 pub(crate) struct Steering {
-    /// The lines that a user part names, as places in `lines`.
-    users: Map<Box<str>, Vec<usize>>,
-    lines: Vec<Known>,
+    shards: usize,
+    table: RwLock<Table>,
+}
+
+/// The lines, for first INVITEs.
+#[derive(Debug)]
+struct Table {
+    /// The lines that a user part names.
+    users: Map<Box<str>, Vec<LineId>>,
+    lines: BTreeMap<LineId, Known>,
 }
 
 /// What steering knows of a line.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Known {
     shard: usize,
     /// Who may call it, as far as the configuration says so in numbers.
@@ -123,19 +133,44 @@ impl Known {
 
 impl Steering {
     pub(crate) fn new(accounts: &[Account], shards: usize, keys: hookswitch_machine::HashKeys) -> Self {
-        let mut users: Map<Box<str>, Vec<usize>> = Map::with_hasher(keys);
-        let mut lines = Vec::with_capacity(accounts.len());
+        let table = Table { users: Map::with_hasher(keys), lines: BTreeMap::new() };
+        let steering = Self { shards, table: RwLock::new(table) };
         for (n, account) in accounts.iter().enumerate() {
-            for user in std::iter::once(&account.user).chain(&account.numbers) {
-                users.entry(user.as_str().into()).or_default().push(n);
-            }
-            lines.push(Known {
-                shard: of_line(LineId(n as u32), shards),
-                switch: account.registrar.host.parse::<IpAddr>().ok().map(|ip| ip.to_canonical()),
-                accept_from: account.accept_from.clone(),
-            });
+            steering.add(LineId(n as u32), account);
         }
-        Self { users, lines }
+        steering
+    }
+
+    /// A line that appeared.
+    pub(crate) fn add(&self, line: LineId, account: &Account) {
+        let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
+        for user in std::iter::once(&account.user).chain(&account.numbers) {
+            table.users.entry(user.as_str().into()).or_default().push(line);
+        }
+        let known = Known {
+            shard: of_line(line, self.shards),
+            switch: account.registrar.host.parse::<IpAddr>().ok().map(|ip| ip.to_canonical()),
+            accept_from: account.accept_from.clone(),
+        };
+        table.lines.insert(line, known);
+    }
+
+    /// A line that others may call.
+    pub(crate) fn set_access(&self, line: LineId, account: &Account) {
+        let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = table.lines.get_mut(&line) {
+            known.accept_from.clone_from(&account.accept_from);
+        }
+    }
+
+    /// A line that disappeared.
+    pub(crate) fn remove(&self, line: LineId) {
+        let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
+        table.lines.remove(&line);
+        table.users.retain(|_, lines| {
+            lines.retain(|known| *known != line);
+            !lines.is_empty()
+        });
     }
 
     /// The shard of a message from `peer`; `None` if it names none.
@@ -164,9 +199,10 @@ impl Steering {
         let peer = peer.to_canonical();
         let called = field(head, "p-called-party-id", "p-called-party-id")
             .map(|value| user_of(value.split(['<', '>']).nth(1).unwrap_or(value)));
+        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
         let by_user = |user: &str| {
-            let lines = self.users.get(user)?;
-            let line = |n: &usize| self.lines.get(*n);
+            let lines = table.users.get(user)?;
+            let line = |id: &LineId| table.lines.get(id);
             lines
                 .iter()
                 .filter_map(line)
@@ -177,7 +213,7 @@ impl Steering {
             .or_else(|| called.as_deref().and_then(by_user))
             .or_else(|| {
                 // Whoever may call one line only means that one.
-                let mut lines = self.lines.iter().filter(|line| line.accepts(peer));
+                let mut lines = table.lines.values().filter(|line| line.accepts(peer));
                 let first = lines.next()?;
                 lines.next().is_none().then_some(first)
             })
@@ -241,5 +277,10 @@ mod tests {
             Some(1),
             "the only line that it may call"
         );
+        let bob = b"INVITE sip:bob@h SIP/2.0\r\nTo: <sip:u@h>\r\n\r\n";
+        steering.remove(LineId(1));
+        assert_eq!(steering.shard(bob, [192, 0, 2, 1].into()), None, "bob's line is gone");
+        steering.add(LineId(2), &config.lines[1]);
+        assert_eq!(steering.shard(bob, [192, 0, 2, 1].into()), Some(0), "bob has another line");
     }
 }

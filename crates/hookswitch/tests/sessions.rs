@@ -61,8 +61,12 @@ async fn an_application_lost_in_a_call_comes_back_and_has_missed_nothing() {
     let call = call.unwrap_or_else(|error| panic!("{error}"));
     in_time(incoming.answer(Audio::silence())).await.unwrap_or_else(|error| panic!("{error}"));
     in_time(call.connected()).await.unwrap_or_else(|end| panic!("{end}"));
-    let (mut seen, event) = next_numbered(&mut bob.app).await;
-    assert!(matches!(event, Event::State { state: CallState::Connected(_), .. }), "{event:?}");
+    let mut seen = loop {
+        let (number, event) = next_numbered(&mut bob.app).await;
+        if matches!(event, Event::State { state: CallState::Connected(_), .. }) {
+            break number;
+        }
+    };
     let before = heard_meanwhile(&call, "123456", "before").await;
     while bob.app.last_number() > seen {
         (seen, _) = next_numbered(&mut bob.app).await;
@@ -316,4 +320,40 @@ async fn a_launcher_starts_who_takes_requests_for_calls() {
     let too_long = CallRequest { comment: "x".repeat(2_000), ..CallRequest::to("tel:1") };
     let refused = in_time(service.request_call(too_long)).await;
     assert_eq!(refused, Err(Error::Refused(RequestError::InvalidCallRequest(CallRequest::LONGEST))));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_kept_with_a_call_goes_with_it_to_the_next_owner() {
+    let (mut alice, mut bob) = pair().await;
+    let mut second = attached(&bob.service, "second", Duration::from_secs(10)).await;
+    let (call, incoming) = connected(&mut alice, &mut bob, "bob").await;
+    in_time(incoming.set_call_data(b"order 7")).await.unwrap_or_else(|error| panic!("{error}"));
+    in_time(incoming.set_app_specific(42)).await.unwrap_or_else(|error| panic!("{error}"));
+    in_time(bob.app.hand_off(&incoming, "second")).await.unwrap_or_else(|error| panic!("{error}"));
+    let theirs = loop {
+        if let Event::Appeared { call, privilege: Privilege::Owner, .. } = next(&mut second).await {
+            break call;
+        }
+    };
+    let known = in_time(theirs.snapshot()).await.unwrap_or_else(|error| panic!("{error}"));
+    let info = known.info.unwrap_or_else(|| panic!("nothing is known"));
+    assert_eq!((&*info.call_data, info.app_specific), (&b"order 7"[..], 42));
+    assert_eq!((known.owners, known.privilege), (2, Privilege::Owner));
+    assert!(known.possible.contains(hookswitch::Feature::Drop));
+
+    // The giver lets go, and is no owner any more.
+    in_time(incoming.step_back()).await.unwrap_or_else(|error| panic!("{error}"));
+    let refused = in_time(incoming.set_app_specific(1)).await;
+    assert_eq!(refused, Err(Error::Refused(RequestError::NotOwner(incoming.id()))));
+    let several = MediaTypes::VOICE.with(hookswitch::MediaType::Fax);
+    assert!(in_time(theirs.set_media_type(several)).await.is_err(), "more than one only with unknown");
+
+    let line = in_time(bob.line.status()).await.unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!((line.open, line.calls.all()), (true, 1));
+    let address = in_time(bob.line.address_id("901")).await.unwrap_or_else(|error| panic!("{error}"));
+    let status = in_time(bob.line.address_status(address)).await.unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(status.calls.all(), 0, "the call is for another of its addresses");
+    in_time(incoming.release()).await.unwrap_or_else(|error| panic!("{error}"));
+    in_time(theirs.hang_up()).await.unwrap_or_else(|error| panic!("{error}"));
+    assert!(in_time(call.ended()).await.is_some());
 }

@@ -7,10 +7,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 /// One account. The configuration is read once; a provider keeps it unchanged while it is initialised.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Account {
-    /// The line's permanent name.
+    /// What applications open the line by.
     pub name: String,
+    /// The line's number for good, where the configuration is kept in a store; else 0 (TAPI: dwPermanentLineID).
+    pub permanent: u32,
     /// The kind of switch it is registered with.
     pub profile: Arc<Profile>,
     /// The registrar: where REGISTER and outgoing calls go.
@@ -76,6 +78,11 @@ pub(crate) struct Elsewhere {
 impl Elsewhere {
     pub(crate) fn of(account: &Account) -> Self {
         Self { registrar: account.registrar.clone(), accept_from: account.accept_from.clone() }
+    }
+
+    /// Other peers may call in.
+    pub(crate) fn set_access(&mut self, account: &Account) {
+        self.accept_from.clone_from(&account.accept_from);
     }
 
     /// Whether a call from `peer`, which may call the line of `account`, could as well be meant for this one.
@@ -190,6 +197,7 @@ mod tests {
     fn another_server_on_the_switchs_host_is_a_stranger() {
         let account = |registrar: &str, domain: &str| Account {
             name: "desk".into(),
+            permanent: 0,
             profile: Arc::new(Profile::default()),
             registrar: registrar.parse().unwrap(),
             domain: domain.into(),

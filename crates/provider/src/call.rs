@@ -365,8 +365,11 @@ const INDEX_BITS: u32 = 24;
 const INDEX_MASK: u64 = (1 << INDEX_BITS) - 1;
 
 impl Calls {
-    pub(crate) const fn new(shard: u16) -> Self {
-        Self { shard, places: Vec::new(), free: Vec::new(), live: 0, generation: 1 }
+    /// An empty table. Ids begin at a generation by `chance`, so that one kept from an earlier session of the same process finds
+    /// no call of this one.
+    pub(crate) const fn new(shard: u16, chance: u64) -> Self {
+        let generation = 1 + (chance & (INDEX_MASK >> 4)) as u32;
+        Self { shard, places: Vec::new(), free: Vec::new(), live: 0, generation }
     }
 
     pub(crate) const fn len(&self) -> usize {

@@ -83,7 +83,7 @@ pub(crate) struct Core {
     pub(crate) ua: UserAgent,
     pub(crate) lines: Vec<Option<Line>>,
     /// The lines of other shards.
-    pub(crate) elsewhere: Vec<Elsewhere>,
+    pub(crate) elsewhere: Vec<(LineId, Elsewhere)>,
     pub(crate) calls: Calls,
     pub(crate) by_leg: Map<LegId, CallId>,
     pub(crate) outside: Map<ClientId, Outside>,
@@ -100,6 +100,8 @@ pub(crate) struct Core {
     pub(crate) counters: Counters,
     /// Lines that are closed for applications and still un-register.
     pub(crate) closing: Vec<LineId>,
+    /// Those of them that are gone for good: only what un-registers them still sees them.
+    pub(crate) removed: Vec<LineId>,
     pub(crate) product: String,
     next_query: u64,
     next_tag: u64,
@@ -125,7 +127,7 @@ impl Core {
             ua,
             lines: Vec::new(),
             elsewhere: Vec::new(),
-            calls: Calls::new(shard),
+            calls: Calls::new(shard, entropy.next_u64()),
             by_leg: Map::with_hasher(keys),
             outside: Map::with_hasher(keys),
             queries: Map::with_hasher(keys),
@@ -139,6 +141,7 @@ impl Core {
             entropy,
             counters: Counters::default(),
             closing: Vec::new(),
+            removed: Vec::new(),
             product,
             next_query: 0,
             next_tag: 0,
@@ -278,10 +281,19 @@ impl Core {
     }
 
     pub(crate) fn line(&self, id: LineId) -> Option<&Line> {
-        self.lines.get(id.0 as usize)?.as_ref()
+        self.registrant(id).filter(|_| !self.removed.contains(&id))
     }
 
     pub(crate) fn line_mut(&mut self, id: LineId) -> Option<&mut Line> {
+        if self.removed.contains(&id) { None } else { self.registrant_mut(id) }
+    }
+
+    /// A line, or one that was removed and still un-registers.
+    pub(crate) fn registrant(&self, id: LineId) -> Option<&Line> {
+        self.lines.get(id.0 as usize)?.as_ref()
+    }
+
+    pub(crate) fn registrant_mut(&mut self, id: LineId) -> Option<&mut Line> {
         self.lines.get_mut(id.0 as usize)?.as_mut()
     }
 

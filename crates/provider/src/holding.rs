@@ -184,7 +184,7 @@ impl Core {
                     self.calls.get(id).is_some_and(|call| call.state == CallState::OnHoldPendingTransfer);
                 self.enter(id, CallState::Connected(self.connected_mode(id)));
                 self.complete(completion, Ok(Outcome::Done));
-                if let Some(partner) = self.part(id).filter(|_| pending) {
+                if pending && let Some(partner) = self.part(id) {
                     // The consultation is over (lineUnhold).
                     self.dismiss(now, partner);
                 }
@@ -254,9 +254,10 @@ impl Core {
         }
         for id in self.calls.on_line(line_id) {
             let active = self.calls.get(id).is_some_and(|call| {
-                let up = call.leg.is_some() || self.is_conference(id);
+                // One that is being dropped gives way by itself.
+                let up = (call.leg.is_some() || self.is_conference(id)) && !self.is_dropping(id);
                 id != answered && call.state.kind() == StateKind::Connected && up
-            });
+            }) && !self.is_dropping(id);
             if !active {
                 continue;
             }

@@ -228,7 +228,7 @@ impl Core {
                 .iter()
                 .enumerate()
                 .filter_map(|(n, line)| Some((LineId(n as u32), line.as_ref()?)))
-                .filter(|(_, line)| line.open.is_some() && line.accepts(peer))
+                .filter(|(id, line)| line.open.is_some() && !self.removed.contains(id) && line.accepts(peer))
         };
         let uri = message.uri().ok()?;
         let user = uri.user_unescaped().unwrap_or_default();
@@ -250,7 +250,7 @@ impl Core {
         let mut all = lines();
         match (all.next(), all.next()) {
             (Some((id, line)), None) => {
-                let other = self.elsewhere.iter().any(|other| other.may_be_meant(peer, &line.account));
+                let other = self.elsewhere.iter().any(|(_, other)| other.may_be_meant(peer, &line.account));
                 (!other).then_some((id, AddressId(0)))
             }
             (Some(_), Some(_)) | (None, _) => None,

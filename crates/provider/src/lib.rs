@@ -35,6 +35,7 @@ mod parties;
 mod physical;
 mod profile;
 mod provider;
+mod provisioning;
 mod referral;
 mod registering;
 mod replacing;

@@ -1,13 +1,10 @@
 //! The provider as the interface sees it, and as a driver does.
 
 use crate::account::Account;
-use crate::account::Elsewhere;
 use crate::core::{Action, Core, Counters};
-use crate::line::Line;
 use bytes::Bytes;
 use hookswitch_machine::{CloseReason, Endpoint, Entropy, Flow, QueryId, ResolveError, Target, Time};
 use hookswitch_media::control::Event as MediaEvent;
-use hookswitch_sip::auth::Credentials;
 use hookswitch_sip::transaction::{self, Layer};
 use hookswitch_sip::ua::{self, UserAgent};
 use hookswitch_spi::{
@@ -70,7 +67,9 @@ pub struct Alive {
 
 /// The SIP service provider of one shard.
 pub struct SipProvider {
-    core: Core,
+    pub(crate) core: Core,
+    pub(crate) shard: u16,
+    pub(crate) shards: u16,
 }
 
 impl std::fmt::Debug for SipProvider {
@@ -92,17 +91,12 @@ impl SipProvider {
             ..ua::Config::default()
         };
         let ua = UserAgent::new(settings, entropy.fork());
-        let mut core = Core::new(layer, ua, shard, product, entropy);
-        for (n, account) in accounts.into_iter().enumerate() {
-            // Lines of other shards keep their numbers, so that a number means the same line everywhere.
-            if n % usize::from(shards.max(1)) == usize::from(shard) {
-                core.add_line(shard, account);
-            } else {
-                core.elsewhere.push(Elsewhere::of(&account));
-                core.lines.push(None);
-            }
+        let core = Core::new(layer, ua, shard, product, entropy);
+        let mut provider = Self { core, shard, shards: shards.max(1) };
+        for account in accounts {
+            provider.push_line(account);
         }
-        Self { core }
+        provider
     }
 
     /// A message, or a keep-alive, came.
@@ -191,28 +185,6 @@ impl SipProvider {
     }
 }
 
-impl Core {
-    /// Adds a line, closed.
-    fn add_line(&mut self, shard: u16, account: Account) {
-        let token = format!("hs{shard:04x}{:016x}", self.entropy.next_u64()).into_boxed_str();
-        let credentials = self.ua.add_account(Credentials {
-            username: account.auth_user.clone(),
-            password: account.password.clone(),
-            realm: account.realm.clone(),
-        });
-        let addresses = 1 + account.numbers.len();
-        // A rule that cannot be is left out; those of a configuration file were checked when it was read.
-        let mut rules =
-            ForwardingRules { rules: Vec::new(), no_answer_after: account.forward.no_answer_after };
-        for rule in &account.forward.rules {
-            let mut with = rules.clone();
-            with.rules.push(rule.clone());
-            rules = Account::checked_rules(with, &account.domain).unwrap_or(rules);
-        }
-        self.lines.push(Some(Line::new(account, token, credentials, vec![rules; addresses])));
-    }
-}
-
 /// The shard of a line whose Contact has this user part; `None` if it is no token of ours.
 pub fn shard_of_token(user: &str) -> Option<u16> {
     let digits = user.strip_prefix("hs").filter(|digits| digits.len() == 20)?;
@@ -234,7 +206,8 @@ impl Provider for SipProvider {
     }
 
     fn devices(&self) -> Devices {
-        Devices { lines: self.core.lines.iter().flatten().count() as u32, phones: 0 }
+        let lines = self.core.lines.iter().flatten().count() - self.core.removed.len();
+        Devices { lines: lines as u32, phones: 0 }
     }
 
     fn initialise(&mut self, now: Time, version: InterfaceVersion) -> Result<(), LineError> {
@@ -248,9 +221,11 @@ impl Provider for SipProvider {
         let lines = self.core.lines.iter().enumerate();
         lines
             .filter_map(|(n, line)| Some((LineId(n as u32), line.as_ref()?)))
+            .filter(|(id, _)| !self.core.removed.contains(id))
             .map(|(id, line)| LineDescription {
                 line: id,
                 name: line.account.name.clone(),
+                permanent: line.account.permanent,
                 addresses: (0..line.addresses())
                     .map(AddressId)
                     .map(|address| AddressDescription { address, uri: line.uri(address) })

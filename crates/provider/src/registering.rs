@@ -24,11 +24,11 @@ impl Core {
     pub(crate) fn start_line(&mut self, now: Time, id: LineId, version: InterfaceVersion) {
         let closing = self.closing.contains(&id);
         self.closing.retain(|closing| *closing != id);
-        if let (true, Some(open)) = (closing, self.line_mut(id).and_then(|line| line.open.as_mut())) {
+        if let (true, Some(open)) = (closing, self.registrant_mut(id).and_then(|line| line.open.as_mut())) {
             // It still un-registers: the same registration goes on, so that two cannot cross.
             open.version = version;
             open.wanted_media = MediaTypes::NONE;
-            if let Some(line) = self.line_mut(id) {
+            if let Some(line) = self.registrant_mut(id) {
                 line.state = LineState::InService;
             }
             self.serve(id, false, None, "registering with the switch");
@@ -46,7 +46,7 @@ impl Core {
         self.stop_timers(id);
         // A Call-ID of its own: CSeq numbers start anew (RFC 3261 10.2).
         let unique = self.entropy.next_u64();
-        let registration = self.line(id).filter(|line| line.account.register).map(|line| {
+        let registration = self.registrant(id).filter(|line| line.account.register).map(|line| {
             let account = &line.account;
             let call_id = format!("{unique:016x}{}", line.token);
             let mut config = registration::Config::new(format!("sip:{}", account.domain), call_id);
@@ -61,7 +61,7 @@ impl Core {
             Registration::new(config, credentials)
         });
         let contact = Arc::from(self.contact(id, &route).as_str());
-        let Some(line) = self.line_mut(id) else { return };
+        let Some(line) = self.registrant_mut(id) else { return };
         line.open = Some(Open {
             version,
             wanted_media: MediaTypes::NONE,
@@ -79,7 +79,7 @@ impl Core {
 
     /// The switch of a line, and the transport it prefers.
     fn switch(&self, id: LineId) -> Option<(Server, Transport)> {
-        let account = &self.line(id)?.account;
+        let account = &self.registrant(id)?.account;
         let preferred = match account.profile.transport {
             TransportChoice::Udp => Transport::Udp,
             TransportChoice::Tcp => Transport::Tcp,
@@ -119,7 +119,7 @@ impl Core {
             Route::Known { flow, .. } => self.ua.endpoints().iter().find(|e| e.id == flow.endpoint),
             Route::Resolving(_) | Route::Unknown { .. } => self.ua.endpoints().first(),
         };
-        let token = self.line(id).map_or("", |line| &*line.token);
+        let token = self.registrant(id).map_or("", |line| &*line.token);
         match endpoint {
             Some(endpoint) if endpoint.transport == Transport::Tcp => {
                 format!("sip:{token}@{};transport=tcp", endpoint.advertised)
@@ -136,7 +136,7 @@ impl Core {
         id: LineId,
         answer: Result<Vec<Target>, ResolveError>,
     ) {
-        let Some(line) = self.line(id).filter(|line| line.open.is_some()) else { return };
+        let Some(line) = self.registrant(id).filter(|line| line.open.is_some()) else { return };
         let host = line.account.registrar.host.clone();
         let route = match answer {
             Ok(targets) => self.route(targets),
@@ -150,7 +150,7 @@ impl Core {
             }
         };
         let contact = Arc::from(self.contact(id, &route).as_str());
-        let Some(open) = self.line_mut(id).and_then(|line| line.open.as_mut()) else { return };
+        let Some(open) = self.registrant_mut(id).and_then(|line| line.open.as_mut()) else { return };
         open.route = route;
         open.contact = contact;
         self.route_settled(now, id);
@@ -158,7 +158,7 @@ impl Core {
 
     /// Sends a keep-alive over UDP and sets the time of the next one.
     pub(crate) fn keep_alive(&mut self, now: Time, id: LineId) {
-        let Some(line) = self.line(id) else { return };
+        let Some(line) = self.registrant(id) else { return };
         let pause = line.account.profile.keep_alive;
         let (Some(flow), true) = (line.flow(), pause > 0) else { return };
         let datagrams =
@@ -168,7 +168,7 @@ impl Core {
         }
         self.actions.push_back(Output::Transmit { flow, bytes: Bytes::from_static(b"\r\n\r\n") });
         let timer = self.timers.set(now + Duration::from_secs(pause.into()), Timer::KeepAlive(id));
-        let open = self.line_mut(id).and_then(|line| line.open.as_mut());
+        let open = self.registrant_mut(id).and_then(|line| line.open.as_mut());
         if let Some(old) = open.and_then(|open| open.keep_alive.replace(timer)) {
             self.timers.cancel(old);
         }
@@ -176,7 +176,7 @@ impl Core {
 
     /// The line is closed: its timers end.
     fn stop_timers(&mut self, id: LineId) {
-        let Some(open) = self.line_mut(id).and_then(|line| line.open.as_mut()) else { return };
+        let Some(open) = self.registrant_mut(id).and_then(|line| line.open.as_mut()) else { return };
         let timers = [open.timer.take(), open.keep_alive.take(), open.look_up.take()];
         for timer in timers.into_iter().flatten() {
             self.timers.cancel(timer);
@@ -185,7 +185,7 @@ impl Core {
 
     /// The route is known, or known to be missing: register, or be in service without.
     fn route_settled(&mut self, now: Time, id: LineId) {
-        let Some(line) = self.line(id) else { return };
+        let Some(line) = self.registrant(id) else { return };
         let Some(open) = line.open.as_ref() else { return };
         let state = open.registration.as_ref().map(Registration::state);
         match (&open.route, state) {
@@ -210,7 +210,7 @@ impl Core {
                 self.serve(id, false, None, &why);
                 let pause = LOOK_UP_AGAIN + Duration::from_millis(self.entropy.below(10_000));
                 let timer = self.timers.set(now + pause, Timer::LookUp(id));
-                let open = self.line_mut(id).and_then(|line| line.open.as_mut());
+                let open = self.registrant_mut(id).and_then(|line| line.open.as_mut());
                 if let Some(old) = open.and_then(|open| open.look_up.replace(timer)) {
                     self.timers.cancel(old);
                 }
@@ -228,7 +228,7 @@ impl Core {
             }
             Err(_) => self.look_up(now, id, server, preferred),
         };
-        let Some(open) = self.line_mut(id).and_then(|line| line.open.as_mut()) else { return };
+        let Some(open) = self.registrant_mut(id).and_then(|line| line.open.as_mut()) else { return };
         open.look_up = None;
         open.route = route;
         self.route_settled(now, id);
@@ -295,7 +295,7 @@ impl Core {
         if !cause.is_temporary() {
             return;
         }
-        let last = self.line(id).is_some_and(|line| match line.open.as_ref().map(|open| &open.route) {
+        let last = self.registrant(id).is_some_and(|line| match line.open.as_ref().map(|open| &open.route) {
             Some(Route::Known { targets, used, .. }) => used + 1 >= targets.len(),
             Some(Route::Resolving(_) | Route::Unknown { .. }) | None => false,
         });
@@ -304,12 +304,12 @@ impl Core {
                 self.switch(id).filter(|(s, _)| s.host.parse::<IpAddr>().is_err())
         {
             let route = self.look_up(now, id, server, preferred);
-            if let Some(open) = self.line_mut(id).and_then(|line| line.open.as_mut()) {
+            if let Some(open) = self.registrant_mut(id).and_then(|line| line.open.as_mut()) {
                 open.route = route;
             }
             return;
         }
-        let next = self.line(id).and_then(|line| match &line.open.as_ref()?.route {
+        let next = self.registrant(id).and_then(|line| match &line.open.as_ref()?.route {
             Route::Known { targets, used, .. } if targets.len() > 1 => {
                 let used = (used + 1) % targets.len();
                 let target = targets.get(used)?;
@@ -317,7 +317,7 @@ impl Core {
             }
             Route::Known { .. } | Route::Resolving(_) | Route::Unknown { .. } => None,
         });
-        if let (Some((next, path)), Some(line)) = (next, self.line_mut(id))
+        if let (Some((next, path)), Some(line)) = (next, self.registrant_mut(id))
             && let Some(Route::Known { used, flow, .. }) = line.open.as_mut().map(|open| &mut open.route)
         {
             (*used, *flow) = (next, path);
@@ -326,7 +326,7 @@ impl Core {
 
     fn send_register(&mut self, now: Time, id: LineId, register: &Register) {
         let cseq = register.cseq;
-        let Some(line) = self.line(id) else { return };
+        let Some(line) = self.registrant(id) else { return };
         let Some(flow) = line.flow() else {
             self.register(now, id, Input::TransportFailed { cseq });
             return;
@@ -423,10 +423,31 @@ impl Core {
         }
     }
 
+    /// Registers at once if the line waits after a failure: something has changed that may help.
+    pub(crate) fn register_again(&mut self, now: Time, id: LineId) {
+        let state = self.registrant(id).and_then(|line| line.open.as_ref()?.registration.as_ref());
+        match state.map(Registration::state) {
+            Some(StateName::WaitingToRetry) => self.register(now, id, Input::Start),
+            Some(
+                StateName::Idle
+                | StateName::Registering
+                | StateName::Registered
+                | StateName::Refreshing
+                | StateName::Stopping
+                | StateName::Unregistering,
+            )
+            | None => {}
+        }
+    }
+
     /// Takes a line out of the switch when it is closed. The un-registration goes on by itself.
     pub(crate) fn stop_line(&mut self, now: Time, id: LineId) {
         self.register(now, id, Input::Stop);
-        if self.line(id).and_then(|line| line.open.as_ref()).is_some_and(|open| open.registration.is_none()) {
+        if self
+            .registrant(id)
+            .and_then(|line| line.open.as_ref())
+            .is_some_and(|open| open.registration.is_none())
+        {
             self.unregistered(id);
         }
     }
@@ -434,7 +455,10 @@ impl Core {
     fn unregistered(&mut self, id: LineId) {
         self.stop_timers(id);
         self.closing.retain(|closing| *closing != id);
-        let Some(line) = self.line_mut(id) else { return };
+        if self.removed.contains(&id) {
+            return self.vanished(id);
+        }
+        let Some(line) = self.registrant_mut(id) else { return };
         line.open = None;
         line.state =
             LineState::OutOfService(OutOfService { status: None, reason: "the line is not open".into() });
@@ -447,7 +471,7 @@ impl Core {
         } else {
             LineState::OutOfService(OutOfService { status, reason: reason.to_owned() })
         };
-        let Some(line) = self.line_mut(id) else { return };
+        let Some(line) = self.registrant_mut(id) else { return };
         if line.state == state {
             return;
         }

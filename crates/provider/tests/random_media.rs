@@ -36,6 +36,7 @@ struct Trial {
     sending: Vec<(StreamId, u64)>,
     looked_at: usize,
     bridged: bool,
+    drops: BTreeMap<RequestId, CallId>,
 }
 
 impl Trial {
@@ -64,6 +65,7 @@ impl Trial {
             sending: Vec::new(),
             looked_at: 0,
             bridged: false,
+            drops: BTreeMap::new(),
         }
     }
 
@@ -145,6 +147,9 @@ impl Trial {
         self.ensure(result.is_err() || possible != Some(false), || {
             "what is not possible was accepted".into()
         });
+        if let (Ok(_), Operation::Drop { call, .. }) = (&result, &operation) {
+            self.drops.insert(number, *call);
+        }
         if let Ok(created) = result {
             self.accepted.insert(number);
             self.calls.extend(created);
@@ -263,6 +268,10 @@ impl Trial {
                     }
                     self.bridged |= result == Ok(Outcome::Transferred(TransferOutcome::Bridged));
                     self.log.push(format!("    {request}: {result:?}"));
+                    let dropped = self.drops.get(&request).filter(|call| self.calls.contains(call));
+                    self.ensure(dropped.is_none() || result.is_ok(), || {
+                        format!("{request}, a drop, failed: {result:?}")
+                    });
                     let known = self.accepted.contains(&request);
                     let first = self.completed.insert(request);
                     self.ensure(known && first, || {
@@ -361,9 +370,8 @@ impl Trial {
     }
 }
 
-#[test]
-fn random_sequences_keep_the_contract() {
-    for seed in 0..100 {
+fn trials(seeds: std::ops::Range<u64>) {
+    for seed in seeds {
         let result = std::panic::catch_unwind(|| {
             let mut trial = Trial::new(seed);
             for _ in 0..150 {
@@ -373,4 +381,15 @@ fn random_sequences_keep_the_contract() {
         });
         assert!(result.is_ok(), "seed {seed}");
     }
+}
+
+#[test]
+fn whatever_happens_in_conferences_the_contract_is_kept() {
+    trials(0..80);
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn whatever_happens_in_conferences_for_long() {
+    trials(80..4_000);
 }

@@ -12,8 +12,11 @@ use hookswitch_machine::Time;
 pub struct LineDescription {
     /// Its number while the provider is initialised.
     pub line: LineId,
-    /// Its permanent name: the account's name in the configuration.
+    /// Its name in the configuration.
     pub name: String,
+    /// Its number for good: the same after a restart and a renaming, and not used again after it was removed (TAPI:
+    /// dwPermanentLineID). 0 where nothing keeps such numbers.
+    pub permanent: u32,
     /// Its addresses.
     pub addresses: Vec<AddressDescription>,
     /// Whether it can be used now.

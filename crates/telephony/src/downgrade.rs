@@ -132,10 +132,9 @@ const fn disconnected(mode: DisconnectMode) -> DisconnectMode {
 
 fn info(info: CallInfo) -> CallInfo {
     let origin = match info.origin {
-        // TAPI 1.4 added inbound for what may be either.
-        Origin::Inbound | Origin::External => Origin::External,
+        // TAPI 1.4 added inbound and outbound (spec 2.7); before, a call was from within or from elsewhere.
+        Origin::Inbound | Origin::Outbound | Origin::External => Origin::External,
         Origin::Internal => Origin::Internal,
-        Origin::Outbound => Origin::Outbound,
         Origin::Conference => Origin::Conference,
     };
     CallInfo { origin, reason: reason(info.reason), ..info }

@@ -7,8 +7,10 @@
 //!
 //! Read `opens` for who gets a call, `calls` for handles and privileges, `offer` for how a call reaches its owner, `handoff`
 //! for how it moves on, `release` and `loss` for how it is let go, `unowned` and `treatment` for what happens when nobody is
-//! left or there, `timeline` and `ladder` for what is remembered of it, `recipients` for calls that other programs want to be
-//! made, `phones` for devices beside lines, `downgrade` for applications that speak an older version. The vocabulary stands in `request`, `event` and `error`.
+//! left or there, `operate` for what sessions ask of the provider, with `monitoring` and `extension` for what several of them
+//! share, `timeline` and `ladder` for what is remembered, `recipients` for calls that other programs want to be made, `phones`
+//! for devices beside lines, `downgrade` for applications that speak an older version. The vocabulary stands in `request`,
+//! `event` and `error`.
 #![forbid(unsafe_code)]
 
 mod assisted;

@@ -112,7 +112,11 @@ pub(crate) fn operate(
     let purpose = if creates(&operation) { Purpose::Create(address) } else { Purpose::Plain };
     let opened = shard.sessions.get(session).is_some_and(|session| session.lines.contains(&line));
     if !opened {
-        return Err(RequestError::LineNotOpen(line));
+        // A line that was removed is another mistake than one that is closed.
+        return Err(match provider.capabilities(line) {
+            Some(_) => RequestError::LineNotOpen(line),
+            None => LineError::NoSuchLine(line).into(),
+        });
     }
     extension::check(shard, provider, session, line, &operation)?;
     let about = operation.call();

@@ -290,6 +290,11 @@ impl Telephony {
         }
     }
 
+    /// Sets all orders at once, as they were stored elsewhere.
+    pub fn set_priorities(&mut self, priorities: Priorities) {
+        self.shard.config.priorities = priorities;
+    }
+
     /// Who comes first for which media type, to be stored and given back in [`Config::priorities`] at the next start.
     pub fn priorities(&self) -> &Priorities {
         &self.shard.config.priorities

@@ -5,7 +5,8 @@ mod common;
 use common::*;
 use hookswitch_machine::Entropy;
 use hookswitch_spi::{
-    AddressId, CallId, DigitOptions, LineId, MediaType, MediaTypes, Operation, RejectReason, StateKind,
+    AddressId, CallId, ConsultOptions, DigitMonitoring, DigitOptions, LineId, MediaType, MediaTypes,
+    Operation, ParkAt, PickupFrom, RejectReason, StateKind, TransferMode,
 };
 use hookswitch_telephony::{
     AppRequestId, CallRequest, Config, Event, HandOffTarget, Interest, Limits, OpenId, Privilege, Reply,
@@ -154,7 +155,7 @@ impl World {
     fn operation(&mut self) -> Operation {
         let call = self.some_call();
         let destination = self.some_address();
-        match self.chance.below(13) {
+        match self.chance.below(30) {
             0 | 1 => Operation::MakeCall {
                 line: self.pick(&LINES).unwrap_or(LINE),
                 address: AddressId(0),
@@ -170,6 +171,37 @@ impl World {
             9 => Operation::BlindTransfer { call, destination, deadline: Duration::from_millis(400) },
             10 => Operation::SendDigits { call, digits: DigitOptions::new("12#") },
             11 => Operation::Play { call, source: Default::default() },
+            12 => Operation::SwapHold { active: call, held: self.some_call() },
+            13 | 14 => Operation::SetupTransfer { call, consult: ConsultOptions::to(destination) },
+            15 | 16 => {
+                let conference = self.chance.chance(1, 2);
+                let mode = if conference { TransferMode::Conference } else { TransferMode::Transfer };
+                let deadline = Duration::from_millis(400);
+                Operation::CompleteTransfer { call, consult: self.some_call(), mode, deadline }
+            }
+            17 | 18 => Operation::SetupConference {
+                line: self.bench.line_of(call).unwrap_or(LINE),
+                address: AddressId(0),
+                call: self.chance.chance(2, 3).then_some(call),
+                consult: ConsultOptions::to(destination),
+            },
+            19 => Operation::PrepareAddToConference {
+                conference: call,
+                consult: ConsultOptions::to(destination),
+            },
+            20 => Operation::AddToConference { conference: call, member: self.some_call() },
+            21 => Operation::RemoveFromConference { member: call },
+            22 => Operation::Park { call, at: ParkAt::Anywhere },
+            23 => {
+                let line = self.pick(&LINES).unwrap_or(LINE);
+                let from = PickupFrom::Address(destination);
+                Operation::Pickup { line, address: AddressId(0), from }
+            }
+            24 => Operation::MonitorDigits { call, digits: DigitMonitoring::BeginningAndEnd },
+            25 => Operation::MonitorMedia { call, media: FAX },
+            26 => Operation::SetMediaType { call, media: FAX },
+            27 => Operation::SetCallData { call, data: vec![7; 9] },
+            28 => Operation::SecureCall { call },
             _ => Operation::Statistics { call },
         }
     }
@@ -329,6 +361,13 @@ impl World {
                             self.calls.push(*call);
                             let line = self.bench.line_of(*call).unwrap_or(LINE);
                             believes.held.insert(*call, (line, None));
+                        }
+                        Reply::Conference { conference, consult } => {
+                            for call in std::iter::once(conference).chain(consult) {
+                                self.calls.push(*call);
+                                let line = self.bench.line_of(*call).unwrap_or(LINE);
+                                believes.held.insert(*call, (line, None));
+                            }
                         }
                         Reply::Calls(calls) => {
                             for found in calls {

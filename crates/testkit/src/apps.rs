@@ -1,7 +1,8 @@
 //! Scripted applications: what a session does with the calls that it is given or makes.
 
 use hookswitch_spi::{
-    CallId, CallState, ConsultOptions, DigitOptions, Operation, RejectReason, StateKind, TransferMode,
+    AddressId, CallId, CallState, CallTreatment, ConsultOptions, DigitOptions, GatherOptions, LineId,
+    Operation, RejectReason, StateKind, ToneOptions, TransferMode,
 };
 use hookswitch_telephony::{Event, HandOffTarget, Privilege, Reply, Request, SessionId};
 use std::collections::{BTreeMap, VecDeque};
@@ -32,6 +33,24 @@ pub enum Act {
     Complete(Duration),
     /// Exchanges it, which is held, with the other one.
     Exchange,
+    /// Begins a conference with it, and calls this party for it.
+    Confer(String),
+    /// Makes the other one a member of the conference that it is in.
+    Admit,
+    /// Joins it with the one it was consulted about, as a conference.
+    Merge,
+    /// Takes it out of its conference.
+    Leave,
+    /// Holds or takes back (`false`) the conference that it is in.
+    HoldConference(bool),
+    /// Ends the conference that it is in.
+    Disband,
+    /// Chooses what it hears while it waits.
+    Treat(CallTreatment),
+    /// Collects so many digits from it, each within two seconds.
+    Gather(u16),
+    /// Sends a tone for so long.
+    Tone(Duration),
     /// Sends digits.
     Digits(String),
     /// Reads its figures.
@@ -40,9 +59,21 @@ pub enum Act {
     Release,
 }
 
+/// What an act may concern beside its call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Around {
+    /// The call's line.
+    pub line: LineId,
+    /// The other call of a consultation; the call itself if there is none.
+    pub partner: CallId,
+    /// The conference that came out of it; the call itself if there is none.
+    pub conference: CallId,
+}
+
 impl Act {
-    /// The request that it is; of two calls, `partner` is the other one.
-    pub fn request(&self, call: CallId, partner: CallId) -> Request {
+    /// The request that it is.
+    pub fn request(&self, call: CallId, around: Around) -> Request {
+        let Around { line, partner, conference } = around;
         let operation = match self.clone() {
             Self::Accept => Operation::accept(call),
             Self::Answer => Operation::answer(call),
@@ -62,6 +93,29 @@ impl Act {
                 Operation::CompleteTransfer { call, consult: partner, mode, deadline }
             }
             Self::Exchange => Operation::SwapHold { active: partner, held: call },
+            Self::Confer(whom) => {
+                let mut consult = ConsultOptions::to(whom);
+                consult.call.no_answer_after = Some(Duration::from_secs(20));
+                let address = AddressId(0);
+                Operation::SetupConference { line, address, call: Some(call), consult }
+            }
+            Self::Admit => Operation::AddToConference { conference, member: partner },
+            Self::Merge => {
+                let (mode, deadline) = (TransferMode::Conference, Duration::from_secs(20));
+                Operation::CompleteTransfer { call, consult: partner, mode, deadline }
+            }
+            Self::Leave => Operation::RemoveFromConference { member: call },
+            Self::HoldConference(true) => Operation::Hold { call: conference },
+            Self::HoldConference(false) => Operation::Retrieve { call: conference },
+            Self::Disband => Operation::drop(conference),
+            Self::Treat(treatment) => Operation::SetTreatment { call, treatment },
+            Self::Gather(count) => {
+                let after = Some(Duration::from_secs(2));
+                let terminators = "#".into();
+                let gather = GatherOptions { count, terminators, first_after: after, next_after: after };
+                Operation::GatherDigits { call, gather }
+            }
+            Self::Tone(total) => Operation::SendTone { call, tone: ToneOptions::Ringback(total) },
             Self::Digits(digits) => Operation::SendDigits { call, digits: DigitOptions::new(digits) },
             Self::Statistics => Operation::Statistics { call },
             Self::Release => return Request::Release { call },
@@ -120,6 +174,7 @@ pub struct App {
     partners: BTreeMap<CallId, CallId>,
     /// Calls about which these requests consult somebody.
     consulting: BTreeMap<u64, CallId>,
+    conferences: BTreeMap<CallId, CallId>,
 }
 
 #[derive(Debug)]
@@ -144,6 +199,7 @@ impl App {
             making: BTreeMap::new(),
             partners: BTreeMap::new(),
             consulting: BTreeMap::new(),
+            conferences: BTreeMap::new(),
         }
     }
 
@@ -171,6 +227,11 @@ impl App {
     /// The other call of one that was consulted about; itself if there is none.
     pub fn partner(&self, call: CallId) -> CallId {
         self.partners.get(&call).copied().unwrap_or(call)
+    }
+
+    /// The conference that came out of a call; the call itself if there is none.
+    pub fn conference(&self, call: CallId) -> CallId {
+        self.conferences.get(&call).copied().unwrap_or(call)
     }
 
     /// What it does about something that it hears: acts on a call, after a time.
@@ -204,8 +265,12 @@ impl App {
                 self.calls.insert(*call, Held { plan, state: None, connected: false, owner: true });
                 acts
             }
-            Event::Completed { result: Ok(Reply::Conference { conference, consult }), .. } => {
-                if let Some(consult) = consult {
+            Event::Completed { request, result: Ok(Reply::Conference { conference, consult }) } => {
+                if let Some(first) = self.consulting.remove(&request.0) {
+                    self.partners.extend(consult.iter().flat_map(|other| [(first, *other), (*other, first)]));
+                    let second = self.partner(first);
+                    self.conferences.extend([(first, *conference), (second, *conference)]);
+                } else if let Some(consult) = consult {
                     self.partners.extend([(*conference, *consult), (*consult, *conference)]);
                 }
                 for call in [Some(*conference), *consult].into_iter().flatten() {

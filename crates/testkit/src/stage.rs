@@ -1,6 +1,6 @@
 //! A whole engine with scripted applications in a world, held to its contract.
 
-use crate::apps::{Act, App, Plan};
+use crate::apps::{Act, App, Around, Plan};
 use crate::contract::Observer;
 use crate::device::VirtualMedia;
 use crate::net::Conditions;
@@ -77,6 +77,7 @@ pub struct Stage {
 pub fn trunk(name: &str, switch: SocketAddr) -> Account {
     Account {
         name: name.into(),
+        permanent: 0,
         profile: Arc::new(Profile::default()),
         registrar: Server { host: switch.ip().to_string(), port: Some(switch.port()) },
         domain: switch.ip().to_string(),
@@ -281,11 +282,13 @@ impl Stage {
     /// Has an application act on a call now.
     pub fn act(&mut self, session: SessionId, call: CallId, act: &Act) -> AppRequestId {
         let number = self.next_request + 1;
-        if matches!(act, Act::Consult(_)) {
+        if matches!(act, Act::Consult(_) | Act::Confer(_) | Act::Merge) {
             self.app(session).consults(number, call);
         }
-        let partner = self.app(session).partner(call);
-        self.ask(session, act.request(call, partner))
+        let line = self.engine().provider().call_info(call).map_or(LineId(0), |info| info.line);
+        let app = self.app(session);
+        let around = Around { line, partner: app.partner(call), conference: app.conference(call) };
+        self.ask(session, act.request(call, around))
     }
 
     /// Has an application make a call now.

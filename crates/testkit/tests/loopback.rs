@@ -1,122 +1,15 @@
 //! The loopback exchange: the right states on both sides of a call, and the contract of the service provider interface.
 
-use hookswitch_machine::Time;
+mod exchange;
+
+use exchange::{A, B, C, Wired, ended};
 use hookswitch_spi::{
     AddressId, CallId, CallState, ConnectedMode, DigitOptions, DisconnectMode, Feature, Features,
-    ForwardCondition, ForwardRule, ForwardTarget, ForwardingRules, InterfaceVersion, LineError, LineId,
-    MediaTypes, Operation, OperationError, Outcome, Provider, ProviderEvent, RejectReason, RequestId,
-    StateKind, TransferOutcome, VersionRange,
+    ForwardCondition, ForwardRule, ForwardTarget, ForwardingRules, InterfaceVersion, LineError, MediaTypes,
+    Operation, OperationError, Outcome, Provider, RejectReason, StateKind, TransferOutcome, VersionRange,
 };
-use hookswitch_testkit::loopback::{Loopback, LoopbackLine, Outside};
-use std::collections::BTreeMap;
+use hookswitch_testkit::loopback::Outside;
 use std::time::Duration;
-
-const A: LineId = LineId(0);
-const B: LineId = LineId(1);
-const C: LineId = LineId(2);
-
-/// An exchange with three open lines, and what it has told.
-struct Wired {
-    exchange: Loopback,
-    now: Time,
-    requests: u64,
-    results: BTreeMap<RequestId, Result<Outcome, OperationError>>,
-    states: BTreeMap<CallId, Vec<StateKind>>,
-    new: Vec<(LineId, CallId)>,
-    digits: String,
-}
-
-impl Wired {
-    fn new() -> Self {
-        Self::with(|_| {})
-    }
-
-    fn with(change: impl Fn(&mut LoopbackLine)) -> Self {
-        let mut exchange = Loopback::new();
-        for name in ["a", "b", "c"] {
-            let mut line = LoopbackLine::new(name, format!("sip:{name}@loop"));
-            change(&mut line);
-            let line = exchange.add_line(line);
-            exchange.open_line(Time::ZERO, line, InterfaceVersion::V1).unwrap();
-        }
-        let (results, states) = Default::default();
-        let (new, digits) = Default::default();
-        Self { exchange, now: Time::ZERO, requests: 0, results, states, new, digits }
-    }
-
-    fn drain(&mut self) {
-        while let Some(event) = self.exchange.poll_event() {
-            if let ProviderEvent::NewCall { call, .. } = event {
-                self.exchange.take_call(self.now, call, true);
-            }
-            match event {
-                ProviderEvent::Completed { request, result } => {
-                    assert!(self.results.insert(request, result).is_none(), "{request} completed twice");
-                }
-                ProviderEvent::NewCall { line, call, .. } => self.new.push((line, call)),
-                ProviderEvent::CallState { call, state, .. } => {
-                    self.states.entry(call).or_default().push(state.kind());
-                }
-                ProviderEvent::Digit { digit, .. } => self.digits.push(digit),
-                _ => {}
-            }
-        }
-    }
-
-    fn run(&mut self, time: Duration) {
-        let until = self.now + time;
-        self.drain();
-        while let Some(next) = self.exchange.next_timeout().filter(|next| *next <= until) {
-            self.now = next;
-            self.exchange.timeout(next);
-            self.drain();
-        }
-        self.now = until;
-    }
-
-    fn submit(&mut self, operation: Operation) -> Result<(RequestId, Option<CallId>), OperationError> {
-        self.requests += 1;
-        let request = RequestId(self.requests);
-        self.exchange.submit(self.now, request, operation).map(|call| (request, call))
-    }
-
-    /// Asks, and waits a second for the result.
-    fn ask(&mut self, operation: Operation) -> Result<Outcome, OperationError> {
-        let (request, _) = self.submit(operation)?;
-        self.run(Duration::from_secs(1));
-        self.results.remove(&request).expect("completed within a second")
-    }
-
-    fn call(&mut self, from: LineId, to: &str) -> CallId {
-        let options = Default::default();
-        let made = Operation::MakeCall { line: from, address: AddressId(0), destination: to.into(), options };
-        let Ok(Outcome::Call(call)) = self.ask(made) else { panic!("no call") };
-        call
-    }
-
-    fn state(&self, call: CallId) -> CallState {
-        self.exchange.call_state(call).expect("the call exists")
-    }
-
-    fn last_new(&self) -> CallId {
-        self.new.last().expect("a new call").1
-    }
-
-    /// A call from a to b, answered.
-    fn talk(&mut self) -> (CallId, CallId) {
-        let caller = self.call(A, "sip:b@loop");
-        let called = self.last_new();
-        self.ask(Operation::answer(called)).unwrap();
-        (caller, called)
-    }
-}
-
-fn ended(state: &CallState) -> Option<DisconnectMode> {
-    match state {
-        CallState::Disconnected(end) => Some(end.mode),
-        _ => None,
-    }
-}
 
 #[test]
 fn an_answered_call_has_its_states_on_both_sides() {
@@ -161,8 +54,8 @@ fn parties_outside_behave_as_arranged() {
     ];
     for (behaviour, state) in rows {
         let mut wired = Wired::new();
-        if let Some(behaviour) = behaviour {
-            wired.exchange.outside("sip:x@outside", behaviour);
+        if let Some(behaviour) = &behaviour {
+            wired.exchange.outside("sip:x@outside", behaviour.clone());
         }
         let call = wired.call(A, "sip:x@outside");
         assert_eq!(wired.state(call).kind(), state, "{behaviour:?}");

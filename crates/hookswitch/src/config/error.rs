@@ -23,6 +23,10 @@ pub struct ConfigError {
 pub(super) struct Origin<'a> {
     pub(super) path: &'a Path,
     pub(super) text: &'a str,
+    /// It is the file of an installed provider.
+    pub(super) is_store: bool,
+    /// Passwords that stand elsewhere are read from there; otherwise they are left empty.
+    pub(super) with_passwords: bool,
 }
 
 impl Origin<'_> {
@@ -47,6 +51,27 @@ impl Origin<'_> {
 }
 
 impl ConfigError {
+    /// What a store finds wrong with its file.
+    pub(super) fn fault(origin: &Origin<'_>, fault: &hookswitch_store::Fault) -> Self {
+        if fault.span == (0..0) {
+            let key = Some(fault.key.clone()).filter(|key| !key.is_empty());
+            let message = fault.message.clone();
+            return Self { path: origin.path.to_owned(), place: None, key, message, excerpt: None };
+        }
+        let mut error = origin.error(&fault.span, &fault.key, &fault.message);
+        error.key = error.key.filter(|key| !key.is_empty());
+        error
+    }
+
+    /// The key and the message alone: for a text that was never written to its file.
+    pub fn without_place(&self) -> String {
+        match (&self.key, &self.excerpt) {
+            (Some(key), _) => format!("{key}: {}", self.message),
+            (None, Some(line)) => format!("{}: {}", line.trim(), self.message),
+            (None, None) => self.message.clone(),
+        }
+    }
+
     pub(super) fn unreadable(path: &Path, error: &std::io::Error) -> Self {
         let message = format!(
             "cannot be read: {error}; give another file with --config, or write one (`hookswitch check --example` prints one)"

@@ -1,12 +1,13 @@
 //! From the file's tables to checked values.
 
 use super::error::{ConfigError, Origin};
-use super::{Config, Listen, MediaSettings, SipConfig, file};
+use super::{Config, Installed, Listen, MediaSettings, REQUESTS, SipConfig, file};
 use hookswitch_machine::Transport;
 use hookswitch_provider::{Account, AddressRange, Profile, Server};
 use hookswitch_sip::auth::Secret;
-use hookswitch_spi::{ForwardRule, ForwardTarget, ForwardingRules, MediaTypes, RejectReason};
-use hookswitch_telephony::Unowned;
+use hookswitch_spi::{ForwardRule, ForwardTarget, ForwardingRules, MediaType, MediaTypes, RejectReason};
+use hookswitch_store::{Document, LineNumber};
+use hookswitch_telephony::{Priorities, Unowned};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
@@ -14,9 +15,23 @@ use std::time::Duration;
 use toml::Spanned;
 
 pub(super) fn config(file: file::File, origin: &Origin<'_>, directory: &Path) -> Result<Config, ConfigError> {
+    let mut installed = installed(&file, origin)?;
+    let mut without_id = None;
     let mut lines: Vec<Account> = Vec::with_capacity(file.lines.len());
     for table in file.lines {
         let span = table.span();
+        if let (None, Some(id)) = (&installed, &table.get_ref().id) {
+            return Err(origin.error(
+                &id.span(),
+                "id",
+                "only lines of an installed provider have ids; leave it out",
+            ));
+        }
+        match (&mut installed, &table.get_ref().id) {
+            (Some(installed), Some(id)) => installed.lines.push(LineNumber(*id.get_ref())),
+            (Some(_), None) => without_id = Some(span.clone()),
+            (None, _) => {}
+        }
         let account = line(table.into_inner(), origin, directory)?;
         if lines.iter().any(|other| other.name == account.name) {
             return Err(origin.error(
@@ -42,6 +57,10 @@ pub(super) fn config(file: file::File, origin: &Origin<'_>, directory: &Path) ->
             return Err(origin.error(&ports.span(), "media.ports", message));
         }
     }
+    if let Some(span) = without_id {
+        // Last of all: the store gives ids to lines that are right otherwise.
+        return Err(origin.error(&span, "id", "this line has no id yet; the store gives it one"));
+    }
     Ok(Config {
         sip: SipConfig {
             listen: listens(&file.sip.listen, &default_listen, "sip.listen", origin)?,
@@ -62,9 +81,81 @@ pub(super) fn config(file: file::File, origin: &Origin<'_>, directory: &Path) ->
         },
         media: media(file.media, origin)?,
         unowned: unowned(file.applications.unowned.as_ref(), origin)?,
+        default_line: default_line(file.applications.default_line, &lines, origin)?,
+        priorities: priorities(&file.priorities, origin)?,
+        installed,
         lines,
         softswitch: file.softswitch.map(|table| softswitch(table, origin)).transpose()?,
     })
+}
+
+/// What only the file of a store has; `None` for a configuration file.
+fn installed(file: &file::File, origin: &Origin<'_>) -> Result<Option<Installed>, ConfigError> {
+    let head = [
+        ("format", file.format.as_ref().map(Spanned::span)),
+        ("provider", file.provider.as_ref().map(Spanned::span)),
+        ("serial", file.serial.as_ref().map(Spanned::span)),
+        ("next-line", file.next_line.as_ref().map(Spanned::span)),
+    ];
+    if origin.is_store {
+        // The document checks what the store relies on, with the same places.
+        let document = Document::parse(origin.text).map_err(|fault| ConfigError::fault(origin, &fault))?;
+        return Ok(Some(Installed {
+            provider: document.provider(),
+            serial: document.serial(),
+            lines: Vec::with_capacity(file.lines.len()),
+            next_line: document.next_line(),
+        }));
+    }
+    match head.into_iter().find_map(|(key, span)| Some((key, span?))) {
+        Some((key, span)) => {
+            let message = "this is the file of an installed provider; use it with --store and its folder, or take out format, provider, serial, next-line and the ids of lines";
+            Err(origin.error(&span, key, message))
+        }
+        None => Ok(None),
+    }
+}
+
+fn default_line(
+    name: Option<Spanned<String>>,
+    lines: &[Account],
+    origin: &Origin<'_>,
+) -> Result<Option<String>, ConfigError> {
+    let Some(name) = name else { return Ok(None) };
+    if lines.iter().any(|line| line.name == *name.get_ref()) {
+        return Ok(Some(name.into_inner()));
+    }
+    let known = lines.iter().map(|line| line.name.as_str()).collect::<Vec<_>>().join(", ");
+    let message = format!("expected the name of a line ({known}), not {:?}", name.get_ref());
+    Err(origin.error(&name.span(), "applications.default-line", message))
+}
+
+fn priorities(table: &file::Priorities, origin: &Origin<'_>) -> Result<Priorities, ConfigError> {
+    let order = |key: &str, list: &Option<Spanned<Vec<String>>>| -> Result<Vec<Box<str>>, ConfigError> {
+        let Some(list) = list else { return Ok(Vec::new()) };
+        let fits = |name: &String| !name.is_empty() && name.len() <= 255;
+        if list.get_ref().len() > Priorities::MAX || !list.get_ref().iter().all(fits) {
+            let message = format!(
+                "expected at most {} names of applications, each of 1 to 255 octets, highest first",
+                Priorities::MAX
+            );
+            return Err(origin.error(&list.span(), &format!("priorities.{key}"), message));
+        }
+        Ok(list.get_ref().iter().map(|name| name.as_str().into()).collect())
+    };
+    let mut priorities = Priorities::default();
+    for (media, list) in [
+        (MediaType::Voice, &table.voice),
+        (MediaType::Fax, &table.fax),
+        (MediaType::Text, &table.text),
+        (MediaType::Data, &table.data),
+        (MediaType::Video, &table.video),
+        (MediaType::Unknown, &table.unknown),
+    ] {
+        priorities.set(media, order(media.name(), list)?);
+    }
+    priorities.set_recipients(order(REQUESTS, &table.requests)?);
+    Ok(priorities)
 }
 
 fn unowned(text: Option<&Spanned<String>>, origin: &Origin<'_>) -> Result<Unowned, ConfigError> {
@@ -130,28 +221,7 @@ fn line(table: file::Line, origin: &Origin<'_>, directory: &Path) -> Result<Acco
         origin.error(&table.registrar.span(), "registrar", format!("expected {expected}"))
     })?;
     let user = user_part(&table.user, "user", origin)?;
-    let password = match (&table.password, &table.password_file) {
-        (Some(text), None) => Secret::from(text.get_ref().as_str()),
-        (None, Some(file)) => {
-            let path = directory.join(file.get_ref());
-            let text = std::fs::read_to_string(&path).map_err(|error| {
-                origin.error(
-                    &file.span(),
-                    "password-file",
-                    format!("{} cannot be read: {error}", path.display()),
-                )
-            })?;
-            Secret::from(text.trim_end_matches(['\r', '\n']))
-        }
-        (None, None) => Secret::from(""),
-        (Some(_), Some(file)) => {
-            return Err(origin.error(
-                &file.span(),
-                "password-file",
-                "either password or password-file, not both",
-            ));
-        }
-    };
+    let password = password(&table, origin, directory)?;
     let domain = match &table.domain {
         None => registrar.hostport(),
         Some(text) => {
@@ -230,8 +300,38 @@ fn line(table: file::Line, origin: &Origin<'_>, directory: &Path) -> Result<Acco
         max_calls,
         media: table.media.map_or(MediaTypes::VOICE, |list| list.into_inner().into_iter().collect()),
         forward,
+        permanent: table.id.map_or(0, Spanned::into_inner),
         name: table.name.into_inner(),
     })
+}
+
+/// The password: in the file, in a file beside it, or in the environment.
+fn password(table: &file::Line, origin: &Origin<'_>, directory: &Path) -> Result<Secret, ConfigError> {
+    match (&table.password, &table.password_file, &table.password_env) {
+        (None, None, None) => Ok(Secret::from("")),
+        (Some(text), None, None) => Ok(Secret::from(text.get_ref().as_str())),
+        (None, Some(_), None) | (None, None, Some(_)) if !origin.with_passwords => Ok(Secret::from("")),
+        (None, Some(file), None) => {
+            let path = directory.join(file.get_ref());
+            let text = std::fs::read_to_string(&path).map_err(|error| {
+                let message = format!("{} cannot be read: {error}", path.display());
+                origin.error(&file.span(), "password-file", message)
+            })?;
+            Ok(Secret::from(text.trim_end_matches(['\r', '\n'])))
+        }
+        (None, None, Some(name)) => match std::env::var(name.get_ref()) {
+            Ok(text) => Ok(Secret::from(text)),
+            Err(_) => {
+                let message = format!("the environment has no variable {:?} with text in it", name.get_ref());
+                Err(origin.error(&name.span(), "password-env", message))
+            }
+        },
+        (_, file, env) => {
+            let second = env.as_ref().or(file.as_ref()).map_or(0..0, Spanned::span);
+            let key = if env.is_some() { "password-env" } else { "password-file" };
+            Err(origin.error(&second, key, "one of password, password-file and password-env, not several"))
+        }
+    }
 }
 
 fn forward_rule(rule: file::Forward) -> ForwardRule {
@@ -411,6 +511,12 @@ mod tests {
             ),
             (format!("{line}[[line.forward]]\nwhen = 'sometimes'\nto = 'x'\n"), 6, "unconditional"),
             ("[applications]\nunowned = 'rejct'\n".into(), 2, "leave"),
+            ("[applications]\ndefault-line = 'x'\n".into(), 2, "name of a line"),
+            ("[priorities]\nvoice = ['']\n".into(), 2, "names of applications"),
+            ("format = 1\n".into(), 1, "--store"),
+            (format!("{line}id = 3\n"), 5, "leave it out"),
+            (format!("{line}password-env = 'HOOKSWITCH_NOT_SET'\n"), 5, "environment"),
+            (format!("{line}password = 'x'\npassword-file = 'y'\n"), 6, "not several"),
             (format!("{line}domain = 'a b'\n"), 5, "domain"),
             (format!("{line}media = []\n"), 5, "at least one media type"),
             ("[sip]\nlisten = ['5060']\n".into(), 2, "udp:0.0.0.0:5060"),

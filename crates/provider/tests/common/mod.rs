@@ -18,6 +18,7 @@ pub(crate) const FIRST: AddressId = AddressId(0);
 pub(crate) fn account(host: &str, register: bool) -> Account {
     Account {
         name: "line".into(),
+        permanent: 0,
         profile: Arc::new(Profile::default()),
         registrar: Server { host: host.into(), port: Some(5060) },
         domain: "pbx.test".into(),

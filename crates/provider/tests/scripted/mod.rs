@@ -22,6 +22,7 @@ pub struct Rig {
     requests: u64,
     dialogs: u32,
     answered: Vec<String>,
+    ports: u64,
 }
 
 /// A call that came in: what further requests of the caller need.
@@ -43,6 +44,7 @@ pub enum Told {
 fn account(profile: Profile) -> Account {
     Account {
         name: "line".into(),
+        permanent: 0,
         profile: Arc::new(profile),
         registrar: Server { host: "10.0.0.2".into(), port: Some(5060) },
         domain: "pbx.test".into(),
@@ -114,6 +116,7 @@ impl Rig {
             requests: 0,
             dialogs: 0,
             answered: vec![],
+            ports: 100,
         };
         let ports = (0..16u64)
             .map(|n| Port { id: PortId(n), rtp: ([10, 0, 0, 1], 20000 + 2 * n as u16).into() })
@@ -140,7 +143,16 @@ impl Rig {
                 Output::Transmit { bytes, .. } => {
                     self.sent.push(String::from_utf8_lossy(&bytes).into_owned())
                 }
-                Output::Media(command) => self.commands.push(command),
+                Output::Media(command) => {
+                    if matches!(command, Command::Start { .. } | Command::Return { .. }) {
+                        // There are always as many ports.
+                        self.ports += 1;
+                        let rtp = ([10, 0, 0, 1], 20_000 + 2 * (self.ports % 10_000) as u16).into();
+                        let ports = vec![Port { id: PortId(self.ports), rtp }];
+                        self.p.media_event(self.now, MediaEvent::Stocked { ports });
+                    }
+                    self.commands.push(command);
+                }
                 _ => {}
             }
         }

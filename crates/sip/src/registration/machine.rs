@@ -83,6 +83,11 @@ impl Registration {
         self.client.as_mut()
     }
 
+    /// Other credentials, from the next REGISTER on. After a refusal [`Input::Start`] tries them at once.
+    pub fn set_credentials(&mut self, credentials: Option<Credentials>) {
+        self.client = credentials.map(Client::new);
+    }
+
     /// The state.
     pub const fn state(&self) -> StateName {
         match self.state {

@@ -152,6 +152,11 @@ impl UserAgent {
         id
     }
 
+    /// Other credentials of the same account, from the next challenge on, also for sessions that are up.
+    pub fn set_credentials(&mut self, id: AccountId, credentials: auth::Credentials) {
+        self.accounts.insert(id, auth::Client::new(credentials));
+    }
+
     /// Forgets credentials.
     pub fn remove_account(&mut self, id: AccountId) {
         self.accounts.remove(&id);

@@ -186,10 +186,10 @@ impl Bench {
         self.observed.borrow_mut().asked(&operation, state, answer.as_ref().err());
         let asked = match answer {
             Ok(created) => {
-                if let Some(created) = created {
-                    if !self.embryos.insert(created) || self.known.contains(&created) {
-                        self.breaches.push(format!("{created} is created a second time"));
-                    }
+                if let Some(created) = created
+                    && (!self.embryos.insert(created) || self.known.contains(&created))
+                {
+                    self.breaches.push(format!("{created} is created a second time"));
                 }
                 self.open.insert(request, (operation, created));
                 Ok((request, created))

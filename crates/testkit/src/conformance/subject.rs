@@ -62,8 +62,12 @@ pub trait Subject {
     /// A line is removed for good.
     fn remove_line(&mut self, line: LineId);
 
-    /// A new configuration is stored: these lines, at the next start.
+    /// A new configuration is stored, with these lines. Lines that are new in it appear and those that are not in it disappear now;
+    /// what else differs is told and waits for the next start.
     fn configure(&mut self, lines: Vec<LineSetup>);
+
+    /// What was stored is gone: there will be no next session.
+    fn uninstalled(&mut self);
 
     /// The provider asks for a line to be closed.
     fn want_closed(&mut self, line: LineId);
@@ -86,7 +90,7 @@ pub enum Can {
 }
 
 /// A line, as the suite wants it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct LineSetup {
     /// Its permanent name; also the user part of its first address.
     pub name: String,

@@ -406,6 +406,7 @@ impl Observer {
         let possible = states.contains(&state);
         let text = match how {
             Ok(_) if !possible => format!("{session}: {} was accepted while {state}", operation.name()),
+            // Of two calls it may be the other one that is in the wrong state.
             Err(RequestError::Operation(OperationError::InvalidCallState { .. }))
                 if possible
                     && operation.other_call().is_none()

@@ -2,7 +2,7 @@
 
 use super::cause::Refusal;
 use hookswitch_machine::Time;
-use hookswitch_spi::{CallId, Disconnect, Party, Reason, RequestId};
+use hookswitch_spi::{CallId, CompletionId, Disconnect, Party, Reason, RequestId};
 use std::collections::BTreeMap;
 
 /// Something that will happen.
@@ -46,6 +46,8 @@ pub(crate) enum Task {
     TransferRefused(RequestId, u16),
     /// A parked call has waited long enough and comes back.
     Recall(u32),
+    /// A call completion has waited long enough.
+    Expire(CompletionId),
     /// Somebody whose call is to be completed may be free.
     LookForFree,
 }

@@ -4,11 +4,11 @@ use super::agenda::Task;
 use super::exchange::Loopback;
 use super::faults::Fault;
 use super::leg::{Other, Taken};
-use super::stranger::Fate;
+use super::stranger::Noticed;
 use super::{cause::Refusal, versions};
 use hookswitch_spi::{
-    CallId, CallInfo, CallState, Disconnect, DisconnectMode, EndedBy, OfferingMode, OperationError,
-    ProviderEvent, StatusKind,
+    CallId, CallInfo, CallState, Disconnect, DisconnectMode, EndedBy, MediaTypes, OfferingMode,
+    OperationError, ProviderEvent, StatusKind,
 };
 use std::time::Duration;
 
@@ -47,6 +47,14 @@ impl Loopback {
         }
         if other != Other::Nobody {
             self.link(Other::Leg(call), other);
+        }
+        let alerts = self.lines.get(&line).is_some_and(|line| !line.capabilities.flags.accept_alerts);
+        if alerts && matches!(state, CallState::Offering(_)) {
+            self.notes(other, Noticed::Alerted(Vec::new()));
+        }
+        if self.broken(Fault::StateBeforeAnnounced) {
+            let (state, media) = (state.clone(), MediaTypes::VOICE);
+            self.events.push_back(ProviderEvent::CallState { call, state, media });
         }
         self.events.push_back(ProviderEvent::NewCall { line, address, call });
         self.enter(call, state);
@@ -101,7 +109,7 @@ impl Loopback {
         match other {
             Other::Leg(caller) => self.refuse(caller, Refusal::with(486)),
             Other::Stranger(id) => {
-                self.note_fate(call, Fate::Refused(486));
+                self.notes(other, Noticed::Refused(486));
                 self.remove_stranger(id);
             }
             Other::Orbit(_) | Other::Nobody => {}
@@ -124,7 +132,7 @@ impl Loopback {
         if matches!(leg.state, CallState::Proceeding | CallState::Ringback) {
             let other = self.unlink(Other::Leg(call));
             let cancelled = Disconnect::new(DisconnectMode::Cancelled, EndedBy::Peer, "");
-            self.end_other(call, other, cancelled, Fate::HungUp);
+            self.end_other(other, cancelled, None);
             self.end(call, Disconnect::new(DisconnectMode::NoAnswer, EndedBy::Us, ""));
         } else if offered && calls {
             self.end(call, Disconnect::new(DisconnectMode::Cancelled, EndedBy::Network, ""));

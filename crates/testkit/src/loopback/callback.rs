@@ -16,6 +16,9 @@ use std::time::Duration;
 /// So long a callback rings for whoever asked for it.
 const CALLS_BACK_FOR: Duration = Duration::from_secs(30);
 
+/// So long a call completion waits.
+const WAITED_MOST: Duration = Duration::from_secs(3_600);
+
 /// A call completion that is arranged.
 #[derive(Debug)]
 pub(crate) struct Waiting {
@@ -41,6 +44,7 @@ impl Loopback {
         };
         let completion = CompletionId(u32::try_from(self.mint()).unwrap_or(u32::MAX));
         self.waiting.insert(completion, waiting);
+        self.after(WAITED_MOST, Task::Expire(completion));
         self.complete(request, Ok(Outcome::Completion(completion)));
         self.drop_call(call, RejectReason::Default, None);
     }
@@ -82,8 +86,18 @@ impl Loopback {
     /// Whether a party has a call, or says that it is busy.
     fn is_busy(&self, destination: &str) -> bool {
         if let Some((_, outside)) = self.script.party(destination) {
-            return matches!(outside, Outside::Refuses(486 | 600, _))
-                || matches!(outside, Outside::RefusesWith(refusal, _) if matches!(refusal.status, 486 | 600));
+            let status = match outside {
+                Outside::Refuses(status, _) => *status,
+                Outside::RefusesWith(refusal, _)
+                | Outside::RingsThenRefuses(refusal, _)
+                | Outside::RefusesAtOnce(refusal) => refusal.status,
+                Outside::Answers(_)
+                | Outside::Rings
+                | Outside::MovedTo(_)
+                | Outside::Proceeds
+                | Outside::Silent => 0,
+            };
+            return matches!(status, 486 | 600);
         }
         let line = self.lines.iter().find(|(_, line)| line.dialled(destination).is_some());
         line.is_some_and(|(id, _)| self.legs.values().any(|leg| leg.line == *id && leg.is_up()))

@@ -31,6 +31,13 @@ impl Refusal {
         by_q850.or_else(by_cause).unwrap_or_else(|| of_status(self.status, alerted))
     }
 
+    /// How a caller gives up that says so: `Reason` header fields without a status.
+    pub fn given_up(&self) -> Disconnect {
+        let said = self.q850.is_some() || self.sip_cause.is_some();
+        let mode = if said { self.mode(false) } else { DisconnectMode::Cancelled };
+        Disconnect { q850: self.q850, ..Disconnect::new(mode, EndedBy::Peer, "") }
+    }
+
     /// The end that it is.
     pub fn end(&self, alerted: bool) -> Disconnect {
         Disconnect {

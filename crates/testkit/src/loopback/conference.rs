@@ -49,6 +49,9 @@ impl Loopback {
             self.enter(conference, CallState::OnHoldPendingConference);
         }
         self.complete(request, Ok(Outcome::Conference { conference, consult: Some(consult) }));
+        if let Some(first) = first.filter(|_| self.broken(Fault::MemberBeforeConference)) {
+            self.add_member(conference, first);
+        }
         self.enter(conference, CallState::OnHoldPendingConference);
         if let Some(first) = first {
             self.add_member(conference, first);
@@ -66,10 +69,6 @@ impl Loopback {
 
     pub(crate) fn add_to_conference(&mut self, request: RequestId, conference: CallId, member: CallId) {
         self.complete(request, Ok(Outcome::Done));
-        if self.broken(Fault::MemberBeforeConference) {
-            self.add_member(conference, member);
-            return self.enter(conference, CallState::Connected(ConnectedMode::Active));
-        }
         self.add_member(conference, member);
         self.enter(conference, CallState::Connected(ConnectedMode::Active));
     }
@@ -126,7 +125,7 @@ impl Loopback {
         members.retain(|one| *one != member);
         let left = members.clone();
         let waits = state == CallState::OnHoldPendingConference;
-        if !leg.is_up() || left.len() > 1 || waits || self.broken(Fault::KeepsLastParty) {
+        if !leg.is_up() || left.len() > 1 || waits {
             return;
         }
         if let Some(leg) = self.legs.get_mut(&conference) {
@@ -135,7 +134,9 @@ impl Loopback {
         self.finish_media(conference);
         self.enter(conference, CallState::Idle);
         self.fail_all(conference, &OperationError::CallEnded, |_| true);
-        if let [last] = left[..] {
+        if let [last] = left[..]
+            && self.state_of(last) == Some(StateKind::Conferenced)
+        {
             match state {
                 CallState::OnHold => self.hold(last, CallState::OnHold),
                 _ => self.connect_again(last),

@@ -1,18 +1,20 @@
 //! Calls that are made: whole addresses, addresses in parts, and what cannot be dialled.
 
 use super::agenda::{Search, Task};
+use super::cause::Refusal;
 use super::exchange::Loopback;
 use super::faults::Fault;
-use super::leg::{self, Taken};
+use super::leg::{self, Other, Taken};
 use super::script::Outside;
+use super::stranger::{Noticed, Stranger, octets};
 use hookswitch_spi::{
-    AddressId, CallId, CallOptions, CallState, LineId, MediaTypes, OperationError, Origin, Outcome, Party,
-    RequestId,
+    AddressId, CallId, CallOptions, CallState, LineId, MediaTypes, Operation, OperationError, Origin,
+    Outcome, Party, RequestId,
 };
 use std::time::Duration;
 
 /// So long a request waits for a party that says nothing (64 times T1, RFC 3261 17.1.1.2).
-const UNHEARD: Duration = Duration::from_secs(32);
+pub(super) const UNHEARD: Duration = Duration::from_secs(32);
 /// The longest address that can be dialled.
 const ADDRESS_MOST: usize = 256;
 
@@ -41,19 +43,76 @@ impl Loopback {
     }
 
     pub(crate) fn make_call(&mut self, request: RequestId, call: CallId, destination: &str) {
-        let shared = self.last_destination.clone();
-        let destination = if self.broken(Fault::SharesArguments) { &shared } else { destination };
-        if let Some((_, Outside::Silent)) = self.script.party(destination) {
-            return self.after(UNHEARD, Task::Unheard(request));
+        if self.broken(Fault::SharesArguments)
+            && let Some(data) = self.legs.get_mut(&call).and_then(|leg| leg.rest.options.user_info.as_mut())
+        {
+            data.0.fill(b'!');
+        }
+        match self.script.party(destination) {
+            Some((uri, Outside::Silent)) => {
+                let uri = uri.into();
+                return self.call_silent(request, call, uri);
+            }
+            Some((uri, Outside::RefusesAtOnce(refusal))) => {
+                let status = refusal.status;
+                let mut party = Stranger::new(uri, false);
+                party.note(Noticed::Called(Vec::new()));
+                party.gone = true;
+                self.add_stranger(party);
+                let reason = "refused at once".into();
+                let error = OperationError::Refused { status, reason };
+                return self.complete(request, Err(error));
+            }
+            Some(_) | None => {}
         }
         if self.broken(Fault::EventBeforeCompletion) {
             self.born(call);
             self.start(call, destination);
             return self.complete(request, Ok(Outcome::Call(call)));
         }
+        // Whoever is outside has been called by now.
+        if let Some((uri, behaviour)) = self.script.party(destination)
+            && !matches!(behaviour, Outside::MovedTo(_))
+        {
+            let uri = uri.into();
+            let told = self.legs.get(&call).and_then(|leg| leg.rest.options.user_info.clone());
+            self.ring_at(call, uri, told.as_ref());
+        }
         self.born(call);
         self.complete(request, Ok(Outcome::Call(call)));
         self.start(call, destination);
+    }
+
+    /// A call to somebody who does not say a word: there is none before they do.
+    fn call_silent(&mut self, request: RequestId, call: CallId, uri: Box<str>) {
+        let told = self.legs.get(&call).and_then(|leg| leg.rest.options.user_info.clone());
+        let mut party = Stranger::new(uri, false);
+        party.silent = true;
+        party.note(Noticed::Called(octets(told.as_ref())));
+        let id = self.add_stranger(party);
+        self.link(Other::Leg(call), Other::Stranger(id));
+        self.after(UNHEARD, Task::Unheard(request));
+    }
+
+    /// A party that was silent has said something: the call that is made to it exists.
+    pub(crate) fn heard_of(&mut self, call: CallId) {
+        let made = self.asked.iter().find(|(_, asked)| {
+            asked.creates.contains(&call) && matches!(asked.operation, Operation::MakeCall { .. })
+        });
+        if let Some(request) = made.map(|(request, _)| *request) {
+            self.born(call);
+            self.complete(request, Ok(Outcome::Call(call)));
+            self.enter(call, CallState::Proceeding);
+        }
+    }
+
+    /// A party that was silent refuses: there is no call.
+    pub(crate) fn refused_unheard(&mut self, call: CallId, refusal: Refusal) {
+        let made = self.asked.iter().find(|(_, asked)| asked.creates.contains(&call));
+        if let Some(request) = made.map(|(request, _)| *request) {
+            let reason = "refused at once".into();
+            self.complete(request, Err(OperationError::Refused { status: refusal.status, reason }));
+        }
     }
 
     pub(crate) fn unheard(&mut self, request: RequestId) {

@@ -4,6 +4,7 @@ use super::agenda::Task;
 use super::exchange::Loopback;
 use super::faults::Fault;
 use super::leg::{Gather, Leg, Other, Sending};
+use super::stranger::Noticed;
 use hookswitch_spi::{
     CallId, DigitMonitoring, DigitOptions, GatherEnd, GatherOptions, Operation, OperationError, Outcome,
     ProviderEvent, RequestId, ToneOptions,
@@ -12,8 +13,6 @@ use std::time::Duration;
 
 /// What a comma among digits means.
 const PAUSE: Duration = Duration::from_secs(2);
-/// So many digits that a party outside has heard are kept.
-const HEARD_MOST: usize = 1_024;
 /// The longest tone.
 const TONE_MOST: Duration = Duration::from_secs(600);
 
@@ -74,13 +73,7 @@ impl Loopback {
                     self.digit_begins(heard, digit);
                     self.after(duration, Task::DigitOver(heard, digit, duration));
                 }
-                Other::Stranger(id) => {
-                    if let Some(party) =
-                        self.strangers.get_mut(&id).filter(|party| party.digits.len() < HEARD_MOST)
-                    {
-                        party.digits.push(digit);
-                    }
-                }
+                Other::Stranger(_) => self.notes(end, Noticed::Digit(digit)),
                 Other::Orbit(_) | Other::Nobody => {}
             }
         }
@@ -214,14 +207,10 @@ impl Loopback {
         self.hear_tone(call, frequencies, duration);
     }
 
-    /// The digits that the party outside of a call has heard.
-    pub fn digits_heard(&self, call: CallId) -> String {
-        match self.legs.get(&call).map(|leg| leg.other) {
-            Some(Other::Stranger(id)) => {
-                self.strangers.get(&id).map(|party| party.digits.clone()).unwrap_or_default()
-            }
-            Some(Other::Leg(_) | Other::Orbit(_) | Other::Nobody) | None => String::new(),
-        }
+    /// The other side of a call presses a digit for this long, in virtual time.
+    pub fn presses(&mut self, call: CallId, digit: char, duration: Duration) {
+        self.press_begin(call, digit);
+        self.after(duration, Task::DigitOver(call, digit, duration));
     }
 }
 

@@ -3,11 +3,11 @@
 use super::agenda::{Agenda, Task};
 use super::callback::Waiting;
 use super::faults::Fault;
-use super::leg::{Leg, Other, Part, StrangerId, Taken};
+use super::leg::{Leg, Other, Part, Taken};
 use super::line::Line;
 use super::park::Parked;
 use super::script::Script;
-use super::stranger::{Fate, Stranger};
+use super::stranger::{Noticed, PartyId, Stranger, octets};
 use super::table::may_follow;
 use super::{LoopbackLine, versions};
 use hookswitch_machine::Time;
@@ -19,8 +19,8 @@ use hookswitch_spi::{
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-/// So many fates of parties outside are remembered.
-const FATES_MOST: usize = 1_024;
+/// So many parties outside are remembered after their calls.
+const REMEMBERED_MOST: usize = 1_024;
 
 /// A request that was accepted and has not completed.
 #[derive(Debug)]
@@ -39,7 +39,7 @@ pub(crate) struct Asked {
 pub struct Loopback {
     pub(crate) lines: BTreeMap<LineId, Line>,
     pub(crate) legs: BTreeMap<CallId, Leg>,
-    pub(crate) strangers: BTreeMap<StrangerId, Stranger>,
+    pub(crate) strangers: BTreeMap<PartyId, Stranger>,
     pub(crate) orbits: BTreeMap<u32, Parked>,
     pub(crate) waiting: BTreeMap<CompletionId, Waiting>,
     pub(crate) asked: BTreeMap<RequestId, Asked>,
@@ -57,11 +57,6 @@ pub struct Loopback {
     /// The configuration of the next session.
     pub(crate) pending: Option<Vec<LoopbackLine>>,
     pub(crate) faults: BTreeSet<Fault>,
-    /// What a faulty exchange remembers of the last request.
-    pub(crate) last_destination: String,
-    pub(crate) fates: BTreeMap<CallId, Fate>,
-    /// What parties outside were told, the last of it.
-    pub(crate) user_info_sent: VecDeque<(CallId, UserInfo)>,
     pub(crate) minted_lines: u32,
     pub(crate) minted: u64,
 }
@@ -132,16 +127,10 @@ impl Loopback {
         let (known, media, line, address) = (leg.is_known(), leg.info.media, leg.line, leg.address);
         let version = self.version(line);
         let told = versions::state(version, state);
-        if (known || self.broken(Fault::StateBeforeTaken) && !self.is_embryo(call))
-            && versions::state(version, before) != told
-        {
+        if (known) && versions::state(version, before) != told {
             self.say(line, ProviderEvent::CallState { call, state: told, media });
         }
         self.count(line, address);
-    }
-
-    fn is_embryo(&self, call: CallId) -> bool {
-        self.legs.get(&call).is_some_and(|leg| leg.embryo)
     }
 
     /// Tells something that cannot be turned off.
@@ -249,12 +238,34 @@ impl Loopback {
         other
     }
 
-    /// Notes how a party outside fared in a call.
-    pub(crate) fn note_fate(&mut self, call: CallId, fate: Fate) {
-        if self.fates.len() >= FATES_MOST {
-            self.fates.pop_first();
+    /// A party outside notices something.
+    pub(crate) fn notes(&mut self, end: Other, what: Noticed) {
+        if let Other::Stranger(id) = end
+            && let Some(party) = self.strangers.get_mut(&id)
+        {
+            party.note(what);
         }
-        self.fates.insert(call, fate);
+    }
+
+    /// A party outside is let go: we hang up on it, or give up calling it.
+    pub(crate) fn let_go(&mut self, id: PartyId, user_info: Option<&UserInfo>) {
+        if let Some(party) = self.strangers.get_mut(&id).filter(|party| !party.gone) {
+            match (party.present, party.silent) {
+                (true, _) => party.note(Noticed::HungUp(octets(user_info))),
+                (false, false) => party.note(Noticed::Cancelled),
+                // Nothing goes out to somebody who has not said a word (RFC 3261 9.1).
+                (false, true) => {}
+            }
+        }
+        self.remove_stranger(id);
+    }
+
+    /// A call that never came to be.
+    pub(crate) fn discard(&mut self, call: CallId) {
+        if let Other::Stranger(id) = self.unlink(Other::Leg(call)) {
+            self.let_go(id, None);
+        }
+        self.legs.remove(&call);
     }
 
     /// A call is ended by its other side or the network: it is disconnected until its owner drops it.
@@ -266,7 +277,9 @@ impl Loopback {
             OperationError::Refused { status: end.status.unwrap_or(487), reason: end.mode.name().into() };
         let waits = leg.rest.completes.take();
         let by_peer = end.by == EndedBy::Peer;
-        self.unlink(Other::Leg(call));
+        if let Other::Stranger(id) = self.unlink(Other::Leg(call)) {
+            self.let_go(id, None);
+        }
         if let Some(transfer) = waits {
             self.complete(transfer, Err(refused));
         }
@@ -288,6 +301,7 @@ impl Loopback {
         // Nobody has taken it, and nobody is being asked: it never was.
         if let Taken::Waits { refused: 1.. } = taken
             && !embryo
+            && !self.broken(Fault::OffersEverything)
         {
             self.legs.remove(&call);
         }
@@ -319,14 +333,11 @@ impl Loopback {
     }
 
     /// Ends what is at the other end of a call that is over; `unlinked` is what was there.
-    pub(crate) fn end_other(&mut self, call: CallId, unlinked: Other, end: Disconnect, fate: Fate) {
+    pub(crate) fn end_other(&mut self, unlinked: Other, end: Disconnect, user_info: Option<&UserInfo>) {
         match unlinked {
             Other::Nobody => {}
             Other::Leg(other) => self.end(other, end),
-            Other::Stranger(id) => {
-                self.note_fate(call, fate);
-                self.remove_stranger(id);
-            }
+            Other::Stranger(id) => self.let_go(id, user_info),
             Other::Orbit(orbit) => {
                 self.orbits.remove(&orbit);
             }
@@ -334,17 +345,25 @@ impl Loopback {
     }
 
     /// A party outside is gone, and one it talked to outside too.
-    pub(crate) fn remove_stranger(&mut self, id: StrangerId) {
+    pub(crate) fn remove_stranger(&mut self, id: PartyId) {
         let other = self.unlink(Other::Stranger(id));
-        self.strangers.remove(&id);
-        match other {
-            Other::Stranger(other) => {
-                self.strangers.remove(&other);
-            }
+        let both = match other {
+            Other::Stranger(other) => [Some(id), Some(other)],
             Other::Orbit(orbit) => {
                 self.orbits.remove(&orbit);
+                [Some(id), None]
             }
-            Other::Leg(_) | Other::Nobody => {}
+            Other::Leg(_) | Other::Nobody => [Some(id), None],
+        };
+        for id in both.into_iter().flatten() {
+            if let Some(party) = self.strangers.get_mut(&id) {
+                party.gone = true;
+            }
+        }
+        while self.strangers.len() > REMEMBERED_MOST {
+            let oldest = self.strangers.iter().find(|(_, party)| party.gone).map(|(id, _)| *id);
+            let Some(oldest) = oldest else { return };
+            self.strangers.remove(&oldest);
         }
     }
 
@@ -365,7 +384,12 @@ impl Loopback {
         if self.broken(Fault::CompletesTwice) {
             self.events.push_back(ProviderEvent::Completed { request, result: result.clone() });
         }
-        self.events.push_back(asked.completion.complete(result));
+        let completed = asked.completion.complete(result);
+        if self.broken(Fault::CompletesOutOfOrder) {
+            self.events.push_front(completed);
+        } else {
+            self.events.push_back(completed);
+        }
         if failed {
             match asked.operation {
                 Operation::BlindTransfer { call, .. } => {
@@ -377,12 +401,12 @@ impl Loopback {
                 Operation::CompleteTransfer { .. } => self.withdraw_transfer(request),
                 _ => {}
             }
-            if !self.broken(Fault::LeaksFailedCalls) {
-                for call in asked.creates {
-                    self.legs.remove(&call);
+            for call in asked.creates {
+                if self.broken(Fault::TellsOfFailedCalls) {
+                    self.born(call);
+                    self.enter(call, CallState::Idle);
                 }
-            } else {
-                asked.creates.into_iter().for_each(|call| self.born(call));
+                self.discard(call);
             }
         }
     }

@@ -3,6 +3,7 @@
 use super::exchange::Loopback;
 use super::faults::Fault;
 use super::leg::{Leg, Other};
+use super::stranger::Noticed;
 use hookswitch_spi::{
     CallId, ExtensionAnswer, ExtensionCommand, ExtensionEvent, ExtensionVersion, LineError, LineId,
     OperationError, Outcome, ProviderEvent, RequestId, SIP_EXTENSION,
@@ -127,6 +128,7 @@ impl Loopback {
                 if let Other::Leg(other) = leg.other {
                     self.receive(other, &method, &content_type, &body);
                 }
+                self.notes(self.other_of(Other::Leg(call)), Noticed::Request(method));
                 ExtensionAnswer::Response { status: 200, reason: "OK".into(), body: Vec::new() }
             }
         };

@@ -77,7 +77,7 @@ faults! {
     CompletesTwice = 24,
     /// A request never completes.
     NeverCompletes = 24,
-    /// A request reads its arguments when a later one has overwritten them.
+    /// What a request carries is overwritten before it is sent.
     SharesArguments = 25,
     /// Overlapping requests get each other's results.
     MixesUpResults = 26,
@@ -85,8 +85,8 @@ faults! {
     EventBeforeCompletion = 27,
     /// A new call counts before the request for it has completed.
     CountsTheUnborn = 27,
-    /// A call that could not be made is left over.
-    LeaksFailedCalls = 28,
+    /// A call that could not be made is told of.
+    TellsOfFailedCalls = 28,
     /// Closing a call that is being made leaves the request without completion.
     CloseLosesMaking = 29,
     /// Closing a call loses the request to drop it.
@@ -97,11 +97,13 @@ faults! {
     CloseLeavesPeer = 32,
     /// A call that was closed is still told of.
     EventAfterClose = 33,
-    /// The state of a new call is told before anybody has taken it.
-    StateBeforeTaken = 35,
+    /// The completions of one call come in the wrong order.
+    CompletesOutOfOrder = 34,
+    /// The state of a new call is told before the call is announced.
+    StateBeforeAnnounced = 35,
     /// A call that was not taken is never announced again.
     AnnouncesOnce = 36,
-    /// A call that is found connected is offered.
+    /// A call that is not being offered is offered.
     OffersEverything = 37,
     /// A call that its other side ended becomes idle by itself.
     IdleWithoutDrop = 38,
@@ -153,10 +155,10 @@ faults! {
     FailedTransferEndsCall = 58,
     /// A member is told before its conference.
     MemberBeforeConference = 59,
-    /// A conference of one stays one.
-    KeepsLastParty = 59,
-    /// A call that is picked up ends normally where it rang.
-    PickupEndsNormally = 60,
+    /// Dropping a conference leaves its members.
+    DropLeavesMembers = 59,
+    /// A call that is picked up is a dialled one.
+    PickupForgetsWhy = 60,
     /// A call fetched from an orbit is a dialled one.
     UnparkForgetsWhy = 60,
     /// What cannot be dialled is dialled.

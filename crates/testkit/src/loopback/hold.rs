@@ -1,9 +1,12 @@
 //! Hold, retrieve, swap: the states of both sides.
 
+use super::agenda::Task;
+use super::dial::UNHEARD;
 use super::exchange::Loopback;
 use super::faults::Fault;
 use super::leg::{Leg, Other, Part};
-use hookswitch_spi::{AnswerMode, CallId, CallState, ConnectedMode, RejectReason};
+use super::stranger::Noticed;
+use hookswitch_spi::{AnswerMode, CallId, CallState, ConnectedMode, OperationError, RejectReason, RequestId};
 
 impl Loopback {
     /// How a call that we do not hold is connected.
@@ -39,26 +42,49 @@ impl Loopback {
     /// We hold a call.
     pub(crate) fn hold(&mut self, call: CallId, state: CallState) {
         self.enter(call, state);
+        if !self.broken(Fault::HoldsSilently) {
+            self.notes(self.other_of(Other::Leg(call)), Noticed::Held);
+        }
         self.refresh_other(call);
     }
 
     /// We take a held call back.
     pub(crate) fn connect_again(&mut self, call: CallId) {
         self.enter(call, CallState::Connected(self.mode_of(call)));
+        self.notes(self.other_of(Other::Leg(call)), Noticed::Resumed);
         self.refresh_other(call);
     }
 
-    /// Takes a held call back; a consultation call that waits for it ends.
+    /// Whether the other side of a call lets itself be held: an error, or silence, for those outside that do not.
+    pub(crate) fn agrees(&mut self, request: RequestId, call: CallId) -> bool {
+        let Other::Stranger(id) = self.other_of(Other::Leg(call)) else { return true };
+        let Some(party) = self.strangers.get(&id) else { return true };
+        if party.deaf {
+            self.after(UNHEARD, Task::Unheard(request));
+            return false;
+        }
+        if let Some(status) = party.refuses {
+            let error = OperationError::Refused { status, reason: "refused by the other side".into() };
+            self.complete(request, Err(error));
+            return false;
+        }
+        true
+    }
+
+    /// Takes a held call back; a consultation call that waits for it ends. Where the two were swapped, they are swapped back.
     pub(crate) fn retrieve(&mut self, call: CallId) {
         let pending = self.legs.get(&call).is_some_and(|leg| leg.state != CallState::OnHold);
-        let consults = self.legs.iter().find(|(_, leg)| leg.consults() == Some(call)).map(|(id, _)| *id);
         let consulted = self.legs.get(&call).and_then(Leg::consults);
+        if let Some(first) = consulted.filter(|first| self.legs.get(first).is_some_and(Leg::is_connected))
+            && pending
+        {
+            return self.swap(first, call);
+        }
+        let consult = self.legs.iter().find(|(_, leg)| leg.consults() == Some(call)).map(|(id, _)| *id);
         self.connect_again(call);
-        if let Some(consult) = consults.or(consulted).filter(|_| pending) {
-            for one in [call, consult] {
-                if let Some(leg) = self.legs.get_mut(&one).filter(|leg| leg.consults().is_some()) {
-                    leg.part = Part::Plain;
-                }
+        if let Some(consult) = consult.filter(|_| pending) {
+            if let Some(leg) = self.legs.get_mut(&consult) {
+                leg.part = Part::Plain;
             }
             self.drop_call(consult, RejectReason::Default, None);
         }

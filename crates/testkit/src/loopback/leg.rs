@@ -1,5 +1,6 @@
 //! One call of one line: a leg, and what is at its other end.
 
+use super::stranger::PartyId;
 use hookswitch_machine::Time;
 use hookswitch_spi::{
     AddressId, AudioSource, CallId, CallInfo, CallOptions, CallState, DigitMonitoring, GatherOptions, LineId,
@@ -59,6 +60,8 @@ pub(crate) struct Rest {
     pub(crate) digits: DigitMonitoring,
     pub(crate) tones: Vec<TonePattern>,
     pub(crate) watched: MediaTypes,
+    /// What the other side offered last, if it was not its first offer.
+    pub(crate) offered: Option<MediaTypes>,
     pub(crate) gather: Option<Gather>,
     pub(crate) sending: Option<Sending>,
     /// User information that waits behind what is shown.
@@ -87,10 +90,6 @@ pub(crate) struct Sending {
     pub(crate) digits: VecDeque<char>,
 }
 
-/// Names a party outside.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct StrangerId(pub(crate) u64);
-
 /// An end of a connection, and what is at the other one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Other {
@@ -99,7 +98,7 @@ pub(crate) enum Other {
     /// A leg of a line.
     Leg(CallId),
     /// A party outside.
-    Stranger(StrangerId),
+    Stranger(PartyId),
     /// An orbit in which a party is parked.
     Orbit(u32),
 }

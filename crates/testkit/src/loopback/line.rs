@@ -4,8 +4,8 @@ use hookswitch_spi::{
     AddressDescription, AddressId, Bounds, BusyMode, CallCounts, CallTreatment, Capabilities,
     CapabilityFlags, CompletionMode, ConnectedMode, DigitMonitoring, DisconnectMode, ExtensionVersion,
     Features, ForwardingRules, InfoParts, InterfaceVersion, LineState, MediaType, MediaTypes, OfferingMode,
-    Origin, ParkKind, PickupKind, Reason, SIP_EXTENSION, Set, StateKind, StatusKind, TransferMode,
-    UserInfoSizes,
+    Origin, ParkKind, PickupKind, Reason, RejectReason, SIP_EXTENSION, Set, StateKind, StatusKind,
+    TransferMode, UserInfoSizes,
 };
 use std::time::Duration;
 
@@ -18,6 +18,8 @@ pub struct LoopbackLine {
     pub addresses: Vec<String>,
     /// The group from which it picks calls up.
     pub group: String,
+    /// How it refuses calls unless it is told how.
+    pub reject: RejectReason,
     /// What it can do: everything, unless a test wants less.
     pub capabilities: Capabilities,
 }
@@ -26,7 +28,8 @@ impl LoopbackLine {
     /// A line with one address that can do everything, with speech, fax and video, and up to 100 calls.
     pub fn new(name: impl Into<String>, address: impl Into<String>) -> Self {
         let capabilities = everything();
-        Self { name: name.into(), addresses: vec![address.into()], group: "all".into(), capabilities }
+        let (addresses, group, reject) = (vec![address.into()], "all".into(), RejectReason::Busy);
+        Self { name: name.into(), addresses, group, reject, capabilities }
     }
 }
 
@@ -35,12 +38,16 @@ fn everything() -> Capabilities {
     Capabilities {
         features: Features::ALL,
         media: MediaTypes::VOICE.with(MediaType::Fax).with(MediaType::Video),
-        states: Set::ALL,
-        disconnect_modes: Set::<DisconnectMode>::ALL,
+        states: Set::ALL.without(StateKind::Unknown),
+        disconnect_modes: Set::ALL.without(DisconnectMode::NoDialtone),
         connected_modes: Set::of(&[ConnectedMode::Active, ConnectedMode::ActiveHeld]),
         offering_modes: Set::of(&[OfferingMode::Active]),
         busy_modes: Set::of(&[BusyMode::Station]),
-        reasons: Set::<Reason>::ALL,
+        reasons: Set::ALL
+            .without(Reason::Parked)
+            .without(Reason::CampedOn)
+            .without(Reason::Unknown)
+            .without(Reason::Unavailable),
         origins: Set::<Origin>::ALL,
         info_parts: InfoParts::ALL,
         status: Set::of(&[
@@ -103,6 +110,7 @@ fn everything() -> Capabilities {
 pub(crate) struct Line {
     pub(crate) name: String,
     pub(crate) group: String,
+    pub(crate) reject: RejectReason,
     pub(crate) addresses: Vec<AddressDescription>,
     pub(crate) capabilities: Capabilities,
     pub(crate) state: LineState,
@@ -140,6 +148,7 @@ impl Line {
         Self {
             name: line.name,
             group: line.group,
+            reject: line.reject,
             forwarding: vec![ForwardingRules::default(); addresses.len()],
             counted: vec![CallCounts::default(); addresses.len()],
             addresses,

@@ -1,9 +1,21 @@
 //! The loopback provider: lines on an exchange in memory, calls between them and with parties outside, no SIP, no sound.
 //!
 //! It implements the whole service provider interface with the right states on both sides and completes everything through a
-//! queue in virtual time, so application code can be tested against it without a network. `table` says which state may follow
-//! which; `leg` is one call of one line; `exchange` holds lines and legs, `route` finds the called party, `operate` carries out
-//! what was asked, `script` holds what a test has arranged.
+//! queue in virtual time (`agenda`), so application code can be tested against it without a network, and the interface is kept
+//! honest by a second implementation.
+//!
+//! Reading order: `line` and `leg` (a call as its line sees it), `exchange` (the primitives with which everything changes them),
+//! `table` (which state may follow which), `provider` (the interface), `check` (what is refused, what is possible), `operate`
+//! (carrying out; hanging up). One idea each: `session`, `versions`, `extension`, `alert` (announcing and ringing), `dial`, `route`
+//! (finding the called party; forwarding rules), `cause`, `hold`, `transfer`, `conference` (and who hears whom), `park`
+//! (and picking up), `callback` (call completion), `digits`, `told` (user information).
+//!
+//! The world outside is the test's: `script` says how parties behave that are called, `stranger` what they notice,
+//! `outside` what they do. `faults` are breaches of the contract, one rule each, to show that a suite notices them.
+//!
+//! Where the model leaves room: a transfer to a party that rings is done when it answers; members of a waiting conference go on
+//! talking; a conference that two parties have left is an ordinary call again; a call that calls back is connected for whoever asked for
+//! it before the other party is; after a restart lines keep the numbers that their names had.
 //!
 //! ```
 //! use hookswitch_machine::Time;
@@ -62,6 +74,6 @@ pub use exchange::Loopback;
 pub use faults::Fault;
 pub use line::LoopbackLine;
 pub use script::Outside;
-pub use stranger::{Fate, GivesUp, Heard, Incoming};
+pub use stranger::{GivesUp, Heard, Incoming, Noticed, PartyId};
 pub use table::may_follow;
 pub use versions::V0;

@@ -5,7 +5,7 @@ use super::cause::Refusal;
 use super::exchange::Loopback;
 use super::faults::Fault;
 use super::leg::{Leg, Other, Part, Taken};
-use super::stranger::Fate;
+use super::stranger::{Noticed, octets};
 use hookswitch_spi::{
     AddressId, AudioSource, CallId, CallState, CallStatistics, ConnectedMode, Disconnect, DisconnectMode,
     EndedBy, Feature, ForwardingRules, InfoParts, LineId, LineState, Operation, OperationError, OutOfService,
@@ -35,7 +35,8 @@ impl Loopback {
             }
             Operation::Dial { call, digits } => self.dial(request, call, &digits),
             Operation::Accept { call, user_info } => {
-                self.tell_other(call, user_info);
+                self.tell_leg(call, user_info.as_ref());
+                self.notes(self.other_of(Other::Leg(call)), Noticed::Alerted(octets(user_info.as_ref())));
                 if !self.broken(Fault::AcceptDoesNothing) {
                     self.enter(call, CallState::Accepted);
                 }
@@ -45,6 +46,7 @@ impl Loopback {
             Operation::Redirect { call, destination } => self.redirect(request, call, &destination),
             Operation::Forward { line, address, rules } => self.forward(request, line, address, rules),
             Operation::Drop { call, reason, user_info } => self.drop_asked(request, call, reason, user_info),
+            Operation::Hold { call } | Operation::Retrieve { call } if !self.agrees(request, call) => {}
             Operation::Hold { call } => {
                 self.hold(call, CallState::OnHold);
                 self.done(request);
@@ -87,7 +89,8 @@ impl Loopback {
                 self.done(request);
             }
             Operation::SendUserInfo { call, data } => {
-                self.tell_other(call, Some(data));
+                self.tell_leg(call, Some(&data));
+                self.notes(self.other_of(Other::Leg(call)), Noticed::UserInfo(data.0));
                 self.done(request);
             }
             Operation::ReleaseUserInfo { call } => {
@@ -162,8 +165,9 @@ impl Loopback {
 
     fn answer(&mut self, request: RequestId, call: CallId, source: AudioSource, user_info: Option<UserInfo>) {
         self.answer_mode(call);
-        self.tell_other(call, user_info);
-        let Some(leg) = self.legs.get_mut(&call) else { return };
+        self.tell_leg(call, user_info.as_ref());
+        // Its caller may have been the call that was dropped for it.
+        let Some(leg) = self.legs.get_mut(&call).filter(|leg| leg.is_offered()) else { return };
         leg.info.connected = leg.info.caller.clone();
         leg.answered = true;
         leg.rest.source = source;
@@ -178,10 +182,9 @@ impl Loopback {
         }
         match other {
             Other::Leg(caller) => self.far_answers(caller),
-            Other::Stranger(id) => {
-                if let Some(party) = self.strangers.get_mut(&id) {
-                    party.present = true;
-                }
+            Other::Stranger(_) => {
+                self.notes(other, Noticed::Answered(octets(user_info.as_ref())));
+                self.notes(other, Noticed::Confirmed);
             }
             Other::Orbit(_) | Other::Nobody => {}
         }
@@ -256,6 +259,13 @@ impl Loopback {
 
     /// We end, abandon or refuse a call; the other side learns.
     pub(crate) fn drop_call(&mut self, call: CallId, reason: RejectReason, user_info: Option<UserInfo>) {
+        let reason = match reason {
+            RejectReason::Default => {
+                let line = self.legs.get(&call).and_then(|leg| self.lines.get(&leg.line));
+                line.map_or(RejectReason::Busy, |line| line.reject)
+            }
+            RejectReason::Busy | RejectReason::NoAnswer | RejectReason::Decline => reason,
+        };
         let status = match reason {
             RejectReason::Default | RejectReason::Busy => 486,
             RejectReason::NoAnswer => 480,
@@ -267,13 +277,13 @@ impl Loopback {
     pub(crate) fn release(&mut self, call: CallId, status: u16, user_info: Option<UserInfo>) {
         let status = if self.broken(Fault::RefusesOneWay) { 486 } else { status };
         if self.legs.get(&call).is_some_and(Leg::is_up) {
-            self.tell_other(call, user_info);
+            self.tell_leg(call, user_info.as_ref());
         }
         let Some(leg) = self.legs.get_mut(&call) else { return };
         let (offered, answered, up) = (leg.is_offered(), leg.answered, leg.is_up());
         let (decides, consults) = (leg.decides.take(), leg.consults());
         let waits = leg.rest.completes.take();
-        let members = self.members_of(call);
+        let members = if self.broken(Fault::DropLeavesMembers) { Vec::new() } else { self.members_of(call) };
         if let Some(leg) = self.legs.get_mut(&call)
             && leg.members().is_none()
         {
@@ -291,17 +301,17 @@ impl Loopback {
             self.enter(call, CallState::Idle);
         }
         self.fail_all(call, &OperationError::CallEnded, |_| true);
+        self.leave(call);
         if let Some(transfer) = decides {
             let reason = "refused by the target".into();
             self.complete(transfer, Err(OperationError::Refused { status, reason }));
         }
         if up && offered {
-            self.turn_away(call, other, Refusal::with(status));
+            self.turn_away(other, Refusal::with(status));
         } else if up {
             let mode = if answered { DisconnectMode::Normal } else { DisconnectMode::Cancelled };
-            self.end_other(call, other, Disconnect::new(mode, EndedBy::Peer, ""), Fate::HungUp);
+            self.end_other(other, Disconnect::new(mode, EndedBy::Peer, ""), user_info.as_ref());
         }
-        self.leave(call);
         self.reconnect(consults);
         self.look_for_free_soon();
     }
@@ -322,18 +332,20 @@ impl Loopback {
     pub(crate) fn close(&mut self, call: CallId) {
         let Some(leg) = self.legs.get(&call) else { return };
         let embryo = leg.embryo;
-        let keeps = |operation: &Operation| {
+        let loses = |operation: &Operation| {
             embryo && self.broken(Fault::CloseLosesMaking)
                 || matches!(operation, Operation::Drop { .. }) && self.broken(Fault::CloseLosesDrop)
         };
         let about = self.asked.iter().filter(|(_, asked)| {
-            (asked.call == Some(call)
+            asked.call == Some(call)
                 || asked.operation.other_call() == Some(call)
-                || asked.creates.contains(&call))
-                && !keeps(&asked.operation)
+                || asked.creates.contains(&call)
         });
-        let about: Vec<_> = about.map(|(request, _)| *request).collect();
-        for request in about {
+        let about: Vec<_> = about.map(|(id, asked)| (*id, loses(&asked.operation))).collect();
+        for (request, loses) in about {
+            if loses {
+                self.asked.remove(&request).map(|asked| asked.completion.refuse());
+            }
             self.complete(request, Err(OperationError::Closed));
         }
         if self.broken(Fault::CloseLeavesPeer) {

@@ -4,7 +4,8 @@ use super::agenda::Task;
 use super::exchange::Loopback;
 use super::faults::Fault;
 use super::leg::{self, Leg, Other, Taken};
-use super::stranger::Fate;
+use super::line::user;
+use super::stranger::{Noticed, PartyId};
 use hookswitch_spi::{
     AddressId, CallId, CallState, Disconnect, DisconnectMode, EndedBy, LineId, LineState, MediaTypes,
     OperationError, Origin, Outcome, ParkAt, Party, PhysicalCallId, PickupFrom, Reason, RequestId,
@@ -122,6 +123,9 @@ impl Loopback {
         from: &PickupFrom,
     ) {
         let Some(call) = self.created(request) else { return };
+        if let Some(caller) = self.alerting_outside(line, from) {
+            return self.pick_up_outside(request, call, caller);
+        }
         let Some(alerting) = self.alerting(line, address, from) else {
             let place = match from {
                 PickupFrom::Address(address) => address.clone(),
@@ -133,14 +137,9 @@ impl Loopback {
         let Some(before) = self.legs.get(&alerting) else { return };
         let info = before.info.clone();
         let other = self.unlink(Other::Leg(alerting));
-        let mode = if self.broken(Fault::PickupEndsNormally) {
-            DisconnectMode::Normal
-        } else {
-            DisconnectMode::Pickup
-        };
-        self.note_fate(alerting, Fate::Talks);
-        self.end(alerting, Disconnect::new(mode, EndedBy::Network, "picked up elsewhere"));
-        let forgets = self.broken(Fault::ForgetsReasons);
+        let end = Disconnect::new(DisconnectMode::Pickup, EndedBy::Network, "picked up elsewhere");
+        self.end(alerting, end);
+        let forgets = self.broken(Fault::ForgetsReasons) || self.broken(Fault::PickupForgetsWhy);
         if let Some(leg) = self.legs.get_mut(&call) {
             leg.info.physical = info.physical;
             leg.info.origin = info.origin;
@@ -150,9 +149,40 @@ impl Loopback {
             (leg.info.caller, leg.info.called) = (info.caller, info.called);
         }
         self.connect_new(request, call, other);
+        self.notes(other, Noticed::Answered(Vec::new()));
         if let Other::Leg(caller) = other {
             self.far_answers(caller);
         }
+    }
+
+    /// The caller that alerts a station outside and would be picked up.
+    fn alerting_outside(&self, line: LineId, from: &PickupFrom) -> Option<PartyId> {
+        let own = self.lines.get(&line)?;
+        let found = self.strangers.iter().find(|(_, party)| {
+            let Some(at) = party.alerts.as_deref().filter(|_| !party.gone) else { return false };
+            match from {
+                PickupFrom::Address(address) => at == address || user(at) == address,
+                PickupFrom::Group(group) => group.is_empty() || *group == own.group,
+                PickupFrom::Waiting => false,
+            }
+        });
+        found.map(|(id, _)| *id)
+    }
+
+    fn pick_up_outside(&mut self, request: RequestId, call: CallId, caller: PartyId) {
+        let Some(party) = self.strangers.get_mut(&caller) else { return };
+        let called = Party::known(party.alerts.take().unwrap_or_default(), "");
+        party.present = true;
+        party.note(Noticed::Answered(Vec::new()));
+        let party = Party::known(party.address.clone(), "");
+        let forgets = self.broken(Fault::ForgetsReasons) || self.broken(Fault::PickupForgetsWhy);
+        if let Some(leg) = self.legs.get_mut(&call) {
+            leg.info.origin = Origin::Inbound;
+            leg.info.reason = if forgets { Reason::Direct } else { Reason::PickedUp };
+            (leg.info.caller, leg.info.called) = (party.clone(), called);
+            leg.info.connected = party;
+        }
+        self.connect_new(request, call, Other::Stranger(caller));
     }
 
     /// The call that would be picked up: the one that has alerted longest.

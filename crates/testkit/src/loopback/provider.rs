@@ -20,6 +20,7 @@ impl Loopback {
             self.now = at;
             self.happen(task);
         }
+        self.now = self.now.max(now);
     }
 
     fn happen(&mut self, task: Task) {
@@ -59,6 +60,7 @@ impl Loopback {
                 self.complete(request, Err(OperationError::Refused { status, reason }));
             }
             Task::Recall(orbit) => self.recall(orbit),
+            Task::Expire(completion) => self.end_completion(completion),
             Task::LookForFree => self.look_for_free(),
         }
     }
@@ -112,6 +114,7 @@ impl Provider for Loopback {
 
     fn lines(&self) -> Vec<LineDescription> {
         let describe = |(id, entry): (&LineId, &super::line::Line)| LineDescription {
+            permanent: id.0 + 1,
             line: *id,
             name: entry.name.clone(),
             addresses: entry.addresses.clone(),
@@ -236,9 +239,6 @@ impl Provider for Loopback {
         };
         if let Some(error) = self.script.refusal(Feature::of(&operation)) {
             return Err(error);
-        }
-        if let Operation::MakeCall { destination, .. } = &operation {
-            self.last_destination.clone_from(destination);
         }
         let creates = self.conceive_for(line, &operation);
         let (created, call) = (creates.first().copied(), operation.call());

@@ -4,14 +4,14 @@ use super::agenda::{Search, Task};
 use super::cause::Refusal;
 use super::exchange::Loopback;
 use super::faults::Fault;
-use super::leg::{self, Leg, Other, StrangerId, Taken};
+use super::leg::{self, Leg, Other, Taken};
 use super::line::{Line, domain};
 use super::script::Outside;
-use super::stranger::{Fate, Stranger};
+use super::stranger::{Noticed, PartyId, Stranger, octets};
 use hookswitch_spi::{
     AddressId, BusyMode, CallId, CallState, CallerKind, Disconnect, DisconnectMode, EndedBy,
     ForwardCondition, ForwardRule, ForwardTarget, InfoParts, LineId, LineState, Origin, Party, Presentation,
-    Reason,
+    Reason, UserInfo,
 };
 use std::time::Duration;
 
@@ -45,8 +45,8 @@ impl Loopback {
     pub(crate) fn find(&self, destination: &str, caller: &Caller) -> Found {
         if let Some((uri, outside)) = self.script.party(destination) {
             return match outside {
-                Outside::MovedTo(to) => Found::Elsewhere(to.into(), Reason::Redirected, uri.into()),
-                _ => Found::Outside(uri.into(), outside),
+                Outside::MovedTo(to) => Found::Elsewhere(to.clone(), Reason::Redirected, uri.into()),
+                _ => Found::Outside(uri.into(), outside.clone()),
             };
         }
         let known = self.lines.iter().find_map(|(id, line)| Some((*id, line, line.dialled(destination)?)));
@@ -118,8 +118,7 @@ impl Loopback {
                 self.after(latency, Task::Route(call, next));
             }
             Found::Outside(uri, behaviour) => {
-                let id = self.add_stranger(Stranger::new(uri, false));
-                self.link(Other::Leg(call), Other::Stranger(id));
+                self.ring_at(call, uri, user_info.as_ref());
                 self.behave(call, behaviour);
             }
             Found::Line(line, address) => {
@@ -139,14 +138,27 @@ impl Loopback {
         }
     }
 
-    pub(crate) fn add_stranger(&mut self, stranger: Stranger) -> StrangerId {
-        let id = StrangerId(self.mint());
+    /// A call reaches a party outside, if it has not already.
+    pub(crate) fn ring_at(&mut self, call: CallId, uri: Box<str>, user_info: Option<&UserInfo>) {
+        if let Other::Stranger(id) = self.other_of(Other::Leg(call))
+            && self.strangers.get(&id).is_some_and(|party| party.address == uri)
+        {
+            return;
+        }
+        let mut party = Stranger::new(uri, false);
+        party.note(Noticed::Called(octets(user_info)));
+        let id = self.add_stranger(party);
+        self.link(Other::Leg(call), Other::Stranger(id));
+    }
+
+    pub(crate) fn add_stranger(&mut self, stranger: Stranger) -> PartyId {
+        let id = PartyId(self.mint());
         self.strangers.insert(id, stranger);
         id
     }
 
     /// What a party outside does that is called.
-    fn behave(&mut self, call: CallId, behaviour: Outside) {
+    pub(crate) fn behave(&mut self, call: CallId, behaviour: Outside) {
         match behaviour {
             Outside::Answers(after) => {
                 self.alert(call);
@@ -161,7 +173,8 @@ impl Loopback {
                 self.after(after, Task::OutsideRefuses(call, refusal));
             }
             Outside::RefusesWith(refusal, after) => self.after(after, Task::OutsideRefuses(call, refusal)),
-            Outside::MovedTo(_) | Outside::Silent => {}
+            Outside::RefusesAtOnce(refusal) => self.outside_refuses(call, refusal),
+            Outside::MovedTo(_) | Outside::Silent | Outside::Proceeds => {}
         }
     }
 
@@ -180,7 +193,7 @@ impl Loopback {
         }
     }
 
-    fn alert(&mut self, call: CallId) {
+    pub(crate) fn alert(&mut self, call: CallId) {
         if self.legs.get(&call).is_some_and(|leg| leg.state == CallState::Proceeding) {
             self.enter(call, CallState::Ringback);
         }
@@ -219,17 +232,17 @@ impl Loopback {
             ForwardTarget::Address(to) => self.send_on(call, other, &to, Reason::ForwardedNoAnswer, by),
             ForwardTarget::DoNotDisturb => {
                 let refusal = Refusal { do_not_disturb: true, ..Refusal::with(480) };
-                self.turn_away(call, other, refusal);
+                self.turn_away(other, refusal);
             }
         }
     }
 
     /// Whoever was calling is refused.
-    pub(crate) fn turn_away(&mut self, call: CallId, caller: Other, refusal: Refusal) {
+    pub(crate) fn turn_away(&mut self, caller: Other, refusal: Refusal) {
         match caller {
             Other::Leg(caller) => self.refuse(caller, refusal),
             Other::Stranger(id) => {
-                self.note_fate(call, Fate::Refused(refusal.status));
+                self.notes(caller, Noticed::Refused(refusal.status));
                 self.remove_stranger(id);
             }
             Other::Orbit(_) | Other::Nobody => {}
@@ -247,7 +260,7 @@ impl Loopback {
                 self.route(caller, search);
             }
             Other::Stranger(id) => {
-                self.note_fate(call, Fate::SentTo(to.into()));
+                self.notes(caller, Noticed::SentTo(to.into()));
                 let Some(uri) = self.strangers.get(&id).map(|party| party.address.clone()) else { return };
                 let known = self.legs.get(&call).map(|leg| (leg.info.clone(), leg.rest.ring_mode));
                 let Some((before, ring_mode)) = known else { return };
@@ -301,7 +314,6 @@ impl Loopback {
         let Some(Other::Stranger(id)) = self.legs.get(&call).map(|leg| leg.other) else { return };
         if self.strangers.get(&id).is_some_and(|party| !party.present) {
             self.unlink(Other::Leg(call));
-            self.note_fate(call, Fate::Left);
             self.remove_stranger(id);
             self.refuse(call, refusal);
         }
@@ -316,6 +328,7 @@ impl Loopback {
         }
         if let Some(party) = self.strangers.get_mut(&id).filter(|party| !party.present) {
             party.present = true;
+            party.note(Noticed::Confirmed);
             self.far_answers(call);
         }
     }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 /// How a party outside the exchange behaves when it is called.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outside {
     /// Rings, and answers after this long.
     Answers(Duration),
@@ -19,8 +19,12 @@ pub enum Outside {
     /// Refuses with this status and reason after this long.
     RefusesWith(Refusal, Duration),
     /// Sends the call on to this address.
-    MovedTo(&'static str),
-    /// Says nothing at all: no call comes about.
+    MovedTo(Box<str>),
+    /// Refuses at once, without a word before: no call comes about.
+    RefusesAtOnce(Refusal),
+    /// Says that the call is on its way, and nothing more until it is told to.
+    Proceeds,
+    /// Says nothing at all until it is told to: no call comes about before.
     Silent,
 }
 
@@ -50,14 +54,14 @@ impl Script {
     }
 
     /// The party outside with this address, in full or by its user part.
-    pub(crate) fn party(&self, dialled: &str) -> Option<(&str, Outside)> {
+    pub(crate) fn party(&self, dialled: &str) -> Option<(&str, &Outside)> {
         if let Some((uri, outside)) = self.outside.get_key_value(dialled) {
-            return Some((uri, *outside));
+            return Some((uri, outside));
         }
         if dialled.contains([':', '@']) {
             return None;
         }
         let by_user = self.outside.iter().find(|(uri, _)| super::line::user(uri) == dialled);
-        by_user.map(|(uri, outside)| (&**uri, *outside))
+        by_user.map(|(uri, outside)| (&**uri, outside))
     }
 }

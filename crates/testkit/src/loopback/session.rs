@@ -4,11 +4,9 @@ use super::exchange::Loopback;
 use super::faults::Fault;
 use super::leg::Other;
 use super::line::{Line, LoopbackLine};
-use super::script::Outside;
-use super::stranger::Fate;
 use hookswitch_machine::Time;
 use hookswitch_spi::{
-    CallId, Disconnect, DisconnectMode, EndedBy, Feature, InterfaceVersion, LineId, LineState, MediaTypes,
+    Disconnect, DisconnectMode, EndedBy, Feature, InterfaceVersion, LineId, LineState, MediaTypes,
     OperationError, ProviderEvent, StateKind, StatusKind,
 };
 use std::time::Duration;
@@ -61,7 +59,7 @@ impl Loopback {
             let end = Disconnect::new(DisconnectMode::OutOfOrder, EndedBy::Network, "the line was removed");
             let other = self.unlink(Other::Leg(call));
             self.end(call, end.clone());
-            self.end_other(call, other, end, Fate::HungUp);
+            self.end_other(other, end, None);
         }
         self.waiting.retain(|_, waiting| waiting.line != line);
         if self.lines.remove(&line).is_some() && self.session.is_some() {
@@ -125,7 +123,10 @@ impl Loopback {
     /// Begins with nothing of the last session.
     pub(crate) fn clear_session(&mut self) {
         self.legs.clear();
-        self.strangers.clear();
+        for party in self.strangers.values_mut().filter(|party| !party.gone) {
+            party.note(super::stranger::Noticed::HungUp(Vec::new()));
+            party.gone = true;
+        }
         self.orbits.clear();
         self.waiting.clear();
         self.agenda.clear();
@@ -209,6 +210,11 @@ impl Loopback {
         open.map_or(MediaTypes::NONE, |open| open.detected)
     }
 
+    /// The lines that exist, with a session or without.
+    pub fn line_numbers(&self) -> Vec<LineId> {
+        self.lines.keys().copied().collect()
+    }
+
     /// Whether a line is open.
     pub fn is_open(&self, line: LineId) -> bool {
         self.lines.get(&line).is_some_and(|line| line.open.is_some())
@@ -224,13 +230,17 @@ impl Loopback {
         self.asked.len()
     }
 
-    /// Calls at whose other end there is nobody any more, or never was.
-    pub fn is_alone(&self, call: CallId) -> bool {
-        self.legs.get(&call).is_none_or(|leg| leg.other == Other::Nobody)
-    }
-
-    /// How a party outside behaves that is called at this address.
-    pub fn behaviour(&self, address: &str) -> Option<Outside> {
-        self.script.outside.get(address).copied()
+    /// What is still alive; empty if nothing is.
+    pub fn alive(&self) -> String {
+        let parties = self.strangers.values().filter(|party| !party.gone).count();
+        let all = [
+            (self.legs.len(), "calls"),
+            (self.asked.len(), "requests"),
+            (parties, "parties outside"),
+            (self.orbits.len(), "parked calls"),
+            (self.waiting.len(), "call completions"),
+        ];
+        let alive = all.into_iter().filter(|(number, _)| *number > 0);
+        alive.map(|(number, what)| format!("{number} {what}")).collect::<Vec<_>>().join(", ")
     }
 }

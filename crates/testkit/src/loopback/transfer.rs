@@ -6,7 +6,7 @@ use super::faults::Fault;
 use super::leg::{self, Leg, Other, Part};
 use super::route::Found;
 use super::script::Outside;
-use super::stranger::{Fate, Stranger};
+use super::stranger::{Noticed, Stranger};
 use hookswitch_spi::{
     CallId, CallState, ConsultOptions, InfoParts, Operation, OperationError, Outcome, Party, Reason,
     RequestId, TransferMode, TransferOutcome,
@@ -57,6 +57,19 @@ impl Loopback {
         match mode {
             TransferMode::Conference => self.confer(request, call, consult),
             TransferMode::Transfer => {
+                let other = self.other_of(Other::Leg(call));
+                let with = self.other_of(Other::Leg(consult));
+                let to = self.party_at(with).address;
+                let in_place_of = match with {
+                    Other::Stranger(id) => Some(id),
+                    Other::Leg(_) | Other::Orbit(_) | Other::Nobody => None,
+                };
+                self.notes(other, Noticed::Transferred(to, in_place_of));
+                if let Some(status @ (0 | 300..)) = self.transfer_says(other) {
+                    let status = if status == 0 { 603 } else { status };
+                    let error = OperationError::Refused { status, reason: "refused".into() };
+                    return self.complete(request, Err(error));
+                }
                 match self.legs.get_mut(&consult) {
                     Some(leg) if leg.answered => return self.join_transferred(request),
                     Some(leg) if !matches!(leg.state, CallState::Busy(_)) => {
@@ -89,9 +102,7 @@ impl Loopback {
         let one = self.unlink(Other::Leg(call));
         let other = self.unlink(Other::Leg(consult));
         for (call, end) in [(call, one), (consult, other)] {
-            if matches!(end, Other::Stranger(_)) {
-                self.note_fate(call, Fate::Joined);
-            }
+            self.notes(end, Noticed::Joined);
             self.finish_media(call);
             self.enter(call, CallState::Idle);
             self.fail_all(call, &OperationError::CallEnded, |_| true);
@@ -100,6 +111,14 @@ impl Loopback {
             self.join(one, other);
         }
         self.look_for_free_soon();
+    }
+
+    /// What a party outside makes of being transferred, if it was told.
+    fn transfer_says(&self, end: Other) -> Option<u16> {
+        match end {
+            Other::Stranger(id) => self.strangers.get(&id)?.transfer,
+            Other::Leg(_) | Other::Orbit(_) | Other::Nobody => None,
+        }
     }
 
     /// Two ends that were connected with us are connected with each other.
@@ -136,20 +155,35 @@ impl Loopback {
         let uri = party.address.clone();
         let caller = super::route::Caller { party, uri, media: leg.info.media };
         let (physical, other) = (leg.info.physical, leg.other);
-        if let Other::Stranger(id) = other
-            && self.strangers.get(&id).is_some_and(|party| !party.transferable)
-        {
+        self.notes(other, Noticed::Transferred(to.into(), None));
+        let says = self.transfer_says(other);
+        if says == Some(0) {
             return self.complete(request, refused(603, "Decline"));
         }
         match self.find(to, &caller) {
-            Found::Nobody(refusal) => {
-                return self.complete(request, refused(refusal.status, "nobody there"));
-            }
+            Found::Nobody(refusal) => match (other, says.unwrap_or(200)) {
+                // Parties outside know each other.
+                (Other::Stranger(_), 200..=299) => {
+                    let latency = self.latency;
+                    self.after(latency, Task::TransferAnswered(request));
+                }
+                (Other::Stranger(_), status) => {
+                    let latency = self.latency;
+                    self.after(latency, Task::TransferRefused(request, status));
+                }
+                (Other::Leg(_) | Other::Orbit(_) | Other::Nobody, _) => {
+                    return self.complete(request, refused(refusal.status, "nobody there"));
+                }
+            },
             Found::Elsewhere(..) => return self.complete(request, refused(302, "Moved Temporarily")),
             Found::Outside(_, Outside::Answers(after)) => {
                 self.after(after, Task::TransferAnswered(request));
             }
-            Found::Outside(_, Outside::Rings | Outside::Silent | Outside::MovedTo(_)) => {}
+            Found::Outside(_, Outside::Rings | Outside::Silent | Outside::Proceeds | Outside::MovedTo(_)) => {
+            }
+            Found::Outside(_, Outside::RefusesAtOnce(refusal)) => {
+                return self.complete(request, refused(refusal.status, "refused by the target"));
+            }
             Found::Outside(_, Outside::Refuses(status, after)) => {
                 self.after(after, Task::TransferRefused(request, status));
             }
@@ -187,9 +221,7 @@ impl Loopback {
         }
         self.complete(request, Ok(Outcome::Transferred(TransferOutcome::Succeeded)));
         let other = self.unlink(Other::Leg(call));
-        if let Other::Stranger(_) = other {
-            self.note_fate(call, Fate::Joined);
-        }
+        self.notes(other, Noticed::Joined);
         self.finish_media(call);
         self.enter(call, CallState::Idle);
         self.fail_all(call, &OperationError::CallEnded, |_| true);

@@ -178,6 +178,10 @@ impl Traffic {
         let engine = SocketAddr::from(HOOKSWITCH);
         for crossing in stage.world.wire().iter().filter(|crossing| crossing.what == Passage::Arrived) {
             let Ok(message) = Message::parse(crossing.bytes.clone(), &Limits::default()) else { continue };
+            if message.method() == Method::Refer && message.status().is_none() {
+                // Whoever refers us elsewhere is not who ends the call.
+                traffic.calls.entry(message.call_id().to_owned()).or_default().replaced = true;
+            }
             let word = match (message.status(), message.method()) {
                 (None, Method::Register) => {
                     traffic.registers += 1;

@@ -309,7 +309,7 @@ fn end_of(bench: &mut Bench, status: u16, fields: String) -> Result<hookswitch_s
         return Err(Finding(format!("{status}: no end")));
     };
     let busy = bench.kinds(call).contains(&StateKind::Busy);
-    ensure!(busy || !matches!(status, 486 | 600) || !end.q850.is_none(), "{status} without *busy*");
+    ensure!(busy || !matches!(status, 486 | 600) || end.q850.is_some(), "{status} without *busy*");
     bench.close_call(call);
     Ok(end)
 }

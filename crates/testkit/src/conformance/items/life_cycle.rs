@@ -1,4 +1,4 @@
-//! Part A: the life cycle of a provider (checklist 1 to 10).
+//! Part A: the sessions of a provider (checklist 6 to 10).
 
 use super::item;
 use crate::conformance::bench::{ensure, same};
@@ -25,9 +25,6 @@ pub(super) const ITEMS: &[Item] = &[
     ),
     item(10, "nothing of one session is seen in the next but permanent names", two_sessions),
 ];
-
-/// An installation of a provider on a disk, for the items that are about what is stored.
-pub trait Installed {}
 
 const LINE: LineId = LineId(0);
 
@@ -167,11 +164,4 @@ fn two_sessions(suite: &Suite<'_>) -> Verdict {
     bench.answered(LINE, "amy")?;
     same!(bench.count(|event| matches!(event, ProviderEvent::Reinitialise { .. })), 0, "restarts wanted");
     bench.finish()
-}
-
-/// An installation on an empty disk in memory.
-pub(crate) fn stored(_kind: &'static str) -> Box<dyn Installed> {
-    struct Nothing;
-    impl Installed for Nothing {}
-    Box::new(Nothing)
 }

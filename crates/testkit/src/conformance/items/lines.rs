@@ -103,6 +103,7 @@ fn unreachable(suite: &Suite<'_>) -> Verdict {
 }
 
 fn observed(suite: &Suite<'_>) -> Verdict {
+    super::rare::exercise(suite)?;
     let differences = suite.observed().differences();
     ensure!(differences.is_empty(), "{}", differences.join("; "));
     Ok(())

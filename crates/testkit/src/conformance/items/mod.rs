@@ -5,16 +5,19 @@ mod calls;
 mod life_cycle;
 mod lines;
 mod operations;
+mod rare;
 mod requests;
+mod stored;
 mod versions;
 
-pub use life_cycle::Installed;
-pub(crate) use life_cycle::stored;
+pub(crate) use stored::stored;
+pub use stored::{Installed, StoreFault, stored_with};
 
 use super::{Check, Item};
 
 /// All items, in the order of their numbers.
 pub const ITEMS: &[&[Item]] = &[
+    stored::ITEMS,
     life_cycle::ITEMS,
     versions::ITEMS,
     lines::ITEMS,

@@ -527,15 +527,13 @@ impl Peer {
             return;
         }
         let body = String::from_utf8_lossy(message.body()).into_owned();
-        let (sends, receives) = match body.lines().find_map(|line| match line.trim() {
+        let direction = body.lines().find_map(|line| match line.trim() {
             "a=sendonly" => Some((true, false)),
             "a=inactive" => Some((false, false)),
             "a=recvonly" => Some((false, true)),
             _ => None,
-        }) {
-            Some(directions) => directions,
-            None => (true, true),
-        };
+        });
+        let (sends, receives) = direction.unwrap_or((true, true));
         let held = !receives;
         if held != leg.held {
             leg.held = held;

@@ -34,6 +34,8 @@ pub(super) struct SipSubject {
     answers: VecDeque<QueryId>,
     reachable: bool,
     lines: Vec<LineSetup>,
+    /// Lines that were removed in this session.
+    gone: Vec<LineId>,
     stored: Option<Vec<LineSetup>>,
     sessions: u64,
     /// What each stream was last told to send.
@@ -56,6 +58,7 @@ impl SipSubject {
             answers: VecDeque::new(),
             reachable: setup.reachable,
             lines: setup.lines.clone(),
+            gone: Vec::new(),
             stored: None,
             sessions: 1,
             sources: BTreeMap::new(),
@@ -74,6 +77,12 @@ impl SipSubject {
         };
         let accounts = lines.iter().map(account).collect();
         SipProvider::new(ProviderConfig::new(vec![endpoint], accounts), Entropy::from_number(session))
+    }
+
+    /// The lines that are there.
+    fn present(&self) -> Vec<LineSetup> {
+        let lines = self.lines.iter().zip((0..).map(LineId));
+        lines.filter(|(_, number)| !self.gone.contains(number)).map(|(line, _)| line.clone()).collect()
     }
 
     /// The media device's ports go to the provider.
@@ -143,6 +152,7 @@ fn account(line: &LineSetup) -> Account {
     };
     Account {
         name: line.name.clone(),
+        permanent: 0,
         profile: Arc::new(profile),
         registrar: hookswitch_provider::Server { host: "10.0.0.2".into(), port: Some(5_060) },
         domain: DOMAIN.into(),
@@ -316,14 +326,41 @@ impl Subject for SipSubject {
     }
 
     fn add_line(&mut self, line: LineSetup) -> LineId {
+        let number = LineId(self.lines.len() as u32);
+        self.provider.add_line(self.now, number, account(&line));
         self.lines.push(line);
-        LineId(self.lines.len() as u32 - 1)
+        self.settle();
+        number
     }
 
-    fn remove_line(&mut self, _line: LineId) {}
+    fn remove_line(&mut self, line: LineId) {
+        self.provider.remove_line(self.now, line);
+        self.gone.push(line);
+        self.settle();
+    }
 
     fn configure(&mut self, lines: Vec<LineSetup>) {
+        let old: Vec<LineSetup> = self.stored.clone().unwrap_or_else(|| self.present());
+        for (n, known) in self.lines.clone().iter().enumerate() {
+            let number = LineId(n as u32);
+            if !self.gone.contains(&number) && !lines.iter().any(|line| line.name == known.name) {
+                self.remove_line(number);
+            }
+        }
+        for line in &lines {
+            match old.iter().find(|known| known.name == line.name) {
+                None => drop(self.add_line(line.clone())),
+                Some(known) if known == line => {}
+                Some(_) => self.provider.reinitialise(format!("line {} changed", line.name)),
+            }
+        }
         self.stored = Some(lines);
+        self.settle();
+    }
+
+    fn uninstalled(&mut self) {
+        self.provider.reinitialise("the provider was removed".to_owned());
+        self.settle();
     }
 
     fn want_closed(&mut self, line: LineId) {
@@ -331,9 +368,8 @@ impl Subject for SipSubject {
     }
 
     fn restart(&mut self) {
-        if let Some(stored) = self.stored.take() {
-            self.lines = stored;
-        }
+        self.lines = self.stored.take().unwrap_or_else(|| self.present());
+        self.gone.clear();
         self.sessions += 1;
         self.provider = Self::provider(&self.lines, self.sessions);
         self.media = VirtualMedia::new([10, 0, 0, 1].into(), 200);
