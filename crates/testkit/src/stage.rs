@@ -657,7 +657,7 @@ impl Stage {
         };
         let mut calls: Vec<CallId> = self.observer.call_ids().filter(named).collect();
         if calls.is_empty() {
-            calls = self.observer.call_ids().collect();
+            calls = self.observer.call_ids().take(4).collect();
         }
         calls.into_iter().map(|call| format!("{call}\n{}", self.ladder(call))).collect()
     }

@@ -62,8 +62,6 @@ pub struct Observer {
     partners: BTreeMap<CallId, CallId>,
     /// The conferences that calls were members of last.
     members: BTreeMap<CallId, CallId>,
-    /// Calls that were part of a conference, or on their way into one: for them not their states alone decide.
-    conferring: BTreeSet<CallId>,
     /// Sessions that speak the version before the first: what they hear is not what is.
     old: BTreeSet<SessionId>,
     /// Pictures that have begun and not ended.
@@ -153,10 +151,6 @@ impl Observer {
             }
             Request::Operate(Operation::CompleteTransfer { call, consult, .. }) => {
                 self.ended_on_purpose.extend([*call, *consult]);
-                self.conferring.extend([*call, *consult]);
-            }
-            Request::Operate(Operation::AddToConference { member, .. }) => {
-                self.conferring.insert(*member);
             }
             Request::Operate(Operation::Retrieve { call }) => {
                 self.ended_on_purpose.extend(self.partners.get(call).copied());
@@ -300,7 +294,7 @@ impl Observer {
             None => return self.breach(now, format!("{session} never asked request {}", id.0)),
         };
         self.openings.answered(session, &request, how.is_ok_and(Result::is_ok));
-        self.advertised(now, session, &request, state, how);
+        self.sensible(now, session, &request, state, how.is_ok());
         self.kept(now, session, &request, possible, how);
         self.granted(now, session, &request, how);
         match how {
@@ -335,7 +329,6 @@ impl Observer {
                 };
                 // It ends by itself when one member is left.
                 self.ended_on_purpose.insert(*conference);
-                self.conferring.insert(*conference);
                 self.partners.extend(consult.map(|consult| (*conference, consult)));
                 for call in [Some(*conference), *consult].into_iter().flatten() {
                     self.calls.insert(call);
@@ -389,34 +382,20 @@ impl Observer {
         }
     }
 
-    /// What is used was advertised, and what is advertised can be used.
-    fn advertised(
+    /// What is accepted makes sense in the state that the session knows.
+    fn sensible(
         &mut self,
         now: Time,
         session: SessionId,
         request: &Request,
         state: Option<StateKind>,
-        how: Result<&Result<Reply, RequestError>, &RequestError>,
+        accepted: bool,
     ) {
         let (Request::Operate(operation), Some(state)) = (request, state) else { return };
         let states = Feature::of(operation).states();
-        if states.is_empty() {
-            return;
+        if accepted && !states.is_empty() && !states.contains(&state) {
+            self.breach(now, format!("{session}: {} was accepted while {state}", operation.name()));
         }
-        let possible = states.contains(&state);
-        let text = match how {
-            Ok(_) if !possible => format!("{session}: {} was accepted while {state}", operation.name()),
-            // Of two calls it may be the other one that is in the wrong state.
-            Err(RequestError::Operation(OperationError::InvalidCallState { .. }))
-                if possible
-                    && operation.other_call().is_none()
-                    && !operation.call().is_some_and(|call| self.conferring.contains(&call)) =>
-            {
-                format!("{session}: {} was refused as impossible while {state}", operation.name())
-            }
-            Ok(_) | Err(_) => return,
-        };
-        self.breach(now, text);
     }
 
     /// What a call can be asked is what its status says.
@@ -635,7 +614,6 @@ impl Observer {
         self.owned(now, session, call, privilege);
         if let CallState::Conferenced(of) = state {
             self.members.insert(call, *of);
-            self.conferring.insert(call);
         }
         let Some(seen) = self.seen.get_mut(&(session, call)) else {
             return self.breach(now, format!("{session} hears that {call} is {state}, but does not know it"));

@@ -25,6 +25,8 @@ pub(super) fn coverage(stage: &Stage) -> BTreeMap<&'static str, usize> {
             Event::Completed { result: Ok(Reply::Transferred(TransferOutcome::Bridged)), .. } => {
                 count("transfer bridged");
             }
+            Event::Completed { result: Ok(Reply::Conference { .. }), .. } => count("conference"),
+            Event::Completed { result: Ok(Reply::Gathered { .. }), .. } => count("digits gathered"),
             Event::Completed { result: Err(_), .. } => count("request failed"),
             Event::Completed { .. } => count("request done"),
             Event::Refused { .. } => count("request refused"),

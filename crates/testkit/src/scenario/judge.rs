@@ -4,7 +4,7 @@ use crate::phone::{Ending, PhoneCall, Progress};
 use crate::stage::{HOOKSWITCH, Stage};
 use crate::world::{NodeId, Passage};
 use hookswitch_machine::Time;
-use hookswitch_sip::message::{Limits, Message, Method};
+use hookswitch_sip::message::{Limits, Message, Method, Name};
 use hookswitch_sip::ua::Failure;
 use hookswitch_spi::{CallId, CallState, EndedBy, InfoParts};
 use hookswitch_telephony::Event;
@@ -58,14 +58,15 @@ impl Judge<'_> {
                     was_up.insert(*call);
                 }
                 CallState::Disconnected(end) if end.by == EndedBy::Peer => {
-                    let Some(seen) = seen else { continue };
+                    let Some(seen) = seen.filter(|seen| !seen.replaced) else { continue };
                     let got = |word: Word| seen.to_engine.contains(&word);
                     let inbound = seen.to_engine.contains(&Word::Invite);
                     let told = match (was_up.contains(call), inbound, end.status) {
                         (true, ..) => got(Word::Bye),
                         (false, true, _) => got(Word::Cancel) || got(Word::Bye),
                         (false, false, Some(status)) => got(Word::Final(status)),
-                        (false, false, None) => false,
+                        // Answered while it was in a conference.
+                        (false, false, None) => got(Word::Answer) && got(Word::Bye),
                     };
                     if !told {
                         violations
@@ -79,7 +80,7 @@ impl Judge<'_> {
             let Some(seen) = self.stage.sip_call_id(*call).and_then(|id| traffic.calls.get(id)) else {
                 continue;
             };
-            let inbound = seen.to_engine.contains(&Word::Invite);
+            let inbound = seen.to_engine.contains(&Word::Invite) || seen.replaced;
             if !inbound && !seen.to_engine.contains(&Word::Answer) {
                 violations.push(format!("{call} is connected without a 2xx"));
             }
@@ -93,7 +94,7 @@ impl Judge<'_> {
             return;
         }
         let mut ends: BTreeMap<String, Time> = BTreeMap::new();
-        let mut first = BTreeSet::new();
+        let (mut first, mut hung_up) = (BTreeSet::new(), BTreeSet::new());
         for crossing in self.stage.world.wire() {
             let Ok(message) = Message::parse(crossing.bytes.clone(), &Limits::default()) else { continue };
             let call = message.call_id().to_owned();
@@ -102,7 +103,11 @@ impl Judge<'_> {
                 (Passage::Arrived, Method::Invite, None) if !ours && message.to_tag().is_none() => {
                     first.insert((call, message.cseq().number));
                 }
-                (Passage::Sent(_), Method::Bye, Some(200)) if ours => {
+                // Whoever said BYE first waits for its own response.
+                (Passage::Sent(_), Method::Bye, None) if ours => {
+                    hung_up.insert(call);
+                }
+                (Passage::Sent(_), Method::Bye, Some(200)) if ours && !hung_up.contains(&call) => {
                     ends.entry(call).or_insert(crossing.at);
                 }
                 (Passage::Sent(_), Method::Invite, Some(300..=699))
@@ -153,6 +158,8 @@ impl Judge<'_> {
 struct Seen {
     to_engine: Vec<Word>,
     to_phone: Vec<Word>,
+    /// Somebody asked for another dialog in its place.
+    replaced: bool,
 }
 
 /// A message, as far as it decides on the life of a call.
@@ -181,6 +188,10 @@ impl Traffic {
             if message.method() == Method::Refer && message.status().is_none() {
                 // Whoever refers us elsewhere is not who ends the call.
                 traffic.calls.entry(message.call_id().to_owned()).or_default().replaced = true;
+            }
+            if let Some(replaces) = message.header(Name::Replaces) {
+                let old = replaces.split(';').next().unwrap_or_default();
+                traffic.calls.entry(old.to_owned()).or_default().replaced = true;
             }
             let word = match (message.status(), message.method()) {
                 (None, Method::Register) => {

@@ -69,6 +69,7 @@ fn account(entropy: &mut Entropy, n: usize) -> Account {
     profile.refer = entropy.chance(3, 4);
     profile.reconnect = entropy.chance(1, 2);
     profile.early_treatment = entropy.chance(1, 3);
+    profile.hold_music = entropy.chance(1, 2);
     profile.info_digits = entropy.chance(1, 3);
     profile.redirect = entropy.chance(7, 8);
     profile.max_conference = [0, 2, 3, 16][entropy.below(4) as usize];
@@ -366,9 +367,40 @@ impl Writer {
             acts.push((later, end[self.entropy.below(3) as usize].clone()));
         }
         if self.entropy.chance(1, 4) {
+            self.confers(&mut acts);
+        }
+        if self.entropy.chance(1, 8) {
+            acts.push((self.millis(0, 5_000), Act::Gather(1 + self.entropy.below(3) as u16)));
+        }
+        if self.entropy.chance(1, 4) {
             acts.push((self.millis(0, 40_000), Act::Drop(RejectReason::Default)));
         }
         acts
+    }
+
+    /// A conference: out of a transfer, or for its own sake, and what becomes of it.
+    fn confers(&mut self, acts: &mut Vec<(Duration, Act)>) {
+        let at = self.millis(0, 4_000);
+        let mut later = at + self.millis(0, 5_000);
+        if self.entropy.chance(1, 3) {
+            acts.push((at, Act::Consult("consultant".into())));
+            acts.push((later, Act::Merge));
+        } else {
+            acts.push((at, Act::Confer("consultant".into())));
+            acts.push((later, Act::Admit));
+        }
+        for _ in 0..self.entropy.below(3) {
+            later += self.millis(0, 3_000);
+            let next = [
+                Act::Leave,
+                Act::Admit,
+                Act::HoldConference(true),
+                Act::HoldConference(false),
+                Act::Disband,
+                Act::Drop(RejectReason::Default),
+            ];
+            acts.push((later, next[self.entropy.below(6) as usize].clone()));
+        }
     }
 
     fn other_application(&mut self) -> HandOffTarget {
