@@ -36,7 +36,7 @@ impl Judge<'_> {
             }
         }
         self.judge_ends(&traffic, &mut violations);
-        self.judge_times(&mut violations);
+        self.judge_times(&traffic, &mut violations);
         let registrars = self.phones.iter().filter_map(|phone| self.stage.phone_of(*phone).registrar());
         if registrars.into_iter().any(|registrar| registrar.granted == 0) {
             let tried = traffic.registers > 0;
@@ -88,7 +88,7 @@ impl Judge<'_> {
     }
 
     /// What ends a call on the wire ends it for applications in the same moment.
-    fn judge_times(&self, violations: &mut Vec<String>) {
+    fn judge_times(&self, traffic: &Traffic, violations: &mut Vec<String>) {
         if self.departed {
             // Who has left hears nothing.
             return;
@@ -119,7 +119,9 @@ impl Judge<'_> {
             }
         }
         for (call, told) in self.told_ends() {
-            let at = self.stage.sip_call_id(call).and_then(|id| ends.get(id));
+            let id = self.stage.sip_call_id(call);
+            let elsewhere = id.and_then(|id| traffic.calls.get(id)).is_some_and(|seen| seen.replaced);
+            let at = id.and_then(|id| ends.get(id)).filter(|_| !elsewhere);
             // A drop that crosses their BYE waits for its own response.
             if let Some(at) = at
                 && self.stage.dropped_at(call).is_none_or(|dropped| dropped > *at)
