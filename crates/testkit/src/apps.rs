@@ -292,8 +292,7 @@ impl App {
             Event::Completed { result: Ok(Reply::Calls(calls) | Reply::Attached { calls, .. }), .. } => {
                 for found in calls {
                     let owner = found.privilege == Privilege::Owner;
-                    let unknown =
-                        Held { plan: Plan::default(), state: None, connected: false, owner };
+                    let unknown = Held { plan: Plan::default(), state: None, connected: false, owner };
                     let held = self.calls.entry(found.call).or_insert(unknown);
                     held.owner = owner;
                     held.state = Some(found.state.kind());

@@ -12,12 +12,12 @@ use hookswitch_provider::{Account, Profile, ProviderConfig, Server};
 use hookswitch_sip::auth::Secret;
 use hookswitch_sip::message::{Limits, Message};
 use hookswitch_spi::{
-    AddressId, CallId, CallOptions, CallState, Feature, ForwardingRules, InterfaceVersion, LineId, MediaTypes,
-    Operation, Provider as _, RejectReason, Set, VersionRange,
+    AddressId, CallId, CallOptions, CallState, Feature, ForwardingRules, InterfaceVersion, LineId,
+    MediaTypes, Operation, Provider as _, RejectReason, Set, VersionRange,
 };
 use hookswitch_telephony::{
-    AppRequestId, Config, Event, Interest, Journal, LadderNames, Read, Reply, Request, RequestError, SessionId,
-    ladder,
+    AppRequestId, Config, Event, Interest, Journal, LadderNames, Read, Reply, Request, RequestError,
+    SessionId, ladder,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -416,7 +416,10 @@ impl Stage {
         match item {
             Item::Act(session, call, act) => {
                 let session = self.current(session);
-                let known = self.apps.get(&session).is_some_and(|app| !app.lost && app.calls().any(|(of, _)| of == call));
+                let known = self
+                    .apps
+                    .get(&session)
+                    .is_some_and(|app| !app.lost && app.calls().any(|(of, _)| of == call));
                 if known {
                     let asked = self.act(session, call, &act);
                     if act == Act::Release && self.answer_to(session, asked).is_some_and(Result::is_ok) {
@@ -440,11 +443,15 @@ impl Stage {
 
     /// Takes what the engine told, and lets applications react.
     fn listen(&mut self) {
+        let mut news = false;
         while let Some((at, notice)) = self.world.told::<Engine>(self.engine) {
+            news = true;
             match notice {
                 Notice::Session(session, event) => {
                     match (self.fault, &event) {
-                        (Fault::SilentRinging, Event::CallState { state: CallState::Ringback, .. }) => continue,
+                        (Fault::SilentRinging, Event::CallState { state: CallState::Ringback, .. }) => {
+                            continue;
+                        }
                         (Fault::HoldsTwice, Event::Completed { request, .. })
                             if self.holds.contains(request) =>
                         {
@@ -475,6 +482,9 @@ impl Stage {
                 Notice::Quiet => self.quiet = true,
                 Notice::Figures { .. } => {}
             }
+        }
+        if news {
+            self.check();
         }
     }
 

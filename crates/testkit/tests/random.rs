@@ -25,9 +25,8 @@ fn the_same_seed_gives_the_same_trace() {
 
 /// The first seed at which a fault shows.
 fn first_with(fault: Fault) -> u64 {
-    let fails = |seed: &u64| {
-        !run_part(*seed, &Default::default(), fault, Explain::Nothing).violations.is_empty()
-    };
+    let fails =
+        |seed: &u64| !run_part(*seed, &Default::default(), fault, Explain::Nothing).violations.is_empty();
     (1..200).find(fails).expect("some scenario meets the fault")
 }
 

@@ -63,7 +63,8 @@ fn arguments() -> Result<Arguments, String> {
                 let steps = value()?;
                 let each = steps.split(',').filter(|step| !matches!(*step, "" | "none"));
                 let numbers: Result<Vec<usize>, _> = each.map(str::parse).collect();
-                let numbers = numbers.map_err(|_| format!("--steps wants numbers, not '{steps}'; {USAGE}"))?;
+                let numbers =
+                    numbers.map_err(|_| format!("--steps wants numbers, not '{steps}'; {USAGE}"))?;
                 arguments.selection.steps = Some(numbers);
             }
             "--without" => {

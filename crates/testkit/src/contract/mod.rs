@@ -196,9 +196,10 @@ impl Observer {
             // It has no answer; what was asked before is answered until the session is given up.
             return;
         }
-        let before = self
-            .requests
-            .insert((session, id), Asked::Open { request: Box::new(request.clone()), state, possible, since: now });
+        let before = self.requests.insert(
+            (session, id),
+            Asked::Open { request: Box::new(request.clone()), state, possible, since: now },
+        );
         if before.is_some() {
             self.breach(now, format!("{session} used request number {} twice", id.0));
         }
@@ -331,8 +332,12 @@ impl Observer {
                 self.ended_on_purpose.insert(*conference);
                 self.partners.extend(consult.map(|consult| (*conference, consult)));
                 for call in [Some(*conference), *consult].into_iter().flatten() {
+                    if self.seen.contains_key(&(session, call)) {
+                        self.breach(now, format!("{call} was heard of before its creation completed"));
+                    }
                     self.calls.insert(call);
-                    self.seen.insert((session, call), Seen { line, state: None, fresh: false, dropped: false });
+                    self.seen
+                        .insert((session, call), Seen { line, state: None, fresh: false, dropped: false });
                 }
             }
             Ok(Ok(Reply::Calls(calls) | Reply::Attached { calls, .. })) => {
@@ -347,7 +352,8 @@ impl Observer {
                 }
                 for snapshot in calls {
                     let line = snapshot.info.as_ref().map(|info| info.line);
-                    let seen = Seen { line, state: Some(snapshot.state.clone()), fresh: false, dropped: false };
+                    let seen =
+                        Seen { line, state: Some(snapshot.state.clone()), fresh: false, dropped: false };
                     self.calls.insert(snapshot.call);
                     self.seen.insert((session, snapshot.call), seen);
                 }
@@ -364,9 +370,8 @@ impl Observer {
                     self.seen.retain(|(of, _), seen| *of != session || seen.line != Some(line));
                 }
                 Request::LetGo { call } => {
-                    let over = |state: &CallState| {
-                        matches!(state.kind(), StateKind::Disconnected | StateKind::Idle)
-                    };
+                    let over =
+                        |state: &CallState| matches!(state.kind(), StateKind::Disconnected | StateKind::Idle);
                     match self.seen.get_mut(&(session, call)) {
                         Some(seen) if seen.state.as_ref().is_some_and(over) => {
                             self.seen.remove(&(session, call));
@@ -420,7 +425,9 @@ impl Observer {
             self.breach(now, text);
         }
         let text = match (how, possible) {
-            (Ok(_), Some(false)) => format!("{session}: {name} was accepted, though its status says it is impossible"),
+            (Ok(_), Some(false)) => {
+                format!("{session}: {name} was accepted, though its status says it is impossible")
+            }
             (Err(RequestError::Operation(OperationError::InvalidCallState { state, .. })), Some(true))
                 if operation.other_call().is_none() =>
             {
@@ -585,7 +592,9 @@ impl Observer {
 
     fn new_call(&mut self, now: Time, session: SessionId, line: LineId, call: CallId, privilege: Privilege) {
         self.calls.insert(call);
-        let before = self.seen.insert((session, call), Seen { line: Some(line), state: None, fresh: true, dropped: false });
+        let before = self
+            .seen
+            .insert((session, call), Seen { line: Some(line), state: None, fresh: true, dropped: false });
         if before.is_some_and(|before| !before.dropped) {
             self.breach(now, format!("{session} was told of {call} twice"));
         }
@@ -647,7 +656,11 @@ impl Observer {
                     self.breach(now, format!("{call} went from {before} to {state}"));
                 }
                 let said = matches!(before, CallState::Disconnected(_));
-                if *state == CallState::Idle && !said && !self.unowned_end && !self.ended_on_purpose.contains(&call) {
+                if *state == CallState::Idle
+                    && !said
+                    && !self.unowned_end
+                    && !self.ended_on_purpose.contains(&call)
+                {
                     self.breach(now, format!("{call} is idle, and nobody said why"));
                 }
             }

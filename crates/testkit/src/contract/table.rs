@@ -20,8 +20,11 @@ impl Table {
     /// An operation was accepted.
     pub(super) fn feature(&self, line: LineId, operation: &Operation) -> Option<String> {
         let able = self.lines.get(&line)?;
-        let unable = !able.features.contains(Feature::of(operation)) || able.check_arguments(operation).is_err();
-        unable.then(|| format!("{} was accepted, which {line} does not advertise: {operation:?}", operation.name()))
+        let unable =
+            !able.features.contains(Feature::of(operation)) || able.check_arguments(operation).is_err();
+        unable.then(|| {
+            format!("{} was accepted, which {line} does not advertise: {operation:?}", operation.name())
+        })
     }
 
     /// A call is in a state.
@@ -54,7 +57,10 @@ impl Table {
         let able = self.lines.get(&line)?;
         let known = able.reasons.contains(info.reason) && able.origins.contains(info.origin);
         (!known).then(|| {
-            format!("a call on {line} is here by {:?}, {:?}, which is not advertised", info.origin, info.reason)
+            format!(
+                "a call on {line} is here by {:?}, {:?}, which is not advertised",
+                info.origin, info.reason
+            )
         })
     }
 

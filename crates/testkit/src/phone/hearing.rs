@@ -42,7 +42,13 @@ impl Phone {
         }
     }
 
-    pub(super) fn indicated(&mut self, now: Time, indication: Indication, message: Option<&Message>, flow: Flow) {
+    pub(super) fn indicated(
+        &mut self,
+        now: Time,
+        indication: Indication,
+        message: Option<&Message>,
+        flow: Flow,
+    ) {
         let number = |phone: &Self, leg: LegId| phone.by_leg.get(&leg).copied();
         match (indication, message) {
             (Indication::None, _) => {}
@@ -259,7 +265,14 @@ impl Phone {
         }
     }
 
-    pub(super) fn request_within(&mut self, now: Time, leg: LegId, server: ServerId, flow: Flow, message: &Message) {
+    pub(super) fn request_within(
+        &mut self,
+        now: Time,
+        leg: LegId,
+        server: ServerId,
+        flow: Flow,
+        message: &Message,
+    ) {
         let found = self.by_leg.get(&leg).copied();
         let Some(n) = found.filter(|_| message.method() == Method::Refer) else {
             let status = if found.is_some() { 200 } else { 481 };

@@ -1,14 +1,14 @@
 //! The phone.
 
 use super::call::{Ending, PhoneCall, Progress};
+use super::registrar::Mode;
 use super::registrar::Registrar;
 use super::script::{Answering, Calling, Deed, Talk, Verdict};
-use super::registrar::Mode;
 use crate::world::ENDPOINT;
 use hookswitch_machine::{Endpoint, Entropy, Flow, Input, Machine, Map, Output, Time, TimerQueue, Transport};
 use hookswitch_media::control::{Command, Event as MediaEvent};
 use hookswitch_media::negotiate::{Capabilities, MediaSession};
-use hookswitch_sip::auth::{Credentials, Secret, Server, ServerConfig, Place};
+use hookswitch_sip::auth::{Credentials, Place, Secret, Server, ServerConfig};
 use hookswitch_sip::message::Method;
 use hookswitch_sip::transaction::{self, Layer};
 use hookswitch_sip::ua::{self, AccountId, LegId, UserAgent};

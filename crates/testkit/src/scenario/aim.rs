@@ -107,7 +107,9 @@ fn put(operation: &mut Operation, call: CallId, other: CallId) {
         | Operation::Pickup { .. }
         | Operation::UncompleteCall { .. }
         | Operation::SetService { .. } => {}
-        Operation::SetupConference { call: at, .. } | Operation::Extension { call: at, .. } => *at = Some(call),
+        Operation::SetupConference { call: at, .. } | Operation::Extension { call: at, .. } => {
+            *at = Some(call)
+        }
         Operation::SwapHold { active: at, held: with }
         | Operation::CompleteTransfer { call: at, consult: with, .. }
         | Operation::AddToConference { conference: at, member: with } => (*at, *with) = (call, other),

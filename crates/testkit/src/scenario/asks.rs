@@ -6,8 +6,8 @@ use hookswitch_machine::Entropy;
 use hookswitch_spi::{
     AddressId, AudioSource, CallId, CallOptions, CallTreatment, CompletionId, CompletionMode, ConsultOptions,
     DigitMonitoring, DigitOptions, ExtensionVersion, ForwardingRules, GatherOptions, LineId, MediaType,
-    MediaTypes, Operation, ParkAt, PickupFrom, RejectReason, StatusKind, ToneOptions, TonePattern, TransferMode,
-    UserInfo,
+    MediaTypes, Operation, ParkAt, PickupFrom, RejectReason, StatusKind, ToneOptions, TonePattern,
+    TransferMode, UserInfo,
 };
 use hookswitch_telephony::{HandOffTarget, Interest, OpenId, Request};
 use std::time::Duration;
@@ -65,11 +65,8 @@ impl Asker<'_> {
     }
 
     fn consult(&mut self) -> ConsultOptions {
-        let mut consult = if self.0.chance(1, 4) {
-            ConsultOptions::default()
-        } else {
-            ConsultOptions::to(self.whom())
-        };
+        let mut consult =
+            if self.0.chance(1, 4) { ConsultOptions::default() } else { ConsultOptions::to(self.whom()) };
         consult.call.no_answer_after = Some(self.seconds(1, 30));
         consult
     }
@@ -285,11 +282,12 @@ impl Asker<'_> {
             }
             4 => Request::CloseOpen { line, open: OpenId(1 + self.0.below(12)) },
             5 => {
-                let status = [StatusKind::Service, StatusKind::Ringing, StatusKind::CallCount]
-                    .iter()
-                    .fold(Default::default(), |set: hookswitch_spi::Set<StatusKind>, kind| {
+                let status = [StatusKind::Service, StatusKind::Ringing, StatusKind::CallCount].iter().fold(
+                    Default::default(),
+                    |set: hookswitch_spi::Set<StatusKind>, kind| {
                         if self.0.chance(1, 2) { set.with(*kind) } else { set }
-                    });
+                    },
+                );
                 Request::SetStatusMessages { line, open: OpenId(1 + self.0.below(12)), status }
             }
             6 => Request::Lines,

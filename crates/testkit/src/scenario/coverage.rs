@@ -30,9 +30,7 @@ pub(super) fn coverage(stage: &Stage) -> BTreeMap<&'static str, usize> {
             Event::Completed { result: Err(_), .. } => count("request failed"),
             Event::Completed { .. } => count("request done"),
             Event::Refused { .. } => count("request refused"),
-            Event::CallInfo { changed, .. } if changed.contains(InfoParts::CONNECTED) => {
-                count("other party")
-            }
+            Event::CallInfo { changed, .. } if changed.contains(InfoParts::CONNECTED) => count("other party"),
             Event::LineState { state: LineState::InService, .. } => count("line in service"),
             Event::LineState { .. } => count("line out of service"),
             Event::NewCall { .. } => count("offered"),

@@ -1,9 +1,9 @@
 //! Plays a script.
 
+use super::aim::Known;
 use super::judge::Judge;
 use super::script::{LINES, NAMES, PASSWORD, Script, Sound, Step, What};
 use super::writer::switch;
-use super::aim::Known;
 use super::{Explain, Outcome, coverage};
 use crate::net::Conditions;
 use crate::phone::{Calling, PhoneConfig, PhoneRequest, Registrar, Target};
@@ -108,7 +108,9 @@ impl Player {
         match &step.what {
             What::Incoming { n, calling, plans } => {
                 for (app, plan) in plans.iter().enumerate() {
-                    if let Some(Presence::Here(session) | Presence::Lost(session)) = self.applications.get(app) {
+                    if let Some(Presence::Here(session) | Presence::Lost(session)) =
+                        self.applications.get(app)
+                    {
                         self.stage.app(*session).plans.push_back(plan.clone());
                     }
                 }
@@ -192,7 +194,8 @@ impl Player {
         };
         let asked = self.stage.ask(session, request);
         // In the oldest version some cannot be given back.
-        let given_back = gives_back.filter(|_| self.stage.answer_to(session, asked).is_some_and(Result::is_ok));
+        let given_back =
+            gives_back.filter(|_| self.stage.answer_to(session, asked).is_some_and(Result::is_ok));
         if let Some(call) = given_back {
             self.stage.app(session).released(call);
         }

@@ -84,7 +84,12 @@ impl<F: Fn(&Selection) -> bool> Search<F> {
             let mut fewer = false;
             while at < kept.len() {
                 let end = (at + size).min(kept.len());
-                let rest: Vec<usize> = kept.iter().enumerate().filter(|(n, _)| !(at..end).contains(n)).map(|(_, k)| *k).collect();
+                let rest: Vec<usize> = kept
+                    .iter()
+                    .enumerate()
+                    .filter(|(n, _)| !(at..end).contains(n))
+                    .map(|(_, k)| *k)
+                    .collect();
                 let candidate = Selection { steps: Some(rest.clone()), calm: selection.calm.clone() };
                 if self.still_fails(&candidate) {
                     kept = rest;

@@ -439,11 +439,8 @@ impl Writer {
         };
         let mut calling = Calling::new(target, "caller").talking(self.talk());
         calling.offer = !self.entropy.chance(1, 5);
-        calling.patience = Some(if self.entropy.chance(1, 4) {
-            self.millis(0, 8_000)
-        } else {
-            self.millis(20_000, 40_000)
-        });
+        calling.patience =
+            Some(if self.entropy.chance(1, 4) { self.millis(0, 8_000) } else { self.millis(20_000, 40_000) });
         calling.acknowledge = match self.entropy.below(12) {
             0 => None,
             1 => Some(self.millis(1, 10_000)),
