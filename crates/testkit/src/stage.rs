@@ -571,19 +571,22 @@ impl Stage {
         self.engine().provider().capabilities(line).map_or(0, |able| able.max_calls)
     }
 
-    /// Ends all calls on both sides, and gives that its time.
+    /// Ends all calls on both sides, and gives that its time; those that come into being meanwhile too.
     pub fn hang_up_everything(&mut self, phones: &[NodeId]) {
-        for phone in phones {
-            self.world.request::<Phone>(*phone, crate::phone::PhoneRequest::HangUpAll);
-        }
-        let sessions: Vec<SessionId> = self.apps.keys().copied().collect();
-        for session in sessions {
-            let calls: Vec<CallId> = self.app(session).calls().map(|(call, _)| call).collect();
-            for call in calls {
-                self.act(session, call, &Act::Drop(RejectReason::Default));
+        for _ in 0..2 {
+            for phone in phones {
+                self.world.request::<Phone>(*phone, crate::phone::PhoneRequest::HangUpAll);
             }
+            let sessions: Vec<SessionId> = self.apps.keys().copied().collect();
+            for session in sessions {
+                let calls: Vec<CallId> = self.app(session).calls().map(|(call, _)| call).collect();
+                for call in calls {
+                    self.act(session, call, &Act::Drop(RejectReason::Default));
+                }
+            }
+            // 64·T1 and some more.
+            self.run_for(Duration::from_secs(40));
         }
-        self.run_for(Duration::from_secs(80));
     }
 
     /// Ends everything and checks that nothing is left: applications drop their calls and go, phones hang up, the engine

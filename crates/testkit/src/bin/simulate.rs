@@ -91,7 +91,7 @@ fn played(seed: u64, arguments: &Arguments) -> Outcome {
     let run = || scenario::run_part(seed, &arguments.selection, Fault::None, explain);
     let mut outcome = run();
     // A trace that differs would make failures impossible to replay.
-    if seed % 10 == 0 && run().trace != outcome.trace {
+    if seed.is_multiple_of(10) && run().trace != outcome.trace {
         outcome.violations.push("the same seed gave another trace when it ran again".into());
     }
     outcome

@@ -39,7 +39,7 @@ impl Script {
         let settles = Duration::from_millis(2_000 + entropy.below(6_000));
         let mut writer = Writer { entropy, steps: Vec::new() };
         writer.all();
-        let span = writer.millis(60_000, 150_000);
+        let span = writer.millis(120_000, 240_000);
         let mut steps = writer.steps;
         steps.sort_by_key(|step| step.at);
         for (number, step) in steps.iter_mut().enumerate() {
@@ -128,8 +128,8 @@ impl Writer {
         if self.entropy.chance(1, 4) {
             self.forwarding();
         }
-        for _ in 0..2 + self.entropy.below(12) {
-            let at = self.millis(0, 45_000);
+        for _ in 0..2 + self.entropy.below(30) {
+            let at = self.millis(0, 120_000);
             if self.entropy.chance(1, 2) { self.incoming(at) } else { self.outgoing(at) }
         }
         if self.entropy.chance(1, 10) {
@@ -146,10 +146,10 @@ impl Writer {
         if self.entropy.chance(2, 5) {
             self.departures();
         }
-        for _ in 0..self.entropy.below(100) {
+        for _ in 0..self.entropy.below(250) {
             self.requests();
         }
-        for _ in 0..self.entropy.below(25) {
+        for _ in 0..self.entropy.below(60) {
             self.others();
         }
     }
@@ -198,7 +198,7 @@ impl Writer {
 
     /// Something that an application asks, whatever its calls are doing; often the next follows on its heels.
     fn requests(&mut self) {
-        let mut at = self.millis(500, 70_000);
+        let mut at = self.millis(500, 150_000);
         // Owners ask most.
         let app = [0, 0, 0, 1, 1, 2][self.entropy.below(6) as usize];
         for request in Asker::next(&mut self.entropy) {
@@ -213,7 +213,7 @@ impl Writer {
 
     /// Something that others do.
     fn others(&mut self) {
-        let at = self.millis(500, 70_000);
+        let at = self.millis(500, 150_000);
         let pick = self.entropy.next_u64();
         if self.entropy.chance(1, 3) {
             let what = match self.entropy.below(5) {
@@ -245,8 +245,8 @@ impl Writer {
 
     /// Applications go: they close a line, leave, or are lost, and most come back.
     fn departures(&mut self) {
-        for _ in 0..1 + self.entropy.below(3) {
-            let at = self.millis(5_000, 60_000);
+        for _ in 0..1 + self.entropy.below(6) {
+            let at = self.millis(5_000, 140_000);
             let app = self.entropy.below(3) as usize;
             let later = at + self.millis(0, 30_000);
             let line = LINES[self.entropy.below(3) as usize];
