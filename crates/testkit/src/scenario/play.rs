@@ -288,6 +288,9 @@ impl Player {
             if offered != most as usize {
                 self.stage.object(format!("{line} takes {offered} calls at the end, not {most}"));
             }
+            self.stage.run_for(Duration::from_millis(500));
+            // The policy may have answered some.
+            self.stage.phone_after(Duration::ZERO, self.phones[n], PhoneRequest::HangUpAll);
             self.stage.run_for(Duration::from_secs(5));
         }
     }
