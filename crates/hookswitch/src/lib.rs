@@ -83,8 +83,8 @@ pub use hookswitch_spi::{
     DigitMonitoring, DigitOptions, Disconnect, DisconnectMode, EndedBy, ExtensionAnswer, ExtensionCommand,
     ExtensionEvent, ExtensionVersion, Feature, ForwardCondition, ForwardRule, ForwardTarget, ForwardingRules,
     GatherEnd, GatherOptions, InfoParts, InterfaceVersion, LineDescription, LineId, LineState, LineStatus,
-    MediaType, MediaTypes, Origin, OutOfService, ParkAt, Party, PickupFrom, Presentation, Reason,
-    RejectReason, Set, StateKind, StatusKind, TimelineEntry, TimelineFact, ToneOptions, TonePattern,
+    MediaType, MediaTypes, OperationError, Origin, OutOfService, ParkAt, Party, PickupFrom, Presentation,
+    Reason, RejectReason, Set, StateKind, StatusKind, TimelineEntry, TimelineFact, ToneOptions, TonePattern,
     TransferOutcome, UserInfo, VersionRange, Way,
 };
 pub use hookswitch_telephony::{

@@ -101,6 +101,7 @@ impl Figures {
             timers: self.alive.timers + other.alive.timers,
             stock: self.alive.stock + other.alive.stock,
             queries: self.alive.queries + other.alive.queries,
+            subscriptions: self.alive.subscriptions + other.alive.subscriptions,
         };
         self.counters = Counters {
             refused: self.counters.refused + other.counters.refused,

@@ -1,12 +1,16 @@
 //! What a line can do: from its account and profile, nothing that was not built.
 
 use crate::Account;
+use crate::profile::MessageWaiting;
 use hookswitch_spi::{
-    Bounds, BusyMode, CallTreatment, Capabilities, CapabilityFlags, ConnectedMode, DigitMonitoring,
-    DisconnectMode, Feature, Features, ForwardCondition, InfoParts, OfferingMode, Origin, Reason, Set,
-    StateKind, StatusKind, TransferMode,
+    Bounds, BusyMode, CallTreatment, Capabilities, CapabilityFlags, CompletionMode, ConnectedMode,
+    DigitMonitoring, DisconnectMode, Feature, Features, ForwardCondition, InfoParts, OfferingMode, Origin,
+    ParkKind, PickupKind, Reason, SIP_EXTENSION, Set, StateKind, StatusKind, TransferMode, UserInfoSizes,
 };
 use std::time::Duration;
+
+/// Octets of user information that are read; more in one message is ignored.
+const RECEIVED_USER_INFO: u16 = 2_048;
 
 /// The table of a line.
 pub(crate) fn capabilities(account: &Account) -> Capabilities {
@@ -39,6 +43,7 @@ pub(crate) fn capabilities(account: &Account) -> Capabilities {
         Feature::MonitorTones,
         Feature::MonitorMedia,
         Feature::SetTreatment,
+        Feature::Extension,
     ]);
     let mut states = Set::of(&[
         StateKind::Idle,
@@ -73,6 +78,55 @@ pub(crate) fn capabilities(account: &Account) -> Capabilities {
     if profile.refer {
         features = features.with(Feature::BlindTransfer);
     }
+    let mut reasons = Set::of(&[
+        Reason::Direct,
+        Reason::ForwardedUnconditional,
+        Reason::ForwardedBusy,
+        Reason::ForwardedNoAnswer,
+        Reason::Redirected,
+        Reason::Transferred,
+    ]);
+    let mut status =
+        Set::of(&[StatusKind::Service, StatusKind::Ringing, StatusKind::CallCount, StatusKind::Forwarding]);
+    if profile.message_waiting != MessageWaiting::No {
+        status = status.with(StatusKind::MessageWaiting);
+    }
+    if profile.user_info > 0 {
+        features = features.with(Feature::SendUserInfo);
+    }
+    if account.register {
+        features = features.with(Feature::SetService);
+    }
+    let (mut park_modes, mut pickup_from) = (Set::NONE, Set::NONE);
+    if profile.park && profile.refer {
+        features = features.with(Feature::Park).with(Feature::Unpark);
+        reasons = reasons.with(Reason::Unparked).with(Reason::Reminder);
+        park_modes = park_modes.with(ParkKind::Orbit);
+        if !profile.park_finder.is_empty() {
+            park_modes = park_modes.with(ParkKind::Anywhere);
+        }
+    }
+    if profile.dialog_events || !profile.pickup_prefix.is_empty() {
+        pickup_from = pickup_from.with(PickupKind::Address).with(PickupKind::Waiting);
+    }
+    if !profile.group_pickup_code.is_empty() {
+        pickup_from = pickup_from.with(PickupKind::Group);
+    }
+    if !pickup_from.is_empty() {
+        features = features.with(Feature::Pickup);
+        reasons = reasons.with(Reason::PickedUp);
+    }
+    let mut completion_modes = Set::NONE;
+    if profile.dialog_events {
+        features = features.with(Feature::CompleteCall).with(Feature::UncompleteCall);
+        reasons = reasons.with(Reason::CallCompletion);
+        status = status.with(StatusKind::Completions);
+        completion_modes = completion_modes.with(CompletionMode::CallBack);
+    }
+    let max_completions = if completion_modes.is_empty() { 0 } else { crate::callback::MOST };
+    let (sent, received) = (profile.user_info, RECEIVED_USER_INFO);
+    let user_info =
+        UserInfoSizes { make_call: sent, accept: sent, answer: sent, drop: sent, send: sent, received };
     Capabilities {
         features,
         media: account.media,
@@ -81,14 +135,7 @@ pub(crate) fn capabilities(account: &Account) -> Capabilities {
         connected_modes: Set::of(&[ConnectedMode::Active, ConnectedMode::ActiveHeld]),
         offering_modes: Set::of(&[OfferingMode::Active]),
         busy_modes: Set::of(&[BusyMode::Station]),
-        reasons: Set::of(&[
-            Reason::Direct,
-            Reason::ForwardedUnconditional,
-            Reason::ForwardedBusy,
-            Reason::ForwardedNoAnswer,
-            Reason::Redirected,
-            Reason::Transferred,
-        ]),
+        reasons,
         origins,
         info_parts: InfoParts::CONNECTED
             .union(InfoParts::CALLER)
@@ -99,14 +146,10 @@ pub(crate) fn capabilities(account: &Account) -> Capabilities {
             .union(InfoParts::MEDIA)
             .union(InfoParts::CALL_DATA)
             .union(InfoParts::APP_SPECIFIC)
-            .union(InfoParts::TREATMENT),
+            .union(InfoParts::TREATMENT)
+            .union(InfoParts::USER_INFO),
         max_call_data: 1_024,
-        status: Set::of(&[
-            StatusKind::Service,
-            StatusKind::Ringing,
-            StatusKind::CallCount,
-            StatusKind::Forwarding,
-        ]),
+        status,
         answer_mode: profile.answer_mode,
         max_calls: account.max_calls,
         max_forward_rules: crate::account::MOST_FORWARD_RULES,
@@ -114,6 +157,12 @@ pub(crate) fn capabilities(account: &Account) -> Capabilities {
         no_answer_after: crate::forwarding::NO_ANSWER,
         max_conference: profile.max_conference,
         transfer_modes,
+        park_modes,
+        pickup_from,
+        completion_modes,
+        max_completions,
+        user_info,
+        extension: Some(SIP_EXTENSION),
         removed_member: StateKind::Connected,
         treatments: Set::<CallTreatment>::ALL,
         digit_monitoring: Set::<DigitMonitoring>::ALL,
@@ -128,6 +177,5 @@ pub(crate) fn capabilities(account: &Account) -> Capabilities {
             partial_dialing: true,
             bridges: !profile.refer,
         },
-        ..Capabilities::none()
     }
 }

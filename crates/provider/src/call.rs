@@ -1,14 +1,18 @@
 //! A call: what the provider keeps of it from its first event to its close.
 
 use crate::ears::Ears;
+use crate::fetching::Fetch;
 use crate::info_digits::Dictation;
+use crate::parking::Parking;
 use crate::referral::Referral;
 use crate::role::Role;
 use hookswitch_machine::Time;
 use hookswitch_machine::TimerKey;
 use hookswitch_media::control::{Port, Source, Statistics, StreamId};
 use hookswitch_media::negotiate::MediaSession;
+use hookswitch_sip::headers::ExtraHeaders;
 use hookswitch_sip::refer::Subscriber;
+use hookswitch_sip::transaction::ClientId;
 use hookswitch_sip::ua::LegId;
 use hookswitch_spi::{
     AddressId, AudioSource, CallId, CallState, CallTreatment, Completion, CompletionId, DisconnectMode,
@@ -98,6 +102,20 @@ pub(crate) struct Extra {
     pub(crate) role: Option<Role>,
     /// What the other side told, the oldest first; only that is shown.
     pub(crate) user_info: VecDeque<UserInfo>,
+    /// What a response told last: the same comes with the next one.
+    pub(crate) told: Box<[u8]>,
+    /// What we will tell once the call is answered, the oldest first.
+    pub(crate) unsent: VecDeque<(UserInfo, TimerKey)>,
+    /// Header fields that an application adds to what we send.
+    pub(crate) headers: Option<Box<ExtraHeaders>>,
+    /// The header fields of the INVITE received, or of the last response to ours, as lines; kept for the extension.
+    pub(crate) opening: Box<str>,
+    /// It is to be parked.
+    pub(crate) parking: Option<Box<Parking>>,
+    /// It is fetched from an orbit, or from where it alerts.
+    pub(crate) fetch: Option<Box<Fetch>>,
+    /// Who is called when it is answered: it is offered because that party is free now.
+    pub(crate) calls_back: Option<Box<str>>,
     pub(crate) secure: bool,
     pub(crate) display: Box<str>,
     /// The other call of a transfer that is being prepared: of the held call the consultation call, and the other way round.
@@ -119,6 +137,8 @@ pub(crate) struct Extra {
 pub(crate) struct Placing {
     pub(crate) no_answer_after: Option<Duration>,
     pub(crate) display_name: Option<String>,
+    /// Further complete header field lines.
+    pub(crate) fields: String,
 }
 
 /// The ringing of an offered call.
@@ -164,6 +184,8 @@ pub(crate) struct Facts {
     pub(crate) call_id: Box<str>,
     /// A Request-URI to be resolved or sent to.
     pub(crate) target: Box<str>,
+    /// Our half of its Session-ID, and the other side's; 0 while there is none (RFC 7989).
+    pub(crate) session: (u128, u128),
 }
 
 /// An accepted request that is not completed yet.
@@ -202,6 +224,25 @@ pub(crate) enum Wait {
     Sending(u64),
     /// Figures of the media threads.
     Figures,
+    /// The answer to an INVITE that fetches a call.
+    Fetching,
+    /// Who says which orbit is free.
+    Finding,
+    /// The answer of the called party, to be told the oldest of what is unsent then.
+    UserInfoTurn,
+    /// The response to a request that carries user information.
+    UserInfo(ClientId),
+    /// The response to a request that an application sends by the extension.
+    Errand(ClientId),
+    /// The first news of the called party of a call completion.
+    Completing(CompletionId),
+}
+
+impl Wait {
+    /// Whether it may come about although the call has ended.
+    pub(crate) const fn outlives(self) -> bool {
+        matches!(self, Self::Transfer | Self::Completing(_))
+    }
 }
 
 /// What an offer of ours within a session is to bring about.
@@ -315,6 +356,11 @@ impl Call {
     /// The bridge that it is part of.
     pub(crate) fn bridge(&self) -> Option<Bridge> {
         self.extra.as_ref().and_then(|extra| extra.bridge)
+    }
+
+    /// Whether it was made to be offered because its party is free now, and nobody is called yet.
+    pub(crate) fn is_call_back(&self) -> bool {
+        self.extra.as_ref().is_some_and(|extra| extra.calls_back.is_some())
     }
 
     /// What few calls have; made if it has none yet.

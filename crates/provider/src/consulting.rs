@@ -5,7 +5,7 @@
 //! one (they can be exchanged); the one that is *on hold pending transfer* comes back when its partner ends, where the profile
 //! says so.
 
-use crate::call::{Aim, Ask, Placing, Wait};
+use crate::call::{Aim, Ask, Wait};
 use crate::core::Core;
 use crate::dial;
 use hookswitch_machine::Time;
@@ -60,11 +60,12 @@ impl Core {
         consult: ConsultOptions,
     ) -> CallId {
         let ConsultOptions { destination, call: options } = consult;
+        // What could not be sent was refused before.
+        let placing = self.placing(line, &options).unwrap_or_default();
         let consult = self.new_outgoing(now, line, address, options.source, options.call_data);
         if let Some(call) = self.calls.get_mut(consult) {
-            let (no_answer_after, display_name) = (options.no_answer_after, options.display_name);
             let extra = call.extra();
-            extra.placing = Placing { no_answer_after, display_name };
+            extra.placing = placing;
             extra.dialled = destination;
             extra.related = Some(related);
         }
@@ -138,9 +139,12 @@ impl Core {
 
     /// Ends an active call because another is answered; whoever owns it is told why.
     pub(crate) fn displace(&mut self, now: Time, id: CallId) {
-        if self.is_conference(id) {
-            self.drop_conference(now, &mut Ask(None), id);
-            return;
+        for member in self.scatter(id) {
+            if self.is_dropping(member) {
+                self.part_with(now, member);
+            } else {
+                self.displace(now, member);
+            }
         }
         let end = Disconnect::new(DisconnectMode::Normal, EndedBy::Us, "another call was answered");
         self.enter(id, CallState::Disconnected(end));

@@ -2,7 +2,9 @@
 
 use crate::account::Elsewhere;
 use crate::call::{Aim, Ask, Call, Calls, Taken, Wait, Waiting};
+use crate::callback::Callback;
 use crate::line::Line;
+use crate::watching::Watched;
 use bytes::Bytes;
 use hookswitch_machine::{
     CloseReason, Entropy, Flow, Map, Output, QueryId, Question, ResolveError, Target, Time, TimerQueue,
@@ -10,12 +12,12 @@ use hookswitch_machine::{
 use hookswitch_media::control::{Command, Port};
 use hookswitch_sip::message::{Limits, Message, Method};
 use hookswitch_sip::transaction::{self, ClientId, Layer};
-use hookswitch_sip::ua::{Indication, LegId, UserAgent};
+use hookswitch_sip::ua::{Indication, LegId, SubscriptionId, UserAgent};
 use hookswitch_spi::{
-    CallId, CallState, Completion, Completions, GatherEnd, LineId, OperationError, Outcome, ProviderEvent,
-    TimelineEntry, TimelineFact, Way, Word,
+    CallId, CallState, Completion, CompletionId, Completions, GatherEnd, LineId, OperationError, Outcome,
+    ProviderEvent, TimelineEntry, TimelineFact, Way, Word,
 };
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
 
 /// What the provider wants done outside.
@@ -48,6 +50,16 @@ pub(crate) enum Timer {
     Dictate(CallId),
     /// An offered call rings once more.
     Ring(CallId),
+    /// Nobody answered in time for what a call is to tell.
+    UserInfo(CallId),
+    /// Nobody said in time which orbit is free.
+    Finder(CallId),
+    /// Nobody said in time what alerts at the station that is to be picked up.
+    Fetch(CallId),
+    /// A call completion has lasted too long, or waits for room on the line.
+    Completion(CompletionId),
+    /// The offer of a completed call was not answered in time.
+    CallBack(CallId),
 }
 
 /// Whose a request outside sessions is.
@@ -87,6 +99,12 @@ pub(crate) struct Core {
     pub(crate) calls: Calls,
     pub(crate) by_leg: Map<LegId, CallId>,
     pub(crate) outside: Map<ClientId, Outside>,
+    /// What is subscribed to.
+    pub(crate) watches: BTreeMap<SubscriptionId, Watched>,
+    /// Sessions that ask for a free orbit.
+    pub(crate) finders: BTreeMap<LegId, CallId>,
+    pub(crate) callbacks: BTreeMap<CompletionId, Callback>,
+    pub(crate) next_completion: u32,
     pub(crate) queries: Map<QueryId, Query>,
     pub(crate) stock: VecDeque<Port>,
     pub(crate) events: VecDeque<ProviderEvent>,
@@ -130,6 +148,10 @@ impl Core {
             calls: Calls::new(shard, entropy.next_u64()),
             by_leg: Map::with_hasher(keys),
             outside: Map::with_hasher(keys),
+            watches: BTreeMap::new(),
+            finders: BTreeMap::new(),
+            callbacks: BTreeMap::new(),
+            next_completion: u32::from(shard) << 20,
             queries: Map::with_hasher(keys),
             stock: VecDeque::new(),
             events: VecDeque::new(),
@@ -225,6 +247,11 @@ impl Core {
                 Timer::Gather(call) => self.digit_overdue(call),
                 Timer::Dictate(call) => self.dictate_next(now, call),
                 Timer::Ring(call) => self.ring_again(now, call),
+                Timer::UserInfo(call) => self.user_info_due(call),
+                Timer::Finder(call) => self.finder_due(now, call),
+                Timer::Fetch(call) => self.fetch_due(now, call),
+                Timer::Completion(completion) => self.completion_due(now, completion),
+                Timer::CallBack(call) => self.call_back_due(now, call),
             }
         }
         self.settle(now);
@@ -366,6 +393,9 @@ impl Core {
         if let Wait::Turn(Aim::Consult(consult)) | Wait::OfferAnswer(Aim::Consult(consult)) = waiting.what {
             self.forget(self.now, consult);
         }
+        if let Wait::Completing(completion) = waiting.what {
+            self.drop_callback(self.now, completion);
+        }
     }
 
     /// Completes the first request of a call that waits for this.
@@ -453,6 +483,7 @@ impl Core {
         self.stop_alerting(id);
         self.partner_ended(id);
         self.uncount(id);
+        self.stop_fetching(now, id);
         let call = self.calls.remove(id)?;
         if let Some(timer) = call.timer {
             self.timers.cancel(timer);
@@ -481,7 +512,7 @@ impl Core {
         message: Option<&Message>,
         flow: Flow,
     ) {
-        if self.of_referral(now, indication.clone(), message) {
+        if self.of_finder(now, &indication, message) || self.of_referral(now, indication.clone(), message) {
             return;
         }
         match (indication, message) {
@@ -513,13 +544,14 @@ impl Core {
                 self.response_within(now, leg, client, failure, message);
             }
             (Indication::OutOfDialog(server), Some(message)) => {
-                self.ua.respond(now, &mut self.layer, server, flow, message, 405, format_args!(""));
+                self.asked_outside(now, server, flow, message);
             }
             (Indication::OutOfDialogResponse(client, failure), message) => {
                 self.outside_response(now, client, failure, message);
             }
-            // Nobody has asked for these yet.
-            (Indication::Subscription(..) | Indication::NotifyDue(_) | Indication::SubscriberGone(_), _) => {}
+            (Indication::Subscription(id, report), message) => self.watched(now, id, report, message),
+            // Nobody can subscribe to anything here.
+            (Indication::NotifyDue(_) | Indication::SubscriberGone(_), _) => {}
             // The agent gives the message with each of these; without it nothing can be done.
             (
                 Indication::Incoming(_)

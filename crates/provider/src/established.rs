@@ -87,6 +87,9 @@ impl Core {
     /// BYE from the other side.
     pub(crate) fn ended(&mut self, now: Time, leg: LegId, message: Option<&Message>) {
         let Some(id) = self.call_by_leg(leg) else { return };
+        if let Some(message) = message {
+            self.note_user_info(id, message);
+        }
         let (given, text) = given(message);
         self.over(now, id, leg, ending::by_bye(given, &text));
     }
@@ -100,7 +103,7 @@ impl Core {
         if ending.is_some() && !self.is_dropping(id) {
             let waits = self.complete_waiting(
                 id,
-                |wait| wait == Wait::Proceeding,
+                |wait| matches!(wait, Wait::Proceeding | Wait::Fetching),
                 Err(OperationError::Failed("nobody answered in time".into())),
             );
             if waits {
@@ -119,6 +122,8 @@ impl Core {
             return;
         };
         self.note_party(id, message);
+        self.note_session(id, message);
+        self.note_user_info(id, message);
         self.withdraw_offer(id);
         if message.body().is_empty() {
             self.offered_nothing(now, id, leg, message);
@@ -238,7 +243,10 @@ impl Core {
                 transferred = ended.map(|ended| (id, ended));
                 (status, String::new())
             }
-            (Some(id), Method::Info) => self.info(id, message),
+            (Some(id), Method::Info) => {
+                self.note_user_info(id, message);
+                self.info(id, message)
+            }
             (Some(_), _) => (405, format!("Allow: {}\r\n", self.ua.allow())),
         };
         self.ua.respond(now, &mut self.layer, server, flow, message, status, format_args!("{fields}"));
@@ -250,8 +258,11 @@ impl Core {
     /// INFO: digits the way some switches still send them.
     fn info(&mut self, id: CallId, message: &Message) -> (u16, String) {
         if !message.content_type_is(RELAY) {
-            let empty = message.body().is_empty();
-            return if empty { (200, String::new()) } else { (415, format!("Accept: {RELAY}\r\n")) };
+            return if self.received_within(id, message) || message.body().is_empty() {
+                (200, String::new())
+            } else {
+                (415, format!("Accept: {RELAY}\r\n"))
+            };
         }
         let text = String::from_utf8_lossy(message.body());
         let value = |key: &str| {
@@ -282,7 +293,11 @@ impl Core {
         message: Option<&Message>,
     ) {
         let Some(id) = self.call_by_leg(leg) else { return };
-        if !self.digit_answered(id, client, failure, message) {
+        let of_refer = message.is_none_or(|message| message.method() == Method::Refer);
+        if !self.errand_answered(id, client, failure, message)
+            && !self.digit_answered(id, client, failure, message)
+            && of_refer
+        {
             self.refer_answered(now, id, failure, message);
         }
     }

@@ -14,8 +14,8 @@ use hookswitch_sip::message::{Message, Name};
 use hookswitch_sip::ua::LegId;
 use hookswitch_spi::{
     AddressId, CallId, CallState, Disconnect, DisconnectMode, EndedBy, ForwardCondition, ForwardTarget,
-    LineId, MediaType, MediaTypes, OfferingMode, OperationError, Party, ProviderEvent, StateKind,
-    TimelineFact, Way,
+    LineId, MediaType, MediaTypes, OfferingMode, OperationError, Party, ProviderEvent, Reason as CallReason,
+    StateKind, TimelineFact, Way,
 };
 use std::net::IpAddr;
 
@@ -43,7 +43,7 @@ impl Core {
             self.refuse(now, leg, status, "");
             return;
         };
-        let Some(line) = self.line(id).filter(|line| line.open.is_some() && !self.closing.contains(&id))
+        let Some(line) = self.line(id).filter(|line| line.wants_calls() && !self.closing.contains(&id))
         else {
             self.refuse(now, leg, 480, "");
             return;
@@ -82,6 +82,7 @@ impl Core {
         }
         let referred = message.header(Name::ReferredBy).is_some();
         let (reason, redirecting) = parties::reason(redirecting, referred, may_come);
+        let reason = if parties::is_recall(message, reason) { CallReason::Reminder } else { reason };
         let origin = self.origin_of(id, &caller.address);
         let facts = Facts {
             physical: self.physical_of(id, message),
@@ -93,6 +94,7 @@ impl Core {
             redirection: Party::default(),
             call_id: message.call_id().into(),
             target: Box::default(),
+            session: self.session_of(message),
         };
         let mut call = Call::new((id, address), origin, now, media, facts);
         call.taken = Taken::NotYet(1);
@@ -100,6 +102,7 @@ impl Core {
         call.leg = Some(leg);
         call.last_leg = Some(leg);
         call.ring_mode = crate::ringing::mode(message);
+        self.note_arrival(&mut call, message);
         self.offer_call(now, leg, call, message);
     }
 
@@ -109,6 +112,7 @@ impl Core {
         let caller = call.facts.caller.address.clone();
         let call = self.calls.insert(call);
         self.by_leg.insert(leg, call);
+        self.refresh_standing(call);
         if let Some(line) = self.line_mut(id) {
             line.kept += 1;
         }
@@ -160,6 +164,11 @@ impl Core {
                 let (line, address) = (call.line, call.address);
                 self.events.push_back(ProviderEvent::NewCall { line, address, call: id });
             }
+            None if call.is_call_back() && times < MOST_ANNOUNCEMENTS => {
+                call.taken = Taken::NotYet(times + 1);
+                let (line, address) = (call.line, call.address);
+                self.events.push_back(ProviderEvent::NewCall { line, address, call: id });
+            }
             // It ended before anybody heard of it.
             None => {
                 self.forget(now, id);
@@ -169,12 +178,19 @@ impl Core {
 
     /// Sends 180 once; 183 to a caller that hears us already.
     pub(crate) fn alert(&mut self, now: Time, id: CallId) {
+        if self.calls.get(id).is_some_and(|call| !call.alerted) {
+            self.alert_with(now, id, "");
+        }
+    }
+
+    /// Sends 180, or 183, with further header fields.
+    pub(crate) fn alert_with(&mut self, now: Time, id: CallId, fields: &str) {
         let Some(call) = self.calls.get(id) else { return };
-        let (Some(leg), false) = (call.leg, call.alerted) else { return };
+        let Some(leg) = call.leg else { return };
         let contact = self.contact_of(call.line);
         let early = call.extra.as_ref().and_then(|extra| extra.early.as_deref());
         let status = if early.is_some() { 183 } else { 180 };
-        if self.ua.ring(now, &mut self.layer, leg, status, &contact, early).is_ok()
+        if self.ua.ring_with(now, &mut self.layer, leg, status, &contact, early, fields).is_ok()
             && let Some(call) = self.calls.get_mut(id)
         {
             call.alerted = true;

@@ -3,9 +3,12 @@
 //! [`SipProvider`] implements the service provider interface on the SIP user agent, and shows the driver a plain sans-IO
 //! side. Reading order: `profile` and `account` (what is configured), `line` and `call` (what is kept), `core` (what all
 //! parts work on), `registering` (lines in and out of service), `inbound`, `outbound` and `dialing` (calls come up),
-//! `established`, `holding`, `transfer`, `consulting`, `bridging` and `replacing` (calls that are up), `conference` (calls
-//! together), `operations` (what applications ask), `streams` (audio), `sending`, `info_digits`, `listening` and `treatment` (what is sent into
-//! it and heard in it), `provider` (the interface).
+//! `established`, `holding`, `transfer`, `consulting`, `bridging` and `replacing` (calls that are up), `conference` and
+//! `membership` (calls together), `parking`, `fetching` and `pickup` (calls that the switch keeps, or that alert elsewhere),
+//! `watching`, `messages` and `callback` (what is subscribed to, and what follows from it), `user_info`, `physical` and
+//! `extension` (what travels with calls), `service` (lines taken out of service), `operations` (what applications ask),
+//! `streams` (audio), `sending`, `info_digits`, `listening` and `treatment` (what is sent into it and heard in it),
+//! `provider` (the interface).
 //! Pure rules stand apart: `dial`, `ears`, `ending`, `forwarding`, `parties`, `glance`.
 #![forbid(unsafe_code)]
 
@@ -13,6 +16,7 @@ mod able;
 mod account;
 mod bridging;
 mod call;
+mod callback;
 mod conference;
 mod consulting;
 mod core;
@@ -22,6 +26,8 @@ mod dialing;
 mod ears;
 mod ending;
 mod established;
+mod extension;
+mod fetching;
 mod forwarding;
 mod glance;
 mod holding;
@@ -29,10 +35,14 @@ mod inbound;
 mod info_digits;
 mod line;
 mod listening;
+mod membership;
+mod messages;
 mod operations;
 mod outbound;
+mod parking;
 mod parties;
 mod physical;
+mod pickup;
 mod profile;
 mod provider;
 mod provisioning;
@@ -42,12 +52,15 @@ mod replacing;
 mod ringing;
 mod role;
 mod sending;
+mod service;
 mod status;
 mod streams;
 mod transfer;
 mod treatment;
+mod user_info;
+mod watching;
 
 pub use account::{Account, AddressRange, Server};
 pub use core::{Action, Counters};
-pub use profile::{AcceptReferrals, Alerting, HoldDirection, Profile, TransportChoice};
+pub use profile::{AcceptReferrals, Alerting, HoldDirection, MessageWaiting, Profile, TransportChoice};
 pub use provider::{Alive, ProviderConfig, SipProvider, shard_of_token};

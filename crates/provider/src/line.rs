@@ -4,7 +4,7 @@ use crate::Account;
 use hookswitch_machine::{Flow, QueryId, Target};
 use hookswitch_media::negotiate::Capabilities as MediaCapabilities;
 use hookswitch_sip::registration::Registration;
-use hookswitch_sip::ua::AccountId;
+use hookswitch_sip::ua::{AccountId, SubscriptionId};
 use hookswitch_spi::{
     AddressId, CallCounts, Capabilities, ExtensionVersion, ForwardingRules, InterfaceVersion, LineState,
     MediaTypes, OutOfService, Set, StatusKind,
@@ -52,6 +52,19 @@ pub(crate) struct Open {
     pub(crate) timer: Option<hookswitch_machine::TimerKey>,
     pub(crate) keep_alive: Option<hookswitch_machine::TimerKey>,
     pub(crate) look_up: Option<hookswitch_machine::TimerKey>,
+    pub(crate) mailbox: Mailbox,
+    /// An application has taken the line out of service.
+    pub(crate) off: bool,
+}
+
+/// How far a line has come with its subscription to what waits for its user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mailbox {
+    /// Not yet subscribed, or not any more.
+    Unwatched,
+    Watched(SubscriptionId),
+    /// The switch does not want to be asked.
+    Refused,
 }
 
 /// Where the switch is.
@@ -131,13 +144,7 @@ impl Line {
     /// Whether a peer may call this line: its switch, or who is configured.
     pub(crate) fn accepts(&self, peer: IpAddr) -> bool {
         let peer = peer.to_canonical();
-        let of_switch = match self.open.as_ref().map(|open| &open.route) {
-            Some(Route::Known { targets, .. }) => {
-                targets.iter().any(|t| t.address.ip().to_canonical() == peer)
-            }
-            Some(Route::Resolving(_) | Route::Unknown { .. }) | None => false,
-        };
-        of_switch || self.account.accept_from.iter().any(|range| range.contains(peer))
+        self.is_switch(peer) || self.account.accept_from.iter().any(|range| range.contains(peer))
     }
 
     /// Whether one more call can be: there are fewer in progress than the line can take, and applications have not left all too
@@ -145,6 +152,21 @@ impl Line {
     pub(crate) fn has_room(&self) -> bool {
         let most = self.capabilities.max_calls;
         self.calls < most && self.kept < most.saturating_mul(4).saturating_add(64)
+    }
+
+    /// Whether it is open, and was not taken out of service by an application.
+    pub(crate) fn wants_calls(&self) -> bool {
+        self.open.as_ref().is_some_and(|open| !open.off)
+    }
+
+    /// Whether an address is one of the line's switch.
+    pub(crate) fn is_switch(&self, peer: IpAddr) -> bool {
+        match self.open.as_ref().map(|open| &open.route) {
+            Some(Route::Known { targets, .. }) => {
+                targets.iter().any(|t| t.address.ip().to_canonical() == peer.to_canonical())
+            }
+            Some(Route::Resolving(_) | Route::Unknown { .. }) | None => false,
+        }
     }
 
     /// Whether somebody wants to hear of this.

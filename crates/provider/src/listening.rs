@@ -207,6 +207,13 @@ impl Core {
         }
     }
 
+    /// Whoever pressed a digit is gone: the next is waited for again.
+    pub(crate) fn go_on_gathering(&mut self, id: CallId) {
+        if self.gathering(id).is_some_and(|gathering| gathering.timer.is_none()) {
+            self.await_digit(id);
+        }
+    }
+
     /// Waits for the next digit as long as the request says.
     fn await_digit(&mut self, id: CallId) {
         self.stop_waiting_for_digit(id);

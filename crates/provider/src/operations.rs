@@ -6,12 +6,14 @@ use crate::dial;
 use crate::forwarding;
 use crate::inbound::refusal;
 use crate::streams::figures_of;
+use crate::user_info;
 use hookswitch_machine::Time;
 use hookswitch_media::control::{Command, Direction};
 use hookswitch_media::negotiate::{NegotiateError, OfferAnswer};
 use hookswitch_spi::{
     AddressId, AudioSource, CallId, CallState, Feature, ForwardingRules, InfoParts, LineId, Operation,
     OperationError, Outcome, Party, ProviderEvent, RejectReason, RequestId, StateKind, TransferMode,
+    UserInfo,
 };
 use std::path::PathBuf;
 
@@ -69,10 +71,10 @@ impl Core {
                 return self.join_in_conference(now, ask, call, consult).map(Some);
             }
             Operation::Forward { line, address, rules } => self.forward(ask, line, address, rules),
-            Operation::Accept { call, user_info: _ } => self.accept(now, ask, call),
-            Operation::Answer { call, source, user_info: _ } => self.answer(now, ask, call, source),
+            Operation::Accept { call, user_info } => self.accept(now, ask, call, user_info),
+            Operation::Answer { call, source, user_info } => self.answer(now, ask, call, source, user_info),
             Operation::Redirect { call, destination } => self.redirect(now, ask, call, &destination),
-            Operation::Drop { call, reason, user_info: _ } => self.drop_call(now, ask, call, reason),
+            Operation::Drop { call, reason, user_info } => self.drop_call(now, ask, call, reason, user_info),
             Operation::Dial { call, digits } => self.dial(now, ask, call, &digits),
             Operation::Hold { call } => self.hold(now, ask, call, Aim::Hold),
             Operation::Retrieve { call } => self.hold(now, ask, call, Aim::Retrieve),
@@ -109,15 +111,20 @@ impl Core {
             Operation::SetMediaType { call, media } => self.set_media_type(ask, call, media),
             Operation::SetCallData { call, data } => self.set_call_data(ask, call, data),
             Operation::SetAppSpecific { call, value } => self.set_app_specific(ask, call, value),
-            // The table of the line has none of these, so the check has refused them.
-            Operation::Park { .. }
-            | Operation::Unpark { .. }
-            | Operation::Pickup { .. }
-            | Operation::CompleteCall { .. }
-            | Operation::UncompleteCall { .. }
-            | Operation::SendUserInfo { .. }
-            | Operation::SetService { .. }
-            | Operation::Extension { .. } => Err(OperationError::Unavailable(operation.name())),
+            Operation::Park { call, at } => self.park(now, ask, call, &at),
+            Operation::Unpark { line, address, orbit } => {
+                return self.unpark(now, ask, line, address, &orbit).map(Some);
+            }
+            Operation::Pickup { line, address, from } => {
+                return self.pick_up(now, ask, line, address, &from).map(Some);
+            }
+            Operation::CompleteCall { call, mode: _ } => self.complete_call(now, ask, call),
+            Operation::UncompleteCall { line, completion } => {
+                self.uncomplete_call(now, ask, line, completion)
+            }
+            Operation::SendUserInfo { call, data } => self.send_user_info(now, ask, call, &data),
+            Operation::SetService { line, on } => self.set_service(now, ask, line, on),
+            Operation::Extension { line, call, command } => self.extension(now, ask, line, call, command),
         }
         .map(|()| None)
     }
@@ -127,7 +134,7 @@ impl Core {
         let (line_id, state) = match (operation.call(), operation.line()) {
             (Some(id), _) => {
                 let call = self.existing(id)?;
-                (call.line, Some(call.state.kind()))
+                (call.line, Some(call.state_for(operation)))
             }
             (None, Some(line)) => (line, None),
             (None, None) => return Err(OperationError::InvalidParameter("no call and no line".into())),
@@ -143,7 +150,16 @@ impl Core {
         if let Some(other) = operation.other_call() {
             line.capabilities.check_other(operation, self.existing(other)?.state.kind())?;
         }
-        line.capabilities.check_arguments(operation)
+        line.capabilities.check_arguments(operation)?;
+        match operation {
+            Operation::MakeCall { options, .. } => self.placing(line_id, options).map(drop),
+            Operation::SetupTransfer { consult, .. }
+            | Operation::SetupConference { consult, .. }
+            | Operation::PrepareAddToConference { consult, .. } => {
+                self.placing(line_id, &consult.call).map(drop)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// A call that can be asked something of: one that is not still being created.
@@ -176,8 +192,17 @@ impl Core {
         Ok(())
     }
 
-    fn accept(&mut self, now: Time, ask: &mut Ask, id: CallId) -> Result<(), OperationError> {
-        self.alert(now, id);
+    fn accept(
+        &mut self,
+        now: Time,
+        ask: &mut Ask,
+        id: CallId,
+        info: Option<UserInfo>,
+    ) -> Result<(), OperationError> {
+        match info {
+            Some(info) => self.alert_with(now, id, &user_info::line(&info)),
+            None => self.alert(now, id),
+        }
         self.enter(id, CallState::Accepted);
         self.done(ask, Outcome::Done);
         Ok(())
@@ -189,7 +214,11 @@ impl Core {
         ask: &mut Ask,
         id: CallId,
         source: AudioSource,
+        info: Option<UserInfo>,
     ) -> Result<(), OperationError> {
+        if self.calls.get(id).is_some_and(Call::is_call_back) {
+            return self.call_back(now, ask, id, source, info);
+        }
         let port = self.port(id).ok_or(OperationError::ResourceUnavailable("audio port"))?;
         let capabilities = self.line_media(id).ok_or(OperationError::Closed)?;
         let call = self.calls.get_mut(id).ok_or(OperationError::NoSuchCall(id))?;
@@ -224,9 +253,10 @@ impl Core {
         }
         self.stop_alerting(id);
         let contact = self.contact_of(line_id);
+        let fields = info.as_ref().map(user_info::line).unwrap_or_default();
         let credentials = self.line(line_id).map(|line| line.credentials);
         self.ua
-            .accept(now, &mut self.layer, leg, contact, credentials, &sdp)
+            .accept_with(now, &mut self.layer, leg, contact, credentials, &sdp, &fields)
             .map_err(|_| OperationError::CallEnded)?;
         self.wait(id, ask, Wait::Acknowledgement);
         self.give_way(now, id);
@@ -300,11 +330,13 @@ impl Core {
         ask: &mut Ask,
         id: CallId,
         reason: RejectReason,
+        info: Option<UserInfo>,
     ) -> Result<(), OperationError> {
         if self.is_conference(id) {
             self.drop_conference(now, ask, id);
             return Ok(());
         }
+        let fields = info.as_ref().map(user_info::line).unwrap_or_default();
         let call = self.calls.get(id).ok_or(OperationError::NoSuchCall(id))?;
         let state = call.state.kind();
         let Some(leg) = call.leg else {
@@ -320,7 +352,7 @@ impl Core {
                 RejectReason::NoAnswer => 480,
                 RejectReason::Decline => 603,
             };
-            let _ = self.ua.reject(now, &mut self.layer, leg, status, format_args!(""));
+            let _ = self.ua.reject(now, &mut self.layer, leg, status, format_args!("{fields}"));
             self.finish(id);
             self.done(ask, Outcome::Done);
             return Ok(());
@@ -328,7 +360,7 @@ impl Core {
         self.stop_stream(id);
         self.abandon_referral(now, id);
         self.wait(id, ask, Wait::End);
-        if self.ua.hang_up(now, &mut self.layer, leg, None).is_err() {
+        if self.ua.hang_up_with(now, &mut self.layer, leg, None, &fields).is_err() {
             // The session is gone without more ado.
             self.hung_up(now, leg);
         }

@@ -43,13 +43,12 @@ impl Core {
             )));
         }
         let dialled = dial::dialled(destination, &line.account.domain)?;
+        let placing = self.placing(line_id, &options)?;
         let off_hook = matches!(dialled, Dialled::Nothing);
         if !off_hook || line.is_in_service() {
             self.can_make(line_id)?;
         }
-        let CallOptions { source, no_answer_after, display_name, call_data, .. } = options;
-        let id = self.new_outgoing(now, line_id, address, source, call_data);
-        let placing = Placing { no_answer_after, display_name };
+        let id = self.new_outgoing(now, line_id, address, options.source, options.call_data);
         match dialled {
             Dialled::Whole(uri) => {
                 if let Err(error) = self.place(now, id, uri, &placing) {
@@ -108,6 +107,7 @@ impl Core {
             redirection: Party::default(),
             call_id: Box::default(),
             target: Box::default(),
+            session: (0, 0),
         };
         let media = MediaSession::new(self.entropy.next_u64());
         let mut call = Call::new((line_id, address), Origin::Outbound, now, media, facts);
@@ -144,7 +144,7 @@ impl Core {
         call.facts.connected = callee;
         // A registered line calls through its switch; a line that is not registered is a trunk to it. Either way the switch
         // is the next hop, whatever the Request-URI says (RFC 3261 8.1.2: the outbound proxy).
-        if let Err(error) = self.send_invite(now, id, flow, placing.display_name.as_deref()) {
+        if let Err(error) = self.send_invite(now, id, flow, placing) {
             if let Some(call) = self.calls.get_mut(id) {
                 call.media.abandon();
             }
@@ -162,7 +162,7 @@ impl Core {
         now: Time,
         id: CallId,
         flow: Flow,
-        display_name: Option<&str>,
+        placing: &Placing,
     ) -> Result<(), OperationError> {
         let failed = |text: &str| OperationError::Failed(text.to_owned());
         let call = self.calls.get(id).ok_or(OperationError::NoSuchCall(id))?;
@@ -170,7 +170,7 @@ impl Core {
         let number = call.facts.physical;
         let line = self.line(line_id).ok_or(OperationError::NoSuchLine(line_id))?;
         let (capabilities, credentials) = (std::sync::Arc::clone(&line.media), line.credentials);
-        let name = display_name.unwrap_or(&line.account.display_name);
+        let name = placing.display_name.as_deref().unwrap_or(&line.account.display_name);
         let from = if name.is_empty() {
             format!("<{}>", line.uri(address))
         } else {
@@ -184,7 +184,9 @@ impl Core {
             .offer(&capabilities, rtp, Direction::SendRecv)
             .map_err(|error| failed(&error.to_string()))?;
         let to = format!("<{target}>");
-        let fields = format!("Session-ID: {}\r\n", physical::session_id(number, self.entropy.next_u64()));
+        let session = physical::session_id(number, self.entropy.next_u64());
+        call.facts.session = (session.local, 0);
+        let fields = format!("Session-ID: {session}\r\n{}", placing.fields);
         let invitation = Invitation {
             flow,
             account: Some(credentials),
@@ -204,6 +206,7 @@ impl Core {
             call.leg = Some(leg);
             call.last_leg = Some(leg);
         }
+        self.refresh_standing(id);
         self.start_stream(id);
         Ok(())
     }
@@ -224,6 +227,9 @@ impl Core {
             call.facts.call_id = message.call_id().into();
         }
         self.note_physical(id, message);
+        self.note_session(id, message);
+        self.note_opening(id, message);
+        self.note_user_info(id, message);
     }
 
     /// A provisional response.
@@ -261,6 +267,7 @@ impl Core {
         };
         self.note_call_id(id, message);
         self.proceeding(id);
+        self.fetched(id);
         if let Some(timer) = self.calls.get_mut(id).and_then(|call| call.timer.take()) {
             self.timers.cancel(timer);
         }
@@ -279,6 +286,7 @@ impl Core {
                 self.connected_party(id, message);
                 self.enter(id, CallState::Connected(self.connected_mode(id)));
                 self.bridge_turn(now, id);
+                self.user_info_turn(now, id);
             }
             Err(why) => {
                 // RFC 3261 13.2.2.4: an answer that cannot be used ends the session.
@@ -436,11 +444,16 @@ impl Core {
 
     /// A call of ours ended before it was answered.
     fn outgoing_over(&mut self, now: Time, id: CallId, leg: LegId, end: Disconnect) {
-        let waits =
-            self.calls.get(id).is_some_and(|call| call.waiting.iter().any(|w| w.what == Wait::Proceeding));
+        let waits = self.calls.get(id).is_some_and(|call| {
+            call.waiting.iter().any(|w| matches!(w.what, Wait::Proceeding | Wait::Fetching))
+        });
         if waits {
             // It never was under way: the request fails, there is no call, and nothing else is said.
+            let from = self.calls.get(id).and_then(|call| call.fetch_from());
             let error = match end.status {
+                Some(status) if from.is_some() && crate::fetching::is_nothing_there(status) => {
+                    OperationError::NothingThere(from.unwrap_or_default())
+                }
                 Some(status) => OperationError::Refused { status, reason: end.reason.into() },
                 None => OperationError::Failed(format!("the call could not be set up: {}", end.reason)),
             };

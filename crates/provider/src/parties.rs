@@ -3,7 +3,7 @@
 use crate::core::Core;
 use crate::line::Line;
 use hookswitch_sip::cause::{self, DiversionReason, Trust};
-use hookswitch_sip::message::{Message, Uri};
+use hookswitch_sip::message::{Message, Name, Uri};
 use hookswitch_spi::{CallId, CallerKind, InfoParts, LineId, Origin, Party, Presentation, Reason};
 
 /// A party as applications see it. `may_come`: what is not known may still be told.
@@ -44,6 +44,12 @@ pub(crate) fn reason(
     }
 }
 
+/// Whether a call is a parked one that comes back to who parked it (`urn:alert:service:recall`, RFC 7462).
+pub(crate) fn is_recall(message: &Message, reason: Reason) -> bool {
+    let says = |value: &str| value.to_ascii_lowercase().contains("urn:alert:service:recall");
+    reason == Reason::Direct && message.headers(Name::AlertInfo).take(4).any(says)
+}
+
 /// Where a caller belongs, by the host of its address: to the line's own domain, or elsewhere. One that is not known is external.
 pub(crate) fn kind(line: &Line, caller: &str) -> CallerKind {
     let own = Uri::parse(caller).ok().is_some_and(|uri| {
@@ -77,6 +83,8 @@ impl Core {
         });
         if of_session {
             self.note_party(id, message);
+            self.note_session(id, message);
+            self.note_user_info(id, message);
         }
     }
 

@@ -44,6 +44,24 @@ impl Core {
         }
     }
 
+    /// The Session-ID of an incoming call: our half, of random bits, and the caller's. Who sends none gets none.
+    pub(crate) fn session_of(&mut self, message: &Message) -> (u128, u128) {
+        let Some(theirs) = message.header(Name::SessionId).and_then(SessionId::parse) else { return (0, 0) };
+        let random = u128::from(self.entropy.next_u64()) << 64 | u128::from(self.entropy.next_u64());
+        (SessionId::first(random).local, theirs.local)
+    }
+
+    /// The other side has another half than before: it was transferred, or has answered (RFC 7989 6, 7).
+    pub(crate) fn note_session(&mut self, id: CallId, message: &Message) {
+        let Some(theirs) = message.header(Name::SessionId).and_then(SessionId::parse) else { return };
+        let Some(call) = self.calls.get_mut(id) else { return };
+        let (own, known) = call.facts.session;
+        if own != 0 && known != theirs.local {
+            call.facts.session.1 = theirs.local;
+            self.refresh_standing(id);
+        }
+    }
+
     fn linked_id<'a>(&self, line: LineId, message: &'a Message) -> Option<&'a str> {
         let name = self.line(line)?.account.profile.linked_id.as_deref()?;
         message.header(Name::new(name)).map(str::trim).filter(|value| !value.is_empty())

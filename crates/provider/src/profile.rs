@@ -4,6 +4,8 @@ use hookswitch_spi::AnswerMode;
 use serde::Deserialize;
 use std::time::Duration;
 
+/// Octets of user information: hexadecimal they still leave room in a datagram.
+const MOST_USER_INFO: u16 = 1_024;
 /// Members of one conference: fewer than a mix takes, as we are in it as well.
 const MOST_MEMBERS: u16 = 32;
 
@@ -51,6 +53,26 @@ pub struct Profile {
     pub linked_id: Option<String>,
     /// Follow a 3xx of the switch instead of reporting *forwarded*.
     pub follow_redirects: bool,
+    /// How the line learns whether messages wait: it subscribes, it is told without asking, or not at all (RFC 3842).
+    pub message_waiting: MessageWaiting,
+    /// Octets of user information that the switch passes on with each message (RFC 7433), 0 to 1,024. Whatever it lets through
+    /// to us is read in any case.
+    pub user_info: u16,
+    /// Users may be watched (RFC 4235), and what is told names their dialogs: makes call completion possible, and pickup where
+    /// there is no code for it.
+    pub dialog_events: bool,
+    /// A call is parked by sending its other party to an orbit (REFER). Needs `refer`.
+    pub park: bool,
+    /// What is put before the number of an orbit for that, usually nothing.
+    pub park_code: String,
+    /// Who redirects (302) to a free orbit, so that a call can be parked anywhere; empty if nobody does.
+    pub park_finder: String,
+    /// What is dialled before the number of an orbit to fetch what is parked there, usually nothing.
+    pub unpark_prefix: String,
+    /// What is dialled before a user to pick up what alerts there; empty if there is no such code.
+    pub pickup_prefix: String,
+    /// What is dialled to pick up what alerts in our own group; empty if there is no such code.
+    pub group_pickup_code: String,
     /// The direction offered to hold: `sendonly` (music may be sent) or `inactive`.
     pub hold: HoldDirection,
     /// A held party hears music of ours, unless an application chooses something else for it.
@@ -92,6 +114,15 @@ impl Default for Profile {
             ring_cycle: 6,
             linked_id: None,
             follow_redirects: true,
+            message_waiting: MessageWaiting::Subscribe,
+            user_info: 128,
+            dialog_events: false,
+            park: false,
+            park_code: String::new(),
+            park_finder: String::new(),
+            unpark_prefix: String::new(),
+            pickup_prefix: String::new(),
+            group_pickup_code: String::new(),
             hold: HoldDirection::SendOnly,
             hold_music: true,
             early_treatment: false,
@@ -106,11 +137,12 @@ impl Default for Profile {
 
 impl Profile {
     /// The profiles that are compiled in: name and text.
-    pub const BUILT_IN: [(&'static str, &'static str); 4] = [
+    pub const BUILT_IN: [(&'static str, &'static str); 5] = [
         ("generic", include_str!("../../../sip-profiles/generic.toml")),
         ("asterisk", include_str!("../../../sip-profiles/asterisk.toml")),
         ("freeswitch", include_str!("../../../sip-profiles/freeswitch.toml")),
         ("kamailio", include_str!("../../../sip-profiles/kamailio.toml")),
+        ("hookswitch", include_str!("../../../sip-profiles/hookswitch.toml")),
     ];
 
     /// The compiled-in profile of this name.
@@ -154,6 +186,22 @@ impl Profile {
             && (name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'))
         {
             return Some(("linked-id", format!("the name of a header field, not {name:?}")));
+        }
+        if self.user_info > MOST_USER_INFO {
+            return Some(("user-info", format!("0 to {MOST_USER_INFO} octets, not {}", self.user_info)));
+        }
+        let codes = [
+            ("park-code", &self.park_code),
+            ("park-finder", &self.park_finder),
+            ("unpark-prefix", &self.unpark_prefix),
+            ("pickup-prefix", &self.pickup_prefix),
+            ("group-pickup-code", &self.group_pickup_code),
+        ];
+        let fits = |c: u8| c.is_ascii_alphanumeric() || b"*#+-_.".contains(&c);
+        if let Some((key, code)) =
+            codes.into_iter().find(|(_, code)| code.len() > 32 || !code.bytes().all(fits))
+        {
+            return Some((key, format!("at most 32 letters, digits or *#+-_. , not {code:?}")));
         }
         if self.codecs.is_empty() {
             return Some(("codecs", "at least one of PCMU, PCMA, L16/8000, L16/16000".into()));
@@ -213,6 +261,18 @@ pub enum AcceptReferrals {
     Never,
 }
 
+/// How a line learns whether messages wait (RFC 3842).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MessageWaiting {
+    /// It subscribes while it is registered; what the switch tells without being asked counts as well.
+    Subscribe,
+    /// The switch tells without being asked.
+    Unsolicited,
+    /// Not at all.
+    No,
+}
+
 /// How a held party is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -248,6 +308,8 @@ mod tests {
         assert_eq!(profile.fault().map(|f| f.0), Some("packet-time"));
         let profile = Profile { codecs: vec!["G729".into()], ..Profile::default() };
         assert_eq!(profile.fault().map(|f| f.0), Some("codecs"));
+        let profile = Profile { pickup_prefix: "<*8".into(), ..Profile::default() };
+        assert_eq!(profile.fault().map(|f| f.0), Some("pickup-prefix"));
         assert_eq!(Profile::default().fault(), None);
     }
 }

@@ -5,6 +5,7 @@ use crate::core::{Action, Core, Counters};
 use bytes::Bytes;
 use hookswitch_machine::{CloseReason, Endpoint, Entropy, Flow, QueryId, ResolveError, Target, Time};
 use hookswitch_media::control::Event as MediaEvent;
+use hookswitch_sip::message::Method;
 use hookswitch_sip::transaction::{self, Layer};
 use hookswitch_sip::ua::{self, UserAgent};
 use hookswitch_spi::{
@@ -63,6 +64,8 @@ pub struct Alive {
     pub stock: usize,
     /// Look-ups without an answer.
     pub queries: usize,
+    /// What is subscribed to.
+    pub subscriptions: usize,
 }
 
 /// The SIP service provider of one shard.
@@ -88,6 +91,8 @@ impl SipProvider {
             endpoints,
             product: product.clone(),
             max_legs: max_calls,
+            // What waits for a user is told by some switches without being asked.
+            methods: vec![Method::Notify],
             ..ua::Config::default()
         };
         let ua = UserAgent::new(settings, entropy.fork());
@@ -181,6 +186,7 @@ impl SipProvider {
             timers: self.core.timers.len() + self.core.ua.live_timers(),
             stock: self.core.stock.len(),
             queries: self.core.queries.len(),
+            subscriptions: self.core.ua.live_subscriptions(),
         }
     }
 }
@@ -268,6 +274,7 @@ impl Provider for SipProvider {
         for call in self.core.calls.on_line(line) {
             self.core.fail_waiting(call, &OperationError::Closed);
         }
+        self.core.end_watches(now, line);
         self.core.forget_roles(line);
         for call in self.core.calls.on_line(line) {
             self.core.forget(now, call);

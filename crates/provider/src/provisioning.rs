@@ -1,7 +1,6 @@
 //! Lines that appear and disappear, and new credentials, while the provider runs. Everything else of a configuration is read once.
 
 use crate::account::{Account, Elsewhere};
-use crate::call::Wait;
 use crate::core::Core;
 use crate::line::Line;
 use crate::provider::SipProvider;
@@ -41,8 +40,14 @@ impl SipProvider {
             return;
         }
         for call in core.calls.on_line(line) {
+            core.part(call);
+        }
+        core.end_watches(now, line);
+        core.forget_roles(line);
+        for call in core.calls.on_line(line) {
             core.end_with_line(now, call);
         }
+        core.end_watches(now, line);
         core.removed.push(line);
         let closing = core.closing.contains(&line);
         match core.registrant(line).map(|found| found.open.is_some()) {
@@ -120,10 +125,7 @@ impl Core {
 
     /// Ends a call because its line is gone: its last events, then what the other side is told.
     fn end_with_line(&mut self, now: Time, id: CallId) {
-        let embryo = self
-            .calls
-            .get(id)
-            .is_some_and(|call| call.waiting.iter().any(|waiting| waiting.what == Wait::Proceeding));
+        let embryo = self.calls.get(id).is_some_and(|call| call.embryo);
         self.fail_waiting(id, &OperationError::Closed);
         if embryo {
             // It never was a call for anybody.

@@ -10,6 +10,7 @@ use crate::profile::AcceptReferrals;
 use hookswitch_machine::{Flow, Time, TimerKey};
 use hookswitch_media::control::Direction;
 use hookswitch_media::negotiate::MediaSession;
+use hookswitch_sip::headers::SessionId;
 use hookswitch_sip::message::{Message, Method, Name, Uri};
 use hookswitch_sip::refer::{Notifier, NotifierInput, NotifierOutput, ReferTo, ReferredBy, SIPFRAG};
 use hookswitch_sip::transaction::{ClientId, ServerId};
@@ -78,7 +79,9 @@ impl Core {
         message: &Message,
     ) -> Result<(LegId, MediaSession, Box<str>), u16> {
         let call = self.calls.get(id).ok_or(481_u16)?;
-        if !matches!(call.state.kind(), StateKind::Connected | StateKind::OnHold) || call.referral.is_some() {
+        let up =
+            matches!(call.state.kind(), StateKind::Connected | StateKind::OnHold | StateKind::Conferenced);
+        if !up || call.referral.is_some() {
             return Err(491);
         }
         let target =
@@ -103,7 +106,10 @@ impl Core {
         let from = format!("<{}>", line.uri(call.address));
         let contact = self.contact_of(call.line);
         let rtp = call.port.map(|port| port.rtp).ok_or(480_u16)?;
-        let mut fields = String::new();
+        let mut fields = match call.facts.session {
+            (0, _) => String::new(),
+            (local, _) => format!("Session-ID: {}\r\n", SessionId { local, remote: Some(0) }),
+        };
         if let Some(by) = message.header(Name::ReferredBy).and_then(|value| ReferredBy::parse(value).ok()) {
             fields.push_str(&format!("Referred-By: {by}\r\n"));
         }
@@ -210,6 +216,7 @@ impl Core {
     /// our 200, whatever became of its ACK.
     pub(crate) fn leg_changed(&mut self, id: CallId) {
         self.complete_waiting(id, |wait| wait == Wait::Acknowledgement, Ok(Outcome::Done));
+        self.refresh_standing(id);
         let Some(call) = self.calls.get_mut(id) else { return };
         for waiting in &mut call.waiting {
             if let Wait::OfferAnswer(aim) = waiting.what {
@@ -294,6 +301,9 @@ impl Core {
         call.last_leg = Some(leg);
         call.facts.connected = party;
         self.leg_changed(id);
+        if let Some(message) = message {
+            self.note_session(id, message);
+        }
         self.set_referral_timer(id, now + LAST_REPORT);
         self.configure(id, parameters);
         self.tell(id, ProviderEvent::CallInfo { call: id, changed: InfoParts::CONNECTED });

@@ -2,7 +2,7 @@
 
 use crate::account::Server;
 use crate::core::{Core, Outside, Query, Timer};
-use crate::line::{Line, Open, Route};
+use crate::line::{Line, Mailbox, Open, Route};
 use crate::profile::TransportChoice;
 use bytes::Bytes;
 use hookswitch_machine::{Endpoint, Flow, Output, Question, ResolveError, Target, Time, Transport};
@@ -16,6 +16,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Why a line is out of service that an application wants to be so.
+const TAKEN_OUT: &str = "taken out of service by an application";
 /// How long after a failed look-up the next one follows, at least.
 const LOOK_UP_AGAIN: Duration = Duration::from_secs(20);
 
@@ -28,6 +30,7 @@ impl Core {
             // It still un-registers: the same registration goes on, so that two cannot cross.
             open.version = version;
             open.wanted_media = MediaTypes::NONE;
+            open.off = false;
             if let Some(line) = self.registrant_mut(id) {
                 line.state = LineState::InService;
             }
@@ -71,6 +74,8 @@ impl Core {
             timer: None,
             keep_alive: None,
             look_up: None,
+            mailbox: Mailbox::Unwatched,
+            off: false,
         });
         line.state = LineState::InService;
         self.serve(id, false, None, "registering with the switch");
@@ -187,7 +192,7 @@ impl Core {
     fn route_settled(&mut self, now: Time, id: LineId) {
         let Some(line) = self.registrant(id) else { return };
         let Some(open) = line.open.as_ref() else { return };
-        let state = open.registration.as_ref().map(Registration::state);
+        let (state, off) = (open.registration.as_ref().map(Registration::state), open.off);
         match (&open.route, state) {
             (Route::Resolving(_), _) => {}
             (Route::Known { targets, .. }, state) => {
@@ -196,6 +201,7 @@ impl Core {
                 let credentials = line.credentials;
                 self.ua.set_home(credentials, home);
                 match state {
+                    Some(StateName::Idle) if off => {}
                     Some(StateName::Idle) => self.register(now, id, Input::Start),
                     // It tries again by itself, on this route.
                     Some(_) => {}
@@ -235,7 +241,7 @@ impl Core {
     }
 
     /// Gives a line's registration an input and does what it wants.
-    fn register(&mut self, now: Time, id: LineId, input: Input<'_>) {
+    pub(crate) fn register(&mut self, now: Time, id: LineId, input: Input<'_>) {
         let Some(line) = self.lines.get_mut(id.0 as usize).and_then(Option::as_mut) else { return };
         let Some(open) = line.open.as_mut() else { return };
         let Some(registration) = open.registration.as_mut() else { return };
@@ -250,6 +256,7 @@ impl Core {
                 registration::Output::Registered { .. } => {
                     self.serve(id, true, None, "");
                     self.keep_alive(now, id);
+                    self.in_service(now, id);
                 }
                 registration::Output::Observed(_) => {}
                 registration::Output::Failed { cause, bound_until, .. } => {
@@ -465,7 +472,9 @@ impl Core {
     }
 
     /// Tells whether a line is in service, if that is news.
-    fn serve(&mut self, id: LineId, in_service: bool, status: Option<u16>, reason: &str) {
+    pub(crate) fn serve(&mut self, id: LineId, in_service: bool, status: Option<u16>, reason: &str) {
+        let off = self.line(id).and_then(|line| line.open.as_ref()).is_some_and(|open| open.off);
+        let (in_service, reason) = if off { (false, TAKEN_OUT) } else { (in_service, reason) };
         let state = if in_service {
             LineState::InService
         } else {

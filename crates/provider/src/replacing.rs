@@ -89,6 +89,7 @@ impl Core {
             self.timers.cancel(timer);
         }
         self.leg_changed(id);
+        self.note_session(id, message);
         if let Some(old) = old {
             self.by_leg.remove(&old);
             // The agent has ended it; nothing more of it concerns the call.

@@ -53,7 +53,7 @@ impl Core {
         };
         let Some(call) = self.calls.get(id) else { return };
         let offered = matches!(call.state.kind(), StateKind::Offering | StateKind::Accepted);
-        if offered && call.leg.is_some() {
+        if offered && (call.leg.is_some() || call.is_call_back()) {
             self.ring(now, id, ring.count);
         }
     }

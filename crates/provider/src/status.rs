@@ -84,6 +84,10 @@ impl Core {
             .iter()
             .filter(|feature| self.fits_role(id, *feature).is_ok())
             .collect();
+        if call.state_for_completion() == StateKind::Busy {
+            possible = possible
+                .union(line.capabilities.features.intersection(Features::of(&[Feature::CompleteCall])));
+        }
         let room = line.is_in_service() && line.has_room();
         let partner = call.partner().and_then(|partner| Some((partner, self.calls.get(partner)?)));
         let held = line.counts.iter().any(|counts| counts.held + counts.pending > 0);
@@ -103,9 +107,16 @@ impl Core {
             Feature::SetupTransfer,
             Feature::CompleteTransfer,
         ]);
-        let transfers =
-            Features::of(&[Feature::BlindTransfer, Feature::SetupTransfer, Feature::CompleteTransfer]);
+        let transfers = Features::of(&[
+            Feature::BlindTransfer,
+            Feature::SetupTransfer,
+            Feature::CompleteTransfer,
+            Feature::Park,
+        ]);
+        let most = u32::from(line.capabilities.max_completions);
         let not = [
+            (line.extension == ExtensionVersion::NONE, Features::of(&[Feature::Extension])),
+            (self.completions_of(call.line) >= most, Features::of(&[Feature::CompleteCall])),
             (!room, needs_room),
             (partner.is_some(), alone),
             (!ready, Features::of(&[Feature::CompleteTransfer])),
@@ -184,7 +195,10 @@ impl Core {
         };
         let makes_calls =
             Features::of(&[Feature::MakeCall, Feature::Unpark, Feature::Pickup, Feature::SetupConference]);
-        let others = Features::of(&[Feature::Forward, Feature::UncompleteCall, Feature::SetService]);
+        let mut others = Features::of(&[Feature::Forward, Feature::SetService]);
+        if self.completions_of(id) > 0 {
+            others = others.with(Feature::UncompleteCall);
+        }
         let room = line.is_in_service() && line.has_room();
         line.capabilities.features.intersection(if room { makes_calls.union(others) } else { others })
     }
@@ -195,7 +209,7 @@ impl Core {
             state: line.state.clone(),
             open: line.open.is_some() && !self.closing.contains(&id),
             calls: self.counts(id, None),
-            completions: 0,
+            completions: self.completions_of(id),
             message_waiting: line.message_waiting,
             possible: self.possible(id),
         })

@@ -35,6 +35,7 @@ impl Core {
         let running = self.calls.get(id).is_some_and(|call| call.stream == Stream::Running);
         if running {
             self.media(Command::Configure { stream: Call::stream_id(id), parameters });
+            self.stream_changed(id);
         }
     }
 

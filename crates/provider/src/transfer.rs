@@ -82,7 +82,10 @@ impl Core {
         let Wait::TransferTurn(deadline) = waiting.what else { return };
         match self.transfer(now, id, &target, deadline) {
             Ok(what) => self.wait_on(id, waiting.completion, what),
-            Err(error) => self.complete(waiting.completion, Err(error)),
+            Err(error) => {
+                let ended = self.parked(id, Err(error));
+                self.complete(waiting.completion, ended);
+            }
         }
     }
 
@@ -146,7 +149,7 @@ impl Core {
         let taken_on =
             self.calls.get(id).and_then(|call| call.transfer).is_some_and(|t| t.timeout().is_some());
         if taken_on {
-            let unknown = Ok(Outcome::Transferred(TransferOutcome::Unknown));
+            let unknown = self.parked(id, Ok(Outcome::Transferred(TransferOutcome::Unknown)));
             self.complete_waiting(id, |wait| wait == Wait::Transfer, unknown);
         }
     }
@@ -217,6 +220,7 @@ impl Core {
             self.part_with(now, follower);
         }
         let failed = result.is_err();
+        let result = self.parked(id, result);
         self.complete_waiting(id, |wait| wait == Wait::Transfer, result);
         if succeeded {
             self.complete_drops(id);
@@ -246,7 +250,7 @@ impl Core {
     /// Fails everything that waits on a call that ended, but a transfer: its outcome may still come.
     pub(crate) fn fail_waiting_but_transfer(&mut self, id: CallId) {
         while let Some(waiting) =
-            self.calls.get_mut(id).and_then(|call| call.take_waiting(|wait| wait != Wait::Transfer))
+            self.calls.get_mut(id).and_then(|call| call.take_waiting(|wait| !wait.outlives()))
         {
             self.fail(waiting, OperationError::CallEnded);
         }

@@ -33,6 +33,9 @@ struct Play {
     /// What happened, and how often.
     covered: BTreeMap<String, u32>,
     closed: Vec<CallId>,
+    completions: Vec<CompletionId>,
+    /// What they subscribed to.
+    watched: Vec<Message>,
 }
 
 const BY_REPLY: [(&str, u64); 7] = [
@@ -55,6 +58,10 @@ impl Play {
                 p.reconnect = chance.chance(1, 2);
                 p.answer_mode =
                     [AnswerMode::None, AnswerMode::Hold, AnswerMode::Drop][chance.below(3) as usize];
+                p.dialog_events = chance.chance(1, 2);
+                p.park = chance.chance(1, 2);
+                p.park_finder = "park".into();
+                p.pickup_prefix = ["", "*8"][chance.below(2) as usize].into();
                 p.accept_referrals = hookswitch_provider::AcceptReferrals::Any;
             })
         };
@@ -76,6 +83,8 @@ impl Play {
             covered: BTreeMap::new(),
             partners: Vec::new(),
             closed: Vec::new(),
+            completions: Vec::new(),
+            watched: Vec::new(),
         }
     }
 
@@ -116,6 +125,14 @@ impl Play {
         let what = match &event {
             ProviderEvent::Completed { result: Ok(Outcome::Transferred(outcome)), .. } => {
                 format!("{outcome:?}")
+            }
+            ProviderEvent::Completed { result: Ok(Outcome::Parked(_)), .. } => "parked".into(),
+            ProviderEvent::Completed { result: Ok(Outcome::Completion(completion)), .. } => {
+                self.completions.push(*completion);
+                "completion".into()
+            }
+            ProviderEvent::Completed { result: Err(OperationError::NothingThere(_)), .. } => {
+                "nothing there".into()
             }
             ProviderEvent::Completed { result: Ok(_), .. } => "done".into(),
             ProviderEvent::Completed { result: Err(_), .. } => "failed".into(),
@@ -172,7 +189,8 @@ impl Play {
                 }
                 if let Some(status) = status {
                     let state = status.state.kind();
-                    assert!(feature.states().contains(&state), "{feature:?} accepted while {state}");
+                    let fits = feature.states().contains(&state) || status.possible.contains(feature);
+                    assert!(fits, "{feature:?} accepted while {state}");
                 }
             }
             Err(error) => self.story.push(format!("  refused: {error}")),
@@ -189,6 +207,23 @@ impl Play {
             let n = self.r.sent.len();
             let text = reply(&request, "200 OK", sdp).replace(";tag=peer\r\n", &format!(";tag=p{n}\r\n"));
             self.get(text);
+        }
+    }
+
+    /// A call completion that has got some way.
+    fn prepare_completion(&mut self) {
+        self.ask(make("door"));
+        let Some(invite) = self.waiting.pop() else { return };
+        self.get(reply(&invite, "180 Ringing", ""));
+        if self.chance.chance(1, 2) {
+            self.get(reply(&invite, "486 Busy Here", ""));
+        } else {
+            self.waiting.push(invite);
+        }
+        let Some(call) = self.calls.last().copied() else { return };
+        self.ask(Operation::CompleteCall { call, mode: CompletionMode::CallBack });
+        for _ in 0..self.chance.below(6) {
+            self.reply();
         }
     }
 
@@ -213,6 +248,10 @@ impl Play {
         if self.chance.chance(2, 3)
             && let Some(operation) = self.fitting(call)
         {
+            return self.ask(operation);
+        }
+        if self.chance.chance(1, 4) {
+            let operation = self.beyond_calls(call);
             return self.ask(operation);
         }
         let operation = match self.chance.below(18) {
@@ -244,6 +283,41 @@ impl Play {
         self.ask(operation);
     }
 
+    /// What the switch keeps or watches, and what travels along.
+    fn beyond_calls(&mut self, call: CallId) -> Operation {
+        let (line, address) = (LINE, FIRST);
+        let orbit = || "703".to_owned();
+        match self.chance.below(12) {
+            0 | 1 => Operation::Park { call, at: ParkAt::Orbit(orbit()) },
+            2 | 3 => Operation::Park { call, at: ParkAt::Anywhere },
+            4 => Operation::Unpark { line, address, orbit: orbit() },
+            5 => Operation::Pickup { line, address, from: PickupFrom::Address("door".into()) },
+            6 => Operation::Pickup { line, address, from: PickupFrom::Waiting },
+            7 | 8 => Operation::CompleteCall { call, mode: CompletionMode::CallBack },
+            9 => {
+                let completion = self.completions.last().copied().unwrap_or(CompletionId(7));
+                Operation::UncompleteCall { line, completion }
+            }
+            10 => Operation::SendUserInfo { call, data: UserInfo(vec![1, 2, 3]) },
+            _ => Operation::ReleaseUserInfo { call },
+        }
+    }
+
+    /// The peer takes or refuses a subscription, and says what it likes about dialogs.
+    fn notify(&mut self, subscribe: &Message) {
+        self.next += 1;
+        let n = self.next;
+        let dialogs = match self.chance.below(4) {
+            0 => RINGS,
+            1 => "<dialog id=\"d2\"><state>confirmed</state></dialog>",
+            _ => "",
+        };
+        let state = ["active;expires=60", "terminated;reason=noresource", "active;expires=3600"];
+        let state = state[self.chance.below(3) as usize];
+        let text = dialog_info(n, dialogs);
+        self.get(notify_of(subscribe, n, state, "application/dialog-info+xml", &text));
+    }
+
     /// Something that is possible now.
     fn fitting(&mut self, call: CallId) -> Option<Operation> {
         let possible: Vec<Feature> = self.r.p.call_status(call)?.possible.iter().collect();
@@ -254,6 +328,8 @@ impl Play {
             Feature::Dial => Operation::Dial { call, digits: "00".into() },
             Feature::Answer => Operation::answer(call),
             Feature::Hold => Operation::Hold { call },
+            Feature::Park => Operation::Park { call, at: ParkAt::Anywhere },
+            Feature::CompleteCall => Operation::CompleteCall { call, mode: CompletionMode::CallBack },
             Feature::Retrieve if self.chance.chance(1, 3) => Operation::Retrieve { call },
             Feature::SwapHold => Operation::SwapHold { active: call, held: partner? },
             Feature::SetupTransfer => Operation::SetupTransfer { call, consult: ConsultOptions::to("700") },
@@ -288,6 +364,18 @@ impl Play {
             pick = pick.saturating_sub(*weight);
             found
         });
+        if request.method().as_str() == "SUBSCRIBE" && self.chance.chance(3, 4) {
+            self.watched.push(request.clone());
+            self.waiting.remove(at);
+            let ok = reply(&request, "200 OK", "").replace(";tag=peer", ";tag=watch");
+            self.get(ok.replacen("Contact:", "Expires: 60\r\nContact:", 1));
+            return self.notify(&request);
+        }
+        if request.request_uri() == Some("sip:park@pbx.test") && self.chance.chance(3, 4) {
+            self.waiting.remove(at);
+            let text = reply(&request, "302 Moved", "");
+            return self.get(text.replace("sip:peer@10.0.0.2:5060", "sip:703@pbx.test"));
+        }
         let mut status = status.map_or("200 OK", |(status, _)| *status);
         if !invite && status.starts_with('1') {
             status = if request.method().as_str() == "REFER" { "202 Accepted" } else { "200 OK" };
@@ -303,6 +391,9 @@ impl Play {
 
     /// The peer asks for something.
     fn within(&mut self) {
+        if let (Some(watched), true) = (self.any(&self.watched.clone()), self.chance.chance(1, 3)) {
+            return self.notify(&watched);
+        }
         let Some((call_id, from, to)) = self.any(&self.dialogs.clone()) else { return };
         self.next += 1;
         let n = self.next;
@@ -406,7 +497,8 @@ impl Play {
         self.r.run(Duration::from_secs(700));
         assert_eq!(self.r.events.len(), heard, "events after the end");
         let alive = self.r.p.alive();
-        assert_eq!((alive.calls, alive.sessions, alive.transactions), (0, 0, 0), "{alive:?}");
+        let left = (alive.calls, alive.sessions, alive.transactions, alive.subscriptions);
+        assert_eq!(left, (0, 0, 0, 0), "{alive:?}");
     }
 }
 
@@ -437,7 +529,11 @@ fn plays(seeds: std::ops::Range<u64>) {
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             let mut play = play.borrow_mut();
             for _ in 0..3 {
-                play.prepare();
+                if play.chance.chance(1, 3) {
+                    play.prepare_completion();
+                } else {
+                    play.prepare();
+                }
                 for _ in 0..30 {
                     play.step();
                 }
@@ -454,9 +550,18 @@ fn plays(seeds: std::ops::Range<u64>) {
             *covered.entry(what).or_default() += times;
         }
     }
-    for what in
-        ["Succeeded", "Bridged", "replaced", "on hold pending transfer", "dialtone", "dialing", "on hold"]
-    {
+    for what in [
+        "Succeeded",
+        "Bridged",
+        "replaced",
+        "on hold pending transfer",
+        "dialtone",
+        "dialing",
+        "on hold",
+        "parked",
+        "completion",
+        "nothing there",
+    ] {
         assert!(covered.contains_key(what), "{what} never happened");
     }
 }

@@ -2,7 +2,7 @@
 
 mod scripted;
 
-use hookswitch_media::control::{Command, MixPart, Source, StreamId};
+use hookswitch_media::control::{Command, Event as MediaEvent, MixPart, Source, StreamId};
 use hookswitch_spi::StateKind::{
     Conferenced, Connected, Dialing, Dialtone, Disconnected, Idle, OnHold,
     OnHoldPendingConference as Waiting, OnHoldPendingTransfer, Proceeding,
@@ -655,7 +655,8 @@ fn answering_another_call_holds_or_drops_a_conference() {
         let mut other = s.r.ring(SDP);
         s.r.answer(&mut other);
         assert_eq!((s.r.state(other.call), s.r.state(s.conference)), (Connected, state), "{mode:?}");
-        let members = if mode == AnswerMode::Hold { Conferenced } else { Idle };
+        // They are told why, and idle with the answer to their BYE.
+        let members = if mode == AnswerMode::Hold { Conferenced } else { Disconnected };
         assert_eq!((s.r.state(s.caller.call), s.r.state(s.consult)), (members, members));
     }
 }
@@ -697,4 +698,37 @@ fn closing_the_line_tells_nothing_of_its_conferences() {
         let stopped = r.commands.iter().filter(|c| matches!(c, Command::Stop { .. })).count();
         assert_eq!(stopped, if waiting { 4 } else { 3 });
     }
+}
+
+#[test]
+fn a_member_that_leaves_with_its_finger_on_a_digit_holds_up_nobody() {
+    let mut s = set_up(Rig::new());
+    s.r.done(add(s.conference, s.consult));
+    let third = call_out(&mut s.r);
+    let add = add_held(&mut s.r, s.conference, third);
+    s.r.done(add);
+    let gather = GatherOptions {
+        count: 1,
+        terminators: String::new(),
+        first_after: Some(Duration::from_secs(3)),
+        next_after: None,
+    };
+    let (request, _) = s.r.ask(Operation::GatherDigits { call: s.conference, gather });
+    s.r.hears(MediaEvent::DigitBegun { stream: StreamId(s.caller.call.0), digit: '1' });
+    s.r.hangs_up(&mut s.caller);
+    s.r.run(Duration::from_secs(4));
+    let ended = GatherEnd::FirstTimeout;
+    assert_eq!(s.r.result(request), Ok(Outcome::Gathered { digits: String::new(), ended }));
+}
+
+#[test]
+fn a_member_that_is_transferred_by_the_other_side_stays_a_member() {
+    let mut s = of_two();
+    s.r.refers(&mut s.caller, "sip:t@pbx.test");
+    s.r.reply("INVITE sip:t@", "200 OK", &SDP.replace("30000", "40000"));
+    assert_eq!(s.r.state(s.caller.call), Conferenced);
+    let moved = |c: &Command| matches!(c, Command::Configure { parameters, .. } if parameters.remote_rtp.port() == 40_000);
+    assert!(s.r.commands.iter().any(moved), "its audio is the new party's: {:?}", s.r.commands);
+    s.r.done(Operation::RemoveFromConference { member: s.caller.call });
+    assert_eq!(s.r.state(s.caller.call), Connected);
 }

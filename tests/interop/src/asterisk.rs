@@ -89,11 +89,73 @@ pub async fn thaw() {
 /// Two parties are connected with each other. Asterisk answers a call a moment before it joins its parties, and refuses a REFER
 /// in between (400).
 pub async fn bridged() {
+    bridges(1).await;
+}
+
+/// As [`bridged`], so many pairs.
+pub async fn bridges(pairs: usize) {
     until(DEADLINE, "two parties in a bridge of Asterisk's", async || {
         let bridges = rx("bridge show all").await;
-        bridges.lines().any(|line| line.split_whitespace().nth(2) == Some("2")).then_some(())
+        let joined = bridges.lines().filter(|line| line.split_whitespace().nth(2) == Some("2")).count();
+        (joined >= pairs).then_some(())
     })
     .await;
+}
+
+/// Somebody who says a tone (0900, 1200 or 1800 Hz) calls an extension, and what it hears is [recorded](heard).
+pub async fn caller(hertz: u16, name: u16, extension: &str) {
+    forget(&heard(name));
+    rx(&format!("channel originate Local/63{hertz:04}{name}@lines extension 67{extension}@lines")).await;
+}
+
+/// The number of somebody who says a tone; what it hears is [recorded](heard).
+pub fn party(hertz: u16, name: u16) -> String {
+    forget(&heard(name));
+    format!("63{hertz:04}{name}")
+}
+
+/// As [`party`], behind a bridge, so that it can be transferred.
+pub fn bridged_party(hertz: u16, name: u16) -> String {
+    forget(&heard(name));
+    format!("62{hertz:04}{name}")
+}
+
+/// As [`party`]; when it is sent a digit it sends 4711 before it says its tone.
+pub fn digits_party(hertz: u16, name: u16) -> String {
+    forget(&heard(name));
+    format!("64{hertz:04}{name}")
+}
+
+/// Where Asterisk records what one of its parties hears.
+pub fn heard(name: u16) -> PathBuf {
+    recordings().join(format!("63-{name}-heard.wav"))
+}
+
+/// So many new messages wait for a user; done when that is told, while there are no calls.
+pub async fn messages(user: &str, new: u8) {
+    rx(&format!("channel originate Local/66{new}{user}@lines application Wait 1")).await;
+    quiet().await;
+}
+
+/// How many subscriptions there are with it.
+pub async fn subscriptions() -> usize {
+    let said = rx("pjsip show subscriptions inbound").await;
+    let last = said.lines().find(|line| line.contains(" active subscription"));
+    let count = last.and_then(|line| line.split_whitespace().next()?.parse().ok());
+    count.unwrap_or_else(|| panic!("no number of subscriptions in {said}"))
+}
+
+/// Waits until a call has come to this application of the dialplan.
+pub async fn reached(application: &str) {
+    until(DEADLINE, &format!("a call in {application}()"), async || {
+        rx("core show channels concise").await.contains(&format!("!{application}!")).then_some(())
+    })
+    .await;
+}
+
+/// Ends all its calls.
+pub async fn hang_up_all() {
+    rx("channel request hangup all").await;
 }
 
 /// No call is left in it.

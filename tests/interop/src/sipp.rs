@@ -74,6 +74,15 @@ impl Sipp {
         self.passed_within(Duration::from_secs(70)).await;
     }
 
+    /// As [`passed`](Self::passed); returns the messages that it sent and received.
+    pub async fn passed_with_messages(self) -> String {
+        let name = format!("{}-{}.messages", self.scenario.replace('/', "-"), self.port);
+        let folder = std::env::var_os("SIPP_OUT").map_or_else(|| root().join("tests/out/sipp"), Into::into);
+        self.passed().await;
+        let path = folder.join(name);
+        std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    }
+
     /// As [`passed`](Self::passed), with another deadline; returns how long it took.
     pub async fn passed_within(mut self, deadline: Duration) -> Duration {
         let scenario = self.scenario.clone();

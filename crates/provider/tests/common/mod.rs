@@ -323,6 +323,35 @@ pub(crate) fn body(sdp: &str) -> String {
     }
 }
 
+/// A NOTIFY of the subscription that a SUBSCRIBE asked for.
+pub(crate) fn notify_of(subscribe: &Message, n: u64, state: &str, kind: &str, text: &str) -> String {
+    let header = |name: Name| subscribe.header(name).unwrap().to_owned();
+    format!(
+        "NOTIFY {} SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.0.2:5060;branch=z9hG4bKn{n}\r\nFrom: {};tag=watch\r\n\
+         To: {}\r\nCall-ID: {}\r\nCSeq: {n} NOTIFY\r\nMax-Forwards: 70\r\nContact: <sip:watch@10.0.0.2:5060>\r\n\
+         Event: {}\r\nSubscription-State: {state}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\r\n{text}",
+        subscribe.contact().unwrap().uri(),
+        header(Name::To).split(";tag=").next().unwrap(),
+        header(Name::From),
+        subscribe.call_id(),
+        header(Name::Event),
+        text.len(),
+    )
+}
+
+/// A dialog-info document with these dialogs.
+pub(crate) fn dialog_info(version: u64, dialogs: &str) -> String {
+    format!(
+        "<?xml version=\"1.0\"?><dialog-info xmlns=\"urn:ietf:params:xml:ns:dialog-info\" version=\"{version}\" \
+         state=\"full\" entity=\"sip:door@pbx.test\">{dialogs}</dialog-info>"
+    )
+}
+
+/// A dialog that alerts, and could be taken over.
+pub(crate) const RINGS: &str = "<dialog id=\"d1\" call-id=\"c7@h\" local-tag=\"station\" remote-tag=\"caller\" \
+     direction=\"recipient\"><state>early</state><remote><identity display=\"Ann\">sip:ann@pbx.test</identity>\
+     <target uri=\"sip:ann@10.0.0.2:5060\"/></remote></dialog>";
+
 pub(crate) fn reply(req: &Message, status: &str, sdp: &str) -> String {
     let mut s = format!("SIP/2.0 {status}\r\n");
     for n in ["Via", "From", "Call-ID", "CSeq"] {

@@ -316,6 +316,14 @@ impl Rig {
         }
     }
 
+    /// The caller sends us elsewhere.
+    pub fn refers(&mut self, caller: &mut Caller, target: &str) {
+        caller.cseq += 1;
+        let caller = caller.clone();
+        let fields = format!("Refer-To: <{target}>\r\n");
+        self.caller_sends(&caller, "REFER", &fields, "Content-Length: 0\r\n\r\n");
+    }
+
     pub fn info(&mut self, caller: &mut Caller, relay: &str) {
         caller.cseq += 1;
         let caller = caller.clone();

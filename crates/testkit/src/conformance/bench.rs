@@ -437,6 +437,14 @@ impl Bench {
         self.announced.len()
     }
 
+    /// The call that was announced last.
+    pub fn last_announced(&self) -> Option<CallId> {
+        self.log.iter().rev().find_map(|(_, event)| match event {
+            ProviderEvent::NewCall { call, .. } => Some(*call),
+            _ => None,
+        })
+    }
+
     /// The media types with which a call was first offered.
     pub fn first_media(&self, call: CallId) -> Option<MediaTypes> {
         self.log.iter().find_map(|(_, event)| match event {

@@ -178,6 +178,8 @@ impl Desk {
                 let now = self.subject.now();
                 let ask = AppRequestId(u64::MAX);
                 let drop = Request::Operate(Operation::drop(call));
+                let take = Request::TakeOwnership { call };
+                self.telephony.request(now, self.subject.provider(), session, ask, take);
                 self.telephony.request(now, self.subject.provider(), session, ask, drop);
                 Some(Request::Release { call })
             }

@@ -1,5 +1,6 @@
 //! The exchange in memory as a subject, and the faults that show that items bite.
 
+use super::desk::DeskFault;
 use super::items::{Installed, StoreFault};
 use super::subject::{Act, Behaviour, Can, Incoming, LineSetup, Party, Saw, Setup, Subject};
 use super::{Factory, ITEMS, Outcome, Suite};
@@ -72,7 +73,20 @@ pub fn mutants(only: &[u8], mut tell: impl FnMut(String)) -> ExitCode {
     }
     for fault in StoreFault::ALL.iter().filter(|fault| only.is_empty() || only.contains(&fault.breaks())) {
         let number = fault.breaks();
-        match finds(&BrokenStore(*fault), number) {
+        match finds(&Suite::new(&BrokenStore(*fault)), number) {
+            Ok(finding) => {
+                bit += 1;
+                tell(format!("{number:>3}  bites   {fault:?}: {finding}"));
+            }
+            Err(why) => {
+                missed += 1;
+                tell(format!("{number:>3}  MISSED  {fault:?}: {why}"));
+            }
+        }
+    }
+    for (fault, number) in DeskFault::ALL.iter().filter(|(_, n)| only.is_empty() || only.contains(n)) {
+        let suite = Suite { desk_fault: Some(*fault), ..Suite::new(&Exchange) };
+        match finds(&suite, *number) {
             Ok(finding) => {
                 bit += 1;
                 tell(format!("{number:>3}  bites   {fault:?}: {finding}"));
@@ -106,10 +120,10 @@ impl Factory for BrokenStore {
 }
 
 /// What an item finds; the error says that it finds nothing.
-fn finds(factory: &dyn Factory, number: u8) -> Result<String, String> {
+fn finds(suite: &Suite<'_>, number: u8) -> Result<String, String> {
     let item = ITEMS.iter().flat_map(|part| part.iter()).find(|item| item.number == number);
     let item = item.ok_or_else(|| format!("there is no item {number}"))?;
-    match Suite::new(factory).run(item) {
+    match suite.run(item) {
         Outcome::Failed(text) => Ok(text),
         Outcome::Passed => Err("its item passes all the same".into()),
         Outcome::NotApplicable(why) => Err(format!("its item does not apply: {why}")),
@@ -315,6 +329,7 @@ impl Subject for LoopbackSubject {
                     D::Unconditionally => Reason::ForwardedUnconditional,
                     D::Busy => Reason::ForwardedBusy,
                     D::NoAnswer => Reason::ForwardedNoAnswer,
+                    D::Once => Reason::Redirected,
                 };
                 (hookswitch_spi::Party::known(uri(by), ""), reason)
             }

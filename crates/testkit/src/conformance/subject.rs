@@ -243,6 +243,8 @@ pub enum Diverted {
     Busy,
     /// Nobody answered.
     NoAnswer,
+    /// For this one call.
+    Once,
 }
 
 /// How an address outside behaves when it is called.

@@ -3,7 +3,7 @@
 #![allow(dead_code)] // each test file uses its part
 
 use hookswitch_machine::Entropy;
-use hookswitch_provider::{Account, Profile};
+use hookswitch_provider::{Account, MessageWaiting, Profile};
 use hookswitch_sip::message::{Limits, Message};
 use hookswitch_spi::{CallId, CallState, LineId, MediaTypes, StateKind};
 use hookswitch_telephony::{Interest, SessionId};
@@ -63,6 +63,8 @@ pub(crate) fn registered_bench(
     registrar: impl FnOnce(&mut Registrar),
 ) -> Bench {
     let mut account = registered("line", switch());
+    // The phone keeps no mailbox.
+    profile(&mut account, |profile| profile.message_waiting = MessageWaiting::Unsolicited);
     line(&mut account);
     let mut stage = Stage::new(1, Conditions::PERFECT, vec![account]);
     let mut config = PhoneConfig::new(switch(), hookswitch());

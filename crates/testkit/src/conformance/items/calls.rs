@@ -499,6 +499,7 @@ fn reasons(suite: &Suite<'_>) -> Verdict {
         (diverted(Diverted::Unconditionally), Reason::ForwardedUnconditional, Origin::Internal),
         (diverted(Diverted::Busy), Reason::ForwardedBusy, Origin::Internal),
         (diverted(Diverted::NoAnswer), Reason::ForwardedNoAnswer, Origin::Internal),
+        (diverted(Diverted::Once), Reason::Redirected, Origin::Internal),
         (Incoming { transferred: true, ..plain.clone() }, Reason::Transferred, Origin::Internal),
     ] {
         let (call, _) = bench.offered(incoming)?;

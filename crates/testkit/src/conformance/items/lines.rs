@@ -5,7 +5,7 @@ use crate::conformance::bench::{ensure, same};
 use crate::conformance::subject::{Act, Behaviour, Can, Incoming, LineSetup, Setup};
 use crate::conformance::{Check, Finding, Item, Suite, Verdict};
 use hookswitch_spi::{
-    AddressId, CallOptions, CallState, Feature, ForwardCondition, ForwardRule, ForwardTarget,
+    AddressId, CallOptions, CallState, DisconnectMode, Feature, ForwardCondition, ForwardRule, ForwardTarget,
     ForwardingRules, LineError, LineId, LineState, MediaType, MediaTypes, Operation, OperationError, Outcome,
     ProviderEvent, Set, StateKind,
 };
@@ -81,6 +81,32 @@ fn unreachable(suite: &Suite<'_>) -> Verdict {
         matches!(refused, Err(OperationError::OutOfService(_))),
         "a call out of service brings {refused:?}"
     );
+    // Going off-hook is refused, or brings a call without a dialtone.
+    let off_hook = Operation::MakeCall {
+        line: LINE,
+        address: AddressId(0),
+        destination: String::new(),
+        options: CallOptions::default(),
+    };
+    match bench.perform(off_hook) {
+        Ok(Outcome::Call(call)) => {
+            ensure!(
+                bench.reaches(call, StateKind::Disconnected),
+                "off-hook out of service: {:?}",
+                bench.kind(call)
+            );
+            let end = bench.state(call);
+            ensure!(
+                matches!(&end, Some(CallState::Disconnected(end)) if end.mode == DisconnectMode::NoDialtone),
+                "off-hook out of service ends as {end:?}"
+            );
+            bench.close_call(call);
+        }
+        other => ensure!(
+            matches!(other, Err(OperationError::OutOfService(_) | OperationError::Unavailable(_))),
+            "off-hook out of service brings {other:?}"
+        ),
+    }
     bench.subject.reachable(true);
     let served = bench.until(Duration::from_secs(1_900), |bench| {
         bench.provider().line_status(LINE).is_some_and(|status| status.state == LineState::InService)

@@ -635,6 +635,19 @@ fn parking(suite: &Suite<'_>) -> Verdict {
         );
         bench.close_call(fetched);
     }
+    if able.reasons.contains(Reason::Reminder) && able.park_modes.contains(ParkKind::Orbit) {
+        let (call, _) = bench.answered(LINE, "art")?;
+        ok(&mut bench, Operation::Park { call, at: ParkAt::Orbit("705".into()) })?;
+        let before = bench.announcements();
+        bench.until(Duration::from_secs(600), |bench| bench.announcements() > before);
+        let back = bench.last_announced().ok_or_else(|| Finding("nobody is called back".into()))?;
+        ensure!(bench.announcements() > before, "a parked call that nobody fetches does not come back");
+        let info = bench.info(back)?;
+        bench.observed.borrow_mut().info(info.reason, info.origin);
+        same!(info.reason, Reason::Reminder, "the reason of a parked call that comes back");
+        bench.close_call(back);
+        bench.close_call(call);
+    }
     if able.features.contains(Feature::Unpark) {
         let nothing = bench.perform(Operation::Unpark { line, address, orbit: "777".into() });
         ensure!(nothing.is_err(), "a call is fetched from where none is parked: {nothing:?}");
@@ -681,8 +694,57 @@ fn parking(suite: &Suite<'_>) -> Verdict {
             matches!(again, Err(OperationError::NoSuchCompletion(_))),
             "cancelling twice brings {again:?}"
         );
+        bench.close_call(call);
+        completing(&mut bench)?;
     }
     bench.finish()
+}
+
+/// A call completion from its arrangement to the call that it brings.
+fn completing(bench: &mut Bench) -> Verdict {
+    bench.arrange("bob", Behaviour::RingsThenRefuses(Duration::from_millis(100), 486, String::new()));
+    let call = bench.make_call(LINE, "bob").map_err(|error| Finding(error.to_string()))?;
+    bench.until(Duration::from_secs(2), |bench| {
+        matches!(bench.kind(call), Some(StateKind::Busy | StateKind::Disconnected))
+    });
+    let attempt = bench.info(call)?;
+    let outcome = ok(bench, Operation::CompleteCall { call, mode: CompletionMode::CallBack })?;
+    let Outcome::Completion(completion) = outcome else {
+        return Err(Finding(format!("arranging a call completion brings {outcome:?}")));
+    };
+    same!(bench.kind(call), Some(StateKind::Idle), "the attempt, once its completion is arranged");
+    let before = bench.announcements();
+    bench.run(Duration::from_secs(5));
+    same!(bench.announcements(), before, "calls offered while the called party is busy");
+    bench.arrange("bob", Behaviour::Answers(Duration::from_millis(100)));
+    bench.until(Duration::from_secs(20), |bench| bench.announcements() > before);
+    let back = bench.last_announced().filter(|_| bench.announcements() > before);
+    let back = back.ok_or_else(|| Finding("the called party is free, and nothing is offered".into()))?;
+    bench.run(Duration::from_millis(10));
+    let info = bench.info(back)?;
+    bench.observed.borrow_mut().info(info.reason, info.origin);
+    same!(info.reason, Reason::CallCompletion, "the reason of a completed call");
+    same!(info.completion, Some(completion), "the completion that it is of");
+    same!(info.related, Some(attempt.physical), "the attempt that it comes of");
+    let completions = bench.provider().line_status(LINE).map(|status| status.completions);
+    same!(completions, Some(0), "call completions once it is offered");
+    ok(bench, Operation::answer(back))?;
+    ensure!(bench.reaches(back, StateKind::Connected), "the completed call is {:?}", bench.kind(back));
+    ok(bench, Operation::drop(back))?;
+    // One that brings nothing ends some day, or stays; in no case it brings a call.
+    bench.arrange("bob", Behaviour::RingsThenRefuses(Duration::from_millis(100), 486, String::new()));
+    let call = bench.make_call(LINE, "bob").map_err(|error| Finding(error.to_string()))?;
+    bench.until(Duration::from_secs(2), |bench| {
+        matches!(bench.kind(call), Some(StateKind::Busy | StateKind::Disconnected))
+    });
+    ok(bench, Operation::CompleteCall { call, mode: CompletionMode::CallBack })?;
+    let before = bench.announcements();
+    bench.run(Duration::from_secs(2 * 3_600));
+    same!(bench.announcements(), before, "calls offered for a party that stays busy");
+    let ended = bench.count(|event| matches!(event, ProviderEvent::CompletionEnded { line: LINE, .. }));
+    let left = bench.provider().line_status(LINE).map_or(0, |status| status.completions);
+    same!(ended + left as usize, 1, "completions told to have ended, and those left");
+    Ok(())
 }
 
 fn dialling(suite: &Suite<'_>) -> Verdict {
@@ -730,6 +792,27 @@ fn dialling(suite: &Suite<'_>) -> Verdict {
         let call = created(ok(&mut bench, make("12;"))?)?;
         ok(&mut bench, Operation::drop(call))?;
         same!(bench.kind(call), Some(StateKind::Idle), "a call dialled in part, dropped");
+    }
+    if able(&mut bench, Feature::SetService) {
+        // Without service there is no dialtone.
+        ok(&mut bench, Operation::SetService { line: LINE, on: false })?;
+        bench.run(Duration::from_secs(2));
+        match bench.perform(make("")) {
+            Ok(Outcome::Call(call)) => {
+                ensure!(
+                    matches!(bench.state(call), Some(CallState::Disconnected(end)) if end.mode == DisconnectMode::NoDialtone),
+                    "off-hook on a line out of service is {:?}",
+                    bench.state(call)
+                );
+                ok(&mut bench, Operation::drop(call))?;
+            }
+            other => ensure!(
+                matches!(other, Err(OperationError::OutOfService(_))),
+                "off-hook on a line out of service brings {other:?}"
+            ),
+        }
+        ok(&mut bench, Operation::SetService { line: LINE, on: true })?;
+        bench.run(Duration::from_secs(2));
     }
     bench.finish()
 }

@@ -3,7 +3,7 @@
 //! Nothing is judged here but that the contract is kept: what happens is noted by the bench, and compared with what was advertised.
 
 use crate::conformance::bench::Bench;
-use crate::conformance::subject::{Act, Behaviour, Incoming, Setup};
+use crate::conformance::subject::{Act, Behaviour, Diverted, Incoming, Setup};
 use crate::conformance::{Suite, Verdict};
 use hookswitch_spi::{
     AddressId, CallId, CallState, CompletionMode, ConsultOptions, ForwardCondition, ForwardRule,
@@ -26,7 +26,12 @@ pub(super) fn exercise(suite: &Suite<'_>) -> Verdict {
         let _ = part(&mut bench);
         bench.finish()?;
     }
-    Ok(())
+    // Off-hook while the switch is silent.
+    let mut bench = suite.open(&Setup { reachable: false, ..Setup::one() });
+    if let Ok(call) = bench.make_call(LINE, "") {
+        bench.reaches(call, StateKind::Disconnected);
+    }
+    bench.finish()
 }
 
 /// Notes why the calls announced so far are here.
@@ -52,17 +57,22 @@ fn note_call(bench: &mut Bench, call: CallId) {
 
 /// Ends for which no cause is ever known, and a party that is not to be disturbed.
 fn ends(bench: &mut Bench) -> Verdict {
-    let fields = "Reason: Q.850;cause=127\r\n".to_owned();
-    bench.arrange("ben", Behaviour::RingsThenRefuses(Duration::from_millis(100), 480, fields));
-    if let Ok(call) = bench.make_call(LINE, "ben") {
-        bench.reaches(call, StateKind::Disconnected);
+    for (status, fields) in [(480, "Reason: Q.850;cause=127\r\n"), (499, "")] {
+        let refuses = Behaviour::RingsThenRefuses(Duration::from_millis(100), status, fields.to_owned());
+        bench.arrange("ben", refuses);
+        if let Ok(call) = bench.make_call(LINE, "ben") {
+            bench.reaches(call, StateKind::Disconnected);
+        }
     }
-    let rule = ForwardRule {
-        when: ForwardCondition::Unconditional,
-        from: None,
-        origin: None,
-        to: ForwardTarget::DoNotDisturb,
-    };
+    let rule = |when| ForwardRule { when, from: None, origin: None, to: ForwardTarget::DoNotDisturb };
+    // Somebody who is told so only after nobody answered.
+    let least = bench.able(LINE).no_answer_after.least;
+    let rules =
+        ForwardingRules { rules: vec![rule(ForwardCondition::NoAnswer)], no_answer_after: Some(least) };
+    let _ = bench.perform(Operation::Forward { line: LINE, address: ADDRESS, rules });
+    bench.subject.call_in(Incoming::new(LINE, "ann"));
+    bench.run(least + Duration::from_secs(2));
+    let rule = rule(ForwardCondition::Unconditional);
     let rules = ForwardingRules { rules: vec![rule], no_answer_after: None };
     let _ = bench.perform(Operation::Forward { line: OTHER, address: ADDRESS, rules });
     if let Ok(call) = bench.make_call(LINE, "door") {
@@ -77,6 +87,8 @@ fn ends(bench: &mut Bench) -> Verdict {
 fn redirected(bench: &mut Bench) -> Verdict {
     let (call, _) = bench.offered(Incoming::new(OTHER, "ann"))?;
     let _ = bench.perform(Operation::Redirect { call, destination: "desk".into() });
+    let diverted = Some(("boss".to_owned(), Diverted::Once));
+    bench.subject.call_in(Incoming { diverted, ..Incoming::new(LINE, "amy") });
     bench.run(Duration::from_secs(1));
     note(bench);
     Ok(())

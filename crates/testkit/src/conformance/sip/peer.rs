@@ -9,12 +9,17 @@ use hookswitch_spi::MediaTypes;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+/// So long a call stays parked.
+const RECALL_AFTER: Duration = Duration::from_secs(60);
+
 /// Something the peer will do.
 #[derive(Debug)]
 enum Plan {
     Answer(u32),
     Refuse(u32, u16, String),
     Notify(u32, u16, bool),
+    /// A parked call rings its parker back.
+    Recall(String, String),
 }
 
 /// The peer.
@@ -33,6 +38,8 @@ pub(super) struct Peer {
     subscriptions: Vec<Subscription>,
     /// Messages that wait, by user.
     messages: BTreeMap<String, (u32, u32)>,
+    /// Parties that are parked, by orbit.
+    orbits: BTreeMap<String, u32>,
     /// Stations that alert, with the leg of the caller.
     pub(super) alerting: Vec<(String, u32)>,
 }
@@ -47,6 +54,7 @@ struct Subscription {
 impl Peer {
     pub(super) fn arrange(&mut self, address: &str, behaviour: Behaviour) {
         self.behaviours.insert(address.into(), behaviour);
+        self.notify_dialogs(address);
     }
 
     pub(super) fn leg(&self, party: Party) -> Option<&Leg> {
@@ -76,6 +84,7 @@ impl Peer {
                 Plan::Answer(n) => self.answer(n),
                 Plan::Refuse(n, status, fields) => self.refuse(n, status, &fields),
                 Plan::Notify(n, status, last) => self.notify(n, status, last),
+                Plan::Recall(orbit, parker) => self.recall(&orbit, &parker),
             }
         }
     }
@@ -119,12 +128,24 @@ impl Peer {
 
     /// Somebody calls a line whose first address is `line` at its address `called`.
     pub(super) fn call_in(&mut self, line: &str, called: &str, call: &Incoming) -> Party {
+        self.call_in_with(line, called, call, "")
+    }
+
+    /// Who is parked rings whoever parked it.
+    fn recall(&mut self, orbit: &str, parker: &str) {
+        let Some(parked) = self.orbits.remove(orbit) else { return };
+        let from = self.legs.get(parked as usize).map(|leg| leg.user.clone()).unwrap_or_default();
+        let call = Incoming::new(hookswitch_spi::LineId(0), &from);
+        self.call_in_with(parker, parker, &call, "Alert-Info: <urn:alert:service:recall:hold>\r\n");
+    }
+
+    fn call_in_with(&mut self, line: &str, called: &str, call: &Incoming, more: &str) -> Party {
         let number = self.legs.len();
         let n = self.new_leg(&call.from, format!("in-{number}@{DOMAIN}"), true, call.media);
         let domain = if call.external { "elsewhere.test" } else { DOMAIN };
         let name = if call.name.is_empty() { String::new() } else { format!("\"{}\" ", call.name) };
         let tag = format!(";tag=peer{n}");
-        let mut fields = String::new();
+        let mut fields = more.to_owned();
         if call.private {
             fields.push_str("Privacy: id\r\n");
         } else {
@@ -135,6 +156,7 @@ impl Peer {
                 Diverted::Unconditionally => "unconditional",
                 Diverted::Busy => "user-busy",
                 Diverted::NoAnswer => "no-answer",
+                Diverted::Once => "deflection",
             };
             fields.push_str(&format!("Diversion: <sip:{by}@{DOMAIN}>;reason={why}\r\n"));
         }
@@ -490,6 +512,20 @@ impl Peer {
             self.notify_dialogs(&station);
             return self.answer(n);
         }
+        if user == "park" {
+            // Who names a free orbit.
+            let free =
+                (701..=720).map(|orbit| orbit.to_string()).find(|orbit| !self.orbits.contains_key(orbit));
+            let contact = free.map(|orbit| format!("Contact: <sip:{orbit}@{DOMAIN}>\r\n"));
+            return match contact {
+                Some(contact) => self.refuse(n, 302, &contact),
+                None => self.refuse(n, 486, ""),
+            };
+        }
+        if let Some(parked) = self.orbits.remove(&user) {
+            self.join(n, parked);
+            return self.answer(n);
+        }
         match self.behaviours.get(&user).cloned() {
             None => self.refuse(n, 404, ""),
             Some(Behaviour::Silent) => {}
@@ -582,7 +618,11 @@ impl Peer {
         let text = leg.response(message, 202, "", Body::None);
         self.out.push_back(text);
         self.plan(now + Duration::from_millis(20), Plan::Notify(n, 100, false));
-        if status == 200 {
+        if status == 200 && user.parse().is_ok_and(|orbit: u32| (701..=720).contains(&orbit)) {
+            let parker = message.from().uri().user_unescaped().unwrap_or_default().into_owned();
+            self.plan(now + RECALL_AFTER, Plan::Recall(user.clone(), parker));
+            self.orbits.insert(user, n);
+        } else if status == 200 {
             match replaced {
                 Some(other) => {
                     self.join(n, other.0);
@@ -687,6 +727,15 @@ impl Peer {
         let (kind, body) = if subscription.package == "dialog" {
             subscription.leg.version += 1;
             let mut dialogs = String::new();
+            let busy = match self.behaviours.get(&subscription.user) {
+                Some(Behaviour::Refuses(status, _) | Behaviour::RingsThenRefuses(_, status, _)) => {
+                    matches!(status, 486 | 600)
+                }
+                Some(_) | None => false,
+            };
+            if busy {
+                dialogs.push_str("<dialog id=\"other\"><state>confirmed</state></dialog>");
+            }
             for (_, of) in self.alerting.iter().filter(|(station, _)| *station == subscription.user) {
                 let Some(caller) = self.legs.get(*of as usize) else { continue };
                 let tag = |text: &str| text.rsplit_once(";tag=").map_or("", |(_, tag)| tag).to_owned();

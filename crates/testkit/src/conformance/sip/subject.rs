@@ -147,6 +147,9 @@ fn account(line: &LineSetup) -> Account {
         refer: line.refer,
         answer_mode: line.answer_mode,
         reconnect: line.reconnects,
+        park: line.switch_features,
+        park_finder: if line.switch_features { "park".into() } else { String::new() },
+        dialog_events: line.switch_features,
         keep_alive: 0,
         ..Profile::default()
     };
@@ -241,6 +244,7 @@ impl Subject for SipSubject {
 
     fn arrange(&mut self, address: &str, behaviour: Behaviour) {
         self.peer.arrange(address, behaviour);
+        self.settle();
     }
 
     fn call_in(&mut self, call: Incoming) -> Party {

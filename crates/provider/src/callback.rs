@@ -1,0 +1,344 @@
+//! Call completion (lineCompleteCall, CALLBACK): the called party is watched (RFC 4235) until it is free, and then a call with the
+//! reason *call completion* is offered to whoever asked. Answering that call calls the party; until then nobody is called.
+//!
+//! A party that was busy is free when none of its dialogs is left. One that did not answer was free all along: it counts as free
+//! when it has been in a call since, and that is over (as RFC 6910 has it for *no reply*). The attempt itself ends when its
+//! completion is arranged, which is when the switch has told something of the party for the first time.
+
+use crate::call::{Ask, Call, Facts, Placing, Taken, Wait};
+use crate::core::{Core, Timer};
+use crate::physical;
+use crate::watching::{Watched, dialogs};
+use hookswitch_machine::{Time, TimerKey};
+use hookswitch_media::negotiate::MediaSession;
+use hookswitch_sip::event::{Applied, DialogState, KnownDialogs};
+use hookswitch_sip::message::Message;
+use hookswitch_sip::subscription::{Cause, Report};
+use hookswitch_sip::ua::SubscriptionId;
+use hookswitch_spi::{
+    AddressId, AudioSource, BusyMode, CallId, CallState, CompletionId, Disconnect, DisconnectMode, EndedBy,
+    LineId, MediaTypes, OfferingMode, Operation, OperationError, Outcome, Party, PhysicalCallId,
+    ProviderEvent, Reason, StateKind, StatusKind, UserInfo,
+};
+use std::time::Duration;
+
+/// Completions that a line waits for at a time.
+pub(crate) const MOST: u16 = 8;
+/// How long one is waited for.
+const LASTS: Duration = Duration::from_secs(3_600);
+/// How long the completed call is offered.
+const RINGS: Duration = Duration::from_secs(30);
+/// After so long a line that had no room is looked at again.
+const ROOM_AGAIN: Duration = Duration::from_secs(5);
+
+/// A call completion.
+#[derive(Debug)]
+pub(crate) struct Callback {
+    line: LineId,
+    address: AddressId,
+    /// Who is to be called, and as whom it is shown.
+    party: Party,
+    attempt: PhysicalCallId,
+    media: MediaTypes,
+    watch: SubscriptionId,
+    known: KnownDialogs,
+    was_busy: bool,
+    /// The attempt, while nothing was heard of the party.
+    asked: Option<CallId>,
+    /// It ends, or there may be room again.
+    timer: TimerKey,
+    ends: Time,
+}
+
+impl Callback {
+    /// Whether the party can be called now, as far as it is known.
+    fn is_due(&self) -> bool {
+        self.asked.is_none() && self.was_busy && self.known.is_known() && !self.known.is_busy()
+    }
+}
+
+impl Core {
+    /// Call completions that a line waits for.
+    pub(crate) fn completions_of(&self, line: LineId) -> u32 {
+        self.callbacks.values().filter(|callback| callback.line == line && callback.asked.is_none()).count()
+            as u32
+    }
+
+    pub(crate) fn complete_call(
+        &mut self,
+        now: Time,
+        ask: &mut Ask,
+        id: CallId,
+    ) -> Result<(), OperationError> {
+        let call = self.calls.get(id).ok_or(OperationError::NoSuchCall(id))?;
+        let (line, address) = (call.line, call.address);
+        if call.waiting.iter().any(|waiting| matches!(waiting.what, Wait::Completing(_))) {
+            return Err(OperationError::Failed(
+                "the completion of this call is being arranged already".into(),
+            ));
+        }
+        if self.callbacks.values().filter(|callback| callback.line == line).count() >= usize::from(MOST) {
+            return Err(OperationError::TooManyCompletions(MOST));
+        }
+        let party = call.facts.called.clone();
+        let (attempt, media) = (PhysicalCallId(call.facts.physical), call.media_types);
+        let was_busy = call.state_for_completion() == StateKind::Busy;
+        self.next_completion = self.next_completion.wrapping_add(1).max(1);
+        let completion = CompletionId(self.next_completion);
+        let watch = self.watch(now, address, &party.address, Watched::Callee(line, completion))?;
+        let timer = self.timers.set(now + LASTS, Timer::Completion(completion));
+        let callback = Callback {
+            line,
+            address,
+            party,
+            attempt,
+            media,
+            watch,
+            known: KnownDialogs::new(),
+            was_busy,
+            asked: Some(id),
+            timer,
+            ends: now + LASTS,
+        };
+        self.callbacks.insert(completion, callback);
+        self.wait(id, ask, Wait::Completing(completion));
+        Ok(())
+    }
+
+    pub(crate) fn uncomplete_call(
+        &mut self,
+        now: Time,
+        ask: &mut Ask,
+        line: LineId,
+        completion: CompletionId,
+    ) -> Result<(), OperationError> {
+        let known = self.callbacks.get(&completion).is_some_and(|c| c.line == line && c.asked.is_none());
+        if !known {
+            return Err(OperationError::NoSuchCompletion(completion));
+        }
+        self.drop_callback(now, completion);
+        self.done(ask, Outcome::Done);
+        Ok(())
+    }
+
+    /// Forgets a completion; nothing is told.
+    pub(crate) fn drop_callback(&mut self, now: Time, completion: CompletionId) -> Option<Callback> {
+        let callback = self.callbacks.remove(&completion)?;
+        self.timers.cancel(callback.timer);
+        self.unwatch(now, callback.watch);
+        Some(callback)
+    }
+
+    /// A line is closed.
+    pub(crate) fn end_callbacks(&mut self, now: Time, line: LineId) {
+        let of_line = self.callbacks.iter().filter(|(_, callback)| callback.line == line);
+        for completion in of_line.map(|(id, _)| *id).collect::<Vec<_>>() {
+            self.drop_callback(now, completion);
+        }
+    }
+
+    /// News of the called party.
+    pub(crate) fn callee_told(
+        &mut self,
+        now: Time,
+        completion: CompletionId,
+        watch: SubscriptionId,
+        report: Report,
+        message: Option<&Message>,
+    ) {
+        let Some(callback) = self.callbacks.get_mut(&completion) else { return };
+        match report {
+            Report::Notified { pending: true } => {}
+            Report::Notified { pending: false } => {
+                let Some(info) = dialogs(message) else { return };
+                if callback.known.apply(info) == Applied::Incomplete {
+                    let _ = self.ua.refresh_subscription(now, &mut self.layer, watch);
+                }
+                let in_call = |state: DialogState| state == DialogState::Confirmed;
+                callback.was_busy |= callback.known.dialogs().iter().any(|dialog| in_call(dialog.state));
+                if let Some(call) = callback.asked.take() {
+                    self.arranged(now, call, completion);
+                }
+                self.complete_if_free(now, completion);
+            }
+            Report::Interrupted { cause, .. } => {
+                // It begins anew, with the whole state first.
+                callback.known.forget();
+                if callback.asked.is_some() {
+                    self.not_arranged(now, completion, cause);
+                }
+            }
+            Report::Ended(cause) if callback.asked.is_some() => self.not_arranged(now, completion, cause),
+            Report::Ended(_) => self.callback_ended(now, completion),
+        }
+    }
+
+    /// The party can be watched: the request completes, and the attempt is over.
+    fn arranged(&mut self, now: Time, call: CallId, completion: CompletionId) {
+        let done = Ok(Outcome::Completion(completion));
+        self.complete_waiting(call, |wait| wait == Wait::Completing(completion), done);
+        if self.calls.get(call).is_some_and(|call| call.state.kind() != StateKind::Idle) {
+            self.dismiss(now, call);
+        }
+    }
+
+    fn not_arranged(&mut self, now: Time, completion: CompletionId, cause: Cause) {
+        let Some(callback) = self.drop_callback(now, completion) else { return };
+        let error = match cause {
+            Cause::Refused(status) => {
+                let reason = hookswitch_sip::message::reason_phrase(status).to_owned();
+                OperationError::Refused { status, reason }
+            }
+            other => OperationError::Failed(format!("the called party cannot be watched: {other}")),
+        };
+        if let Some(call) = callback.asked {
+            self.complete_waiting(call, |wait| wait == Wait::Completing(completion), Err(error));
+        }
+    }
+
+    /// A completion ends without a call.
+    fn callback_ended(&mut self, now: Time, completion: CompletionId) {
+        let Some(callback) = self.drop_callback(now, completion) else { return };
+        let line = callback.line;
+        if self.line(line).is_some_and(|line| line.wants(StatusKind::Completions)) {
+            self.events.push_back(ProviderEvent::CompletionEnded { line, completion });
+        }
+    }
+
+    /// A completion has lasted too long, or its line may have room now.
+    pub(crate) fn completion_due(&mut self, now: Time, completion: CompletionId) {
+        let Some(callback) = self.callbacks.get_mut(&completion) else { return };
+        let (ends, asked) = (callback.ends, callback.asked.is_some());
+        callback.timer = self.timers.set(ends.max(now), Timer::Completion(completion));
+        match (ends <= now, asked) {
+            (true, true) => self.not_arranged(now, completion, Cause::NoNotify),
+            (true, false) => self.callback_ended(now, completion),
+            (false, _) => self.complete_if_free(now, completion),
+        }
+    }
+
+    /// Offers the completed call, if the party is free and the line has room; else later.
+    fn complete_if_free(&mut self, now: Time, completion: CompletionId) {
+        let Some(callback) = self.callbacks.get(&completion).filter(|callback| callback.is_due()) else {
+            return;
+        };
+        let (line, ends, timer) = (callback.line, callback.ends, callback.timer);
+        if self.can_make(line).is_err() || self.line(line).is_some_and(|line| line.secured > 0) {
+            self.timers.cancel(timer);
+            let again = self.timers.set((now + ROOM_AGAIN).min(ends), Timer::Completion(completion));
+            if let Some(callback) = self.callbacks.get_mut(&completion) {
+                callback.timer = again;
+            }
+            return;
+        }
+        if let Some(callback) = self.drop_callback(now, completion) {
+            self.offer_completed(now, completion, callback);
+        }
+    }
+
+    fn offer_completed(&mut self, now: Time, completion: CompletionId, callback: Callback) {
+        let Callback { line, address, party, attempt, media, .. } = callback;
+        let own = self.line(line).map_or_else(Party::default, |line| Party::known(line.uri(address), ""));
+        let facts = Facts {
+            physical: physical::number(self.entropy.next_u64()),
+            reason: Reason::CallCompletion,
+            caller: party.clone(),
+            called: own,
+            connected: party.clone(),
+            redirecting: Party::default(),
+            redirection: Party::default(),
+            call_id: Box::default(),
+            target: Box::default(),
+            session: (0, 0),
+        };
+        let origin = self.origin_of(line, &party.address);
+        let session = MediaSession::new(self.entropy.next_u64());
+        let mut call = Call::new((line, address), origin, now, session, facts);
+        call.taken = Taken::NotYet(1);
+        call.media_types = media;
+        let extra = call.extra();
+        extra.related = Some(attempt);
+        extra.completion = Some(completion);
+        extra.calls_back = Some(party.address);
+        let id = self.calls.insert(call);
+        if let Some(line) = self.line_mut(line) {
+            line.kept += 1;
+        }
+        let timer = self.timers.set(now + RINGS, Timer::CallBack(id));
+        if let Some(call) = self.calls.get_mut(id) {
+            call.timer = Some(timer);
+        }
+        self.events.push_back(ProviderEvent::NewCall { line, address, call: id });
+        self.enter(id, CallState::Offering(OfferingMode::Active));
+    }
+
+    /// The completed call was not answered in time.
+    pub(crate) fn call_back_due(&mut self, _now: Time, id: CallId) {
+        let Some(call) = self.calls.get_mut(id).filter(|call| call.is_call_back()) else { return };
+        call.timer = None;
+        call.extra().calls_back = None;
+        self.stop_alerting(id);
+        let end =
+            Disconnect::new(DisconnectMode::NoAnswer, EndedBy::Us, "the completed call was not answered");
+        self.enter(id, CallState::Disconnected(end));
+    }
+
+    /// The completed call is answered: now its party is called. The request completes with that; the call goes on as one that was
+    /// dialled.
+    pub(crate) fn call_back(
+        &mut self,
+        now: Time,
+        ask: &mut Ask,
+        id: CallId,
+        source: AudioSource,
+        info: Option<UserInfo>,
+    ) -> Result<(), OperationError> {
+        let call = self.calls.get(id).ok_or(OperationError::NoSuchCall(id))?;
+        let (line, called) = (call.line, call.facts.called.clone());
+        let uri = call.extra.as_ref().and_then(|extra| extra.calls_back.clone());
+        let uri = uri.ok_or(OperationError::CallEnded)?;
+        if !self.line(line).is_some_and(|line| line.is_in_service()) {
+            return Err(OperationError::OutOfService("the line was lost meanwhile".into()));
+        }
+        let timer = call.timer;
+        let fields = info.as_ref().map(crate::user_info::line).unwrap_or_default();
+        self.place(now, id, uri.into(), &Placing { fields, ..Placing::default() })?;
+        if let Some(timer) = timer {
+            self.timers.cancel(timer);
+        }
+        self.stop_alerting(id);
+        if let Some(call) = self.calls.get_mut(id) {
+            call.source = source;
+            call.facts.called = called;
+            call.extra().calls_back = None;
+        }
+        self.give_way(now, id);
+        self.done(ask, Outcome::Done);
+        self.enter(id, CallState::Dialing);
+        self.enter(id, CallState::Proceeding);
+        Ok(())
+    }
+}
+
+impl Call {
+    /// The state that decides what can be asked: to complete a call that was found busy is possible until it is dropped, although
+    /// the switch has ended it.
+    pub(crate) fn state_for(&self, operation: &Operation) -> StateKind {
+        match operation {
+            Operation::CompleteCall { .. } => self.state_for_completion(),
+            _ => self.state.kind(),
+        }
+    }
+
+    pub(crate) fn state_for_completion(&self) -> StateKind {
+        match &self.state {
+            CallState::Busy(BusyMode::Station | BusyMode::Trunk) => StateKind::Busy,
+            CallState::Disconnected(end)
+                if end.mode == DisconnectMode::Busy && self.origin == hookswitch_spi::Origin::Outbound =>
+            {
+                StateKind::Busy
+            }
+            state => state.kind(),
+        }
+    }
+}
