@@ -2,10 +2,29 @@
 
 mod common;
 
-use common::{LINE, bench, secs};
-use hookswitch_spi::{CallOptions, CallState, StateKind as S};
-use hookswitch_telephony::{Interest, Request};
+use common::{LINE, bench, millis, secs};
+use hookswitch_spi::{CallOptions, CallState, MediaTypes, Operation, StateKind as S};
+use hookswitch_telephony::{Interest, Reply, Request};
 use hookswitch_testkit::apps::Plan;
+
+#[test]
+fn a_drop_that_waits_for_the_confirmation_is_done_when_the_call_is_closed() {
+    let mut b = bench();
+    let other = b.stage.attach("queue");
+    b.stage.open(other, LINE, Interest::owner(MediaTypes::VOICE));
+    let mut calling = b.ring();
+    calling.acknowledge = None;
+    b.phone_calls(calling);
+    b.stage.run_for(millis(100));
+    let call = b.call();
+    b.stage.ask(b.app, Request::Operate(Operation::answer(call)));
+    b.stage.run_for(millis(100));
+    let dropped = b.stage.ask(b.app, Request::Operate(Operation::drop(call)));
+    b.stage.run_for(millis(100));
+    assert_eq!(b.stage.answer_to(b.app, dropped), None, "BYE waits for the ACK");
+    b.stage.ask(b.app, Request::CloseLine { line: LINE });
+    assert_eq!(b.stage.answer_to(b.app, dropped), Some(&Ok(Reply::Done)));
+}
 
 #[test]
 fn a_call_that_was_not_dialled_ends_with_its_only_owner() {

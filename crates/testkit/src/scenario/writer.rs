@@ -72,6 +72,15 @@ fn account(entropy: &mut Entropy, n: usize) -> Account {
     profile.hold_music = entropy.chance(1, 2);
     profile.info_digits = entropy.chance(1, 3);
     profile.redirect = entropy.chance(7, 8);
+    profile.user_info = [0, 128][entropy.below(2) as usize];
+    profile.dialog_events = entropy.chance(1, 2);
+    profile.park = entropy.chance(1, 2);
+    if entropy.chance(1, 2) {
+        profile.group_pickup_code = "*8".into();
+    }
+    if entropy.chance(1, 2) {
+        profile.park_finder = "park".into();
+    }
     profile.max_conference = [0, 2, 3, 16][entropy.below(4) as usize];
     profile.answer_mode =
         [AnswerMode::None, AnswerMode::Hold, AnswerMode::Drop, AnswerMode::None][entropy.below(4) as usize];
