@@ -1,26 +1,30 @@
 //! A whole engine with scripted applications in a world, held to its contract.
+//!
+//! Here is how it runs; `ending` is what it checks beside the contract, `explain` what it shows.
+
+mod ending;
+mod explain;
+
+pub use explain::first_line;
 
 use crate::apps::{Act, App, Around, Plan};
 use crate::contract::Observer;
 use crate::device::VirtualMedia;
 use crate::net::Conditions;
 use crate::phone::{Phone, PhoneConfig};
-use crate::world::{ENDPOINT, NodeId, Passage, World};
+use crate::world::{ENDPOINT, NodeId, World};
 use hookswitch_engine::{Engine, EngineConfig, Notice, Request as EngineRequest};
 use hookswitch_machine::{Endpoint, Entropy, Time, TimerQueue, Transport};
 use hookswitch_provider::{Account, Profile, ProviderConfig, Server};
 use hookswitch_sip::auth::Secret;
-use hookswitch_sip::message::{Limits, Message};
 use hookswitch_spi::{
     AddressId, CallId, CallOptions, CallState, Feature, ForwardingRules, InterfaceVersion, LineId,
-    MediaTypes, Operation, Provider as _, RejectReason, Set, VersionRange,
+    MediaTypes, Operation, Provider as _, Set, VersionRange,
 };
 use hookswitch_telephony::{
-    AppRequestId, Config, Event, Interest, Journal, LadderNames, Read, Reply, Request, RequestError,
-    SessionId, ladder,
+    AppRequestId, Config, Event, Interest, Journal, Reply, Request, RequestError, SessionId,
 };
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -518,179 +522,9 @@ impl Stage {
         self.objections.push(text);
     }
 
-    /// Checks what holds whenever nothing is on its way between the engine and its applications.
-    pub fn check(&mut self) {
-        let now = self.world.now();
-        let engine = self.world.machine::<Engine>(self.engine);
-        self.observer.rest(now, |call| engine.provider().call_state(call));
-    }
-
-    /// Nothing that applications are told, or that is remembered of calls, holds this.
-    pub fn secrets(&self, secret: &str, found: &mut Vec<String>) {
-        let tells = |text: &str| text.contains(secret) || text.contains("response=\"");
-        let mut text = String::new();
-        for (at, session, event) in &self.heard {
-            text.clear();
-            // Writing to a String cannot fail.
-            let _ = write!(text, "{event:?}");
-            if tells(&text) {
-                found.push(format!("at {at:?}: {session} is told a secret: {text}"));
-            }
-        }
-        for call in self.observer.call_ids() {
-            if tells(&self.ladder(call)) {
-                found.push(format!("the timeline of {call} tells a secret"));
-            }
-        }
-    }
-
-    /// What every session was told can be read again from anywhere, with its numbers.
-    fn journals(&mut self, found: &mut Vec<String>) {
-        for (session, journal) in &mut self.journals {
-            let from = 1 + journal.last() / 3;
-            journal.read_from(from);
-            let mut expected = from;
-            while let Some(next) = journal.read() {
-                expected = match next {
-                    Read::Event(number, _) if number == expected => number + 1,
-                    Read::Gap { first, last } if first == expected => last + 1,
-                    Read::Event(number, _) | Read::Gap { first: number, .. } => {
-                        found.push(format!("{session} read number {number} where {expected} is next"));
-                        break;
-                    }
-                };
-            }
-            if expected != journal.last() + 1 {
-                found.push(format!("{session} read up to {expected} of {}", journal.last()));
-            }
-        }
-    }
-
     /// How many calls a line says that it takes.
     pub fn most_calls(&self, line: LineId) -> u32 {
         self.engine().provider().capabilities(line).map_or(0, |able| able.max_calls)
-    }
-
-    /// Ends all calls on both sides, and gives that its time; those that come into being meanwhile too.
-    pub fn hang_up_everything(&mut self, phones: &[NodeId]) {
-        for _ in 0..2 {
-            for phone in phones {
-                self.world.request::<Phone>(*phone, crate::phone::PhoneRequest::HangUpAll);
-            }
-            let sessions: Vec<SessionId> = self.apps.keys().copied().collect();
-            for session in sessions {
-                let calls: Vec<CallId> = self.app(session).calls().map(|(call, _)| call).collect();
-                for call in calls {
-                    self.act(session, call, &Act::Drop(RejectReason::Default));
-                }
-            }
-            // 64·T1 and some more.
-            self.run_for(Duration::from_secs(40));
-        }
-    }
-
-    /// Ends everything and checks that nothing is left: applications drop their calls and go, phones hang up, the engine
-    /// shuts down, and what lingers has its time.
-    pub fn finish(&mut self, phones: &[NodeId]) -> Vec<String> {
-        self.hang_up_everything(phones);
-        let sessions: Vec<SessionId> = self.apps.keys().copied().collect();
-        for session in &sessions {
-            self.ask(*session, Request::Detach);
-        }
-        self.world.request::<Engine>(self.engine, EngineRequest::Shutdown);
-        self.listen();
-        // 64·T1 for the last BYE, and as long for what lingers after it.
-        self.run_for(Duration::from_secs(70));
-        let alive = self.engine().alive();
-        let timers = alive.timers;
-        self.run_for(Duration::from_secs(50));
-        for phone in phones {
-            self.world.request::<Phone>(*phone, crate::phone::PhoneRequest::HangUpAll);
-        }
-        self.run_for(Duration::from_secs(300));
-        self.observer.finish(self.world.now());
-        let mut found = self.violations();
-        found.extend(crate::rules::breaches(self.world.wire(), HOOKSWITCH.into()));
-        self.journals(&mut found);
-        if timers > 0 {
-            found.push(format!("{timers} timers outlived everything they could be for: {alive:?}"));
-        }
-        self.leaks(phones, &mut found);
-        found
-    }
-
-    fn leaks(&self, phones: &[NodeId], found: &mut Vec<String>) {
-        if !self.quiet {
-            found.push("the engine did not come to rest within its time".into());
-        }
-        let engine = self.engine();
-        let alive = engine.alive();
-        let expected = hookswitch_provider::Alive { stock: self.ports, ..Default::default() };
-        if alive != expected {
-            found.push(format!("something is left in the provider: {alive:?}, not {expected:?}"));
-        }
-        let telephony = engine.telephony();
-        let left = (telephony.calls(), telephony.sessions(), telephony.outstanding());
-        if left != (0, 0, 0) {
-            found.push(format!("calls, sessions, requests are left in telephony: {left:?}"));
-        }
-        if let Some(media) = self.world.media(self.engine).filter(|media| media.running() > 0) {
-            found.push(format!("{} audio streams are left", media.running()));
-        }
-        for phone in phones {
-            let alive = self.phone_of(*phone).alive();
-            if alive != (0, 0, 0) {
-                found.push(format!("sessions, transactions, requests are left in a phone: {alive:?}"));
-            }
-        }
-    }
-
-    /// The ladders of all calls, and the wire.
-    pub fn explain(&self) -> String {
-        let mut text = String::new();
-        for call in self.observer.call_ids() {
-            // Writing to a String cannot fail.
-            let _ =
-                writeln!(text, "{call}\n{}", ladder(self.engine().timeline(call), LadderNames::default()));
-        }
-        let _ = writeln!(text, "{}", self.wire());
-        text
-    }
-
-    /// The ladders of the calls that some texts name; of all if they name none.
-    pub fn explain_calls(&self, texts: &[String]) -> String {
-        let named = |call: &CallId| {
-            let name = call.to_string();
-            texts.iter().any(|text| {
-                text.match_indices(&name).any(|(at, _)| {
-                    let rest = text.get(at + name.len()..).unwrap_or_default();
-                    !rest.starts_with(|c: char| c.is_ascii_digit())
-                })
-            })
-        };
-        let mut calls: Vec<CallId> = self.observer.call_ids().filter(named).collect();
-        if calls.is_empty() {
-            calls = self.observer.call_ids().take(4).collect();
-        }
-        calls.into_iter().map(|call| format!("{call}\n{}", self.ladder(call))).collect()
-    }
-
-    /// The ladder of one call.
-    pub fn ladder(&self, call: CallId) -> String {
-        ladder(self.engine().timeline(call), LadderNames::default())
-    }
-
-    /// Everything that was sent, a line each: when, from, to, what, and what became of it.
-    pub fn wire(&self) -> String {
-        let mut text = String::new();
-        for crossing in self.world.wire() {
-            let Passage::Sent(fate) = crossing.what else { continue };
-            let first = first_line(&crossing.bytes);
-            let (from, to) = (self.world.name_of(crossing.from), self.world.name_of(crossing.to));
-            let at = crossing.at;
-            let _ = writeln!(text, "{at:?} {from:>12} > {to:<12} {first}  {fate:?}");
-        }
-        text
     }
 }
 
@@ -698,25 +532,4 @@ fn attaching(name: &str, grace: Duration, old: bool, resume: Option<SessionId>) 
     let version = if old { InterfaceVersion(0) } else { InterfaceVersion::V1 };
     let versions = VersionRange { low: version, high: version };
     Request::Attach { name: name.into(), grace, versions, resume }
-}
-
-/// The start line of a message, its CSeq and the start of its Call-ID.
-pub fn first_line(bytes: &bytes::Bytes) -> String {
-    match Message::parse(bytes.clone(), &Limits::default()) {
-        Ok(message) => {
-            let cseq = message.cseq();
-            let call: String = message.call_id().chars().take(6).collect();
-            let sdp = if message.body().is_empty() { "" } else { " +body" };
-            match message.status() {
-                Some(status) => format!("{status} ({} {}){sdp} [{call}]", cseq.method, cseq.number),
-                None => format!(
-                    "{} {} {}{sdp} [{call}]",
-                    message.method(),
-                    cseq.number,
-                    message.request_uri().unwrap_or_default()
-                ),
-            }
-        }
-        Err(_) => format!("{} octets that are no SIP", bytes.len()),
-    }
 }
