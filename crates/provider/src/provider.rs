@@ -345,6 +345,8 @@ impl Provider for SipProvider {
         if self.core.close_bridged(call) {
             return;
         }
+        // Who asked for its end has what it wanted.
+        self.core.complete_drops(call);
         self.core.fail_waiting(call, &OperationError::CallEnded);
         self.core.forget(now, call);
         self.core.settle(now);

@@ -69,8 +69,9 @@ impl Core {
             // The INVITE was cancelled meanwhile; the call is as it was.
             return Err((487, String::new()));
         }
-        // Of a call that we make, this is the answer.
+        // Of a call that we make or fetch, this is the answer.
         self.proceeding(id);
+        self.fetched(id);
         self.abandon_referral(now, id);
         let Some(call) = self.calls.get_mut(id) else { return Ok(()) };
         let (old, timer) = (call.leg.replace(leg), call.timer.take());

@@ -6,7 +6,7 @@ use crate::requests::Purpose;
 use crate::shard::Shard;
 use crate::{Event, Privilege, SessionId};
 use hookswitch_machine::Time;
-use hookswitch_spi::{CallId, Operation, Provider, RejectReason, StateKind, TimelineFact};
+use hookswitch_spi::{CallId, CallState, Operation, Provider, RejectReason, StateKind, TimelineFact};
 
 /// Applies the policy to a call that has no owner (any more).
 pub(crate) fn apply(shard: &mut Shard, now: Time, provider: &mut dyn Provider, id: CallId) {
@@ -15,6 +15,10 @@ pub(crate) fn apply(shard: &mut Shard, now: Time, provider: &mut dyn Provider, i
     match phase {
         Phase::Disconnected | Phase::Idle => return settle(shard, now, provider, id),
         Phase::Offered | Phase::Live => {}
+    }
+    if has_no_other_side(shard, id) {
+        shard.record(now, id, TimelineFact::Note("nobody owns it, and it has no other side"));
+        return drop_call(shard, now, provider, id, RejectReason::Default);
     }
     let policy = shard.config.unowned.clone();
     let note = match policy {
@@ -40,6 +44,19 @@ pub(crate) fn apply(shard: &mut Shard, now: Time, provider: &mut dyn Provider, i
                 drop_call(shard, now, provider, id, RejectReason::NoAnswer);
             }
         }
+    }
+}
+
+/// Whether only an owner could ever end a call: nothing was sent for it yet, or it is a conference without members.
+fn has_no_other_side(shard: &Shard, id: CallId) -> bool {
+    let Some(call) = shard.calls.get(&id) else { return false };
+    match call.state.kind() {
+        StateKind::Dialtone | StateKind::Dialing => true,
+        StateKind::OnHoldPendingConference => {
+            let state_of = |member: &CallId| shard.calls.get(member).map(|call| &call.state);
+            !shard.calls_of(call.line).iter().any(|of| state_of(of) == Some(&CallState::Conferenced(id)))
+        }
+        _ => false,
     }
 }
 
@@ -98,6 +115,9 @@ pub(crate) fn settle(shard: &mut Shard, now: Time, provider: &mut dyn Provider, 
     }
     match call.phase() {
         Phase::Disconnected if call.handles.owners() == 0 => {
+            drop_call(shard, now, provider, id, RejectReason::Default);
+        }
+        Phase::Live if call.handles.owners() == 0 && has_no_other_side(shard, id) => {
             drop_call(shard, now, provider, id, RejectReason::Default);
         }
         Phase::Disconnected | Phase::Idle | Phase::Offered | Phase::Live => {}

@@ -165,6 +165,8 @@ pub struct App {
     pub otherwise: Plan,
     /// Drops calls that have disconnected, and releases idle ones.
     pub tidy: bool,
+    /// It is lost: it hears what it is told only once it is back, and does nothing.
+    pub lost: bool,
     calls: BTreeMap<CallId, Held>,
     /// Plans of the calls that it is making, in the order of its requests.
     making: BTreeMap<u64, Plan>,
@@ -192,6 +194,7 @@ impl App {
             plans: VecDeque::new(),
             otherwise: Plan::default(),
             tidy: true,
+            lost: false,
             calls: BTreeMap::new(),
             making: BTreeMap::new(),
             partners: BTreeMap::new(),
@@ -233,6 +236,25 @@ impl App {
 
     /// What it does about something that it hears: acts on a call, after a time.
     pub fn hears(&mut self, event: &Event) -> Vec<(Duration, CallId, Act)> {
+        let acts = self.understands(event);
+        if self.lost { Vec::new() } else { acts }
+    }
+
+    /// It is back after it was lost, as another session: what it does about calls that have ended meanwhile.
+    pub fn is_back(&mut self, session: SessionId) -> Vec<(Duration, CallId, Act)> {
+        self.lost = false;
+        self.session = session;
+        let ended = |state| matches!(state, Some(StateKind::Disconnected | StateKind::Idle));
+        let calls = self.calls.iter().filter(|(_, held)| ended(held.state));
+        let acts = calls.filter_map(|(call, held)| match held.state {
+            Some(StateKind::Disconnected) if held.owner => Some((*call, Act::Drop(RejectReason::Default))),
+            Some(StateKind::Idle) => Some((*call, Act::Release)),
+            _ => None,
+        });
+        acts.map(|(call, act)| (Duration::from_millis(50), call, act)).collect()
+    }
+
+    fn understands(&mut self, event: &Event) -> Vec<(Duration, CallId, Act)> {
         match event {
             Event::Completed { request, result: Ok(Reply::Created(call)) } => {
                 let plan = self.making.remove(&request.0).unwrap_or_default();
@@ -248,6 +270,8 @@ impl App {
                     self.partners.extend(consult.iter().flat_map(|other| [(first, *other), (*other, first)]));
                     let second = self.partner(first);
                     self.conferences.extend([(first, *conference), (second, *conference)]);
+                } else if let Some(consult) = consult {
+                    self.partners.extend([(*conference, *consult), (*consult, *conference)]);
                 }
                 for call in [Some(*conference), *consult].into_iter().flatten() {
                     let held = Held { plan: Plan::default(), state: None, connected: false, owner: true };
@@ -265,6 +289,21 @@ impl App {
                 self.calls.insert(*call, Held { plan, state: None, connected: false, owner });
                 Vec::new()
             }
+            Event::Completed { result: Ok(Reply::Calls(calls) | Reply::Attached { calls, .. }), .. } => {
+                for found in calls {
+                    let owner = found.privilege == Privilege::Owner;
+                    let unknown = Held { plan: Plan::default(), state: None, connected: false, owner };
+                    let held = self.calls.entry(found.call).or_insert(unknown);
+                    held.owner = owner;
+                    held.state = Some(found.state.kind());
+                }
+                Vec::new()
+            }
+            Event::GivenUp => {
+                self.calls.clear();
+                Vec::new()
+            }
+            Event::LineClosed { .. } => Vec::new(),
             Event::CallState { call, state, privilege } => self.entered(*call, state, *privilege),
             Event::CallForgotten { call } => {
                 self.calls.remove(call);

@@ -1,13 +1,17 @@
-//! A few hundred random scenarios; `simulate` runs thousands.
+//! A few random scenarios; `simulate` runs thousands. And a deliberate fault, to see that it is found and made short.
 
-use hookswitch_testkit::scenario;
+use hookswitch_testkit::scenario::{self, Explain, Fault, run_part, shrink_with};
 
 #[test]
 fn random_calls_over_bad_networks_break_no_contract() {
-    for seed in 1..=200 {
+    for seed in 1..=40 {
         let outcome = scenario::run(seed, false);
-        let explanation = outcome.explanation.unwrap_or_default();
-        assert!(outcome.violations.is_empty(), "seed {seed}: {:#?}\n{explanation}", outcome.violations);
+        assert!(
+            outcome.violations.is_empty(),
+            "seed {seed}: {:#?}\n{}",
+            outcome.violations,
+            scenario::shrink(seed, 200).map(|shrunk| shrunk.to_string()).unwrap_or_default()
+        );
     }
 }
 
@@ -17,4 +21,35 @@ fn the_same_seed_gives_the_same_trace() {
         assert_eq!(scenario::run(seed, false), scenario::run(seed, false));
     }
     assert_ne!(scenario::run(1, false).trace, scenario::run(2, false).trace);
+}
+
+/// The first seed at which a fault shows.
+fn first_with(fault: Fault) -> u64 {
+    let fails =
+        |seed: &u64| !run_part(*seed, &Default::default(), fault, Explain::Nothing).violations.is_empty();
+    (1..200).find(fails).expect("some scenario meets the fault")
+}
+
+#[test]
+fn a_completion_told_twice_is_found_and_made_short() {
+    let fault = Fault::HoldsTwice;
+    let seed = first_with(fault);
+    let shrunk = shrink_with(seed, fault, 300).expect("it fails again");
+    assert!(shrunk.violations.iter().any(|text| text.contains("was answered twice")), "{shrunk}");
+    // A call, and the request to hold it.
+    assert!(shrunk.steps.len() <= 2, "{shrunk}");
+    let again = run_part(seed, &shrunk.selection, fault, Explain::Nothing);
+    assert_eq!(again.violations, shrunk.violations, "what is printed plays again");
+    let command = shrunk.command();
+    assert!(command.starts_with(&format!("simulate --seed {seed} --steps ")), "{command}");
+}
+
+#[test]
+fn a_state_kept_back_is_found_and_shown_as_a_ladder() {
+    let fault = Fault::SilentRinging;
+    let seed = first_with(fault);
+    let shrunk = shrink_with(seed, fault, 300).expect("it fails again");
+    assert!(shrunk.violations.iter().any(|text| text.contains("was told that it is")), "{shrunk}");
+    assert_eq!(shrunk.steps.len(), 1, "{shrunk}");
+    assert!(shrunk.ladders.contains("INVITE") && shrunk.ladders.contains("ringback"), "{shrunk}");
 }

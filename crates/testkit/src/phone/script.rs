@@ -69,12 +69,14 @@ pub struct Talk {
     pub deeds: Vec<(Duration, Deed)>,
     /// What it does when it is referred elsewhere.
     pub on_refer: OnRefer,
+    /// What it does when a change of the session is offered to it.
+    pub on_offer: OnOffer,
 }
 
 impl Default for Talk {
-    /// Nothing; refuses REFER.
+    /// Nothing; refuses REFER, takes offers.
     fn default() -> Self {
-        Self { deeds: Vec::new(), on_refer: OnRefer::Refuse(603) }
+        Self { deeds: Vec::new(), on_refer: OnRefer::Refuse(603), on_offer: OnOffer::Answer }
     }
 }
 
@@ -100,6 +102,19 @@ pub enum Deed {
     Refer(String),
     /// UPDATE without an offer: a session refresh.
     Update,
+    /// A new INVITE that is to take the place of this call (RFC 3891).
+    Replace,
+}
+
+/// What a phone does with a re-INVITE, or with an UPDATE that carries an offer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnOffer {
+    /// Answers it.
+    Answer,
+    /// Refuses it with this status.
+    Refuse(u16),
+    /// Answers it after this time.
+    Late(Duration),
 }
 
 /// What a phone does when it is sent REFER.

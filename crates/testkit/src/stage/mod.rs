@@ -1,26 +1,30 @@
 //! A whole engine with scripted applications in a world, held to its contract.
+//!
+//! Here is how it runs; `ending` is what it checks beside the contract, `explain` what it shows.
+
+mod ending;
+mod explain;
+
+pub use explain::first_line;
 
 use crate::apps::{Act, App, Around, Plan};
 use crate::contract::Observer;
 use crate::device::VirtualMedia;
 use crate::net::Conditions;
 use crate::phone::{Phone, PhoneConfig};
-use crate::world::{ENDPOINT, NodeId, Passage, World};
+use crate::world::{ENDPOINT, NodeId, World};
 use hookswitch_engine::{Engine, EngineConfig, Notice, Request as EngineRequest};
 use hookswitch_machine::{Endpoint, Entropy, Time, TimerQueue, Transport};
 use hookswitch_provider::{Account, Profile, ProviderConfig, Server};
 use hookswitch_sip::auth::Secret;
-use hookswitch_sip::message::{Limits, Message};
 use hookswitch_spi::{
-    AddressId, CallId, CallOptions, CallState, ForwardingRules, LineId, MediaTypes, Operation, Provider as _,
-    RejectReason, Set,
+    AddressId, CallId, CallOptions, CallState, Feature, ForwardingRules, InterfaceVersion, LineId,
+    MediaTypes, Operation, Provider as _, Set, VersionRange,
 };
 use hookswitch_telephony::{
-    AppRequestId, Config, Event, Interest, Journal, LadderNames, Reply, Request, RequestError, SessionId,
-    ladder,
+    AppRequestId, Config, Event, Interest, Journal, Reply, Request, RequestError, SessionId,
 };
-use std::collections::BTreeMap;
-use std::fmt::Write;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,6 +41,17 @@ enum Item {
     Phone(NodeId, usize),
 }
 
+/// A deliberate fault between the engine and its applications, to see that it is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// None.
+    None,
+    /// Requests to hold complete twice.
+    HoldsTwice,
+    /// Nobody hears that a call rings.
+    SilentRinging,
+}
+
 /// An engine, phones, applications, and an observer.
 pub struct Stage {
     /// The machines and their network.
@@ -50,6 +65,11 @@ pub struct Stage {
     heard: Vec<(Time, SessionId, Event)>,
     journals: BTreeMap<SessionId, Journal<Event>>,
     next_request: u64,
+    next_session: u64,
+    /// Sessions that came back under another number.
+    renamed: BTreeMap<SessionId, SessionId>,
+    fault: Fault,
+    holds: BTreeSet<AppRequestId>,
     quiet: bool,
     ports: usize,
     sip_call_ids: BTreeMap<CallId, Box<str>>,
@@ -101,6 +121,7 @@ impl Stage {
         let mut entropy = Entropy::from_number(seed);
         let mut world = World::new(conditions, entropy.fork());
         let address = SocketAddr::from(HOOKSWITCH);
+        let unowned = telephony.unowned.clone();
         let endpoint = Endpoint { id: ENDPOINT, transport: Transport::Udp, advertised: address };
         let provider = ProviderConfig::new(vec![endpoint], accounts);
         let engine = Engine::new(EngineConfig { provider, telephony }, entropy.fork());
@@ -117,6 +138,10 @@ impl Stage {
             heard: Vec::new(),
             journals: BTreeMap::new(),
             next_request: 0,
+            next_session: 0,
+            renamed: BTreeMap::new(),
+            fault: Fault::None,
+            holds: BTreeSet::new(),
             quiet: false,
             ports: usize::from(ports),
             sip_call_ids: BTreeMap::new(),
@@ -125,6 +150,11 @@ impl Stage {
         };
         // The stock arrives before anything else.
         stage.run_for(Duration::ZERO);
+        stage.observer.policy(unowned);
+        for line in stage.engine().provider().lines() {
+            let able = stage.engine().provider().capabilities(line.line).cloned();
+            stage.observer.line(line.line, able);
+        }
         stage
     }
 
@@ -144,11 +174,65 @@ impl Stage {
         self.world.machine(node)
     }
 
+    /// Has the engine misbehave.
+    pub fn break_it(&mut self, fault: Fault) {
+        self.fault = fault;
+    }
+
+    fn new_session(&mut self, name: &str) -> SessionId {
+        self.next_session += 1;
+        let session = SessionId(self.next_session);
+        self.apps.insert(session, App::new(session, name));
+        session
+    }
+
     /// Attaches an application.
     pub fn attach(&mut self, name: &str) -> SessionId {
-        let session = SessionId(self.apps.len() as u64 + 1);
-        self.apps.insert(session, App::new(session, name));
-        self.ask(session, Request::attach(name, Duration::ZERO));
+        self.attach_as(name, Duration::ZERO, false)
+    }
+
+    /// Attaches an application with this grace, that speaks perhaps only the version before the first.
+    pub fn attach_as(&mut self, name: &str, grace: Duration, old: bool) -> SessionId {
+        let session = self.new_session(name);
+        self.ask(session, attaching(name, grace, old, None));
+        session
+    }
+
+    /// An application is gone without a word.
+    pub fn lose(&mut self, session: SessionId) {
+        self.app(session).lost = true;
+        self.ask(session, Request::Lost);
+    }
+
+    /// A lost application comes back as a new session. `None`: it came too late, and nothing of it is left.
+    pub fn resume(&mut self, lost: SessionId, grace: Duration, old: bool) -> Option<SessionId> {
+        let name = self.app(lost).name.clone();
+        let mut app = self.apps.remove(&lost)?;
+        let session = self.new_session(&name);
+        app.session = session;
+        self.apps.insert(session, app);
+        let asked = self.ask(session, attaching(&name, grace, old, Some(lost)));
+        if !self.answer_to(session, asked).is_some_and(Result::is_ok) {
+            self.apps.remove(&session);
+            return None;
+        }
+        self.renamed.insert(lost, session);
+        for (after, call, act) in self.app(session).is_back(session) {
+            self.agenda.set(self.world.now() + after, Item::Act(session, call, act));
+        }
+        Some(session)
+    }
+
+    /// Whether an application reads its events: who does not is offered nothing.
+    pub fn reads(&mut self, session: SessionId, wanted: bool) {
+        self.world.request::<Engine>(self.engine, EngineRequest::Offers { session, wanted });
+        self.listen();
+    }
+
+    fn current(&self, mut session: SessionId) -> SessionId {
+        while let Some(now) = self.renamed.get(&session) {
+            session = *now;
+        }
         session
     }
 
@@ -177,7 +261,17 @@ impl Stage {
                 self.dropped.entry(*call).or_insert(self.world.now());
             }
         }
-        self.observer.asked(self.world.now(), session, id, &request);
+        let possible = match &request {
+            Request::Operate(operation) => operation.call().and_then(|call| {
+                let status = self.engine().provider().call_status(call)?;
+                Some(status.possible.contains(Feature::of(operation)))
+            }),
+            _ => None,
+        };
+        if matches!(request, Request::Operate(Operation::Hold { .. })) {
+            self.holds.insert(id);
+        }
+        self.observer.asked(self.world.now(), session, id, &request, possible);
         let what = EngineRequest::Session { session, request: id, what: request };
         self.world.request::<Engine>(self.engine, what);
         self.listen();
@@ -286,6 +380,11 @@ impl Stage {
         self.observer.calls()
     }
 
+    /// How often each operation was accepted.
+    pub fn accepted(&self) -> impl Iterator<Item = (&'static str, usize)> {
+        self.observer.accepted()
+    }
+
     /// Lets everything happen that is to happen by `limit`.
     pub fn run_until(&mut self, limit: Time) {
         loop {
@@ -320,10 +419,14 @@ impl Stage {
     fn perform(&mut self, item: Item) {
         match item {
             Item::Act(session, call, act) => {
-                let known = self.apps.get(&session).is_some_and(|app| app.calls().any(|(of, _)| of == call));
+                let session = self.current(session);
+                let known = self
+                    .apps
+                    .get(&session)
+                    .is_some_and(|app| !app.lost && app.calls().any(|(of, _)| of == call));
                 if known {
-                    self.act(session, call, &act);
-                    if act == Act::Release {
+                    let asked = self.act(session, call, &act);
+                    if act == Act::Release && self.answer_to(session, asked).is_some_and(Result::is_ok) {
                         self.app(session).released(call);
                     }
                 }
@@ -344,9 +447,22 @@ impl Stage {
 
     /// Takes what the engine told, and lets applications react.
     fn listen(&mut self) {
+        let mut news = false;
         while let Some((at, notice)) = self.world.told::<Engine>(self.engine) {
+            news = true;
             match notice {
                 Notice::Session(session, event) => {
+                    match (self.fault, &event) {
+                        (Fault::SilentRinging, Event::CallState { state: CallState::Ringback, .. }) => {
+                            continue;
+                        }
+                        (Fault::HoldsTwice, Event::Completed { request, .. })
+                            if self.holds.contains(request) =>
+                        {
+                            self.observer.heard(at, session, &event);
+                        }
+                        (Fault::None | Fault::SilentRinging | Fault::HoldsTwice, _) => {}
+                    }
                     self.observer.heard(at, session, &event);
                     self.journals.entry(session).or_default().push(event.clone(), event.weight());
                     if let Event::CallState { call, .. } = &event {
@@ -370,6 +486,9 @@ impl Stage {
                 Notice::Quiet => self.quiet = true,
                 Notice::Figures { .. } => {}
             }
+        }
+        if news {
+            self.check();
         }
     }
 
@@ -407,125 +526,10 @@ impl Stage {
     pub fn most_calls(&self, line: LineId) -> u32 {
         self.engine().provider().capabilities(line).map_or(0, |able| able.max_calls)
     }
-
-    /// Ends all calls on both sides, and gives that its time.
-    pub fn hang_up_everything(&mut self, phones: &[NodeId]) {
-        for phone in phones {
-            self.world.request::<Phone>(*phone, crate::phone::PhoneRequest::HangUpAll);
-        }
-        let sessions: Vec<SessionId> = self.apps.keys().copied().collect();
-        for session in sessions {
-            let calls: Vec<CallId> = self.app(session).calls().map(|(call, _)| call).collect();
-            for call in calls {
-                self.act(session, call, &Act::Drop(RejectReason::Default));
-            }
-        }
-        self.run_for(Duration::from_secs(80));
-    }
-
-    /// Ends everything and checks that nothing is left: applications drop their calls and go, phones hang up, the engine
-    /// shuts down, and what lingers has its time.
-    pub fn finish(&mut self, phones: &[NodeId]) -> Vec<String> {
-        self.hang_up_everything(phones);
-        let sessions: Vec<SessionId> = self.apps.keys().copied().collect();
-        for session in &sessions {
-            self.ask(*session, Request::Detach);
-        }
-        self.world.request::<Engine>(self.engine, EngineRequest::Shutdown);
-        self.listen();
-        // 64·T1 for the last BYE, and as long for what lingers after it.
-        self.run_for(Duration::from_secs(70));
-        let alive = self.engine().alive();
-        let timers = alive.timers;
-        self.run_for(Duration::from_secs(50));
-        for phone in phones {
-            self.world.request::<Phone>(*phone, crate::phone::PhoneRequest::HangUpAll);
-        }
-        self.run_for(Duration::from_secs(300));
-        self.observer.finish(self.world.now());
-        let mut found = self.violations();
-        found.extend(crate::rules::breaches(self.world.wire(), HOOKSWITCH.into()));
-        if timers > 0 {
-            found.push(format!("{timers} timers outlived everything they could be for: {alive:?}"));
-        }
-        self.leaks(phones, &mut found);
-        found
-    }
-
-    fn leaks(&self, phones: &[NodeId], found: &mut Vec<String>) {
-        if !self.quiet {
-            found.push("the engine did not come to rest within its time".into());
-        }
-        let engine = self.engine();
-        let alive = engine.alive();
-        let expected = hookswitch_provider::Alive { stock: self.ports, ..Default::default() };
-        if alive != expected {
-            found.push(format!("something is left in the provider: {alive:?}, not {expected:?}"));
-        }
-        let telephony = engine.telephony();
-        let left = (telephony.calls(), telephony.sessions(), telephony.outstanding());
-        if left != (0, 0, 0) {
-            found.push(format!("calls, sessions, requests are left in telephony: {left:?}"));
-        }
-        if let Some(media) = self.world.media(self.engine).filter(|media| media.running() > 0) {
-            found.push(format!("{} audio streams are left", media.running()));
-        }
-        for phone in phones {
-            let alive = self.phone_of(*phone).alive();
-            if alive != (0, 0, 0) {
-                found.push(format!("sessions, transactions, requests are left in a phone: {alive:?}"));
-            }
-        }
-    }
-
-    /// The ladders of all calls, and the wire.
-    pub fn explain(&self) -> String {
-        let mut text = String::new();
-        for call in self.observer.call_ids() {
-            // Writing to a String cannot fail.
-            let _ =
-                writeln!(text, "{call}\n{}", ladder(self.engine().timeline(call), LadderNames::default()));
-        }
-        let _ = writeln!(text, "{}", self.wire());
-        text
-    }
-
-    /// The ladder of one call.
-    pub fn ladder(&self, call: CallId) -> String {
-        ladder(self.engine().timeline(call), LadderNames::default())
-    }
-
-    /// Everything that was sent, a line each: when, from, to, what, and what became of it.
-    pub fn wire(&self) -> String {
-        let mut text = String::new();
-        for crossing in self.world.wire() {
-            let Passage::Sent(fate) = crossing.what else { continue };
-            let first = first_line(&crossing.bytes);
-            let (from, to) = (self.world.name_of(crossing.from), self.world.name_of(crossing.to));
-            let at = crossing.at;
-            let _ = writeln!(text, "{at:?} {from:>12} > {to:<12} {first}  {fate:?}");
-        }
-        text
-    }
 }
 
-/// The start line of a message, its CSeq and the start of its Call-ID.
-pub fn first_line(bytes: &bytes::Bytes) -> String {
-    match Message::parse(bytes.clone(), &Limits::default()) {
-        Ok(message) => {
-            let cseq = message.cseq();
-            let call: String = message.call_id().chars().take(6).collect();
-            let sdp = if message.body().is_empty() { "" } else { " +body" };
-            match message.status() {
-                Some(status) => format!("{status} ({} {}){sdp} [{call}]", cseq.method, cseq.number),
-                None => format!(
-                    "{} {} {}{sdp} [{call}]",
-                    message.method(),
-                    cseq.number,
-                    message.request_uri().unwrap_or_default()
-                ),
-            }
-        }
-        Err(_) => format!("{} octets that are no SIP", bytes.len()),
-    }
+fn attaching(name: &str, grace: Duration, old: bool, resume: Option<SessionId>) -> Request {
+    let version = if old { InterfaceVersion(0) } else { InterfaceVersion::V1 };
+    let versions = VersionRange { low: version, high: version };
+    Request::Attach { name: name.into(), grace, versions, resume }
 }

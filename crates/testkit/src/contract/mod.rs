@@ -4,70 +4,34 @@
 //! and telephony: requests refused at once or completed exactly once, no event of a call before the session knows it, states
 //! that follow the tables, ends that say how and by whom, operations possible exactly where they are advertised.
 
+//!
+//! `states` says which states follow which, `table` holds what lines advertise, `openings` which lines sessions have open,
+//! `pictures` compares what is told in different ways.
+
+mod openings;
+mod pictures;
+mod states;
+mod table;
+
+pub use states::successors;
+
 use hookswitch_machine::Time;
-use hookswitch_spi::{CallId, CallState, Feature, LineId, Operation, OperationError, StateKind};
-use hookswitch_telephony::{
-    AppRequestId, Event, HandOffTarget, Privilege, Reply, Request, RequestError, SessionId,
+use hookswitch_spi::{
+    CallId, CallState, Capabilities, Feature, LineId, Operation, OperationError, StateKind,
 };
+use hookswitch_telephony::{
+    AppRequestId, CallSnapshot, Event, HandOffTarget, Privilege, Reply, Request, RequestError, SessionId,
+    Unowned,
+};
+use openings::Openings;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
-
-/// The states that may follow a state (spec 2.4 and 2.5), as far as this release reaches them.
-pub const fn successors(state: StateKind) -> &'static [StateKind] {
-    use StateKind as S;
-    match state {
-        S::Offering => &[S::Accepted, S::Connected, S::Disconnected, S::Idle],
-        S::Accepted => &[S::Connected, S::Disconnected, S::Idle],
-        S::Dialtone => &[S::Dialing, S::Proceeding, S::Disconnected, S::Idle],
-        S::Dialing => &[S::Proceeding, S::Ringback, S::Connected, S::Busy, S::Disconnected, S::Idle],
-        S::Proceeding => &[S::Ringback, S::Connected, S::Busy, S::Conferenced, S::Disconnected, S::Idle],
-        S::Ringback => &[S::Connected, S::Busy, S::Conferenced, S::Disconnected, S::Idle],
-        S::Busy => &[S::Disconnected, S::Idle],
-        // Connected follows itself when the other side holds or retrieves.
-        S::Connected => &[
-            S::Connected,
-            S::OnHold,
-            S::OnHoldPendingTransfer,
-            S::OnHoldPendingConference,
-            S::Conferenced,
-            S::Disconnected,
-            S::Idle,
-        ],
-        // An exchange makes a call pending that was not.
-        S::OnHold => &[
-            S::Connected,
-            S::OnHoldPendingTransfer,
-            S::OnHoldPendingConference,
-            S::Conferenced,
-            S::Disconnected,
-            S::Idle,
-        ],
-        S::OnHoldPendingTransfer => &[S::Connected, S::OnHold, S::Conferenced, S::Disconnected, S::Idle],
-        S::OnHoldPendingConference => &[S::Connected, S::OnHold, S::Disconnected, S::Idle],
-        // One that leaves its conference is where it has come to outside.
-        S::Conferenced => &[S::Connected, S::OnHold, S::Proceeding, S::Ringback, S::Disconnected, S::Idle],
-        S::Disconnected => &[S::Idle],
-        S::Idle => &[],
-        // A monitor sees a call that another application makes as unknown first.
-        S::Unknown => &[
-            S::Offering,
-            S::Dialtone,
-            S::Dialing,
-            S::Proceeding,
-            S::Ringback,
-            S::Connected,
-            S::OnHoldPendingConference,
-            S::Busy,
-            S::Disconnected,
-            S::Idle,
-        ],
-    }
-}
+use table::Table;
 
 /// What became of a request.
 #[derive(Debug)]
 enum Asked {
-    Open { request: Box<Request>, state: Option<StateKind>, since: Time },
+    Open { request: Box<Request>, state: Option<StateKind>, possible: Option<bool>, since: Time },
     Answered,
 }
 
@@ -78,6 +42,8 @@ struct Seen {
     state: Option<CallState>,
     /// NewCall came; its state has to follow.
     fresh: bool,
+    /// The handle was dropped without a word: it ends silently.
+    dropped: bool,
 }
 
 /// Longer than this nothing takes that is bounded by transactions (64·T1 each), a second try with credentials, and the deadlines
@@ -98,8 +64,15 @@ pub struct Observer {
     partners: BTreeMap<CallId, CallId>,
     /// The conferences that calls were members of last.
     members: BTreeMap<CallId, CallId>,
-    /// Calls that were part of a conference, or on their way into one: for them not their states alone decide.
-    conferring: BTreeSet<CallId>,
+    /// Sessions that speak the version before the first: what they hear is not what is.
+    old: BTreeSet<SessionId>,
+    /// Pictures that have begun and not ended.
+    pictures: BTreeMap<SessionId, Vec<CallSnapshot>>,
+    table: Table,
+    openings: Openings,
+    /// Calls without an owner may end by the operator's will.
+    unowned_end: bool,
+    accepted: BTreeMap<&'static str, usize>,
     calls: BTreeSet<CallId>,
     violations: Vec<String>,
 }
@@ -108,6 +81,16 @@ impl Observer {
     /// An observer that has seen nothing.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// What becomes of calls without an owner.
+    pub fn policy(&mut self, unowned: Unowned) {
+        self.unowned_end = unowned != Unowned::Leave;
+    }
+
+    /// There is a line that can do this.
+    pub fn line(&mut self, line: LineId, able: Option<Capabilities>) {
+        self.table.line(line, able);
     }
 
     /// Breaches seen so far.
@@ -120,6 +103,11 @@ impl Observer {
         self.calls.len()
     }
 
+    /// How often each operation was accepted.
+    pub fn accepted(&self) -> impl Iterator<Item = (&'static str, usize)> {
+        self.accepted.iter().map(|(name, times)| (*name, *times))
+    }
+
     /// Their names.
     pub fn call_ids(&self) -> impl Iterator<Item = CallId> {
         self.calls.iter().copied()
@@ -129,8 +117,17 @@ impl Observer {
         self.violations.push(format!("at {now:?}: {text}"));
     }
 
-    /// A session asks for something; call before the machine is given it.
-    pub fn asked(&mut self, now: Time, session: SessionId, id: AppRequestId, request: &Request) {
+    /// A session asks for something; call before the machine is given it. `possible`: what the provider says of it now, if it is about
+    /// a call.
+    pub fn asked(
+        &mut self,
+        now: Time,
+        session: SessionId,
+        id: AppRequestId,
+        request: &Request,
+        possible: Option<bool>,
+    ) {
+        self.openings.asked(session, request);
         let state = call_of(request)
             .and_then(|call| self.seen.get(&(session, call)))
             .and_then(|seen| Some(seen.state.as_ref()?.kind()));
@@ -156,10 +153,6 @@ impl Observer {
             }
             Request::Operate(Operation::CompleteTransfer { call, consult, .. }) => {
                 self.ended_on_purpose.extend([*call, *consult]);
-                self.conferring.extend([*call, *consult]);
-            }
-            Request::Operate(Operation::AddToConference { member, .. }) => {
-                self.conferring.insert(*member);
             }
             Request::Operate(Operation::Retrieve { call }) => {
                 self.ended_on_purpose.extend(self.partners.get(call).copied());
@@ -205,9 +198,10 @@ impl Observer {
             // It has no answer; what was asked before is answered until the session is given up.
             return;
         }
-        let before = self
-            .requests
-            .insert((session, id), Asked::Open { request: Box::new(request.clone()), state, since: now });
+        let before = self.requests.insert(
+            (session, id),
+            Asked::Open { request: Box::new(request.clone()), state, possible, since: now },
+        );
         if before.is_some() {
             self.breach(now, format!("{session} used request number {} twice", id.0));
         }
@@ -221,6 +215,10 @@ impl Observer {
 
     /// A session hears something.
     pub fn heard(&mut self, now: Time, session: SessionId, event: &Event) {
+        if let Some(text) = self.openings.unheard(session, event) {
+            self.breach(now, text);
+        }
+        self.told(now, session, event);
         match event {
             Event::Completed { request, result } => self.answered(now, session, *request, Ok(result)),
             Event::Refused { request, error } => self.answered(now, session, *request, Err(error)),
@@ -245,12 +243,17 @@ impl Observer {
             Event::CallForgotten { call } => {
                 self.seen.remove(&(session, *call));
             }
+            Event::LineClosed { line } => {
+                self.openings.closed(session, *line);
+                self.seen.retain(|(of, _), seen| *of != session || seen.line != Some(*line));
+            }
+            Event::Snapshot(part) => self.pictured(now, session, part),
             Event::GivenUp => {
+                self.openings.gone(session);
                 self.seen.retain(|(of, _), _| *of != session);
                 self.requests.retain(|(of, _), asked| *of != session || matches!(asked, Asked::Answered));
             }
-            Event::Snapshot(_)
-            | Event::RequestWaiting
+            Event::RequestWaiting
             | Event::LineState { .. }
             | Event::LineOpens { .. }
             | Event::Ringing { .. }
@@ -262,8 +265,7 @@ impl Observer {
             | Event::Reinitialise { .. }
             | Event::Forwarding { .. }
             | Event::LineCreated { .. }
-            | Event::LineRemoved { .. }
-            | Event::LineClosed { .. } => {}
+            | Event::LineRemoved { .. } => {}
         }
     }
 
@@ -274,8 +276,8 @@ impl Observer {
         id: AppRequestId,
         how: Result<&Result<Reply, RequestError>, &RequestError>,
     ) {
-        let (request, state) = match self.requests.insert((session, id), Asked::Answered) {
-            Some(Asked::Open { request, state, since }) => {
+        let (request, state, possible) = match self.requests.insert((session, id), Asked::Answered) {
+            Some(Asked::Open { request, state, possible, since }) => {
                 let lasts = matches!(
                     *request,
                     Request::Operate(
@@ -287,14 +289,16 @@ impl Observer {
                 if now.since(since) > LONGEST && !lasts {
                     self.breach(now, format!("{request:?} of {session} took {:?}", now.since(since)));
                 }
-                (request, state)
+                (request, state, possible)
             }
             Some(Asked::Answered) => {
                 return self.breach(now, format!("request {} of {session} was answered twice", id.0));
             }
             None => return self.breach(now, format!("{session} never asked request {}", id.0)),
         };
-        self.advertised(now, session, &request, state, how);
+        self.openings.answered(session, &request, how.is_ok_and(Result::is_ok));
+        self.sensible(now, session, &request, state, how.is_ok());
+        self.kept(now, session, &request, possible, how);
         self.granted(now, session, &request, how);
         match how {
             Ok(Ok(Reply::Created(call))) => {
@@ -313,9 +317,10 @@ impl Observer {
                         self.partners.insert(*conference, *call);
                         self.seen.get(&(session, *conference)).and_then(|seen| seen.line)
                     }
+                    Request::Operate(operation) => operation.line(),
                     _ => None,
                 };
-                self.seen.insert((session, *call), Seen { line, state: None, fresh: false });
+                self.seen.insert((session, *call), Seen { line, state: None, fresh: false, dropped: false });
             }
             Ok(Ok(Reply::Conference { conference, consult })) => {
                 let line = match &*request {
@@ -327,17 +332,30 @@ impl Observer {
                 };
                 // It ends by itself when one member is left.
                 self.ended_on_purpose.insert(*conference);
-                self.conferring.insert(*conference);
                 self.partners.extend(consult.map(|consult| (*conference, consult)));
                 for call in [Some(*conference), *consult].into_iter().flatten() {
+                    if self.seen.contains_key(&(session, call)) {
+                        self.breach(now, format!("{call} was heard of before its creation completed"));
+                    }
                     self.calls.insert(call);
-                    self.seen.insert((session, call), Seen { line, state: None, fresh: false });
+                    self.seen
+                        .insert((session, call), Seen { line, state: None, fresh: false, dropped: false });
                 }
             }
             Ok(Ok(Reply::Calls(calls) | Reply::Attached { calls, .. })) => {
+                if let Ok(Ok(Reply::Attached { version, lines, .. })) = how {
+                    if *version < hookswitch_spi::InterfaceVersion::V1 {
+                        self.old.insert(session);
+                    }
+                    self.openings.attached(session, lines);
+                }
+                if let Request::Attach { resume: Some(lost), .. } = &*request {
+                    self.came_back(now, *lost, session, calls);
+                }
                 for snapshot in calls {
                     let line = snapshot.info.as_ref().map(|info| info.line);
-                    let seen = Seen { line, state: Some(snapshot.state.clone()), fresh: false };
+                    let seen =
+                        Seen { line, state: Some(snapshot.state.clone()), fresh: false, dropped: false };
                     self.calls.insert(snapshot.call);
                     self.seen.insert((session, snapshot.call), seen);
                 }
@@ -350,6 +368,20 @@ impl Observer {
                     // Its handles there are given back.
                     self.seen.retain(|(of, _), seen| *of != session || seen.line != Some(line));
                 }
+                Request::CloseOpen { line, .. } if !self.openings.has(session, line) => {
+                    self.seen.retain(|(of, _), seen| *of != session || seen.line != Some(line));
+                }
+                Request::LetGo { call } => {
+                    let over =
+                        |state: &CallState| matches!(state.kind(), StateKind::Disconnected | StateKind::Idle);
+                    match self.seen.get_mut(&(session, call)) {
+                        Some(seen) if seen.state.as_ref().is_some_and(over) => {
+                            self.seen.remove(&(session, call));
+                        }
+                        Some(seen) => seen.dropped = true,
+                        None => {}
+                    }
+                }
                 Request::Detach => self.seen.retain(|(of, _), _| *of != session),
                 _ => {}
             },
@@ -357,34 +389,20 @@ impl Observer {
         }
     }
 
-    /// What is used was advertised, and what is advertised can be used.
-    fn advertised(
+    /// What is accepted makes sense in the state that the session knows.
+    fn sensible(
         &mut self,
         now: Time,
         session: SessionId,
         request: &Request,
         state: Option<StateKind>,
-        how: Result<&Result<Reply, RequestError>, &RequestError>,
+        accepted: bool,
     ) {
         let (Request::Operate(operation), Some(state)) = (request, state) else { return };
         let states = Feature::of(operation).states();
-        if states.is_empty() {
-            return;
+        if accepted && !states.is_empty() && !states.contains(&state) {
+            self.breach(now, format!("{session}: {} was accepted while {state}", operation.name()));
         }
-        let possible = states.contains(&state);
-        let text = match how {
-            Ok(_) if !possible => format!("{session}: {} was accepted while {state}", operation.name()),
-            Err(RequestError::Operation(OperationError::InvalidCallState { .. }))
-                if possible
-                    // Of two calls, it may be the other that is in the wrong state.
-                    && operation.other_call().is_none()
-                    && !operation.call().is_some_and(|call| self.conferring.contains(&call)) =>
-            {
-                format!("{session}: {} was refused as impossible while {state}", operation.name())
-            }
-            Ok(_) | Err(_) => return,
-        };
-        self.breach(now, text);
     }
 
     /// What cannot fail has not failed: a drop ends the call, whatever the other side does.
@@ -406,7 +424,10 @@ impl Observer {
 
     fn new_call(&mut self, now: Time, session: SessionId, line: LineId, call: CallId, privilege: Privilege) {
         self.calls.insert(call);
-        if self.seen.insert((session, call), Seen { line: Some(line), state: None, fresh: true }).is_some() {
+        let before = self
+            .seen
+            .insert((session, call), Seen { line: Some(line), state: None, fresh: true, dropped: false });
+        if before.is_some_and(|before| !before.dropped) {
             self.breach(now, format!("{session} was told of {call} twice"));
         }
         self.owned(now, session, call, Some(privilege));
@@ -434,7 +455,6 @@ impl Observer {
         self.owned(now, session, call, privilege);
         if let CallState::Conferenced(of) = state {
             self.members.insert(call, *of);
-            self.conferring.insert(call);
         }
         let Some(seen) = self.seen.get_mut(&(session, call)) else {
             return self.breach(now, format!("{session} hears that {call} is {state}, but does not know it"));
@@ -461,13 +481,18 @@ impl Observer {
             }
             Some(before) if privilege.is_some() && before == *state => {}
             Some(before) => {
-                if before == *state {
+                let old = self.old.contains(&session) && state.kind() == StateKind::Connected;
+                if before == *state && !old {
                     self.breach(now, format!("{call} is {state} again"));
                 } else if !successors(before.kind()).contains(&state.kind()) {
                     self.breach(now, format!("{call} went from {before} to {state}"));
                 }
                 let said = matches!(before, CallState::Disconnected(_));
-                if *state == CallState::Idle && !said && !self.ended_on_purpose.contains(&call) {
+                if *state == CallState::Idle
+                    && !said
+                    && !self.unowned_end
+                    && !self.ended_on_purpose.contains(&call)
+                {
                     self.breach(now, format!("{call} is idle, and nobody said why"));
                 }
             }

@@ -1,0 +1,306 @@
+//! What applications ask in random scenarios: every request there is, those that matter more often.
+
+use super::aim::Aim;
+use super::script::{APPLICATIONS, LINES};
+use hookswitch_machine::Entropy;
+use hookswitch_spi::{
+    AddressId, AudioSource, CallId, CallOptions, CallTreatment, CompletionId, CompletionMode, ConsultOptions,
+    DigitMonitoring, DigitOptions, ExtensionVersion, ForwardingRules, GatherOptions, LineId, MediaType,
+    MediaTypes, Operation, ParkAt, PickupFrom, RejectReason, StatusKind, ToneOptions, TonePattern,
+    TransferMode, UserInfo,
+};
+use hookswitch_telephony::{HandOffTarget, Interest, OpenId, Request};
+use std::time::Duration;
+
+/// Stands for the call that is chosen when the request is asked.
+const CALL: CallId = CallId(0);
+
+/// Chooses requests.
+pub(super) struct Asker<'a>(&'a mut Entropy);
+
+impl Asker<'_> {
+    /// How the calls of a request are chosen.
+    pub(super) fn aim(entropy: &mut Entropy) -> Aim {
+        Aim { fitting: entropy.chance(9, 10), pick: entropy.next_u64() }
+    }
+
+    /// What is asked next: one thing, or several that make sense together.
+    pub(super) fn next(entropy: &mut Entropy) -> Vec<Request> {
+        let mut this = Asker(entropy);
+        match this.0.below(10) {
+            0 => this.several(),
+            1 => vec![this.about_the_house()],
+            2 => vec![this.about_a_call()],
+            3 | 4 => vec![Request::Operate(this.audio())],
+            5 => vec![Request::Operate(this.data())],
+            _ => vec![Request::Operate(this.moving())],
+        }
+    }
+
+    /// Requests that give something back.
+    pub(super) fn partings(entropy: &mut Entropy) -> Vec<Request> {
+        let this = Asker(entropy);
+        vec![match this.0.below(4) {
+            0 => Request::LetGo { call: CALL },
+            1 => Request::Release { call: CALL },
+            2 => Request::Monitor { call: CALL },
+            _ => Request::Detach,
+        }]
+    }
+
+    fn one<T: Copy>(&mut self, of: &[T], otherwise: T) -> T {
+        of.get(self.0.below(of.len() as u64) as usize).copied().unwrap_or(otherwise)
+    }
+
+    fn line(&mut self) -> LineId {
+        self.one(&LINES, LINES[0])
+    }
+
+    fn seconds(&mut self, least: u64, most: u64) -> Duration {
+        Duration::from_millis(least * 1_000 + self.0.below((most - least) * 1_000 + 1))
+    }
+
+    fn whom(&mut self) -> String {
+        self.one(&["consultant", "601", "sip:erin@10.0.1.3", "not an address", "+33123"], "601").into()
+    }
+
+    fn consult(&mut self) -> ConsultOptions {
+        let mut consult =
+            if self.0.chance(1, 4) { ConsultOptions::default() } else { ConsultOptions::to(self.whom()) };
+        consult.call.no_answer_after = Some(self.seconds(1, 30));
+        consult
+    }
+
+    /// Conferences and consultations take several requests to get anywhere.
+    fn several(&mut self) -> Vec<Request> {
+        let (line, address) = (self.line(), AddressId(0));
+        let call = self.0.chance(3, 4).then_some(CALL);
+        let add = Operation::AddToConference { conference: CALL, member: CALL };
+        let mode = self.one(&[TransferMode::Transfer, TransferMode::Conference], TransferMode::Conference);
+        let deadline = self.seconds(1, 20);
+        let complete = Operation::CompleteTransfer { call: CALL, consult: CALL, mode, deadline };
+        let operations = match self.0.below(4) {
+            0 => vec![
+                Operation::SetupConference { line, address, call, consult: self.consult() },
+                add.clone(),
+                Operation::PrepareAddToConference { conference: CALL, consult: self.consult() },
+                add,
+                Operation::RemoveFromConference { member: CALL },
+            ],
+            1 => vec![
+                Operation::SetupConference { line, address, call, consult: self.consult() },
+                add,
+                Operation::drop(CALL),
+            ],
+            2 => vec![
+                Operation::SetupTransfer { call: CALL, consult: self.consult() },
+                Operation::Dial { call: CALL, digits: "60;".into() },
+                Operation::Dial { call: CALL, digits: "1".into() },
+                complete,
+            ],
+            _ => vec![
+                Operation::SetupTransfer { call: CALL, consult: self.consult() },
+                Operation::SwapHold { active: CALL, held: CALL },
+                complete,
+                Operation::PrepareAddToConference { conference: CALL, consult: self.consult() },
+            ],
+        };
+        operations.into_iter().map(Request::Operate).collect()
+    }
+
+    /// What moves calls from state to state.
+    fn moving(&mut self) -> Operation {
+        let (call, line, address) = (CALL, self.line(), AddressId(0));
+        match self.0.below(25) {
+            0 => Operation::accept(call),
+            1 | 2 => Operation::answer(call),
+            3 => Operation::Redirect { call, destination: self.whom() },
+            4 | 5 => {
+                let reason = self.one(
+                    &[RejectReason::Default, RejectReason::Busy, RejectReason::NoAnswer],
+                    RejectReason::Decline,
+                );
+                Operation::Drop { call, reason, user_info: None }
+            }
+            6 | 7 => Operation::Hold { call },
+            8 | 9 => Operation::Retrieve { call },
+            10 => Operation::SwapHold { active: call, held: call },
+            11 | 12 => Operation::SetupTransfer { call, consult: self.consult() },
+            13 => {
+                let mode =
+                    self.one(&[TransferMode::Transfer, TransferMode::Conference], TransferMode::Transfer);
+                Operation::CompleteTransfer { call, consult: call, mode, deadline: self.seconds(1, 20) }
+            }
+            14 => Operation::BlindTransfer { call, destination: self.whom(), deadline: self.seconds(1, 20) },
+            15 => {
+                let first = self.0.chance(3, 4).then_some(call);
+                Operation::SetupConference { line, address, call: first, consult: self.consult() }
+            }
+            16 => Operation::PrepareAddToConference { conference: call, consult: self.consult() },
+            17 => Operation::AddToConference { conference: call, member: call },
+            18 => Operation::RemoveFromConference { member: call },
+            19 => {
+                let destination = self.one(&["", "60;", "601", "not an address"], "").into();
+                Operation::MakeCall { line, address, destination, options: CallOptions::default() }
+            }
+            20 => Operation::Dial { call, digits: self.one(&["", "1", "60;", "a b"], "1").into() },
+            21 => match self.0.below(3) {
+                0 => Operation::Park { call, at: ParkAt::Anywhere },
+                1 => Operation::Park { call, at: ParkAt::Orbit("701".into()) },
+                _ => Operation::Unpark { line, address, orbit: "701".into() },
+            },
+            22 => {
+                let from = match self.0.below(3) {
+                    0 => PickupFrom::Waiting,
+                    1 => PickupFrom::Group(String::new()),
+                    _ => PickupFrom::Address("601".into()),
+                };
+                Operation::Pickup { line, address, from }
+            }
+            23 => {
+                let modes = [CompletionMode::CampOn, CompletionMode::CallBack];
+                Operation::CompleteCall { call, mode: self.one(&modes, CompletionMode::CallBack) }
+            }
+            _ => Operation::UncompleteCall { line, completion: CompletionId(self.0.below(3) as u32) },
+        }
+    }
+
+    /// Digits, tones, and what is heard.
+    fn audio(&mut self) -> Operation {
+        let call = CALL;
+        match self.0.below(13) {
+            0 | 1 => {
+                let digits = self.one(&["1", "12#", "1,2", "x", ""], "1");
+                Operation::SendDigits { call, digits: DigitOptions::new(digits) }
+            }
+            2 => {
+                let tone = match self.0.below(3) {
+                    0 => ToneOptions::Beep,
+                    1 => ToneOptions::Busy(self.seconds(1, 5)),
+                    _ => ToneOptions::Ringback(self.seconds(1, 60)),
+                };
+                Operation::SendTone { call, tone }
+            }
+            3 => Operation::StopSending { call },
+            4 | 5 => {
+                let gather = GatherOptions {
+                    count: self.0.below(4) as u16,
+                    terminators: "#".into(),
+                    first_after: self.0.chance(3, 4).then(|| self.seconds(1, 20)),
+                    next_after: self.0.chance(1, 2).then(|| self.seconds(1, 5)),
+                };
+                Operation::GatherDigits { call, gather }
+            }
+            6 => Operation::StopGathering { call },
+            7 => {
+                let digits =
+                    [DigitMonitoring::Off, DigitMonitoring::Digits, DigitMonitoring::BeginningAndEnd];
+                Operation::MonitorDigits { call, digits: self.one(&digits, DigitMonitoring::Digits) }
+            }
+            8 => {
+                let tone =
+                    |tag| TonePattern { tag, frequencies: [440, 0], duration: Duration::from_millis(100) };
+                let tones = (0..self.0.below(4) as u32).map(tone).collect();
+                Operation::MonitorTones { call, tones }
+            }
+            9 => {
+                let media = self.one(&[MediaTypes::NONE, MediaType::Fax.into()], MediaTypes::VOICE);
+                Operation::MonitorMedia { call, media }
+            }
+            10 => {
+                let source = if self.0.chance(1, 2) { AudioSource::Music } else { AudioSource::Echo };
+                Operation::Play { call, source }
+            }
+            11 => {
+                let treatments = [
+                    CallTreatment::Silence,
+                    CallTreatment::Ringback,
+                    CallTreatment::Busy,
+                    CallTreatment::Music,
+                ];
+                Operation::SetTreatment { call, treatment: self.one(&treatments, CallTreatment::Music) }
+            }
+            _ => Operation::Statistics { call },
+        }
+    }
+
+    /// What is kept with calls, and told along with them.
+    fn data(&mut self) -> Operation {
+        let call = CALL;
+        match self.0.below(9) {
+            0 => Operation::SecureCall { call },
+            1 => Operation::SendUserInfo { call, data: UserInfo(vec![4; self.0.below(200) as usize]) },
+            2 => Operation::ReleaseUserInfo { call },
+            3 => {
+                let several = MediaTypes::VOICE.with(MediaType::Unknown);
+                let media = self.one(&[MediaTypes::VOICE, several, MediaTypes::NONE], several);
+                Operation::SetMediaType { call, media }
+            }
+            4 | 5 => Operation::SetCallData { call, data: vec![7; self.0.below(1_200) as usize] },
+            6 => Operation::SetAppSpecific { call, value: self.0.next_u32() },
+            7 => Operation::Record { call, path: self.0.chance(1, 2).then(|| "/nowhere/call.wav".into()) },
+            _ => Operation::Forward {
+                line: self.line(),
+                address: AddressId(0),
+                rules: ForwardingRules::default(),
+            },
+        }
+    }
+
+    /// Who has a call, and what is known of it.
+    fn about_a_call(&mut self) -> Request {
+        let call = CALL;
+        match self.0.below(12) {
+            0 | 1 => {
+                let name = self.one(&APPLICATIONS, "nobody");
+                Request::HandOff { call, to: HandOffTarget::Application(name.into()) }
+            }
+            2 => Request::HandOff { call, to: HandOffTarget::Media(MediaType::Voice) },
+            3 => Request::HandOff { call, to: HandOffTarget::Address(self.whom()) },
+            4..=6 => Request::TakeOwnership { call },
+            7 => Request::ConferenceCalls { call },
+            8 => Request::CallInfo { call },
+            9 => Request::Timeline { call },
+            _ => Request::ExistingCalls { line: self.line(), address: None },
+        }
+    }
+
+    /// Lines, applications, and what they want to hear.
+    fn about_the_house(&mut self) -> Request {
+        let (line, address) = (self.line(), AddressId(0));
+        match self.0.below(14) {
+            0 | 1 => Request::Snapshot,
+            2 => {
+                let order = if self.0.chance(1, 2) { ["queue", "desk"] } else { ["wall", "queue"] };
+                Request::SetPriority { media: MediaType::Voice, order: order.map(Box::from).into() }
+            }
+            3 => {
+                let several = MediaTypes::VOICE.with(MediaType::Unknown);
+                let media = self.one(&[MediaTypes::NONE, MediaTypes::VOICE, several], MediaTypes::VOICE);
+                let interest = Interest { monitor: self.0.chance(1, 3), ..Interest::owner(media) };
+                Request::OpenLine { line, interest }
+            }
+            4 => Request::CloseOpen { line, open: OpenId(1 + self.0.below(12)) },
+            5 => {
+                let status = [StatusKind::Service, StatusKind::Ringing, StatusKind::CallCount].iter().fold(
+                    Default::default(),
+                    |set: hookswitch_spi::Set<StatusKind>, kind| {
+                        if self.0.chance(1, 2) { set.with(*kind) } else { set }
+                    },
+                );
+                Request::SetStatusMessages { line, open: OpenId(1 + self.0.below(12)), status }
+            }
+            6 => Request::Lines,
+            7 => Request::Capabilities { line },
+            8 => Request::LineStatus { line },
+            9 => Request::AddressStatus { line, address },
+            10 => Request::Forwarding { line, address },
+            11 => {
+                let offered = (ExtensionVersion(1), ExtensionVersion(1 + self.0.below(3) as u32));
+                Request::NegotiateExtension { line, offered }
+            }
+            12 => Request::RegisterRecipient { wanted: self.0.chance(1, 2) },
+            _ => Request::TakeRequest,
+        }
+    }
+}
