@@ -71,6 +71,7 @@ impl Core {
         }
         // Of a call that we make, this is the answer.
         self.proceeding(id);
+        self.fetched(id);
         self.abandon_referral(now, id);
         let Some(call) = self.calls.get_mut(id) else { return Ok(()) };
         let (old, timer) = (call.leg.replace(leg), call.timer.take());

@@ -447,3 +447,22 @@ fn what_was_being_sent_to_a_party_that_is_replaced_completes() {
     assert_eq!(r.state(call), S::Connected);
     assert!(r.result(told).is_some(), "nobody is left to answer it");
 }
+
+#[test]
+fn a_fetched_call_that_is_replaced_before_the_switch_answers_is_there() {
+    let mut r = Rig::new(trunk(|profile| profile.park = true));
+    let (asked, call) = r.ask(Operation::Unpark { line: LINE, address: FIRST, orbit: "703".into() });
+    r.reply("INVITE", "180 Ringing", "");
+    let invite = r.last("INVITE").unwrap();
+    let more = format!(
+        "Replaces: {};to-tag={};from-tag=peer;early-only\r\n",
+        invite.call_id(),
+        invite.from_tag().unwrap()
+    );
+    r.invite("dave@pbx.test", &more);
+    r.get(reply(&invite, "487 Request Terminated", ""));
+    r.acknowledge("dave@pbx.test");
+    r.run(secs(60));
+    assert_eq!(r.result(asked), Some(Ok(Outcome::Call(call.unwrap()))));
+    assert_eq!(r.states(call.unwrap()), [S::Proceeding, S::Connected]);
+}
