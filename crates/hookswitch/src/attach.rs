@@ -101,6 +101,20 @@ impl ServiceOptions {
     }
 }
 
+/// An application on its way back. Nobody acts for it if that is given up before it is settled: then it is lost again.
+struct Returning<'a> {
+    session: &'a Session,
+    settled: bool,
+}
+
+impl Drop for Returning<'_> {
+    fn drop(&mut self) {
+        if !self.settled {
+            self.session.lose();
+        }
+    }
+}
+
 impl Service {
     /// Attaches an application (lineInitialize). Its name is what others hand calls to.
     pub async fn attach(&self, name: &str) -> Result<Application, Error> {
@@ -139,7 +153,10 @@ impl Service {
         if !session.take_up() {
             return Err(nothing());
         }
-        match self.take_up(name, &session).await {
+        let mut returning = Returning { session: &session, settled: false };
+        let taken_up = self.take_up(name, &session).await;
+        returning.settled = true;
+        match taken_up {
             Ok((lines, calls)) => {
                 session.is_back();
                 if let Some(number) = last_seen {
@@ -147,7 +164,8 @@ impl Service {
                 }
                 // It may read slower than before, or have been away for long.
                 session.offers();
-                let application = Application::new(session, Arc::clone(&self.shared), name.to_owned());
+                let service = Arc::clone(&self.shared);
+                let application = Application::new(Arc::clone(&session), service, name.to_owned());
                 Ok(Resumed { application, lines, calls })
             }
             // Given up while it was asked for.

@@ -357,3 +357,25 @@ async fn what_is_kept_with_a_call_goes_with_it_to_the_next_owner() {
     in_time(theirs.hang_up()).await.unwrap_or_else(|error| panic!("{error}"));
     assert!(in_time(call.ended()).await.is_some());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_return_that_is_given_up_on_the_way_can_be_made_again() {
+    let (own, media) = ports();
+    let text = format!(
+        "[sip]\nlisten = ['udp:127.0.0.1:{own}']\n[media]\naddress = '127.0.0.1'\nports = [{media}, {}]\n\
+         [[line]]\nname = 'trunk'\nregistrar = '127.0.0.1:9'\nuser = 'x'\nregister = false\n",
+        media + 99
+    );
+    let config = Config::parse(&text, "test.toml".as_ref()).unwrap_or_else(|error| panic!("{error}"));
+    let service = Service::start(config).unwrap_or_else(|error| panic!("{error}"));
+    let app = attached(&service, "app", Duration::from_secs(60)).await;
+    let token = app.token();
+    drop(app);
+    let mut hasty = Box::pin(service.resume("app", token, None));
+    let first = std::future::poll_fn(|cx| std::task::Poll::Ready(hasty.as_mut().poll(cx).is_pending())).await;
+    drop(hasty);
+    if first {
+        let back = in_time(service.resume("app", token, None)).await;
+        assert!(back.is_ok_and(|back| back.lines.len() == 1), "nobody can act for it any more");
+    }
+}

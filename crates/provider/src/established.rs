@@ -54,6 +54,9 @@ impl Core {
         self.complete_waiting(id, |wait| wait == Wait::Acknowledgement, Ok(Outcome::Done));
         self.next_turn(now, id);
         self.transfer_turn(now, id);
+        // Of a call of ours that was taken up in the place of who was called (RFC 3891).
+        self.bridge_turn(now, id);
+        self.user_info_turn(now, id);
     }
 
     pub(crate) fn take_answer(&mut self, id: CallId, body: &[u8]) -> Result<(), String> {

@@ -256,3 +256,23 @@ fn a_referrer_that_hangs_up_once_its_target_has_refused_ends_the_call() {
         assert_eq!((r.p.alive().calls, r.p.alive().sessions), (0, 0));
     }
 }
+#[test]
+fn a_display_name_is_no_way_to_add_header_fields() {
+    let mut r = Rig::new(account("10.0.0.2", false));
+    let name = Some("Bob\r\nX-Evil: 1\r\n\r\n".to_owned());
+    r.p.submit(
+        r.now,
+        RequestId(1),
+        Operation::MakeCall {
+            line: LineId(0),
+            address: AddressId(0),
+            destination: "600".into(),
+            options: CallOptions { display_name: name, ..CallOptions::default() },
+        },
+    )
+    .ok();
+    r.drain();
+    if let Some(sent) = r.sent.iter().find(|text| text.starts_with("INVITE")) {
+        assert!(!sent.contains("\r\nX-Evil"), "{sent}");
+    }
+}

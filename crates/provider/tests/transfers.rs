@@ -447,3 +447,46 @@ fn what_was_being_sent_to_a_party_that_is_replaced_completes() {
     assert_eq!(r.state(call), S::Connected);
     assert!(r.result(told).is_some(), "nobody is left to answer it");
 }
+
+#[test]
+fn a_fetched_call_that_is_replaced_before_the_switch_answers_is_there() {
+    let mut r = Rig::new(trunk(|profile| profile.park = true));
+    let (asked, call) = r.ask(Operation::Unpark { line: LINE, address: FIRST, orbit: "703".into() });
+    r.reply("INVITE", "180 Ringing", "");
+    let invite = r.last("INVITE").unwrap();
+    let more = format!(
+        "Replaces: {};to-tag={};from-tag=peer;early-only\r\n",
+        invite.call_id(),
+        invite.from_tag().unwrap()
+    );
+    r.invite("dave@pbx.test", &more);
+    r.get(reply(&invite, "487 Request Terminated", ""));
+    r.acknowledge("dave@pbx.test");
+    r.run(secs(60));
+    assert_eq!(r.result(asked), Some(Ok(Outcome::Call(call.unwrap()))));
+    assert_eq!(r.states(call.unwrap()), [S::Proceeding, S::Connected]);
+}
+
+#[test]
+fn what_waits_for_the_answer_of_a_call_comes_when_another_takes_it_up() {
+    let mut r = Rig::new(trunk(|p| p.refer = false));
+    let (call, consult) = prepared(&mut r, &["180 Ringing"]);
+    let invite = r.last("INVITE").unwrap();
+    let (told, _) = r.ask(Operation::SendUserInfo { call: consult, data: UserInfo(b"x".to_vec()) });
+    let (asked, _) = r.ask(complete(call, consult));
+    assert_eq!((r.result(told), r.result(asked)), (None, None));
+    let more = format!(
+        "Replaces: {};to-tag={};from-tag=peer;early-only\r\n",
+        invite.call_id(),
+        invite.from_tag().unwrap()
+    );
+    r.invite("dave@pbx.test", &more);
+    r.get(reply(&invite, "487 Request Terminated", ""));
+    r.acknowledge("dave@pbx.test");
+    assert_eq!(r.count("INFO"), 1);
+    r.reply("INFO", "200 OK", "");
+    r.holds("sendrecv");
+    assert_eq!(r.result(asked), Some(Ok(Outcome::Transferred(TransferOutcome::Bridged))));
+    assert!(matches!(r.result(told), Some(Ok(_))), "{:?}", r.result(told));
+    let _ = (call, consult);
+}

@@ -10,8 +10,8 @@ use crate::shard::Shard;
 use crate::{RequestError, SessionId, loss, offer, release, unowned};
 use hookswitch_machine::Time;
 use hookswitch_spi::{
-    AddressId, CallId, CallState, InfoParts, LineId, MediaTypes, OperationError, Outcome, Provider,
-    ProviderEvent, RequestId, StatusKind, TimelineFact,
+    AddressId, CallId, CallState, ExtensionEvent, InfoParts, LineId, MediaTypes, OperationError, Outcome,
+    Provider, ProviderEvent, RequestId, StatusKind, TimelineFact,
 };
 
 /// Handles everything the provider has to tell.
@@ -77,12 +77,7 @@ fn one(shard: &mut Shard, now: Time, provider: &mut dyn Provider, event: Provide
         ProviderEvent::CapabilitiesChanged { line } => {
             capabilities_changed(shard, line);
         }
-        ProviderEvent::Extension { line, event } => {
-            let in_force = shard.lines.get(&line).and_then(|line| line.extension.as_ref());
-            for session in in_force.map(|extension| extension.users.clone()).unwrap_or_default() {
-                shard.events.push_back((session, Event::Extension { line, event: event.clone() }));
-            }
-        }
+        ProviderEvent::Extension { line, event } => extended(shard, line, &event),
         ProviderEvent::CloseRequested { line, why: _ } => close_requested(shard, now, provider, line),
         ProviderEvent::Reinitialise { why } => {
             everybody(shard, || Event::Reinitialise { why: why.clone() });
@@ -273,6 +268,15 @@ fn about_those(
 /// Something heard in a call's audio, for the holders that want to know.
 fn heard(shard: &mut Shard, call: CallId, heard: Heard, event: impl FnMut() -> Event) {
     about_those(shard, call, |call, holder| monitoring::wanted(call, holder, heard), event);
+}
+
+/// Something that the extension tells of a call, for the holders that have selected it.
+fn extended(shard: &mut Shard, line: LineId, event: &ExtensionEvent) {
+    let (ExtensionEvent::Received { call, .. } | ExtensionEvent::Stream { call }) = event;
+    let in_force = shard.lines.get(&line).and_then(|line| line.extension.as_ref());
+    let users = in_force.map(|extension| extension.users.clone()).unwrap_or_default();
+    let selected = |_: &Call, holder| users.contains(&holder);
+    about_those(shard, *call, selected, || Event::Extension { line, event: event.clone() });
 }
 
 /// Something about a line, for those who want such news.

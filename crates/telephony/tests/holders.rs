@@ -394,6 +394,8 @@ fn the_first_to_select_an_extension_version_decides_for_the_others() {
     assert_eq!(bench.tell(event()), [OWNER]);
     assert_eq!(bench.ask(MONITOR, select(one)), Ok(Reply::Done));
     assert_eq!(bench.tell(event()), [OWNER, MONITOR]);
+    assert_eq!(bench.ask(MONITOR, Request::Release { call }), Ok(Reply::Done));
+    assert_eq!(bench.tell(event()), [OWNER], "it is none of the others' business");
     let send = ExtensionCommand::Send {
         method: "INFO".into(),
         headers: Vec::new(),
