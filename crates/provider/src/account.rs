@@ -2,7 +2,9 @@
 
 use crate::Profile;
 use hookswitch_sip::auth::Secret;
+use hookswitch_sip::message::Host;
 use hookswitch_spi::{ForwardingRules, MediaTypes, OperationError};
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -46,14 +48,21 @@ pub struct Account {
 impl Account {
     /// Whether an address with this host and port is one of the line's own switch: its domain, or its registrar. A port is of
     /// a server, not of a domain: another server on the same host is a stranger.
-    pub(crate) fn is_own_domain(&self, host: &str, port: Option<u16>) -> bool {
-        let host = host.trim_start_matches('[').trim_end_matches(']');
-        let is = |server: &Server| {
-            host.eq_ignore_ascii_case(&server.host) && port.unwrap_or(5_060) == server.port.unwrap_or(5_060)
+    pub(crate) fn is_own_domain(&self, host: &Host<'_>, port: Option<u16>) -> bool {
+        let has_port = |own: Option<u16>| port.unwrap_or(5_060) == own.unwrap_or(5_060);
+        let domain = Server::parts(&self.domain).ok().filter(|(_, own)| has_port(*own));
+        let registrar = (port.is_none() || has_port(self.registrar.port)).then_some(&*self.registrar.host);
+        // Every call asks this: the host is written out only where its port is one of ours.
+        if registrar.is_none() && domain.is_none() {
+            return false;
+        }
+        let host = match host {
+            Host::Name(name) => Cow::Borrowed(*name),
+            Host::V4(_) | Host::V6(_) => Cow::Owned(host.to_string()),
         };
-        is(&self.registrar)
-            || port.is_none() && host.eq_ignore_ascii_case(&self.registrar.host)
-            || self.domain.parse().is_ok_and(|domain: Server| is(&domain))
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let mut own = registrar.into_iter().chain(domain.map(|(host, _)| host));
+        own.any(|own| host.eq_ignore_ascii_case(own))
     }
 
     /// Forwarding rules as they are in force on a line of this domain: addresses completed, times clamped.
@@ -122,6 +131,13 @@ impl std::str::FromStr for Server {
 
     /// `host`, `host:port`, `[v6]:port`, optionally after `sip:`.
     fn from_str(text: &str) -> Result<Self, String> {
+        Self::parts(text).map(|(host, port)| Self { host: host.to_owned(), port })
+    }
+}
+
+impl Server {
+    /// Host and port of what can be read as a server.
+    fn parts(text: &str) -> Result<(&str, Option<u16>), String> {
         let rest = text.trim().strip_prefix("sip:").unwrap_or(text.trim());
         let fail = || {
             format!("a host or host:port, such as \"pbx.example.org\" or \"192.0.2.10:5060\", not {text:?}")
@@ -143,7 +159,7 @@ impl std::str::FromStr for Server {
             return Err(fail());
         }
         let port = port.map(|p| p.parse::<u16>().ok().filter(|p| *p != 0).ok_or_else(fail)).transpose()?;
-        Ok(Self { host: host.to_owned(), port })
+        Ok((host, port))
     }
 }
 
@@ -222,7 +238,9 @@ mod tests {
             ("example.org", Some(5_090), false),
             ("192.0.2.2", Some(5_070), false),
         ] {
-            assert_eq!(switch.is_own_domain(host, port), own, "{host} {port:?}");
+            let uri = format!("sip:{host}");
+            let read = hookswitch_sip::message::Uri::parse(&uri).unwrap().host();
+            assert_eq!(switch.is_own_domain(&read.unwrap(), port), own, "{host} {port:?}");
         }
     }
 

@@ -53,7 +53,7 @@ pub(crate) struct Call {
     pub(crate) heard: bool,
     /// No-answer timers and transfer deadlines.
     pub(crate) timer: Option<TimerKey>,
-    pub(crate) transfer: Option<Subscriber>,
+    pub(crate) transfer: Option<Box<Subscriber>>,
     /// The other side transfers us.
     pub(crate) referral: Option<Box<Referral>>,
     /// Followed redirections.
@@ -183,8 +183,16 @@ pub(crate) struct Facts {
     pub(crate) call_id: Box<str>,
     /// A Request-URI to be resolved or sent to.
     pub(crate) target: Box<str>,
-    /// Our half of its Session-ID, and the other side's; 0 while there is none (RFC 7989).
-    pub(crate) session: (u128, u128),
+    /// Its Session-ID, if there is one (RFC 7989).
+    pub(crate) session: Option<Box<Halves>>,
+}
+
+/// Both halves of a Session-ID.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Halves {
+    pub(crate) own: u128,
+    /// The other side's; 0 while it is not known.
+    pub(crate) theirs: u128,
 }
 
 /// An accepted request that is not completed yet.
@@ -344,7 +352,7 @@ impl Call {
     /// Whether a transfer of it is on its way.
     pub(crate) fn is_leaving(&self) -> bool {
         let asked = self.waiting.iter().any(|waiting| matches!(waiting.what, Wait::TransferTurn(_)));
-        asked || self.transfer.is_some_and(|transfer| !transfer.is_finished())
+        asked || self.transfer.as_ref().is_some_and(|transfer| !transfer.is_finished())
     }
 
     /// The other call of a transfer that is being prepared.
@@ -375,7 +383,12 @@ impl Call {
     /// The first request that waits for what `wanted` says, taken out.
     pub(crate) fn take_waiting(&mut self, wanted: impl Fn(Wait) -> bool) -> Option<Waiting> {
         let at = self.waiting.iter().position(|waiting| wanted(waiting.what))?;
-        Some(self.waiting.remove(at))
+        let found = self.waiting.remove(at);
+        if self.waiting.is_empty() {
+            // Calls are held for long, and wait for something for a moment only: no room is kept.
+            self.waiting = Vec::new();
+        }
+        Some(found)
     }
 }
 

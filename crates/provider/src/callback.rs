@@ -258,7 +258,7 @@ impl Core {
             redirection: Party::default(),
             call_id: Box::default(),
             target: Box::default(),
-            session: (0, 0),
+            session: None,
         };
         let origin = self.origin_of(line, &party.address);
         let session = MediaSession::new(self.entropy.next_u64());

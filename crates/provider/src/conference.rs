@@ -372,7 +372,7 @@ impl Core {
             redirection: Party::default(),
             call_id: Box::default(),
             target: Box::default(),
-            session: (0, 0),
+            session: None,
         };
         let media = MediaSession::new(self.entropy.next_u64());
         let mut call = Call::new((line_id, address), Origin::Conference, self.now, media, facts);

@@ -2,7 +2,7 @@
 //! application's own. Nothing of it is possible, and nothing is told, unless a version of it is selected on the line. Header fields
 //! are kept of what comes while one is selected only: of a call that was there before, none are known.
 
-use crate::call::{Ask, Call, Placing, Wait};
+use crate::call::{Ask, Call, Halves, Placing, Wait};
 use crate::core::Core;
 use hookswitch_machine::Time;
 use hookswitch_sip::headers::{ExtraHeaders, SessionId};
@@ -73,8 +73,8 @@ impl Core {
         let Some(call) = self.calls.get(id) else { return };
         let Some(leg) = call.leg else { return };
         let mut standing = ExtraHeaders::new();
-        if let (local @ 1.., remote) = call.facts.session {
-            let _ = standing.push_known(Name::SessionId, SessionId { local, remote: Some(remote) });
+        if let Some(Halves { own: local, theirs }) = call.facts.session.as_deref().copied() {
+            let _ = standing.push_known(Name::SessionId, SessionId { local, remote: Some(theirs) });
         }
         let added = call.extra.as_ref().and_then(|extra| extra.headers.as_deref());
         for (name, value) in added.into_iter().flat_map(ExtraHeaders::iter) {

@@ -109,7 +109,6 @@ impl Core {
     /// Announces a call and alerts as the line's policy says.
     fn offer_call(&mut self, now: Time, leg: LegId, call: Call, message: &Message) {
         let (id, address) = (call.line, call.address);
-        let caller = call.facts.caller.address.clone();
         let call = self.calls.insert(call);
         self.by_leg.insert(leg, call);
         self.refresh_standing(call);
@@ -120,7 +119,8 @@ impl Core {
         self.trace(now, call, Way::Received, message);
         self.enter(call, CallState::Offering(OfferingMode::Active));
         self.next_minute(now, call);
-        let no_answer = self.rule(id, address, ForwardCondition::NoAnswer, &caller);
+        let caller = self.calls.get(call).map_or("", |call| &call.facts.caller.address);
+        let no_answer = self.rule(id, address, ForwardCondition::NoAnswer, caller);
         let after =
             self.line(id).and_then(|line| line.forwarding.get(usize::from(address.0))?.no_answer_after);
         if let (Some(_), Some(after)) = (no_answer, after) {

@@ -1,6 +1,6 @@
 //! Calls of ours: from the destination to the answer (spec 2.5).
 
-use crate::call::{Ask, Call, Facts, Placing, Wait};
+use crate::call::{Ask, Call, Facts, Halves, Placing, Wait};
 use crate::core::{Core, Query, Timer};
 use crate::dial::{self, Dialled};
 use crate::ending;
@@ -107,7 +107,7 @@ impl Core {
             redirection: Party::default(),
             call_id: Box::default(),
             target: Box::default(),
-            session: (0, 0),
+            session: None,
         };
         let media = MediaSession::new(self.entropy.next_u64());
         let mut call = Call::new((line_id, address), Origin::Outbound, now, media, facts);
@@ -185,7 +185,7 @@ impl Core {
             .map_err(|error| failed(&error.to_string()))?;
         let to = format!("<{target}>");
         let session = physical::session_id(number, self.entropy.next_u64());
-        call.facts.session = (session.local, 0);
+        call.facts.session = Some(Box::new(Halves { own: session.local, theirs: 0 }));
         let fields = format!("Session-ID: {session}\r\n{}", placing.fields);
         let invitation = Invitation {
             flow,
@@ -374,7 +374,7 @@ impl Core {
         let Some(line) = self.line(call.line) else { return };
         let Ok(parsed) = Uri::parse(uri) else { return };
         let host = parsed.host().map(|host| host.to_string()).unwrap_or_default();
-        let own = line.account.is_own_domain(&host, parsed.port());
+        let own = parsed.host().is_some_and(|host| line.account.is_own_domain(&host, parsed.port()));
         let transport = parsed.transport().and_then(|name| name.parse::<Transport>().ok());
         if let (Some(flow), true) = (line.flow(), own) {
             self.send_on(now, id, leg, uri, flow);

@@ -52,10 +52,9 @@ pub(crate) fn is_recall(message: &Message, reason: Reason) -> bool {
 
 /// Where a caller belongs, by the host of its address: to the line's own domain, or elsewhere. One that is not known is external.
 pub(crate) fn kind(line: &Line, caller: &str) -> CallerKind {
-    let own = Uri::parse(caller).ok().is_some_and(|uri| {
-        let host = uri.host().map(|host| host.to_string()).unwrap_or_default();
-        line.account.is_own_domain(&host, uri.port())
-    });
+    let own = Uri::parse(caller)
+        .ok()
+        .is_some_and(|uri| uri.host().is_some_and(|host| line.account.is_own_domain(&host, uri.port())));
     if own { CallerKind::Internal } else { CallerKind::External }
 }
 

@@ -1,6 +1,7 @@
 //! What names a physical call on all its legs: the Session-ID of its caller (RFC 7989), a header field of the switch's own, or the
 //! Call-ID where there is nothing better.
 
+use crate::call::Halves;
 use crate::core::Core;
 use crate::inbound::physical;
 use hookswitch_sip::headers::SessionId;
@@ -45,19 +46,18 @@ impl Core {
     }
 
     /// The Session-ID of an incoming call: our half, of random bits, and the caller's. Who sends none gets none.
-    pub(crate) fn session_of(&mut self, message: &Message) -> (u128, u128) {
-        let Some(theirs) = message.header(Name::SessionId).and_then(SessionId::parse) else { return (0, 0) };
+    pub(crate) fn session_of(&mut self, message: &Message) -> Option<Box<Halves>> {
+        let theirs = message.header(Name::SessionId).and_then(SessionId::parse)?;
         let random = u128::from(self.entropy.next_u64()) << 64 | u128::from(self.entropy.next_u64());
-        (SessionId::first(random).local, theirs.local)
+        Some(Box::new(Halves { own: SessionId::first(random).local, theirs: theirs.local }))
     }
 
     /// The other side has another half than before: it was transferred, or has answered (RFC 7989 6, 7).
     pub(crate) fn note_session(&mut self, id: CallId, message: &Message) {
         let Some(theirs) = message.header(Name::SessionId).and_then(SessionId::parse) else { return };
         let Some(call) = self.calls.get_mut(id) else { return };
-        let (own, known) = call.facts.session;
-        if own != 0 && known != theirs.local {
-            call.facts.session.1 = theirs.local;
+        if let Some(session) = call.facts.session.as_mut().filter(|known| known.theirs != theirs.local) {
+            session.theirs = theirs.local;
             self.refresh_standing(id);
         }
     }

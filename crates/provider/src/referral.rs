@@ -108,9 +108,11 @@ impl Core {
         let from = format!("<{}>", line.uri(call.address));
         let contact = self.contact_of(call.line);
         let rtp = call.port.map(|port| port.rtp).ok_or(480_u16)?;
-        let mut fields = match call.facts.session {
-            (0, _) => String::new(),
-            (local, _) => format!("Session-ID: {}\r\n", SessionId { local, remote: Some(0) }),
+        let mut fields = match call.facts.session.as_deref() {
+            None => String::new(),
+            Some(session) => {
+                format!("Session-ID: {}\r\n", SessionId { local: session.own, remote: Some(0) })
+            }
         };
         if let Some(by) = message.header(Name::ReferredBy).and_then(|value| ReferredBy::parse(value).ok()) {
             fields.push_str(&format!("Referred-By: {by}\r\n"));

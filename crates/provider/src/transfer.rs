@@ -68,7 +68,7 @@ impl Core {
         let result = deadline.clamp(Duration::from_secs(1), Duration::from_secs(600));
         let deadlines = Deadlines { result, ..Deadlines::default() };
         if let Some(call) = self.calls.get_mut(id) {
-            call.transfer = Some(Subscriber::new(cseq, deadlines));
+            call.transfer = Some(Box::new(Subscriber::new(cseq, deadlines)));
             call.facts.target = target;
         }
         Ok(Wait::Transfer)
@@ -125,7 +125,8 @@ impl Core {
     pub(crate) fn notified(&mut self, now: Time, id: CallId, message: &Message) -> (u16, Option<Ended>) {
         let event = message.header(Name::Event).and_then(event_id);
         let Some(subscription) = event else { return (489, None) };
-        let ours = self.calls.get(id).and_then(|call| call.transfer).is_some_and(|t| t.is_for(subscription));
+        let transfer = self.calls.get(id).and_then(|call| call.transfer.as_deref());
+        let ours = transfer.is_some_and(|transfer| transfer.is_for(subscription));
         if !ours {
             return (481, None);
         }
@@ -138,17 +139,16 @@ impl Core {
 
     /// The session that a transfer was asked in has ended; a report may still come.
     pub(crate) fn transfer_dialog_ended(&mut self, now: Time, id: CallId) {
-        let open = self.calls.get(id).and_then(|call| call.transfer).is_some_and(|t| !t.is_finished());
-        if open {
+        let transfer = self.calls.get(id).and_then(|call| call.transfer.as_deref());
+        if transfer.is_some_and(|transfer| !transfer.is_finished()) {
             self.transfer_input(now, id, SubscriberInput::DialogEnded);
         }
     }
 
     /// The call is dropped while a report of its transfer could still come: nobody waits for it any more.
     pub(crate) fn transfer_let_go(&mut self, id: CallId) {
-        let taken_on =
-            self.calls.get(id).and_then(|call| call.transfer).is_some_and(|t| t.timeout().is_some());
-        if taken_on {
+        let transfer = self.calls.get(id).and_then(|call| call.transfer.as_deref());
+        if transfer.is_some_and(|transfer| transfer.timeout().is_some()) {
             let unknown = self.parked(id, Ok(Outcome::Transferred(TransferOutcome::Unknown)));
             self.complete_waiting(id, |wait| wait == Wait::Transfer, unknown);
         }

@@ -27,8 +27,11 @@ impl Core {
 
     /// Sends what the other party is to hear where it is, if that is another thing than before.
     pub(crate) fn treat(&mut self, id: CallId) {
+        if self.calls.get(id).is_none_or(|call| call.stream != Stream::Running) {
+            return;
+        }
         let wanted = self.wanted_treatment(id);
-        let Some(call) = self.calls.get_mut(id).filter(|call| call.stream == Stream::Running) else { return };
+        let Some(call) = self.calls.get_mut(id) else { return };
         let before = call.extra.as_ref().and_then(|extra| extra.heard);
         if wanted == before {
             return;

@@ -16,12 +16,19 @@ pub(crate) struct Call {
     pub(crate) stage: Stage,
     pub(crate) state: CallState,
     pub(crate) handles: Handles,
-    /// What an application last asked the other side to hear, if it is more than silence.
-    pub(crate) playing: Option<Box<AudioSource>>,
+    /// What was said of its audio; most calls are a voice, and nobody says anything.
+    pub(crate) audio: Option<Box<Audio>>,
+}
+
+/// What was said of a call's audio.
+#[derive(Debug, Default)]
+pub(crate) struct Audio {
+    /// What an application last asked the other side to hear.
+    pub(crate) playing: AudioSource,
     /// It hears something else, because its owner is lost.
     pub(crate) treated: bool,
-    /// What holders want to hear of its audio, if any has said so.
-    pub(crate) wishes: Option<Box<Wishes>>,
+    /// What holders want to hear of it.
+    pub(crate) wishes: Wishes,
 }
 
 /// How far a call has come into being.
@@ -52,21 +59,31 @@ impl Call {
     /// A call of which nothing is known but where it is.
     pub(crate) fn new(line: LineId, address: AddressId, stage: Stage, handles: Handles) -> Self {
         let (state, media) = (CallState::Unknown, MediaTypes::NONE);
-        Self { line, address, media, stage, state, handles, playing: None, treated: false, wishes: None }
+        Self { line, address, media, stage, state, handles, audio: None }
+    }
+
+    /// What was said of its audio, to be changed.
+    pub(crate) fn audio(&mut self) -> &mut Audio {
+        self.audio.get_or_insert_default()
+    }
+
+    /// The wishes of its holders, if any has said so.
+    pub(crate) fn wishes(&self) -> Option<&Wishes> {
+        self.audio.as_deref().map(|audio| &audio.wishes)
     }
 
     /// Takes a session's handle back.
     pub(crate) fn let_go(&mut self, session: SessionId) -> Option<Privilege> {
-        if let Some(wishes) = &mut self.wishes {
-            wishes.remove(session);
+        if let Some(audio) = &mut self.audio {
+            audio.wishes.remove(session);
         }
         self.handles.remove(session)
     }
 
     /// Lets `new` take the place of `old`.
     pub(crate) fn rename(&mut self, old: SessionId, new: SessionId) {
-        if let Some(wishes) = &mut self.wishes {
-            wishes.rename(old, new);
+        if let Some(audio) = &mut self.audio {
+            audio.wishes.rename(old, new);
         }
         self.handles.rename(old, new);
     }
@@ -198,6 +215,6 @@ mod tests {
 
     #[test]
     fn a_call_is_small() {
-        assert!(size_of::<Call>() <= 128, "{}", size_of::<Call>());
+        assert!(size_of::<Call>() <= 80, "{}", size_of::<Call>());
     }
 }

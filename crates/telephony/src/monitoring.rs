@@ -11,7 +11,14 @@ use hookswitch_spi::{DigitMonitoring, MediaType, MediaTypes, Operation, TonePatt
 /// The request that covers what all holders want once `session` wants this, and the wishes as they are then. `None`: it is not
 /// about monitoring.
 pub(crate) fn widened(call: &Call, session: SessionId, operation: &Operation) -> Option<(Operation, Wishes)> {
-    let mut wishes = call.wishes.as_deref().cloned().unwrap_or_default();
+    let is_about_monitoring = matches!(
+        operation,
+        Operation::MonitorDigits { .. } | Operation::MonitorTones { .. } | Operation::MonitorMedia { .. }
+    );
+    if !is_about_monitoring {
+        return None;
+    }
+    let mut wishes = call.wishes().cloned().unwrap_or_default();
     let mut own = wishes.get(session).cloned().unwrap_or_else(|| Wish::unsaid(session));
     match operation {
         Operation::MonitorDigits { digits, .. } => own.digits = *digits,
@@ -66,7 +73,7 @@ pub(crate) enum Heard {
 
 /// Whether a holder wants to know.
 pub(crate) fn wanted(call: &Call, holder: SessionId, heard: Heard) -> bool {
-    let wish = call.wishes.as_deref().and_then(|wishes| wishes.get(holder));
+    let wish = call.wishes().and_then(|wishes| wishes.get(holder));
     match heard {
         Heard::DigitBegun => wish.is_some_and(|wish| wish.digits == DigitMonitoring::BeginningAndEnd),
         Heard::Digit => wish.is_none_or(|wish| wish.digits != DigitMonitoring::Off),
@@ -95,7 +102,7 @@ mod tests {
 
     fn ask(call: &mut Call, session: SessionId, operation: &Operation) -> Operation {
         let (widened, wishes) = widened(call, session, operation).unwrap();
-        call.wishes = Some(Box::new(wishes));
+        call.audio().wishes = wishes;
         widened
     }
 

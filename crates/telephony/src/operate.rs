@@ -138,22 +138,24 @@ pub(crate) fn operate(
         return Ok(());
     };
     if let Some(playing) = heard {
-        (call.playing, call.treated) = (playing, false);
+        if playing != AudioSource::Silence || call.audio.is_some() {
+            let audio = call.audio();
+            (audio.playing, audio.treated) = (playing, false);
+        }
     }
     if let Some(wishes) = wishes {
-        call.wishes = Some(Box::new(wishes));
+        call.audio().wishes = wishes;
     }
     Ok(())
 }
 
 /// What the other side hears of a call after an operation, if that says so. Most hear nothing but a voice, which costs nothing.
-fn heard_of(operation: &Operation) -> Option<Option<Box<AudioSource>>> {
-    let source = match operation {
-        Operation::Answer { source, .. } | Operation::Play { source, .. } => source,
-        Operation::MakeCall { options, .. } => &options.source,
-        _ => return None,
-    };
-    Some((*source != AudioSource::Silence).then(|| Box::new(source.clone())))
+fn heard_of(operation: &Operation) -> Option<AudioSource> {
+    match operation {
+        Operation::Answer { source, .. } | Operation::Play { source, .. } => Some(source.clone()),
+        Operation::MakeCall { options, .. } => Some(options.source.clone()),
+        _ => None,
+    }
 }
 
 /// Whether a request brings a call into being that its session owns.

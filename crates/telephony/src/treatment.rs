@@ -14,17 +14,17 @@ pub(crate) fn begin(shard: &mut Shard, now: Time, provider: &mut dyn Provider, i
     if call.state.kind() != StateKind::Connected {
         return;
     }
-    call.treated = true;
+    call.audio().treated = true;
     play(shard, now, provider, id, source, "treatment: its owner is lost");
 }
 
 /// The owner is back: the other side hears what it heard before.
 pub(crate) fn end(shard: &mut Shard, now: Time, provider: &mut dyn Provider, owner: SessionId, id: CallId) {
     let Some(call) = shard.calls.get_mut(&id) else { return };
-    if call.handles.get(owner) != Some(Privilege::Owner) || !std::mem::take(&mut call.treated) {
-        return;
-    }
-    let source = call.playing.as_deref().cloned().unwrap_or_default();
+    let owned = call.handles.get(owner) == Some(Privilege::Owner);
+    let Some(audio) = call.audio.as_deref_mut().filter(|audio| owned && audio.treated) else { return };
+    audio.treated = false;
+    let source = audio.playing.clone();
     play(shard, now, provider, id, source, "its owner is back");
 }
 

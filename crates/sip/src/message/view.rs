@@ -240,7 +240,12 @@ impl Message {
         let same = move |field: &Field, text: &str| {
             field.id == id && (id != UNKNOWN || self.text(field.name).eq_ignore_ascii_case(text))
         };
-        let first = self.index.fields.iter().position(|field| same(field, name.as_str()));
+        // Most names are known ones, and most are not there: nothing but their numbers is looked at.
+        let first = if id == UNKNOWN {
+            self.index.fields.iter().position(|field| same(field, name.as_str()))
+        } else {
+            self.index.fields.iter().position(|field| field.id == id)
+        };
         let rest = first.and_then(|n| self.index.fields.get(n..)).unwrap_or_default();
         // The name may be short-lived; that of the first field found lives as long as the message.
         let text = rest.first().filter(|_| id == UNKNOWN).map_or("", |field| self.text(field.name));

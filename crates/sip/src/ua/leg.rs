@@ -197,24 +197,47 @@ pub(super) struct Tag {
 
 impl Tag {
     pub(super) fn parse(text: &str) -> Option<Self> {
-        let mut parts = text.as_bytes().strip_prefix(b"h")?.split(|c| *c == b'-');
-        let mut next = || hex(parts.next()?);
-        let tag = Self {
-            shard: u16::try_from(next()?).ok()?,
-            leg: LegId { index: u32::try_from(next()?).ok()?, generation: u32::try_from(next()?).ok()? },
-            secret: next()?,
-        };
-        parts.next().is_none().then_some(tag)
+        // Read for every message several times: once through, without splitting. Each part has one to sixteen digits.
+        let mut numbers = [0_u64; 4];
+        let mut parts = numbers.iter_mut();
+        let (mut number, mut digits) = (0_u64, 0_usize);
+        for octet in text.as_bytes().strip_prefix(b"h")? {
+            match DIGITS.get(usize::from(*octet)).copied() {
+                Some(digit @ 0..16) => {
+                    number = number << 4 | u64::from(digit);
+                    digits += 1;
+                }
+                Some(_) | None => {
+                    if *octet != b'-' || !(1..=16).contains(&digits) {
+                        return None;
+                    }
+                    *parts.next()? = number;
+                    (number, digits) = (0, 0);
+                }
+            }
+        }
+        *parts.next()? = number;
+        if !(1..=16).contains(&digits) || parts.next().is_some() {
+            return None;
+        }
+        let [shard, index, generation, secret] = numbers;
+        let leg = LegId { index: u32::try_from(index).ok()?, generation: u32::try_from(generation).ok()? };
+        Some(Self { shard: u16::try_from(shard).ok()?, leg, secret })
     }
 }
 
-/// One to sixteen hexadecimal digits.
-fn hex(text: &[u8]) -> Option<u64> {
-    if text.is_empty() || text.len() > 16 {
-        return None;
+/// What each octet is as a hexadecimal digit; 16 if it is none.
+static DIGITS: [u8; 256] = {
+    let mut digits = [16; 256];
+    let mut digit = 0;
+    while digit < 16 {
+        let octet = b"0123456789abcdef"[digit];
+        digits[octet as usize] = digit as u8;
+        digits[octet.to_ascii_uppercase() as usize] = digit as u8;
+        digit += 1;
     }
-    text.iter().try_fold(0, |number, c| Some(number << 4 | u64::from((*c as char).to_digit(16)?)))
-}
+    digits
+};
 
 impl fmt::Display for Tag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -306,7 +329,10 @@ mod tests {
     fn a_tag_reads_back_and_foreign_tags_do_not() {
         let tag = Tag { shard: 3, leg: LegId { index: 77, generation: 9 }, secret: u64::MAX };
         assert_eq!(Tag::parse(&tag.to_string()), Some(tag));
-        for foreign in ["", "h", "abc", "h1-2-3", "h1-2-3-4-5", "h1-2-3-zz", "h99999-1-1-1", "h-1-1-1-1"] {
+        let forms = ["", "h", "abc", "h1-2-3", "h1-2-3-4-5", "h1-2-3-zz", "h99999-1-1-1", "h-1-1-1-1"];
+        let parts =
+            ["h1--1-1", "h1-1-1-", "h1-1-1-1-", "h1-1-1-11112222333344445", "h1-1-1-é", "h1-123456789-1-1"];
+        for foreign in forms.into_iter().chain(parts) {
             assert_eq!(Tag::parse(foreign), None, "{foreign}");
         }
     }
