@@ -84,11 +84,41 @@ fn main() -> ExitCode {
     let report = Report::run(&wanted, &numbers, |line| println!("{line}"));
     let whole = numbers.is_empty() && only.is_none();
     if let Some(path) = page.or_else(|| whole.then(|| "docs/conformance.md".to_owned()))
-        && let Err(error) = std::fs::write(&path, report.page())
+        && let Err(error) = std::fs::write(&path, report.page(&on_the_wire()))
     {
         eprintln!("conformance: cannot write {path}: {error}");
         return ExitCode::FAILURE;
     }
     println!("{}", report.summary());
     if report.failed() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// The points that tests with real peers show: where a test's documentation says `Checklist 51, 54`. None where the sources of
+/// these tests are not at hand.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a command for whoever works on this tree: it reads the tests' sources"
+)]
+fn on_the_wire() -> Vec<(u8, String)> {
+    let Ok(folder) = std::fs::read_dir("tests/interop/tests") else { return Vec::new() };
+    let mut files: Vec<_> = folder.filter_map(Result::ok).map(|file| file.path()).collect();
+    files.sort();
+    let mut shown = Vec::new();
+    for path in files.iter().filter(|path| path.extension().is_some_and(|kind| kind == "rs")) {
+        let file = path.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let mut numbers: Vec<u8> = Vec::new();
+        for line in std::fs::read_to_string(path).unwrap_or_default().lines().map(str::trim) {
+            if let Some((_, list)) = line.split_once("Checklist ").filter(|_| line.starts_with("///")) {
+                let list = list.split(|c: char| !c.is_ascii_digit() && !", ".contains(c)).next();
+                let parts = list.unwrap_or_default().split(',');
+                numbers.extend(parts.filter_map(|number| number.trim().parse::<u8>().ok()));
+            }
+            let name = line.trim_start_matches("async ").strip_prefix("fn ");
+            if let Some(name) = name.and_then(|rest| rest.split('(').next()) {
+                shown.extend(numbers.drain(..).map(|number| (number, format!("{file}::{name}"))));
+            }
+        }
+    }
+    shown.sort();
+    shown
 }

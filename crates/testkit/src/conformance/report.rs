@@ -75,14 +75,14 @@ impl Report {
         format!("conformance: {passed} passed, {} failed, {without} not applicable", self.failed())
     }
 
-    /// The page.
-    pub fn page(&self) -> String {
+    /// The page. `wire` says which tests with real peers show an item at work.
+    pub fn page(&self, wire: &[(u8, String)]) -> String {
         let mut page = String::from(PREFACE);
         let _ = write!(page, "\n| # | what is expected |");
         for kind in &self.kinds {
             let _ = write!(page, " {kind} |");
         }
-        page.push_str("\n|---|---|");
+        page.push_str(" on the wire |\n|---|---|---|");
         page.push_str(&"---|".repeat(self.kinds.len()));
         page.push('\n');
         for row in &self.rows {
@@ -95,7 +95,9 @@ impl Report {
                 };
                 let _ = write!(page, " {word} |");
             }
-            page.push('\n');
+            let shown = wire.iter().filter(|(number, _)| *number == row.number);
+            let shown: Vec<String> = shown.map(|(_, test)| format!("`{test}`")).collect();
+            let _ = writeln!(page, " {} |", shown.join(", "));
         }
         let _ = write!(page, "\n{}\n", self.summary());
         page
@@ -117,5 +119,6 @@ This page is written by
 
     cargo run --release -p hookswitch-testkit --bin conformance
 
-and `--mutants` shows that every point bites: under a fault that breaks just that point it has to fail.
+and `--mutants` shows that every point bites: under a fault that breaks just that point it has to fail. The last column names the tests in
+`tests/interop` that show a point with real peers (SIPp, Asterisk, baresip) over real sockets.
 ";
