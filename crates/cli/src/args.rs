@@ -356,6 +356,11 @@ impl ListenTo {
 Without a [softswitch] in the configuration (a file or the installed provider) it listens on 127.0.0.1:5070 with the accounts
 1001 (password hookswitch-1001) and 1002 (password hookswitch-1002), echo on 600, a tone on 601 and music on 602.
 
+Phones: whoever registers is shown as a telephone, one line for each change:
+  0:12.041  phone 1001  Desk 1, on hook, lamps: messages off, 1002 flashing
+What it calls itself; whether it is on hook, rings, is off hook or out of service; the lamps that it has confirmed: messages that
+wait for it, and one for each user that it watches (flashing while that one is alerted, steady while it is in a call).
+
 Examples:
   hookswitch softswitch
   hookswitch softswitch --listen udp:192.0.2.10:5060 --account alice:secret")]

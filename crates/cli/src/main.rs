@@ -19,6 +19,7 @@ mod register;
 mod setup;
 mod show;
 mod softswitch;
+mod softswitch_phones;
 mod terminal;
 
 use args::{Arguments, Command};
