@@ -49,7 +49,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             next = Some(conference.call_next(name, Audio::silence()).await?);
         }
     }
-    conference.play(Audio::tone(440)).await?;
+    conference.play(Audio::tone(1_000)).await?;
     println!("{} members; it ends when they have left, or in {LASTS:?}", members.len());
 
     // When all but one have left, there is no conference any more: the last party's call is an ordinary one.

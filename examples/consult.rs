@@ -45,7 +45,7 @@ async fn attend(call: &Call, colleague: &str) -> Result<(), Error> {
     match answered {
         // The colleague's telephone still rings: taking the caller back ends that.
         Err(_) => call.retrieve().await?,
-        // The consultation has ended: the caller comes back by itself.
+        // The consultation has ended: the caller comes back by itself (unless the profile says `reconnect = false`).
         Ok(_) => drop(call.connected().await),
     }
     call.play(Audio::tone(480)).await?;

@@ -20,6 +20,17 @@
 //! # Ok(()) }
 //! ```
 //!
+//! The way through this crate:
+//!
+//! 1. [`Service::start`] with a file's lines, or [`Service::start_installed`] with those of the installed provider.
+//! 2. [`Service::attach`] as an application; [`Application::open`] lines.
+//! 3. Calls come as [`Event::Offered`] (to own) and [`Event::Appeared`] (to watch), or are made by [`Line::call`].
+//! 4. Decide: [`Call::answer`], [`Call::redirect`], [`Call::hand_off`], [`Call::hang_up`]; talk: [`Call::play`], [`Call::live`],
+//!    [`Call::gather_digits`]; with others: [`Call::consult`] and [`Call::complete_transfer`], [`Line::set_up_conference`],
+//!    [`Call::park`], [`Line::pick_up`].
+//! 5. [`Call::connected`], [`Call::next_digit`] and [`Call::ended`] wait; [`Call::state`] and [`Call::info`] look;
+//!    [`Call::ladder`] explains. What a line can do is in [`Line::capabilities`].
+//!
 //! A program may lose its [`Application`] in the middle of a call: its task panics, and everything it held is dropped. Until the
 //! grace of the application has run out the other side hears music, and the program can come back to its calls and to every
 //! event that it has missed:
