@@ -19,11 +19,13 @@ pub enum LatchVerdict {
 ///
 /// The first valid packet decides where the other side really is; what SDP said counts until then. Afterwards nobody else is
 /// heard unless the stream has been silent for a while, or a new answer names another address. A packet from the very
-/// address that SDP named always wins over a guess.
+/// address that SDP named always wins over a guess. After a new answer the place that was left goes on sending for a moment,
+/// as after a transfer: its packets decide nothing, unless they are still the only ones when the patience is over.
 #[derive(Clone, Copy, Debug)]
 pub struct Latch {
     signalled: SocketAddr,
     found: Option<Found>,
+    left: Option<Left>,
     patience: Duration,
 }
 
@@ -33,15 +35,25 @@ struct Found {
     last: Time,
 }
 
+/// Where the other side was before the last answer.
+#[derive(Clone, Copy, Debug)]
+struct Left {
+    address: SocketAddr,
+    /// When something came from there since; its first packet begins the wait.
+    since: Option<Time>,
+}
+
 impl Latch {
     /// Nothing has come yet; `patience` is how long the other side must be silent before somebody else is heard.
     pub const fn new(signalled: SocketAddr, patience: Duration) -> Self {
-        Self { signalled, found: None, patience }
+        Self { signalled, found: None, left: None, patience }
     }
 
     /// A new answer. The same address changes nothing: a hold must not open the stream to strangers.
     pub fn signal(&mut self, address: SocketAddr) {
         if address != self.signalled {
+            let left = self.found.map_or(self.signalled, |found| found.address);
+            self.left = (left != address).then_some(Left { address: left, since: None });
             self.signalled = address;
             self.found = None;
         }
@@ -61,7 +73,12 @@ impl Latch {
     /// Whether a packet from `from` would be taken; changes nothing.
     pub fn accepts(&self, now: Time, from: SocketAddr) -> bool {
         match self.found {
-            None => true,
+            None => match self.left {
+                Some(left) if left.address == from => {
+                    left.since.is_some_and(|since| now.since(since) >= self.patience)
+                }
+                Some(_) | None => true,
+            },
             Some(found) => {
                 found.address == from || from == self.signalled || now.since(found.last) >= self.patience
             }
@@ -71,6 +88,9 @@ impl Latch {
     /// A packet that is valid in itself has come.
     pub fn take(&mut self, now: Time, from: SocketAddr) -> LatchVerdict {
         if !self.accepts(now, from) {
+            if let Some(left) = self.left.as_mut().filter(|left| left.address == from) {
+                left.since.get_or_insert(now);
+            }
             return LatchVerdict::Refused;
         }
         let moved = self.found.is_none_or(|found| found.address != from);
@@ -130,6 +150,32 @@ mod tests {
         l.signal(at("10.0.0.2:4000"));
         assert_eq!(l.target(), Some(at("10.0.0.2:4000")));
         assert_eq!(l.take(Time::from_millis(40), at(STRANGER)), LatchVerdict::Moved);
+    }
+
+    #[test]
+    fn late_packets_of_the_place_that_was_left_decide_nothing() {
+        const NEXT: &str = "10.0.0.2:4000";
+        for heard_before in [true, false] {
+            let mut l = latch();
+            if heard_before {
+                l.take(Time::ZERO, at(SIGNALLED));
+            }
+            l.signal(at(NEXT));
+            assert_eq!(l.take(Time::from_millis(20), at(SIGNALLED)), LatchVerdict::Refused);
+            assert_eq!(l.target(), Some(at(NEXT)), "who only answers what it hears is sent to");
+            assert_eq!(l.take(Time::from_millis(40), at(NEXT)), LatchVerdict::Moved);
+            assert_eq!(l.take(Time::from_millis(60), at(SIGNALLED)), LatchVerdict::Refused);
+        }
+    }
+
+    #[test]
+    fn a_place_that_was_left_and_goes_on_alone_is_heard_after_a_while() {
+        let mut l = latch();
+        l.take(Time::ZERO, at(NAT));
+        l.signal(at("10.0.0.2:4000"));
+        assert_eq!(l.take(Time::from_millis(5_000), at(NAT)), LatchVerdict::Refused);
+        assert_eq!(l.take(Time::from_millis(6_999), at(NAT)), LatchVerdict::Refused);
+        assert_eq!(l.take(Time::from_millis(7_000), at(NAT)), LatchVerdict::Moved);
     }
 
     #[test]
