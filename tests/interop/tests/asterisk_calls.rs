@@ -92,6 +92,7 @@ async fn an_echo_is_heard() {
     end(rig).await;
 }
 
+/// Checklist 39.
 #[tokio::test]
 async fn both_ways_for_ten_seconds_as_asterisk_records_it() {
     with_asterisk!();

@@ -9,6 +9,7 @@ async fn contacts() -> String {
     asterisk::rx("database show registrar").await
 }
 
+/// Checklist 14.
 #[tokio::test]
 async fn a_line_is_registered_while_it_is_open() {
     if !needs(&["asterisk"]) {
@@ -48,6 +49,7 @@ async fn a_line_is_registered_and_calls_over_tcp() {
     rig.end().await;
 }
 
+/// Checklist 14.
 #[tokio::test]
 async fn a_wrong_password_puts_the_line_out_of_service() {
     if !needs(&["asterisk"]) {

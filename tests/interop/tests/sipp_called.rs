@@ -134,6 +134,7 @@ async fn a_busy_line() {
     rig.end().await;
 }
 
+/// Checklist 50.
 #[tokio::test]
 async fn a_line_with_as_many_calls_as_it_takes_is_busy() {
     if !needs(&["sipp"]) {
@@ -149,6 +150,7 @@ async fn a_line_with_as_many_calls_as_it_takes_is_busy() {
     rig.end().await;
 }
 
+/// Checklist 55.
 #[tokio::test]
 async fn a_busy_line_forwards_by_its_rule() {
     if !needs(&["sipp"]) {
@@ -164,6 +166,7 @@ async fn a_busy_line_forwards_by_its_rule() {
     rig.end().await;
 }
 
+/// Checklist 53.
 #[tokio::test]
 async fn a_declined_call() {
     if !needs(&["sipp"]) {
@@ -193,6 +196,7 @@ async fn given_up(options: &[&str]) {
     rig.end().await;
 }
 
+/// Checklist 41.
 #[tokio::test]
 async fn a_caller_who_gives_up() {
     given_up(&[]).await;
@@ -203,6 +207,7 @@ async fn a_caller_who_waits_and_gives_up() {
     given_up(&["-d", "5000"]).await;
 }
 
+/// Checklist 64.
 #[tokio::test]
 async fn digits_come_once_each_and_in_order() {
     if !needs(&["sipp", "root"]) {
@@ -227,6 +232,7 @@ async fn digits_come_once_each_and_in_order() {
     rig.end().await;
 }
 
+/// Checklist 54.
 #[tokio::test]
 async fn an_application_redirects() {
     if !needs(&["sipp"]) {
@@ -242,6 +248,7 @@ async fn an_application_redirects() {
     rig.end().await;
 }
 
+/// Checklist 54.
 #[tokio::test]
 async fn a_hand_off_to_an_address_while_it_rings_is_a_redirection() {
     if !needs(&["sipp"]) {
@@ -268,6 +275,7 @@ async fn a_rule_of_the_configuration_forwards() {
     rig.end().await;
 }
 
+/// Checklist 55.
 #[tokio::test]
 async fn a_rule_that_an_application_sets_forwards_until_it_is_taken_back() {
     if !needs(&["sipp"]) {
@@ -292,6 +300,7 @@ async fn a_rule_that_an_application_sets_forwards_until_it_is_taken_back() {
     rig.end().await;
 }
 
+/// Checklist 55.
 #[tokio::test]
 async fn a_rule_forwards_what_nobody_answers() {
     if !needs(&["sipp"]) {
@@ -308,6 +317,7 @@ async fn a_rule_forwards_what_nobody_answers() {
     rig.end().await;
 }
 
+/// Checklist 56.
 #[tokio::test]
 async fn our_hold_and_retrieve() {
     if !needs(&["sipp"]) {
@@ -344,6 +354,7 @@ async fn a_hold_that_meets_another_offer_is_tried_again() {
     rig.end().await;
 }
 
+/// Checklist 56.
 #[tokio::test]
 async fn a_hold_that_is_refused_leaves_the_call_as_it_was() {
     if !needs(&["sipp"]) {
@@ -371,6 +382,7 @@ fn refused_with<T: std::fmt::Debug>(status: u16, result: Result<T, Error>) {
     }
 }
 
+/// Checklist 42.
 #[tokio::test]
 async fn their_hold_and_retrieve() {
     if !needs(&["sipp"]) {
@@ -396,6 +408,7 @@ async fn their_hold_and_retrieve() {
     rig.end().await;
 }
 
+/// Checklist 31.
 #[tokio::test]
 async fn our_hang_up() {
     if !needs(&["sipp"]) {
@@ -414,6 +427,7 @@ async fn our_hang_up() {
     rig.end().await;
 }
 
+/// Checklist 49.
 #[tokio::test]
 async fn the_same_request_by_two_ways_is_one_call() {
     if !needs(&["sipp"]) {
@@ -447,6 +461,7 @@ async fn a_caller_who_never_acknowledges() {
     rig.end().await;
 }
 
+/// Checklist 49.
 #[tokio::test]
 async fn an_invite_that_comes_twice_is_one_call() {
     if !needs(&["sipp"]) {
@@ -493,6 +508,7 @@ async fn handed_off(
 
 const PATIENT: Duration = Duration::from_secs(8);
 
+/// Checklist 58.
 #[tokio::test]
 async fn a_hand_off_that_succeeds() {
     if let Some((outcome, _)) = handed_off("caller-refer", &[], PATIENT).await {
@@ -500,6 +516,7 @@ async fn a_hand_off_that_succeeds() {
     }
 }
 
+/// Checklist 58.
 #[tokio::test]
 async fn a_hand_off_to_a_busy_target() {
     if let Some((outcome, end)) = handed_off("caller-refer-busy", &[], PATIENT).await {
@@ -508,6 +525,7 @@ async fn a_hand_off_to_a_busy_target() {
     }
 }
 
+/// Checklist 58.
 #[tokio::test]
 async fn a_hand_off_that_is_declined() {
     if let Some((outcome, end)) = handed_off("caller-refer-declined", &[], PATIENT).await {
@@ -533,6 +551,7 @@ async fn a_hand_off_has_a_deadline_of_its_own() {
     }
 }
 
+/// Checklist 71.
 #[tokio::test]
 async fn a_hand_off_to_an_application_needs_no_sip() {
     if !needs(&["sipp"]) {

@@ -38,6 +38,7 @@ async fn hung_up(scenario: &str, options: &[&str]) {
     finish(sipp, rig, call).await;
 }
 
+/// Checklist 39.
 #[tokio::test]
 async fn a_basic_call() {
     hung_up("callee-basic", &[]).await;
@@ -65,6 +66,7 @@ async fn a_call_through_proxies_that_stay_in_the_way() {
     hung_up("callee-record-route", &[]).await;
 }
 
+/// Checklist 49.
 #[tokio::test]
 async fn a_call_that_is_forked() {
     hung_up("callee-forked", &[]).await;
@@ -87,6 +89,7 @@ async fn answered_twice(scenario: &str) {
     finish(sipp, rig, call).await;
 }
 
+/// Checklist 49.
 #[tokio::test]
 async fn each_200_is_acknowledged() {
     answered_twice("callee-repeats-200").await;
@@ -108,6 +111,7 @@ async fn early_media() {
     finish(sipp, rig, call).await;
 }
 
+/// Checklist 38.
 #[tokio::test]
 async fn the_callee_hangs_up() {
     let Some((sipp, rig, call)) = calling("callee-hangs-up", &["-d", "500"], "").await else { return };
@@ -126,26 +130,31 @@ async fn refused(scenario: &str, status: u16, mode: DisconnectMode) {
     finish(sipp, rig, call).await;
 }
 
+/// Checklist 40.
 #[tokio::test]
 async fn a_wrong_number() {
     refused("callee-404", 404, DisconnectMode::BadAddress).await;
 }
 
+/// Checklist 40.
 #[tokio::test]
 async fn a_busy_callee() {
     refused("callee-486", 486, DisconnectMode::Busy).await;
 }
 
+/// Checklist 40.
 #[tokio::test]
 async fn a_congested_network() {
     refused("callee-503", 503, DisconnectMode::Congestion).await;
 }
 
+/// Checklist 40.
 #[tokio::test]
 async fn a_callee_who_declines() {
     refused("callee-603", 603, DisconnectMode::Reject).await;
 }
 
+/// Checklist 40.
 #[tokio::test]
 async fn a_callee_who_does_not_answer() {
     let Some((sipp, rig, call)) = calling("callee-no-answer", &[], "").await else { return };
@@ -155,6 +164,7 @@ async fn a_callee_who_does_not_answer() {
     finish(sipp, rig, call).await;
 }
 
+/// Checklist 40.
 #[tokio::test]
 async fn a_callee_who_does_not_answer_in_the_time_given() {
     if !needs(&["sipp"]) {
@@ -170,6 +180,7 @@ async fn a_callee_who_does_not_answer_in_the_time_given() {
     finish(sipp, rig, call).await;
 }
 
+/// Checklist 29.
 #[tokio::test]
 async fn a_hang_up_before_anything_was_heard() {
     if !needs(&["sipp"]) {
@@ -185,6 +196,7 @@ async fn a_hang_up_before_anything_was_heard() {
     finish(sipp, rig, call).await;
 }
 
+/// Checklist 33, 53.
 #[tokio::test]
 async fn a_200_that_crosses_our_cancel() {
     let Some((sipp, rig, call)) = calling("callee-cancel-glare", &[], "").await else { return };
@@ -234,6 +246,7 @@ async fn a_wrong_password_is_tried_once() {
     }
 }
 
+/// Checklist 56.
 #[tokio::test]
 async fn our_hold_and_retrieve() {
     let Some((sipp, rig, call)) = calling("callee-held", &[], "").await else { return };
@@ -246,6 +259,7 @@ async fn our_hold_and_retrieve() {
     finish(sipp, rig, call).await;
 }
 
+/// Checklist 42.
 #[tokio::test]
 async fn their_hold_and_retrieve() {
     let Some((sipp, mut rig, call)) = calling("callee-holds", &[], "").await else { return };
@@ -294,6 +308,7 @@ async fn a_redirection_is_reported_where_the_profile_says_so() {
     assert_eq!(refused_at_once("callee-redirects", &["-key", "target_port", "5999"], &keys).await, 302);
 }
 
+/// Checklist 58.
 #[tokio::test]
 async fn a_hand_off_that_succeeds() {
     let Some((sipp, rig, call)) = calling("callee-refer", &[], "").await else { return };

@@ -37,6 +37,7 @@ async fn with_a_nonce_that_is_stale() {
     registered("registrar-stale", "").await;
 }
 
+/// Checklist 14.
 #[tokio::test]
 async fn after_the_registrar_was_unavailable() {
     let Some((sipp, mut rig)) = registering("registrar-unavailable", "").await else { return };
@@ -82,6 +83,7 @@ async fn beside_other_contacts() {
     refreshed("registrar-other-contacts", 2).await;
 }
 
+/// Checklist 14.
 #[tokio::test]
 async fn with_a_wrong_password_it_stays_out_of_service() {
     let Some((sipp, mut rig)) = registering("registrar-wrong-password", "password = 'wrong'").await else {
