@@ -20,7 +20,7 @@ Begin with a configuration of your own:
 
 Or install the provider, so that its lines are there from everywhere:
   hookswitch provider install
-  hookswitch provider config add-line desk --registrar pbx.example.org --user 1001 --password-stdin
+  hookswitch provider config add-line desk --registrar pbx.example.org --user 1001 --password-stdin < secret
   hookswitch dial tel:+33123456789
 
 Lines come from --config FILE, or --store DIR; else from ./hookswitch.toml where there is one; else from the installed provider.
@@ -28,20 +28,27 @@ Lines come from --config FILE, or --store DIR; else from ./hookswitch.toml where
 Exit codes: 0 done; 1 it could not be done (the reason is printed); 2 the command line or the configuration is wrong;
 3 sockets or threads could not be opened.";
 
+const DEMO: &str = "\
+It starts a softswitch, two lines and three applications of its own on free ports of 127.0.0.1 and shows, step by step, every
+response to an offered call, what was heard, and the main call as a ladder. No configuration is read, and nothing is left behind.";
+
+/// The heading above the options that all commands have.
+const EVERYWHERE: &str = "Options of every command";
+
 /// Telephone lines over SIP: register, call, listen, and run a softswitch.
 #[derive(Debug, Parser)]
 #[command(name = "hookswitch", version, after_help = EXAMPLES, arg_required_else_help = true, max_term_width = 110)]
 pub(crate) struct Arguments {
     /// The configuration file [default: hookswitch.toml, else the installed provider].
-    #[arg(long, short, global = true, value_name = "FILE", conflicts_with = "store")]
+    #[arg(long, short, global = true, help_heading = EVERYWHERE, value_name = "FILE", conflicts_with = "store")]
     pub(crate) config: Option<PathBuf>,
 
-    /// The folder of the installed provider [default: /etc/hookswitch for root, else $XDG_CONFIG_HOME/hookswitch].
-    #[arg(long, global = true, value_name = "DIR")]
+    /// The folder of the installed provider [default: /etc/hookswitch for root, else ~/.config/hookswitch].
+    #[arg(long, global = true, help_heading = EVERYWHERE, value_name = "DIR")]
     pub(crate) store: Option<PathBuf>,
 
     /// Show what happens inside; twice for more. Written to standard error.
-    #[arg(long, short, global = true, action = ArgAction::Count)]
+    #[arg(long, short, global = true, help_heading = EVERYWHERE, action = ArgAction::Count)]
     pub(crate) verbose: u8,
 
     #[command(subcommand)]
@@ -65,13 +72,14 @@ pub(crate) enum Command {
     /// Check a configuration file, or print an example of one.
     Check(Check),
     /// Show everything at work on this computer in a few seconds; nothing else is needed.
+    #[command(after_help = DEMO)]
     Demo,
 }
 
 /// Where this command's lines speak SIP.
 #[derive(Debug, Args)]
 pub(crate) struct Sockets {
-    /// Speak SIP here instead of where the configuration says: transport, address and port. May be given again.
+    /// Speak SIP here, not where the configuration says; port 0 is any free one. May be given again.
     #[arg(long = "listen", value_name = "udp:ADDRESS:PORT", value_parser = listen)]
     pub(crate) listen: Vec<Listen>,
 }
@@ -190,8 +198,9 @@ Examples:
   hookswitch dial 600 --tone 440 --duration 3
 
 The link becomes a request for a call, as any program can make one (Service::request_call in Rust); as long as no server runs,
-this command itself is who takes it. The call is made from --line, else from the configuration's applications.default-line, else from its first line. An extension in
-the link (tel:+33123;ext=12) is sent as digits once the call is answered. Header fields in a sip: link are left out.
+this command itself is who takes it. The call is made from --line, else from the configuration's applications.default-line, else
+from its first line. An extension in the link (tel:+33123;ext=12) is sent as digits once the call is answered. Header fields in a
+sip: link are left out.
 
 To let a desktop hand its links over, on Linux, write ~/.local/share/applications/hookswitch-dial.desktop:
   [Desktop Entry]
@@ -251,11 +260,8 @@ impl Dial {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Refusal {
-    /// Busy here; a switch may try others (486).
     Busy,
-    /// Declined everywhere (603).
     Decline,
-    /// Nobody answers here (480).
     NoAnswer,
 }
 
@@ -302,8 +308,8 @@ pub(crate) struct ListenTo {
     #[arg(long, value_name = "ADDRESS", conflicts_with = "reject")]
     pub(crate) hand_off: Option<String>,
 
-    /// Refuse the call.
-    #[arg(long, value_name = "HOW", conflicts_with = "Sound")]
+    /// Refuse the call: busy (486; a switch may try others), decline (everywhere, 603) or no-answer (480).
+    #[arg(long, value_name = "HOW", conflicts_with = "Sound", hide_possible_values = true)]
     pub(crate) reject: Option<Refusal>,
 
     /// Record each answered call into a WAV file in this folder: the caller left, we right.
@@ -347,14 +353,19 @@ impl ListenTo {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Without a [softswitch] in the configuration (a file or the installed provider) it listens on 127.0.0.1:5070 with the accounts 1001 (password hookswitch-1001) and
-1002 (password hookswitch-1002), echo on 600, a tone on 601 and music on 602.
+Without a [softswitch] in the configuration (a file or the installed provider) it listens on 127.0.0.1:5070 with the accounts
+1001 (password hookswitch-1001) and 1002 (password hookswitch-1002), echo on 600, a tone on 601 and music on 602.
+
+Phones: whoever registers is shown as a telephone, one line for each change:
+  0:12.041  phone 1001  Desk 1, on hook, lamps: messages off, 1002 flashing
+What it calls itself; whether it is on hook, rings, is off hook or out of service; the lamps that it has confirmed: messages that
+wait for it, and one for each user that it watches (flashing while that one is alerted, steady while it is in a call).
 
 Examples:
   hookswitch softswitch
   hookswitch softswitch --listen udp:192.0.2.10:5060 --account alice:secret")]
 pub(crate) struct Softswitch {
-    /// Listen here instead of where the configuration says: transport, address and port. May be given again.
+    /// Listen here, not where the configuration says. May be given again.
     #[arg(long, value_name = "udp:ADDRESS:PORT", value_parser = listen)]
     pub(crate) listen: Vec<Listen>,
 
@@ -367,7 +378,9 @@ pub(crate) struct Softswitch {
 #[command(after_help = "\
 Examples:
   hookswitch check                            is ./hookswitch.toml right?
-  hookswitch check --example > hookswitch.toml")]
+  hookswitch check --example > hookswitch.toml
+
+The installed provider is checked by `hookswitch provider show`.")]
 pub(crate) struct Check {
     /// The file [default: that of --config, else hookswitch.toml].
     #[arg(value_name = "CONFIG")]

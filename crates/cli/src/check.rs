@@ -2,20 +2,25 @@
 
 use crate::args::Check;
 use crate::failure::Failure;
-use crate::setup::DEFAULT_CONFIG;
+use crate::setup::{DEFAULT_CONFIG, Source};
 use crate::terminal::Terminal;
 use hookswitch::config::{Config, Listen};
-use std::path::Path;
 
 /// The example with every key explained.
 pub(crate) const EXAMPLE: &str = include_str!("../../../hookswitch.example.toml");
 
-pub(crate) fn run(terminal: &Terminal, options: &Check, config: Option<&Path>) -> Result<(), Failure> {
+pub(crate) fn run(terminal: &Terminal, options: &Check, source: &Source) -> Result<(), Failure> {
     if options.example {
         terminal.say(EXAMPLE.trim_end());
         return Ok(());
     }
-    let path = options.file.as_deref().or(config).unwrap_or(DEFAULT_CONFIG.as_ref());
+    if let Some(store) = source.store() {
+        let store = store.display();
+        return Err(Failure::Usage(format!(
+            "check reads a configuration file; the installed provider is checked by `hookswitch provider show --store {store}`"
+        )));
+    }
+    let path = options.file.as_deref().or(source.file()).unwrap_or(DEFAULT_CONFIG.as_ref());
     let config = Config::load(path)?;
     terminal.say(format!("{}: {}", path.display(), terminal.good("right")));
     for line in summary(&config) {

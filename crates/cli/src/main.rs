@@ -19,6 +19,7 @@ mod register;
 mod setup;
 mod show;
 mod softswitch;
+mod softswitch_phones;
 mod terminal;
 
 use args::{Arguments, Command};
@@ -36,8 +37,8 @@ fn main() -> ExitCode {
     let source = Source::new(arguments.config, arguments.store);
     let done = match arguments.command {
         // These need neither network nor threads.
-        Command::Check(check) => check::run(&terminal, &check, source.file()),
-        Command::Provider(options) => provider::run(&terminal, &options, &source.installation()),
+        Command::Check(check) => check::run(&terminal, &check, &source),
+        Command::Provider(options) => provider::run(&terminal, &options, &source),
         command => tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -68,7 +69,7 @@ async fn run(terminal: &Terminal, command: Command, source: &Source) -> Result<(
         }
         Command::Softswitch(options) => softswitch::run(terminal, &interrupt, &options, source).await,
         Command::Demo => demo::run(terminal, &interrupt).await,
-        Command::Check(options) => check::run(terminal, &options, source.file()),
-        Command::Provider(options) => provider::run(terminal, &options, &source.installation()),
+        Command::Check(options) => check::run(terminal, &options, source),
+        Command::Provider(options) => provider::run(terminal, &options, source),
     }
 }

@@ -50,6 +50,11 @@ impl Source {
         self.file.as_deref()
     }
 
+    /// The folder of the installed provider, if one is named.
+    pub(crate) fn store(&self) -> Option<&Path> {
+        self.store.as_deref()
+    }
+
     /// The installed provider, whether it is there or not.
     pub(crate) fn installation(&self) -> Installation {
         Installation::at(self.store.clone().unwrap_or_else(Installation::default_folder))

@@ -1,10 +1,11 @@
-//! `hookswitch softswitch`: the embedded softswitch, with its registrations and calls as they come.
+//! `hookswitch softswitch`: the embedded softswitch, with its registrations, calls and phones as they come.
 
 use crate::args::Softswitch as Options;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
 use crate::setup::{FAREWELL, Source};
 use crate::show::Stopwatch;
+use crate::softswitch_phones::{PhoneLine, Phones};
 use crate::terminal::Terminal;
 use hookswitch::config::{
     MediaSettings, Secret, SoftswitchAccount, SoftswitchConfig, SoftswitchFeatures, Transport,
@@ -42,6 +43,7 @@ pub(crate) async fn run(
     let codes = format!("park {}, orbits {first} to {last}, pickup {}", features.park, features.pickup);
     let domain = config.domain.clone();
     let mut switch = Softswitch::start_with(config, &media)?;
+    let mut phones = Phones::of(&switch)?;
     for endpoint in switch.endpoints() {
         let transport = endpoint.transport.via_name().to_ascii_lowercase();
         terminal.say(format!("listening   {transport}:{}", endpoint.advertised));
@@ -59,6 +61,12 @@ pub(crate) async fn run(
             event = switch.next() => match event {
                 Some(event) => calls.show(event),
                 None => return Err(hookswitch::Error::Stopped.into()),
+            },
+            // Without a softswitch there is no news, and its end is told above.
+            Some(news) = phones.next() => {
+                for line in phones.lines(news).await {
+                    calls.show_phone(&line);
+                }
             }
         }
     }
@@ -103,6 +111,11 @@ struct Calls<'a> {
 }
 
 impl Calls<'_> {
+    fn show_phone(&self, line: &PhoneLine) {
+        let user = self.terminal.strong(&line.user);
+        self.terminal.say(format!("{}  phone {user}  {}", self.clock, line.text));
+    }
+
     fn show(&mut self, event: SoftswitchEvent) {
         let text = match event {
             SoftswitchEvent::Registered { new: false, .. }

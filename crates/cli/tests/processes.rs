@@ -136,6 +136,11 @@ fn one_terminal_listens_and_another_calls() {
         "call 1  answered",
         "call 1  ended",
         "unregistered: by itself",
+        "phone 1001",
+        "on hook",
+        "lamps: messages off",
+        "off hook",
+        "out of service",
     ] {
         assert!(seen.contains(part), "{part} is missing in\n{seen}");
     }

@@ -1,6 +1,6 @@
 //! What can go wrong.
 
-use hookswitch_telephony::RequestError;
+use hookswitch_telephony::{PhoneError, RequestError};
 
 /// Why something that an application asked did not happen.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -35,6 +35,17 @@ pub enum Error {
         /// What was asked for.
         user: String,
     },
+    /// No phone has this name; one appears when its user registers for the first time.
+    #[error("there is no phone called {name:?}; the phones are: {known}")]
+    NoSuchPhone {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: String,
+    },
+    /// Something that was asked of a phone did not happen.
+    #[error("{0}")]
+    Phone(PhoneError),
     /// The line cannot be used now.
     #[error("line {line:?} is out of service: {reason}")]
     OutOfService {

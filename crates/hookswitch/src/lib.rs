@@ -56,6 +56,9 @@ mod follow;
 mod keeping;
 mod link;
 mod orders;
+mod phone_desk;
+mod phone_devices;
+mod phone_machine;
 mod queue;
 mod service;
 mod session;
@@ -82,16 +85,19 @@ pub use hookswitch_spi::{
     CallState, CallStatistics, CallTreatment, Capabilities, CompletionId, CompletionMode, ConnectedMode,
     DigitMonitoring, DigitOptions, Disconnect, DisconnectMode, EndedBy, ExtensionAnswer, ExtensionCommand,
     ExtensionEvent, ExtensionVersion, Feature, ForwardCondition, ForwardRule, ForwardTarget, ForwardingRules,
-    GatherEnd, GatherOptions, InfoParts, InterfaceVersion, LineDescription, LineId, LineState, LineStatus,
-    MediaType, MediaTypes, OperationError, Origin, OutOfService, ParkAt, Party, PickupFrom, Presentation,
-    Reason, RejectReason, Set, StateKind, StatusKind, TimelineEntry, TimelineFact, ToneOptions, TonePattern,
-    TransferOutcome, UserInfo, VersionRange, Way,
+    GatherEnd, GatherOptions, HookSwitch, InfoParts, InterfaceVersion, LampMeaning, LampState,
+    LineDescription, LineId, LineState, LineStatus, MediaType, MediaTypes, OperationError, Origin,
+    OutOfService, ParkAt, Party, PhoneCapabilities, PhoneDescription, PhoneFailure, PhoneId, PhoneLamp,
+    PhonePart, PhoneSetting, PhoneStatus, PickupFrom, Presentation, Reason, RejectReason, Set, StateKind,
+    StatusKind, TimelineEntry, TimelineFact, ToneOptions, TonePattern, TransferOutcome, UserInfo,
+    VersionRange, Way,
 };
 pub use hookswitch_telephony::{
     CallRequest, CallSnapshot, HandOffTarget, Interest, LadderNames, LineSnapshot, OLDEST, OpenId, OpenLine,
-    Priorities, Privilege, RequestError, Treatment, Unowned,
+    PhoneError, Priorities, Privilege, RequestError, Treatment, Unowned,
 };
 pub use link::{CallLink, LinkError};
+pub use phone_devices::{PhoneDevice, PhoneDevices, PhoneEvent, PhonePrivilege};
 #[doc(hidden)]
 pub use service::Tuning;
 pub use service::{Figures, Service};

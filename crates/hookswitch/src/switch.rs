@@ -2,20 +2,20 @@
 
 use crate::address;
 use crate::config::{MediaSettings, SoftswitchConfig};
+use crate::phone_desk::{Desks, overload};
+use crate::phone_machine::{SwitchMachine, SwitchRequest, SwitchTold};
 use crate::service::{MediaReports, Tuning, media_config};
-use crate::{Error, StartError};
+use crate::{Error, PhoneDevices, StartError};
 use hookswitch_machine::Endpoint;
 use hookswitch_media::control::Command;
 use hookswitch_runtime::media::Media;
 use hookswitch_runtime::{Bound, Clock, Driver, DriverHandle, Listen, Running, Sink, entropy};
 use hookswitch_softswitch::{Event, Limits, Messages, Phone, Request, Snapshot};
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, watch};
-
-type Machine = hookswitch_softswitch::Softswitch;
 
 /// Events that nobody has read; more than that many are dropped and counted.
 const EVENTS: usize = 4_096;
@@ -26,15 +26,16 @@ const LOOK: Duration = Duration::from_millis(20);
 
 /// A running softswitch: registrar, router, and extensions for echo, tone and music. Dropping it ends it without ceremony.
 pub struct Softswitch {
-    handle: DriverHandle<Machine>,
-    running: Running<Machine>,
+    handle: DriverHandle<SwitchMachine>,
+    running: Running<SwitchMachine>,
     media: Arc<Media>,
     endpoints: Vec<Endpoint>,
     events: mpsc::Receiver<Event>,
     dropped: Arc<AtomicU64>,
     snapshots: watch::Receiver<(u64, Snapshot)>,
     changes: broadcast::Sender<Event>,
-    users: Vec<String>,
+    users: Mutex<Vec<String>>,
+    desks: Arc<Desks>,
 }
 
 /// What happens to the phones registered with the softswitch: [`SoftswitchEvent`](crate::SoftswitchEvent)s of the kinds
@@ -76,6 +77,13 @@ struct SwitchSink {
     dropped: Arc<AtomicU64>,
     snapshots: watch::Sender<(u64, Snapshot)>,
     changes: broadcast::WeakSender<Event>,
+    desks: Arc<Desks>,
+}
+
+impl Drop for SwitchSink {
+    fn drop(&mut self) {
+        self.desks.stop();
+    }
 }
 
 impl SwitchSink {
@@ -88,8 +96,12 @@ impl SwitchSink {
     }
 }
 
-impl Sink<Machine> for SwitchSink {
-    fn event(&self, event: Event) {
+impl Sink<SwitchMachine> for SwitchSink {
+    fn event(&self, told: SwitchTold) {
+        let event = match told {
+            SwitchTold::Phone(session, news) => return self.desks.tell(session, news),
+            SwitchTold::Switch(event) => event,
+        };
         match event {
             Event::Snapshot(snapshot) => self.snapshots.send_modify(|(turn, last)| {
                 *turn += 1;
@@ -138,7 +150,7 @@ impl Softswitch {
             // Who can reach the softswitch at one address only will hear its extensions there.
             settings.address = ip;
         }
-        let reports = MediaReports::<Machine>::new();
+        let reports = MediaReports::<SwitchMachine>::new();
         let sink = Arc::clone(&reports);
         let media = Media::start(
             media_config(&settings, &Tuning::default(), None, 0, 1),
@@ -148,7 +160,11 @@ impl Softswitch {
         )?;
         let media = Arc::new(media);
 
-        let machine = Machine::new(&config, Limits::default(), 0, endpoints.clone(), identifiers);
+        let limits = Limits::default();
+        let machine =
+            hookswitch_softswitch::Softswitch::new(&config, limits, 0, endpoints.clone(), identifiers);
+        let machine = SwitchMachine::new(machine);
+        let desks = Arc::new(Desks::default());
         let (tell, events) = mpsc::channel(EVENTS);
         let (snapshot, snapshots) = watch::channel((0, Snapshot::default()));
         let dropped = Arc::new(AtomicU64::new(0));
@@ -160,13 +176,15 @@ impl Softswitch {
             dropped: Arc::clone(&dropped),
             snapshots: snapshot,
             changes: changes.downgrade(),
+            desks: Arc::clone(&desks),
         };
         let running = Driver::new(bound, clock).start(vec![(machine, sink)])?;
         let Some(handle) = running.shard(0).cloned() else {
             unreachable!("a driver of one shard has shard 0");
         };
         reports.connect(handle.clone());
-        Ok(Self { handle, running, media, endpoints, events, dropped, snapshots, changes, users })
+        let users = Mutex::new(users);
+        Ok(Self { handle, running, media, endpoints, events, dropped, snapshots, changes, users, desks })
     }
 
     /// Where it can be reached.
@@ -220,17 +238,42 @@ impl Softswitch {
     /// # Errors
     /// [`Error::NoSuchUser`], [`Error::Stopped`], [`Error::Overloaded`].
     pub fn set_messages(&self, user: &str, new: u32, old: u32) -> Result<(), Error> {
-        if !self.users.iter().any(|known| known == user) {
-            return Err(Error::NoSuchUser { user: user.to_owned() });
+        let user = user.to_owned();
+        if !self.users().contains(&user) {
+            return Err(Error::NoSuchUser { user });
         }
-        self.ask(Request::SetMessages { user: user.to_owned(), messages: Messages { new, old } })
+        self.ask(Request::SetMessages { user, messages: Messages { new, old } })
+    }
+
+    /// The registered phones as devices that can be watched, owned and changed.
+    ///
+    /// # Errors
+    /// [`Error::Stopped`] if it has stopped, [`Error::Overloaded`] if it cannot take the question.
+    pub fn phone_devices(&self) -> Result<PhoneDevices, Error> {
+        let (desk, news) = self.desks.attach(self.handle.clone())?;
+        Ok(PhoneDevices::new(desk, news))
+    }
+
+    /// Takes an account away until the next start: its registrations and its phone are gone at once, its calls go on.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchUser`], [`Error::Stopped`], [`Error::Overloaded`].
+    pub fn remove_account(&self, user: &str) -> Result<(), Error> {
+        let mut users = self.users();
+        let Some(at) = users.iter().position(|known| known == user) else {
+            return Err(Error::NoSuchUser { user: user.to_owned() });
+        };
+        self.ask(Request::RemoveAccount { user: user.to_owned() })?;
+        users.remove(at);
+        Ok(())
+    }
+
+    fn users(&self) -> std::sync::MutexGuard<'_, Vec<String>> {
+        self.users.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn ask(&self, request: Request) -> Result<(), Error> {
-        self.handle.request(request).map_err(|error| match error {
-            hookswitch_runtime::RequestError::Full(_) => Error::Overloaded,
-            _ => Error::Stopped,
-        })
+        self.handle.request(SwitchRequest::Switch(request)).map_err(|error| overload(&error))
     }
 
     /// Takes no new calls, hangs up the calls of the extensions and ends the threads, in `within` at most.

@@ -1,9 +1,8 @@
 //! A call: what the provider keeps of it from its first event to its close.
 
+use crate::arranged::{Fetch, Parking};
 use crate::ears::Ears;
-use crate::fetching::Fetch;
 use crate::info_digits::Dictation;
-use crate::parking::Parking;
 use crate::referral::Referral;
 use crate::role::Role;
 use hookswitch_machine::Time;

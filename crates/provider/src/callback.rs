@@ -5,20 +5,21 @@
 //! when it has been in a call since, and that is over (as RFC 6910 has it for *no reply*). The attempt itself ends when its
 //! completion is arranged, which is when the switch has told something of the party for the first time.
 
+use crate::arranged::{Callback, Watched};
 use crate::call::{Ask, Call, Facts, Placing, Taken, Wait};
 use crate::core::{Core, Timer};
 use crate::physical;
-use crate::watching::{Watched, dialogs};
-use hookswitch_machine::{Time, TimerKey};
+use crate::watching::dialogs;
+use hookswitch_machine::Time;
 use hookswitch_media::negotiate::MediaSession;
 use hookswitch_sip::event::{Applied, DialogState, KnownDialogs};
 use hookswitch_sip::message::Message;
 use hookswitch_sip::subscription::{Cause, Report};
 use hookswitch_sip::ua::SubscriptionId;
 use hookswitch_spi::{
-    AddressId, AudioSource, BusyMode, CallId, CallState, CompletionId, Disconnect, DisconnectMode, EndedBy,
-    LineId, MediaTypes, OfferingMode, Operation, OperationError, Outcome, Party, PhysicalCallId,
-    ProviderEvent, Reason, StateKind, StatusKind, UserInfo,
+    AudioSource, BusyMode, CallId, CallState, CompletionId, Disconnect, DisconnectMode, EndedBy, LineId,
+    OfferingMode, Operation, OperationError, Outcome, Party, PhysicalCallId, ProviderEvent, Reason,
+    StateKind, StatusKind, UserInfo,
 };
 use std::time::Duration;
 
@@ -26,34 +27,34 @@ use std::time::Duration;
 pub(crate) const MOST: u16 = 8;
 /// How long one is waited for.
 const LASTS: Duration = Duration::from_secs(3_600);
+/// How long the switch may take to tell something of the called party for the first time.
+const ARRANGED: Duration = Duration::from_secs(40);
 /// How long the completed call is offered.
 const RINGS: Duration = Duration::from_secs(30);
 /// After so long a line that had no room is looked at again.
 const ROOM_AGAIN: Duration = Duration::from_secs(5);
 
-/// A call completion.
-#[derive(Debug)]
-pub(crate) struct Callback {
-    line: LineId,
-    address: AddressId,
-    /// Who is to be called, and as whom it is shown.
-    party: Party,
-    attempt: PhysicalCallId,
-    media: MediaTypes,
-    watch: SubscriptionId,
-    known: KnownDialogs,
-    was_busy: bool,
-    /// The attempt, while nothing was heard of the party.
-    asked: Option<CallId>,
-    /// It ends, or there may be room again.
-    timer: TimerKey,
-    ends: Time,
+/// What is wrong with a first NOTIFY without a document.
+const UNREADABLE: &str = "the switch tells nothing of the called party that can be read";
+
+/// Why a completion cannot be had.
+struct NotArranged(OperationError);
+
+impl From<Cause> for NotArranged {
+    fn from(cause: Cause) -> Self {
+        Self(match cause {
+            Cause::Refused(status) => {
+                let reason = hookswitch_sip::message::reason_phrase(status).to_owned();
+                OperationError::Refused { status, reason }
+            }
+            other => OperationError::Failed(format!("the called party cannot be watched: {other}")),
+        })
+    }
 }
 
-impl Callback {
-    /// Whether the party can be called now, as far as it is known.
-    fn is_due(&self) -> bool {
-        self.asked.is_none() && self.was_busy && self.known.is_known() && !self.known.is_busy()
+impl From<&str> for NotArranged {
+    fn from(why: &str) -> Self {
+        Self(OperationError::Failed(why.into()))
     }
 }
 
@@ -86,7 +87,7 @@ impl Core {
         self.next_completion = self.next_completion.wrapping_add(1).max(1);
         let completion = CompletionId(self.next_completion);
         let watch = self.watch(now, address, &party.address, Watched::Callee(line, completion))?;
-        let timer = self.timers.set(now + LASTS, Timer::Completion(completion));
+        let timer = self.timers.set(now + ARRANGED, Timer::Completion(completion));
         let callback = Callback {
             line,
             address,
@@ -150,7 +151,12 @@ impl Core {
         match report {
             Report::Notified { pending: true } => {}
             Report::Notified { pending: false } => {
-                let Some(info) = dialogs(message) else { return };
+                let Some(info) = dialogs(message) else {
+                    if callback.asked.is_some() {
+                        self.not_arranged(now, completion, UNREADABLE.into());
+                    }
+                    return;
+                };
                 if callback.known.apply(info) == Applied::Incomplete {
                     let _ = self.ua.refresh_subscription(now, &mut self.layer, watch);
                 }
@@ -165,16 +171,22 @@ impl Core {
                 // It begins anew, with the whole state first.
                 callback.known.forget();
                 if callback.asked.is_some() {
-                    self.not_arranged(now, completion, cause);
+                    self.not_arranged(now, completion, cause.into());
                 }
             }
-            Report::Ended(cause) if callback.asked.is_some() => self.not_arranged(now, completion, cause),
+            Report::Ended(cause) if callback.asked.is_some() => {
+                self.not_arranged(now, completion, cause.into());
+            }
             Report::Ended(_) => self.callback_ended(now, completion),
         }
     }
 
     /// The party can be watched: the request completes, and the attempt is over.
     fn arranged(&mut self, now: Time, call: CallId, completion: CompletionId) {
+        if let Some(callback) = self.callbacks.get_mut(&completion) {
+            self.timers.cancel(callback.timer);
+            callback.timer = self.timers.set(callback.ends, Timer::Completion(completion));
+        }
         let done = Ok(Outcome::Completion(completion));
         self.complete_waiting(call, |wait| wait == Wait::Completing(completion), done);
         if self.calls.get(call).is_some_and(|call| call.state.kind() != StateKind::Idle) {
@@ -182,15 +194,9 @@ impl Core {
         }
     }
 
-    fn not_arranged(&mut self, now: Time, completion: CompletionId, cause: Cause) {
+    fn not_arranged(&mut self, now: Time, completion: CompletionId, why: NotArranged) {
         let Some(callback) = self.drop_callback(now, completion) else { return };
-        let error = match cause {
-            Cause::Refused(status) => {
-                let reason = hookswitch_sip::message::reason_phrase(status).to_owned();
-                OperationError::Refused { status, reason }
-            }
-            other => OperationError::Failed(format!("the called party cannot be watched: {other}")),
-        };
+        let error = why.0;
         if let Some(call) = callback.asked {
             self.complete_waiting(call, |wait| wait == Wait::Completing(completion), Err(error));
         }
@@ -208,12 +214,15 @@ impl Core {
     /// A completion has lasted too long, or its line may have room now.
     pub(crate) fn completion_due(&mut self, now: Time, completion: CompletionId) {
         let Some(callback) = self.callbacks.get_mut(&completion) else { return };
-        let (ends, asked) = (callback.ends, callback.asked.is_some());
+        if callback.asked.is_some() {
+            return self.not_arranged(now, completion, Cause::NoNotify.into());
+        }
+        let ends = callback.ends;
         callback.timer = self.timers.set(ends.max(now), Timer::Completion(completion));
-        match (ends <= now, asked) {
-            (true, true) => self.not_arranged(now, completion, Cause::NoNotify),
-            (true, false) => self.callback_ended(now, completion),
-            (false, _) => self.complete_if_free(now, completion),
+        if ends <= now {
+            self.callback_ended(now, completion);
+        } else {
+            self.complete_if_free(now, completion);
         }
     }
 

@@ -1,10 +1,9 @@
 //! What all parts of the provider work on, and how it touches the world: messages in and out, timers, look-ups, media.
 
 use crate::account::Elsewhere;
+use crate::arranged::{Callback, Watched};
 use crate::call::{Aim, Ask, Call, Calls, Taken, Wait, Waiting};
-use crate::callback::Callback;
 use crate::line::Line;
-use crate::watching::Watched;
 use bytes::Bytes;
 use hookswitch_machine::{
     CloseReason, Entropy, Flow, Map, Output, QueryId, Question, ResolveError, Target, Time, TimerQueue,

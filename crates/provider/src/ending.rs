@@ -54,8 +54,10 @@ pub(crate) fn by_bye(given: Given, text: &str) -> Disconnect {
 
 /// The end of an offered call by a CANCEL.
 pub(crate) fn by_cancel(given: Given, text: &str) -> Disconnect {
-    // An ordinary end says no more than that the caller gave up.
-    let q850 = given.q850.and_then(by_q850).filter(|mode| *mode != DisconnectMode::Normal);
+    // An ordinary end, or one of which the switch knows no cause (127), says no more than that the caller gave up.
+    let says_more =
+        |mode: &DisconnectMode| !matches!(mode, DisconnectMode::Normal | DisconnectMode::Unavailable);
+    let q850 = given.q850.and_then(by_q850).filter(says_more);
     let mode = q850.unwrap_or(match given.sip {
         Some(200) => DisconnectMode::Pickup,
         Some(300..=399) => DisconnectMode::Forwarded,
@@ -174,5 +176,8 @@ mod tests {
         assert_eq!(by_cancel(Given { sip: Some(200), ..Given::default() }, "").mode, M::Pickup);
         assert_eq!(by_cancel(Given { sip: Some(302), ..Given::default() }, "").mode, M::Forwarded);
         assert_eq!(by_cancel(Given::default(), "").mode, M::Cancelled);
+        for (q850, mode) in [(16, M::Cancelled), (127, M::Cancelled), (26, M::Pickup), (17, M::Busy)] {
+            assert_eq!(by_cancel(Given { q850: Some(q850), ..Given::default() }, "").mode, mode, "{q850}");
+        }
     }
 }

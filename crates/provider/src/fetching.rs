@@ -3,25 +3,16 @@
 //! The request completes when the outcome is known: with the answer, or as *nothing there*. So there is a call only if one was
 //! fetched.
 
+use crate::arranged::Fetch;
 use crate::call::{Ask, Call, Placing, Wait};
 use crate::core::Core;
 use crate::dial;
 use hookswitch_machine::Time;
-use hookswitch_sip::ua::SubscriptionId;
 use hookswitch_spi::{AddressId, AudioSource, CallId, CallState, LineId, OperationError, Outcome, Reason};
 use std::time::Duration;
 
 /// How long the switch may take to connect a call that is fetched.
 pub(crate) const ANSWER: Duration = Duration::from_secs(30);
-
-/// What a call that is fetched has beside.
-#[derive(Debug)]
-pub(crate) struct Fetch {
-    /// From where, as it was asked for.
-    pub(crate) from: Box<str>,
-    /// What tells what alerts there.
-    pub(crate) watch: Option<SubscriptionId>,
-}
 
 /// Whether a status means that no call is where one was to be fetched.
 pub(crate) const fn is_nothing_there(status: u16) -> bool {

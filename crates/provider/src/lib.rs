@@ -1,7 +1,7 @@
 //! The SIP service provider: profiles, lines as accounts, calls as dialogs, forwarding rules.
 //!
 //! [`SipProvider`] implements the service provider interface on the SIP user agent, and shows the driver a plain sans-IO
-//! side. Reading order: `profile` and `account` (what is configured), `line` and `call` (what is kept), `core` (what all
+//! side. Reading order: `profile` and `account` (what is configured), `line`, `call` and `arranged` (what is kept), `core` (what all
 //! parts work on), `registering` (lines in and out of service), `inbound`, `outbound` and `dialing` (calls come up),
 //! `established`, `holding`, `transfer`, `consulting`, `bridging` and `replacing` (calls that are up), `conference` and
 //! `membership` (calls together), `parking`, `fetching` and `pickup` (calls that the switch keeps, or that alert elsewhere),
@@ -14,6 +14,7 @@
 
 mod able;
 mod account;
+mod arranged;
 mod bridging;
 mod call;
 mod callback;

@@ -1,10 +1,10 @@
 //! The lamp that says that messages wait for a line's user (RFC 3842; LINEDEVSTATE_MSGWAITON, MSGWAITOFF): told when it goes on
 //! and when it goes out, and kept whatever happens to the subscription.
 
+use crate::arranged::Watched;
 use crate::core::Core;
 use crate::line::Mailbox;
 use crate::profile::MessageWaiting;
-use crate::watching::Watched;
 use hookswitch_machine::Time;
 use hookswitch_sip::event::{MessageClass, MessageSummary, SIMPLE_MESSAGE_SUMMARY};
 use hookswitch_sip::message::Message;

@@ -1,12 +1,13 @@
 //! Leaving a call at an orbit of the switch (linePark): the other party is sent there by REFER, so that the outcome is what really
 //! happened. Where it is to be *anywhere*, the switch is first asked for a free orbit: it redirects who calls for that.
 
+use crate::arranged::Parking;
 use crate::call::{Ask, Wait};
 use crate::core::{Core, Timer};
 use crate::established::refused;
 use crate::fetching::coded;
 use crate::transfer::Ended;
-use hookswitch_machine::{Time, TimerKey};
+use hookswitch_machine::Time;
 use hookswitch_sip::message::{Contact, Message};
 use hookswitch_sip::ua::{Indication, Invitation, LegId};
 use hookswitch_spi::{CallId, OperationError, Outcome, ParkAt, StateKind, TransferOutcome};
@@ -16,15 +17,6 @@ use std::time::Duration;
 const FINDER: Duration = Duration::from_secs(10);
 /// How long it may take to park.
 const PARKED: Duration = Duration::from_secs(20);
-
-/// A call that is to be parked.
-#[derive(Debug)]
-pub(crate) struct Parking {
-    /// Where; empty until the switch has named a free orbit.
-    orbit: Box<str>,
-    /// The session in which it is asked for one.
-    finder: Option<(LegId, TimerKey)>,
-}
 
 impl Core {
     pub(crate) fn park(

@@ -1,11 +1,12 @@
 //! Taking a call that alerts elsewhere (linePickup): by the switch's feature code where it has one, else by an INVITE that takes the
 //! place of the alerting dialog (RFC 3891), which is learnt by watching the station (RFC 4235).
 
+use crate::arranged::Watched;
 use crate::call::{Ask, Placing, Wait};
 use crate::core::{Core, Timer};
 use crate::dial;
 use crate::fetching::{ANSWER, coded, is_nothing_there};
-use crate::watching::{Watched, dialogs};
+use crate::watching::dialogs;
 use hookswitch_machine::Time;
 use hookswitch_sip::event::{KnownDialogs, WatchedDialog};
 use hookswitch_sip::message::{Message, Uri};

@@ -15,7 +15,9 @@ use hookswitch_sip::message::{Message, Method, Name, Uri};
 use hookswitch_sip::refer::{Notifier, NotifierInput, NotifierOutput, ReferTo, ReferredBy, SIPFRAG};
 use hookswitch_sip::transaction::{ClientId, ServerId};
 use hookswitch_sip::ua::{Failure, Indication, Invitation, LegId};
-use hookswitch_spi::{CallId, CallState, InfoParts, Outcome, Party, ProviderEvent, StateKind};
+use hookswitch_spi::{
+    CallId, CallState, InfoParts, OperationError, Outcome, Party, ProviderEvent, StateKind,
+};
 use std::time::Duration;
 
 /// How long who referred us is told of the outcome.
@@ -192,6 +194,11 @@ impl Core {
             referral.referrer = None;
             referral.notifier.handle(now, NotifierInput::Abandoned);
             let (own, next) = (call.leg == Some(leg), referral.leg);
+            if own && next.is_none() {
+                // The target has refused, and who could take the call back is gone.
+                self.abandon_referral(now, id);
+                return false;
+            }
             if own {
                 call.leg = next;
                 call.last_leg = next;
@@ -215,9 +222,13 @@ impl Core {
     }
 
     /// The call goes on in another session: what was offered to the old party is asked of the new one, and who referred us has had
-    /// our 200, whatever became of its ACK.
+    /// our 200, whatever became of its ACK. What was told to the old party fails: its answer will not be heard.
     pub(crate) fn leg_changed(&mut self, id: CallId) {
         self.complete_waiting(id, |wait| wait == Wait::Acknowledgement, Ok(Outcome::Done));
+        let told = |wait| matches!(wait, Wait::UserInfo(_) | Wait::Errand(_));
+        let error =
+            || OperationError::Failed("another party has taken the place of who it was sent to".into());
+        while self.complete_waiting(id, told, Err(error())) {}
         self.refresh_standing(id);
         let Some(call) = self.calls.get_mut(id) else { return };
         for waiting in &mut call.waiting {

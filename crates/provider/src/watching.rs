@@ -1,42 +1,14 @@
 //! What the provider subscribes to at the switch (RFC 6665), and what the switch tells without being asked.
 
+use crate::arranged::Watched;
 use crate::core::Core;
 use hookswitch_machine::{Flow, Time};
-use hookswitch_sip::event::{
-    DIALOG, DIALOG_INFO, DialogInfo, Event, MESSAGE_SUMMARY, SIMPLE_MESSAGE_SUMMARY,
-};
+use hookswitch_sip::event::{DIALOG_INFO, DialogInfo, Event, MESSAGE_SUMMARY};
 use hookswitch_sip::message::{Message, Method, Name};
 use hookswitch_sip::subscription::{Policy, Report};
 use hookswitch_sip::transaction::ServerId;
 use hookswitch_sip::ua::{LegError, SubscriptionId, Watch};
-use hookswitch_spi::{AddressId, CallId, CompletionId, LineId, OperationError};
-
-/// What a subscription is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Watched {
-    /// What waits for a line's user.
-    Mailbox(LineId),
-    /// Whether the called party of a call completion is free.
-    Callee(LineId, CompletionId),
-    /// What alerts at a station, for a call that is to be picked up.
-    Station(LineId, CallId),
-}
-
-impl Watched {
-    const fn line(self) -> LineId {
-        match self {
-            Self::Mailbox(line) | Self::Callee(line, _) | Self::Station(line, _) => line,
-        }
-    }
-
-    /// The event package and the type of its bodies.
-    const fn package(self) -> (&'static str, &'static str) {
-        match self {
-            Self::Mailbox(_) => (MESSAGE_SUMMARY, SIMPLE_MESSAGE_SUMMARY),
-            Self::Callee(..) | Self::Station(..) => (DIALOG, DIALOG_INFO),
-        }
-    }
-}
+use hookswitch_spi::{AddressId, LineId, OperationError};
 
 impl Core {
     /// Subscribes to what happens at a URI of the switch. News come until [`unwatch`](Self::unwatch).

@@ -423,6 +423,28 @@ fn a_party_that_cannot_be_watched_leaves_the_attempt_as_it_is() {
 }
 
 #[test]
+fn a_switch_that_tells_nothing_of_the_party_arranges_nothing() {
+    for told in ["nothing", "rubbish", "pending"] {
+        let mut r = Rig::new(trunk(able));
+        let attempt = busy(&mut r);
+        let (id, _) = r.ask(complete(attempt));
+        r.accepts_subscription();
+        match told {
+            "rubbish" => r.notifies("active;expires=3600", "application/dialog-info+xml", "<dialog-info"),
+            "pending" => r.notifies("pending;expires=3600", "application/dialog-info+xml", ""),
+            _ => {}
+        }
+        r.run(secs(41));
+        assert!(matches!(r.result(id), Some(Err(OperationError::Failed(_)))), "{told}: {:?}", r.result(id));
+        assert_eq!(r.state(attempt), StateKind::Disconnected, "the attempt is as it was");
+        r.p.close_call(r.now, attempt);
+        r.run(secs(80));
+        let alive = r.p.alive();
+        assert_eq!((alive.calls, alive.timers, alive.subscriptions), (0, 0, 0), "{told}: {alive:?}");
+    }
+}
+
+#[test]
 fn completions_have_a_limit_and_end_with_their_line() {
     let mut r = Rig::new(trunk(able));
     let most = r.p.capabilities(LINE).unwrap().max_completions;

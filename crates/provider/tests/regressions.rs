@@ -233,3 +233,26 @@ fn a_call_does_not_ring_for_ever() {
     r.run(Duration::from_secs(86_400));
     assert!(r.sent.iter().filter(|s| s.starts_with("SIP/2.0 180")).count() > 1);
 }
+#[test]
+fn a_referrer_that_hangs_up_once_its_target_has_refused_ends_the_call() {
+    // Before any NOTIFY of ours is answered, and after.
+    for answered in 0..3 {
+        let mut r = Rig::new(account("10.0.0.2", false));
+        let (id, to, uri) = up(&mut r);
+        r.get(format!("REFER {uri} SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.0.2:5060;branch=z9hG4bKa4\r\nFrom: <sip:bob@10.0.0.2>;tag=bob\r\nTo: {to}\r\nCall-ID: c1\r\nCSeq: 2 REFER\r\nMax-Forwards: 70\r\nContact: <sip:bob@10.0.0.2:5060>\r\nRefer-To: <sip:t@pbx.test>\r\nContent-Length: 0\r\n\r\n"));
+        if answered > 0 {
+            r.reply("NOTIFY", "200 OK", "");
+        }
+        let inv = r.last("INVITE sip:t@").expect("called the target");
+        r.get(reply(&inv, "486 Busy Here", ""));
+        if answered > 1 {
+            r.reply("NOTIFY", "200 OK", "");
+        }
+        assert_eq!(r.state(id), StateKind::Connected);
+        within(&mut r, "BYE", &uri, &to, 3, "z9hG4bKa5", "");
+        assert_eq!(r.state(id), StateKind::Disconnected, "NOTIFYs answered: {answered}");
+        r.p.close_call(r.now, id);
+        r.run(Duration::from_secs(120));
+        assert_eq!((r.p.alive().calls, r.p.alive().sessions), (0, 0));
+    }
+}

@@ -431,3 +431,19 @@ fn what_cannot_be_replaced_is_refused_and_nothing_changes() {
     r.invite("dave@pbx.test", &more);
     assert_eq!((r.state(offered), r.state(call), r.count("BYE")), (S::Offering, S::Connected, 0));
 }
+
+#[test]
+fn what_was_being_sent_to_a_party_that_is_replaced_completes() {
+    let mut r = Rig::new(trunk(|profile| profile.info_digits = true));
+    let call = r.talking_to("600", "one");
+    let more = replaces(&r, "");
+    let (told, _) = r.ask(Operation::SendUserInfo { call, data: UserInfo(b"x".to_vec()) });
+    assert_eq!((r.count("INFO"), r.result(told)), (1, None));
+    r.invite("dave@pbx.test", &more);
+    r.acknowledge("dave@pbx.test");
+    r.reply("INFO", "200 OK", "");
+    r.reply("BYE", "200 OK", "");
+    r.run(secs(60));
+    assert_eq!(r.state(call), S::Connected);
+    assert!(r.result(told).is_some(), "nobody is left to answer it");
+}

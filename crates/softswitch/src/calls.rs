@@ -5,6 +5,7 @@ use hookswitch_machine::{Entropy, Map, TimerKey};
 use hookswitch_sip::message::{Message, NameAddr};
 use hookswitch_sip::refer::Replaces;
 use hookswitch_sip::transaction::ServerId;
+use hookswitch_spi::LampState;
 use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 
@@ -279,6 +280,20 @@ impl Calls {
         numbers.filter_map(|no| self.calls.get(no).map(|call| (*no, call))).flat_map(move |(no, call)| {
             call.users().filter(move |(one, _)| *one == user).map(move |(_, role)| (no, role, call))
         })
+    }
+
+    /// The busy lamp of a user: flashing while it is alerted, steady while it is in a call.
+    pub(crate) fn lamp(&self, user: UserId) -> LampState {
+        let mut lamp = LampState::Off;
+        for (_, role, call) in self.of_user(user) {
+            match (role, call.state) {
+                (Role::Callee, CallState::Early { .. }) => return LampState::Flash,
+                (Role::Callee, CallState::Trying { .. }) => {}
+                (Role::Caller, CallState::Trying { .. } | CallState::Early { .. })
+                | (Role::Caller | Role::Callee, CallState::Confirmed) => lamp = LampState::Steady,
+            }
+        }
+        lamp
     }
 
     /// What rings at a user and nobody picks up yet, oldest first, with the INVITE.

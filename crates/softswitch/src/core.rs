@@ -84,6 +84,11 @@ impl Core {
         Some(no)
     }
 
+    /// A user's address of record.
+    pub(crate) fn address_of(&self, user: UserId) -> String {
+        format!("sip:{}@{}", Escaped(self.locations.name(user)), self.own.domain())
+    }
+
     /// The sender of a request whose From was checked.
     pub(crate) fn sender(&self, request: &Message) -> Party {
         let from = request.from();
@@ -98,7 +103,7 @@ impl Core {
             CallState::Confirmed => return Some(no),
         };
         let (call_id, caller, replaces) = (call.call_id.clone(), call.caller.clone(), call.replaces);
-        let uri = format!("sip:{}@{}", Escaped(self.locations.name(user)), self.own.domain());
+        let uri = self.address_of(user);
         let (display, tag, target) = (None, Box::default(), Box::default());
         let callee = Party { user: Some(user), uri: uri.into(), display, tag, target };
         self.call_ends(no);

@@ -18,6 +18,12 @@ pub enum Request {
         /// What waits.
         messages: Messages,
     },
+    /// Take an account away: its contacts, what it watches and its phone go at once; its calls go on. Nothing happens if there is no
+    /// such user.
+    RemoveAccount {
+        /// The user.
+        user: String,
+    },
     /// Refuse new calls from now on (503) and hang up the calls of the extensions. What is on its way goes on.
     Drain,
 }

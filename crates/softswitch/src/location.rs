@@ -4,6 +4,7 @@ use crate::config::{Account, Rule};
 use hookswitch_machine::{Entropy, Flow, Map, Time, TimerKey};
 use hookswitch_sip::auth::Secret;
 use hookswitch_sip::message::Uri;
+use std::collections::BTreeSet;
 
 /// A user of the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -46,6 +47,8 @@ struct User {
     password: Secret,
     groups: Box<[Box<str>]>,
     bindings: Vec<Binding>,
+    /// Its account was taken away.
+    removed: bool,
 }
 
 /// All users and their bindings.
@@ -57,6 +60,8 @@ pub(crate) struct Locations {
     by_flow: Map<Flow, Vec<(UserId, BindingId)>>,
     live: usize,
     next: u64,
+    /// Whose contacts came or went.
+    changed: BTreeSet<UserId>,
 }
 
 impl Locations {
@@ -70,9 +75,17 @@ impl Locations {
                 password: account.password.clone(),
                 groups: account.groups.iter().map(|group| group.as_str().into()).collect(),
                 bindings: Vec::new(),
+                removed: false,
             });
         }
-        Self { users, by_name, by_flow: Map::with_hasher(entropy.hash_keys()), live: 0, next: 0 }
+        Self {
+            users,
+            by_name,
+            by_flow: Map::with_hasher(entropy.hash_keys()),
+            live: 0,
+            next: 0,
+            changed: BTreeSet::new(),
+        }
     }
 
     /// The user of this name.
@@ -89,8 +102,21 @@ impl Locations {
     }
 
     /// All users.
-    pub(crate) fn users(&self) -> impl Iterator<Item = UserId> + use<> {
-        (0..self.users.len() as u32).map(UserId)
+    pub(crate) fn users(&self) -> impl Iterator<Item = UserId> {
+        let users = (0..).map(UserId).zip(&self.users);
+        users.filter(|(_, user)| !user.removed).map(|(id, _)| id)
+    }
+
+    /// Takes a user away. Its number is not given to another one, and its contacts have to be taken out already.
+    pub(crate) fn remove_user(&mut self, user: UserId) {
+        let Some(entry) = self.users.get_mut(user.0 as usize) else { return };
+        entry.removed = true;
+        self.by_name.remove(&entry.name);
+    }
+
+    /// Somebody whose contacts came or went since; call until `None`.
+    pub(crate) fn changed(&mut self) -> Option<UserId> {
+        self.changed.pop_first()
     }
 
     /// Whether one user may do something with the calls of another. It may with its own.
@@ -136,6 +162,7 @@ impl Locations {
             self.by_flow.entry(binding.flow).or_default().push((user, binding.id));
         }
         entry.bindings.push(binding);
+        self.changed.insert(user);
         self.live += 1;
     }
 
@@ -144,6 +171,7 @@ impl Locations {
         let bindings = &mut self.users.get_mut(user.0 as usize)?.bindings;
         let at = bindings.iter().position(|binding| binding.id == id)?;
         let binding = bindings.remove(at);
+        self.changed.insert(user);
         self.live -= 1;
         if let Some(on_flow) = self.by_flow.get_mut(&binding.flow) {
             on_flow.retain(|(_, other)| *other != id);

@@ -3,10 +3,11 @@
 use crate::calls::Calls;
 use crate::config::{Config, Limits};
 use crate::core::{Core, Timer};
+use crate::devices::Devices;
 use crate::ended::Ended;
-use crate::event::{Counts, Event, Registration, Request, Snapshot, Unregistered};
+use crate::event::{Counts, Event, Messages, Registration, Request, Snapshot, Unregistered};
 use crate::gate::{Gate, Pass};
-use crate::location::Locations;
+use crate::location::{Locations, UserId};
 use crate::loops::Loops;
 use crate::own::Own;
 use crate::passage::{Passages, Side};
@@ -35,7 +36,8 @@ pub struct Softswitch {
     pub(crate) proxy: Proxy,
     pub(crate) services: Services,
     pub(crate) watchers: Watchers,
-    watched: bool,
+    pub(crate) devices: Devices,
+    pub(crate) watched: bool,
     rejections: Rejections,
     dropped: u64,
     pub(crate) draining: bool,
@@ -86,7 +88,9 @@ impl Softswitch {
             entropy,
         };
         let rejections = Rejections { left: 0, second: None };
-        Self { core, proxy, services, watchers, watched: false, rejections, dropped: 0, draining: false }
+        let devices = Devices::default();
+        let (watched, dropped, draining) = (false, 0, false);
+        Self { core, proxy, services, watchers, devices, watched, rejections, dropped, draining }
     }
 
     /// What is alive.
@@ -334,10 +338,19 @@ impl Softswitch {
             Request::WatchPhones(watched) => self.watched = watched,
             Request::SetMessages { user, messages } => {
                 let Some(id) = self.core.locations.find(&user) else { return };
-                self.watchers.set_messages(&mut self.core, now, id, messages);
-                if self.watched {
-                    self.core.tell(Event::PhoneMessages { user, messages });
+                self.lamps_replaced(id);
+                self.set_messages(now, id, messages);
+            }
+            Request::RemoveAccount { user } => {
+                let Some(id) = self.core.locations.find(&user) else { return };
+                let contacts: Vec<_> =
+                    self.core.locations.bindings(id).iter().map(|binding| binding.id).collect();
+                for contact in contacts {
+                    registrar::remove(&mut self.core, id, contact, Some(Unregistered::Removed));
                 }
+                self.watchers.remove_user(&mut self.core, now, id);
+                self.core.locations.remove_user(id);
+                self.devices.remove(id);
             }
             Request::Drain => {
                 self.draining = true;
@@ -347,10 +360,20 @@ impl Softswitch {
         }
     }
 
+    /// So many messages wait for a user.
+    pub(crate) fn set_messages(&mut self, now: Time, user: UserId, messages: Messages) {
+        self.watchers.set_messages(&mut self.core, now, user, messages);
+        if self.watched {
+            let user = self.core.locations.name(user).to_owned();
+            self.core.tell(Event::PhoneMessages { user, messages });
+        }
+    }
+
     /// Passes on what happened to calls.
     fn tell_news(&mut self, now: Time) {
         while let Some(news) = self.core.calls.news() {
             self.watchers.news(&mut self.core, now, &news);
+            self.device_calls(&news);
             if self.watched {
                 phones::tell(&mut self.core, &news);
             }
@@ -385,7 +408,9 @@ impl Softswitch {
         }
         loop {
             self.hand_over(now);
+            self.carry_out(now);
             self.tell_news(now);
+            self.tell_devices();
             let Some(output) = self.core.layer.poll() else { break };
             self.transaction_event(now, output);
         }

@@ -57,6 +57,16 @@ impl Softswitch {
         let replaces = message.header(Name::Replaces).filter(|_| is_invite);
         let replaces = replaces.and_then(|value| Replaces::parse(value).ok());
         let replaced = replaces.and_then(|replaces| core.calls.named_by(&replaces, id));
+        // To take the place of a call that nobody has answered is to pick it up.
+        let picked_up = replaced.and_then(|(no, _)| core.calls.get(no)).filter(|call| match call.state {
+            CallState::Trying { .. } | CallState::Early { .. } => true,
+            CallState::Confirmed => false,
+        });
+        if let Some(callee) = picked_up.and_then(|call| call.callee.user)
+            && !core.locations.permits(core.features.who_may_pick_up, sender, callee)
+        {
+            return core.refuse(now, server, flow, message, 403, &[]);
+        }
         let mut bindings: Vec<_> = core.locations.bindings(id).iter().collect();
         if let Some((_, contact)) = replaced
             && bindings.iter().any(|binding| *binding.contact == *contact)

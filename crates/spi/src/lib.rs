@@ -63,8 +63,8 @@ pub use options::{
 };
 pub use outcome::{CallStatistics, GatherEnd, Outcome, TransferOutcome};
 pub use phone::{
-    HookSwitch, LampState, PhoneCapabilities, PhoneDescription, PhoneEvent, PhonePart, PhoneProvider,
-    PhoneSetting, PhoneStatus,
+    HookSwitch, LampMeaning, LampState, PhoneCapabilities, PhoneDescription, PhoneEvent, PhoneFailure,
+    PhoneLamp, PhonePart, PhoneProvider, PhoneSetting, PhoneStatus,
 };
 pub use provider::{AddressDescription, Devices, LineDescription, Provider};
 pub use set::{Member, Set};

@@ -187,5 +187,8 @@ mod tests {
         check::<crate::StatusKind>();
         check::<crate::ParkKind>();
         check::<crate::PickupKind>();
+        check::<crate::PhonePart>();
+        check::<crate::HookSwitch>();
+        check::<crate::LampState>();
     }
 }

@@ -13,7 +13,7 @@ use crate::{
     treatment, unowned,
 };
 use hookswitch_machine::Time;
-use hookswitch_spi::{CallId, LineId, Provider, TimelineFact, VersionRange};
+use hookswitch_spi::{CallId, LineId, Provider, StateKind, TimelineFact, VersionRange};
 use std::time::Duration;
 
 /// The longest name of an application, in octets.
@@ -160,6 +160,19 @@ fn without_owner(shard: &mut Shard, now: Time, provider: &mut dyn Provider, id: 
                 unowned::apply(shard, now, provider, call);
             }
         }
+    }
+}
+
+/// A call entered another state: if it was answered while all its owners are lost, its other side hears the treatment from now on.
+pub(crate) fn answered(shard: &mut Shard, now: Time, provider: &mut dyn Provider, call: CallId) {
+    let Some(entry) = shard.calls.get(&call).filter(|entry| !entry.treated) else { return };
+    if entry.state.kind() != StateKind::Connected || entry.handles.owners() == 0 {
+        return;
+    }
+    let is_here = |id| shard.sessions.get(id).is_some_and(|session| session.is_here());
+    let is_owned = entry.handles.iter().any(|(id, privilege)| privilege == Privilege::Owner && is_here(id));
+    if !is_owned {
+        treatment::begin(shard, now, provider, call);
     }
 }
 

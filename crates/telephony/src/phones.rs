@@ -6,8 +6,8 @@
 
 use crate::{AppRequestId, SessionId};
 use hookswitch_spi::{
-    LineError, OperationError, PhoneCapabilities, PhoneDescription, PhoneEvent, PhoneId, PhonePart,
-    PhoneProvider, PhoneSetting, PhoneStatus, RequestId,
+    PhoneCapabilities, PhoneDescription, PhoneEvent, PhoneFailure, PhoneId, PhonePart, PhoneProvider,
+    PhoneSetting, PhoneStatus, RequestId,
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -73,12 +73,9 @@ pub enum PhoneError {
     /// Too many requests of the session are outstanding.
     #[error("{0} requests about phones are outstanding, the most allowed; wait for a completion")]
     TooManyRequests(usize),
-    /// It could not be opened.
-    #[error(transparent)]
-    Line(#[from] LineError),
     /// The provider refused it, or it failed there.
     #[error(transparent)]
-    Operation(#[from] OperationError),
+    Phone(#[from] PhoneFailure),
 }
 
 /// Something a session hears about phones.
@@ -95,13 +92,15 @@ pub enum PhoneNews {
     Created(PhoneId),
     /// A phone is gone (PHONE_REMOVE); whoever had it open has it no more.
     Removed(PhoneId),
-    /// A part of a phone that the session has open changed (PHONE_STATE).
+    /// A part of a phone that the session has open changed (PHONE_STATE): how it is, or whether it can be set now.
     Changed {
         /// Which phone.
         phone: PhoneId,
         /// Which part; `None`: whether it is in service.
         part: Option<PhonePart>,
     },
+    /// What a phone that the session has open can do changed (PHONESTATE_CAPSCHANGE).
+    CapabilitiesChanged(PhoneId),
 }
 
 /// Who has a phone open.
@@ -266,11 +265,11 @@ impl Phones {
         let ids: Vec<RequestId> =
             self.pending.iter().filter(|(_, pending)| these(pending)).map(|(id, _)| *id).collect();
         for id in ids {
-            self.completed(id, Err(OperationError::Closed));
+            self.completed(id, Err(PhoneFailure::Closed));
         }
     }
 
-    fn completed(&mut self, id: RequestId, result: Result<(), OperationError>) {
+    fn completed(&mut self, id: RequestId, result: Result<(), PhoneFailure>) {
         // A second completion, and one that nobody waits for, find nothing.
         let Some(Pending { session, request, .. }) = self.pending.remove(&id) else { return };
         let result = result.map(|()| PhoneReply::Done).map_err(PhoneError::from);
@@ -291,12 +290,18 @@ impl Phones {
                     self.everybody(&PhoneNews::Removed(phone));
                 }
                 PhoneEvent::Changed { phone, part } => {
-                    let opened = self.open.get(&phone).into_iter().flat_map(|opened| &opened.sessions);
-                    let news = opened.map(|session| (*session, PhoneNews::Changed { phone, part }));
-                    self.news.extend(news);
+                    self.openers(phone, &PhoneNews::Changed { phone, part });
+                }
+                PhoneEvent::CapabilitiesChanged(phone) => {
+                    self.openers(phone, &PhoneNews::CapabilitiesChanged(phone));
                 }
             }
         }
+    }
+
+    fn openers(&mut self, phone: PhoneId, news: &PhoneNews) {
+        let opened = self.open.get(&phone).into_iter().flat_map(|opened| &opened.sessions);
+        self.news.extend(opened.map(|session| (*session, news.clone())));
     }
 
     fn everybody(&mut self, news: &PhoneNews) {
@@ -341,7 +346,7 @@ mod tests {
         fn phone_capabilities(&self, phone: PhoneId) -> Option<&PhoneCapabilities> {
             (phone == PHONE).then_some(&self.able)
         }
-        fn open_phone(&mut self, _phone: PhoneId) -> Result<(), LineError> {
+        fn open_phone(&mut self, _phone: PhoneId) -> Result<(), PhoneFailure> {
             self.open = true;
             Ok(())
         }
@@ -356,10 +361,10 @@ mod tests {
             request: RequestId,
             _phone: PhoneId,
             setting: PhoneSetting,
-        ) -> Result<(), OperationError> {
+        ) -> Result<(), PhoneFailure> {
             match setting {
                 PhoneSetting::Lamp { state, .. } => self.status.lamps = vec![state],
-                _ => return Err(OperationError::Unavailable("set that")),
+                other => return Err(PhoneFailure::Unavailable(other.part())),
             }
             self.asked.push(request);
             Ok(())
@@ -440,7 +445,7 @@ mod tests {
         assert_eq!(bench.ask(A, light()), [], "when it is carried out");
         let hook = PhoneSetting::HookSwitch(HookSwitch::OffHook);
         let refused = bench.answer(A, PhoneRequest::Set { phone: PHONE, setting: hook });
-        assert_eq!(refused, Err(PhoneError::Operation(OperationError::Unavailable("set that"))));
+        assert_eq!(refused, Err(PhoneError::Phone(PhoneFailure::Unavailable(PhonePart::HookSwitch))));
 
         let request = bench.desk.asked[0];
         let done = || PhoneEvent::Completed { request, result: Ok(()) };
@@ -450,6 +455,9 @@ mod tests {
         let changed = PhoneNews::Changed { phone: PHONE, part };
         let told = bench.tell(PhoneEvent::Changed { phone: PHONE, part });
         assert_eq!(told, [(A, changed.clone()), (B, changed)]);
+        let able = PhoneNews::CapabilitiesChanged(PHONE);
+        let told = bench.tell(PhoneEvent::CapabilitiesChanged(PHONE));
+        assert_eq!(told, [(A, able.clone()), (B, able)]);
         let status = bench.answer(B, PhoneRequest::Status(PHONE));
         assert!(matches!(status, Ok(PhoneReply::Status(status)) if status.lamps == [LampState::Steady]));
     }
@@ -460,7 +468,7 @@ mod tests {
         assert_eq!(bench.answer(A, OWN), Ok(PhoneReply::Done));
         bench.ask(A, light());
         let answers = bench.ask(A, PhoneRequest::Close(PHONE));
-        let closed = Err(PhoneError::Operation(OperationError::Closed));
+        let closed = Err(PhoneError::Phone(PhoneFailure::Closed));
         let results: Vec<_> = answers
             .into_iter()
             .map(|(_, news)| match news {

@@ -7,7 +7,7 @@ use crate::event::{Event, Reply};
 use crate::monitoring::{self, Heard};
 use crate::requests::Purpose;
 use crate::shard::Shard;
-use crate::{RequestError, SessionId, offer, release, unowned};
+use crate::{RequestError, SessionId, loss, offer, release, unowned};
 use hookswitch_machine::Time;
 use hookswitch_spi::{
     AddressId, CallId, CallState, InfoParts, LineId, MediaTypes, OperationError, Outcome, Provider,
@@ -241,7 +241,9 @@ fn entered(
                     unowned::ended(shard, now, provider, id);
                 }
                 (Phase::Disconnected, Phase::Idle) => unowned::settle(shard, now, provider, id),
-                (Phase::Offered | Phase::Live | Phase::Disconnected | Phase::Idle, _) => {}
+                (Phase::Offered | Phase::Live | Phase::Disconnected | Phase::Idle, _) => {
+                    loss::answered(shard, now, provider, id);
+                }
             }
         }
     }

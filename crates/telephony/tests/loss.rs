@@ -300,3 +300,22 @@ fn what_a_lost_session_was_told_can_be_read_in_order_when_it_is_back() {
     assert!(missed[0].1.starts_with("Digit") && missed[1].1.starts_with("Digit"), "{missed:?}");
     assert_eq!(missed[2], (seen + 3, "disconnected".into()));
 }
+
+#[test]
+fn a_call_that_is_answered_while_its_owner_is_lost_is_treated_too() {
+    let music = Some(hookswitch_spi::AudioSource::Music);
+    let mut bench = Bench::with(Config { lost_treatment: music, ..Config::default() });
+    let answers = hookswitch_testkit::loopback::Outside::Answers(Duration::from_secs(3));
+    bench.exchange.outside("sip:bob@outside", answers);
+    let lost = bench.app(1, "app", Interest::NONE);
+    let Ok(Reply::Created(call)) = bench.answer(lost, make_call(LINE, "sip:bob@outside")) else { panic!() };
+    assert_eq!(bench.state(call), Some(StateKind::Ringback));
+    bench.ask(lost, Request::Lost);
+    bench.pass(Duration::from_secs(4));
+    assert_eq!(bench.state(call), Some(StateKind::Connected));
+    assert!(noted(&bench, call).contains(&"treatment: its owner is lost"), "{:?}", noted(&bench, call));
+    assert!(come_back(&mut bench, 2, "app", lost).is_ok());
+    bench.pass(Duration::from_secs(1));
+    assert!(noted(&bench, call).contains(&"its owner is back"), "{:?}", noted(&bench, call));
+    assert_eq!(bench.telephony.outstanding(), 0);
+}

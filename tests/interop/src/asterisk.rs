@@ -114,12 +114,6 @@ pub fn party(hertz: u16, name: u16) -> String {
     format!("63{hertz:04}{name}")
 }
 
-/// As [`party`], behind a bridge, so that it can be transferred.
-pub fn bridged_party(hertz: u16, name: u16) -> String {
-    forget(&heard(name));
-    format!("62{hertz:04}{name}")
-}
-
 /// As [`party`]; when it is sent a digit it sends 4711 before it says its tone.
 pub fn digits_party(hertz: u16, name: u16) -> String {
     forget(&heard(name));

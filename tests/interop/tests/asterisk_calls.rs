@@ -109,6 +109,7 @@ async fn both_ways_for_ten_seconds_as_asterisk_records_it() {
     end(rig).await;
 }
 
+/// Checklist 38, 39, 52.
 #[tokio::test]
 async fn two_lines_hear_each_other_for_ten_seconds() {
     with_asterisk!();
@@ -133,6 +134,7 @@ async fn two_lines_hear_each_other_for_ten_seconds() {
     end(rig).await;
 }
 
+/// Checklist 51, 52.
 #[tokio::test]
 async fn asterisk_calls_and_is_answered() {
     with_asterisk!();
@@ -149,6 +151,7 @@ async fn asterisk_calls_and_is_answered() {
     end(rig).await;
 }
 
+/// Checklist 40, 53.
 #[tokio::test]
 async fn a_line_that_is_busy() {
     with_asterisk!();
@@ -162,6 +165,7 @@ async fn a_line_that_is_busy() {
     end(rig).await;
 }
 
+/// Checklist 40, 53.
 #[tokio::test]
 async fn a_line_that_declines() {
     with_asterisk!();
@@ -177,6 +181,7 @@ async fn a_line_that_declines() {
     end(rig).await;
 }
 
+/// Checklist 41.
 #[tokio::test]
 async fn a_caller_who_gives_up() {
     with_asterisk!();
@@ -191,6 +196,7 @@ async fn a_caller_who_gives_up() {
     end(rig).await;
 }
 
+/// Checklist 54.
 #[tokio::test]
 async fn a_redirected_call() {
     with_asterisk!();
@@ -207,6 +213,7 @@ async fn a_redirected_call() {
     end(rig).await;
 }
 
+/// Checklist 55.
 #[tokio::test]
 async fn a_forwarding_rule() {
     with_asterisk!();
@@ -223,6 +230,7 @@ async fn a_forwarding_rule() {
     end(rig).await;
 }
 
+/// Checklist 58.
 #[tokio::test]
 async fn a_hand_off_of_a_call_that_we_made() {
     with_asterisk!();
@@ -238,6 +246,7 @@ async fn a_hand_off_of_a_call_that_we_made() {
     asterisk::quiet().await;
 }
 
+/// Checklist 58.
 #[tokio::test]
 async fn a_hand_off_of_a_call_to_us() {
     with_asterisk!();
@@ -256,6 +265,7 @@ async fn a_hand_off_of_a_call_to_us() {
     end(rig).await;
 }
 
+/// Checklist 58.
 #[tokio::test]
 async fn a_hand_off_to_nobody_leaves_the_call() {
     with_asterisk!();
@@ -275,6 +285,7 @@ async fn a_hand_off_to_nobody_leaves_the_call() {
     end(rig).await;
 }
 
+/// Checklist 71.
 #[tokio::test]
 async fn a_hand_off_to_an_application_sends_nothing() {
     with_asterisk!();
@@ -308,6 +319,7 @@ async fn a_hand_off_to_an_application_sends_nothing() {
     end(rig).await;
 }
 
+/// Checklist 56.
 #[tokio::test]
 async fn who_is_held_hears_asterisks_music() {
     with_asterisk!();
@@ -336,6 +348,7 @@ async fn who_is_held_hears_asterisks_music() {
     end(rig).await;
 }
 
+/// Checklist 63.
 #[tokio::test]
 async fn digits_go_out_and_come_back() {
     with_asterisk!();
@@ -360,6 +373,7 @@ async fn digits_go_out_and_come_back() {
     end(rig).await;
 }
 
+/// Checklist 40.
 #[tokio::test]
 async fn every_refusal_has_its_mode() {
     with_asterisk!();
@@ -388,6 +402,7 @@ async fn every_refusal_has_its_mode() {
     end(rig).await;
 }
 
+/// Checklist 53.
 #[tokio::test]
 async fn nobody_answers() {
     with_asterisk!();
@@ -403,6 +418,7 @@ async fn nobody_answers() {
     end(rig).await;
 }
 
+/// Checklist 38.
 #[tokio::test]
 async fn asterisk_hangs_up() {
     with_asterisk!();

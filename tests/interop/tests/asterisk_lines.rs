@@ -115,12 +115,14 @@ async fn calls_survive_a_silent_switch_for_a_moment() {
     rig.end().await;
 }
 
+/// Checklist 14.
 #[tokio::test]
 async fn asterisk_restarts_and_a_line_over_tcp_comes_back() {
     let keys = asterisk::profile("restarted-tcp", "transport = 'tcp'");
     restarted("tcp", &keys, Duration::from_secs(40)).await;
 }
 
+/// Checklist 14.
 #[tokio::test]
 async fn asterisk_restarts_and_a_line_over_udp_comes_back() {
     let keys = asterisk::profile("restarted-udp", "register-expires = 60");

@@ -5,10 +5,25 @@ use hookswitch::config::Value;
 use std::path::PathBuf;
 
 const STORE: &str = "\
+Examples, in the order in which they are needed:
+  hookswitch provider install
+  hookswitch provider config add-line desk --registrar pbx.example.org --user 1001 --password-stdin < secret
+  hookswitch register desk --once                does the account work?
+  hookswitch provider show
+  hookswitch provider remove --yes
+
 The store is a folder with one file, provider.toml: that of --store, else /etc/hookswitch for root, else hookswitch in
 $XDG_CONFIG_HOME (~/.config). A change is written completely or not at all, also if the power fails; running services notice
 it: lines appear and disappear, credentials, access lists and priorities change at once; everything else takes effect when the
 service starts again.";
+
+const SHOW: &str = "\
+Examples:
+  hookswitch provider show
+  hookswitch provider show --store ./phones
+
+It says where the store is, whether what stands in it is right, and what services would run: sockets, lines with their numbers,
+priorities, the softswitch. The exit code is 0 if it is right, 1 if nothing is installed, 2 if it is wrong: scripts can ask.";
 
 #[derive(Debug, Args)]
 #[command(after_help = STORE)]
@@ -24,6 +39,7 @@ pub(crate) enum Command {
     /// Change what is installed: lines and options.
     Config(Box<Config>),
     /// Show what is installed; passwords are not shown.
+    #[command(after_help = SHOW)]
     Show,
     /// Remove the provider with all its configuration.
     Remove(Remove),
@@ -45,6 +61,11 @@ pub(crate) struct Install {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
+Examples:
+  hookswitch provider remove                     says what would be removed
+  hookswitch provider remove --yes
+  hookswitch provider remove --yes --store ./phones
+
 The store and its configuration, passwords included, are gone afterwards; password files are left. Services that run go on
 with what they have read until they end, so no call is lost.")]
 pub(crate) struct Remove {
@@ -141,6 +162,11 @@ pub(crate) struct ChangeLine {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  hookswitch provider config remove-line desk
+
+Other lines keep their numbers. The line's calls end at once, so remove it when it has none.")]
 pub(crate) struct RemoveLine {
     /// The line's name.
     pub(crate) name: String,
@@ -166,6 +192,12 @@ pub(crate) struct Set {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  hookswitch provider config unset media.ports
+  hookswitch provider config unset priorities.voice
+
+`hookswitch check --example` explains every key and says its default.")]
 pub(crate) struct Unset {
     /// Section and key.
     #[arg(value_name = "SECTION.KEY")]
@@ -199,7 +231,7 @@ pub(crate) struct LineKeys {
     #[command(flatten)]
     pub(crate) password: Password,
 
-    /// What kind of switch it is: generic, asterisk, freeswitch, kamailio, or a path that ends with .toml.
+    /// What kind of switch it is: generic, asterisk, freeswitch, kamailio, hookswitch (the embedded one), or a path that ends with .toml.
     #[arg(long)]
     pub(crate) profile: Option<String>,
 

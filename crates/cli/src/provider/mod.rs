@@ -6,10 +6,12 @@ pub(crate) use args::Provider;
 
 use crate::check;
 use crate::failure::Failure;
+use crate::setup::{DEFAULT_CONFIG, Source};
 use crate::terminal::Terminal;
 use args::{AddLine, ChangeLine, Command, ConfigCommand, Install, Password, Remove, Set};
 use hookswitch::config::{Installation, Value};
-use std::io::Read;
+use std::io::{BufRead, IsTerminal, Read};
+use std::path::Path;
 
 /// The longest password taken from standard input.
 const LONGEST_PASSWORD: u64 = 4_096;
@@ -18,11 +20,15 @@ const LONGEST_PASSWORD: u64 = 4_096;
 const AT_ONCE: &str = "running services use it at once";
 const NEXT_START: &str = "running services are told; it takes effect when they start again";
 
-pub(crate) fn run(
-    terminal: &Terminal,
-    options: &Provider,
-    installation: &Installation,
-) -> Result<(), Failure> {
+pub(crate) fn run(terminal: &Terminal, options: &Provider, source: &Source) -> Result<(), Failure> {
+    if let Some(file) = source.file() {
+        return Err(Failure::Usage(format!(
+            "expected --store FOLDER, or nothing, but got --config {0}: the provider is a store, not a file; \
+             `hookswitch provider install {0}` begins one with what that file says",
+            file.display()
+        )));
+    }
+    let installation = &source.installation();
     match &options.command {
         Command::Install(options) => install(terminal, options, installation),
         Command::Show => show(terminal, installation),
@@ -54,17 +60,37 @@ fn install(terminal: &Terminal, options: &Install, installation: &Installation) 
     match config.lines.len() {
         0 => {
             terminal.say(format!("{}: {path}, without lines", terminal.good("installed")));
-            terminal.say(terminal.quiet(
-                "next: hookswitch provider config add-line desk --registrar pbx.example.org --user 1001 --password-stdin",
-            ));
+            terminal.say(terminal.quiet(format!(
+                "next: hookswitch provider config add-line desk --registrar pbx.example.org --user 1001 --password-stdin{}",
+                store(installation, Reads::StoreOnly)
+            )));
         }
         lines => {
             let lines = if lines == 1 { "1 line".to_owned() } else { format!("{lines} lines") };
             terminal.say(format!("{}: {path}, with {lines}", terminal.good("installed")));
-            terminal.say(terminal.quiet("next: hookswitch register --once tries the accounts"));
+            let store = store(installation, Reads::FileFirst);
+            terminal
+                .say(terminal.quiet(format!("next: hookswitch register --once{store} tries the accounts")));
         }
     }
     Ok(())
+}
+
+/// Where a command that is advised reads its lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reads {
+    /// In the store.
+    StoreOnly,
+    /// In the configuration file that lies here, if there is one.
+    FileFirst,
+}
+
+/// What a command that is advised needs so that it means this store.
+fn store(installation: &Installation, reads: Reads) -> String {
+    let folder = installation.path().parent().unwrap_or(Path::new("."));
+    let found = folder == Installation::default_folder()
+        && (reads == Reads::StoreOnly || !Path::new(DEFAULT_CONFIG).exists());
+    if found { String::new() } else { format!(" --store {}", folder.display()) }
 }
 
 fn show(terminal: &Terminal, installation: &Installation) -> Result<(), Failure> {
@@ -108,7 +134,8 @@ fn remove(terminal: &Terminal, options: &Remove, installation: &Installation) ->
     let path = installation.path().display();
     if !options.yes {
         return Err(Failure::Usage(format!(
-            "this removes {path} with its lines and passwords; if that is meant: hookswitch provider remove --yes"
+            "this removes {path} with its lines and passwords; if that is meant: hookswitch provider remove --yes{}",
+            store(installation, Reads::StoreOnly)
         )));
     }
     installation.remove()?;
@@ -130,7 +157,8 @@ fn add_line(terminal: &Terminal, options: &AddLine, installation: &Installation)
         "{} line {name}, number {number}: it appears in running services",
         terminal.good("added")
     ));
-    terminal.say(terminal.quiet(format!("next: hookswitch register {name} --once tries the account")));
+    let store = store(installation, Reads::FileFirst);
+    terminal.say(terminal.quiet(format!("next: hookswitch register {name} --once{store} tries the account")));
     Ok(())
 }
 
@@ -182,7 +210,13 @@ fn set(terminal: &Terminal, options: &Set, installation: &Installation) -> Resul
 fn password(options: &Password) -> Result<Option<(&'static str, Value)>, Failure> {
     if options.password_stdin {
         let mut text = String::new();
-        let read = std::io::stdin().take(LONGEST_PASSWORD).read_to_string(&mut text);
+        let stdin = std::io::stdin();
+        let read = if stdin.is_terminal() {
+            eprint!("password, which is shown while it is typed, then Enter: ");
+            stdin.lock().take(LONGEST_PASSWORD).read_line(&mut text)
+        } else {
+            stdin.lock().take(LONGEST_PASSWORD).read_to_string(&mut text)
+        };
         read.map_err(|error| {
             Failure::Usage(format!("the password cannot be read from standard input: {error}"))
         })?;

@@ -9,6 +9,8 @@ const MOST_DIALOGS: usize = 256;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KnownDialogs {
     version: Option<u32>,
+    /// Nothing is missing since the last document that told everything.
+    whole: bool,
     dialogs: Vec<WatchedDialog>,
 }
 
@@ -26,7 +28,7 @@ pub enum Applied {
 impl KnownDialogs {
     /// Nothing known yet.
     pub const fn new() -> Self {
-        Self { version: None, dialogs: Vec::new() }
+        Self { version: None, whole: false, dialogs: Vec::new() }
     }
 
     /// The dialogs that are not over.
@@ -34,9 +36,9 @@ impl KnownDialogs {
         &self.dialogs
     }
 
-    /// Whether the whole state has come at least once.
+    /// Whether the whole state has come, and nothing that followed is missing.
     pub const fn is_known(&self) -> bool {
-        self.version.is_some()
+        self.whole
     }
 
     /// Whether the entity is in a call, or about to be.
@@ -58,6 +60,7 @@ impl KnownDialogs {
             None => info.full,
         };
         self.version = Some(info.version);
+        self.whole = info.full || self.whole && complete;
         if info.full {
             self.dialogs.clear();
         }
@@ -122,5 +125,20 @@ mod tests {
             known.apply(info(version, false, &[(&version.to_string(), DialogState::Trying)]));
         }
         assert_eq!(known.dialogs().len(), MOST_DIALOGS);
+    }
+
+    #[test]
+    fn what_is_known_in_part_is_not_known() {
+        let mut known = KnownDialogs::new();
+        assert_eq!(known.apply(info(3, false, &[("a", DialogState::Terminated)])), Applied::Incomplete);
+        assert!(!known.is_known(), "it may have other dialogs");
+        known.apply(info(4, false, &[]));
+        assert!(!known.is_known());
+        assert_eq!(known.apply(info(5, true, &[])), Applied::Applied);
+        assert!(known.is_known());
+        assert_eq!(known.apply(info(7, false, &[])), Applied::Incomplete);
+        assert!(!known.is_known(), "one is missing that may have told of another dialog");
+        assert_eq!(known.apply(info(8, true, &[])), Applied::Applied);
+        assert!(known.is_known());
     }
 }

@@ -1,7 +1,7 @@
 //! What the softswitch answers by itself: echo, tone and music, orbits where calls are parked, and pickups. A user agent on the same
 //! transaction layer.
 //!
-//! `codes.rs` says what a user part means; `play.rs` answers with sound; `park.rs` fills the `orbits.rs` and empties them, `pickup.rs`
+//! `codes.rs` says what a user part means; `play.rs` answers with sound; `ring.rs` makes a telephone ring without a call; `park.rs` fills the `orbits.rs` and empties them, `pickup.rs`
 //! takes over what rings elsewhere. Both bring two phones together by third-party call control (RFC 3725): `join.rs` carries the
 //! offer of one to the other and the answer back, so that their media flow directly; from then on `bridge.rs` passes on what they
 //! say to one another. `description.rs` keeps what each phone sees one session; `member.rs` is what these calls have in common.
@@ -15,9 +15,12 @@ mod orbits;
 mod park;
 mod pickup;
 mod play;
+mod ring;
 
+use crate::calls::CallNo;
 use crate::config::{Config, Features};
 use crate::core::Core;
+use crate::location::UserId;
 use crate::own::user_of;
 use crate::reach::by_its_flow;
 use codes::Codes;
@@ -33,7 +36,9 @@ use member::Member;
 use orbits::Orbits;
 pub(crate) use pickup::{Ringing, Wanted};
 use play::Call;
-use std::collections::VecDeque;
+use ring::Ring;
+pub(crate) use ring::Rung;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// All extensions, orbits and pickups, and their calls.
 #[derive(Debug)]
@@ -49,6 +54,10 @@ pub(crate) struct Services {
     /// By the leg that has the other's offer.
     joins: Map<LegId, Joining>,
     orbits: Orbits,
+    /// Those that make a telephone ring.
+    rings: BTreeMap<LegId, Ring>,
+    /// At whom that changed.
+    rung: BTreeSet<UserId>,
     /// INVITEs that are wanted from the proxy.
     wanted: VecDeque<Wanted>,
     stock: VecDeque<Port>,
@@ -68,6 +77,8 @@ impl Services {
             members: Map::with_hasher(entropy.hash_keys()),
             joins: Map::with_hasher(entropy.hash_keys()),
             orbits: Orbits::default(),
+            rings: BTreeMap::new(),
+            rung: BTreeSet::new(),
             wanted: VecDeque::new(),
             stock: VecDeque::new(),
             capabilities: Capabilities::default(),
@@ -84,7 +95,8 @@ impl Services {
 
     pub(crate) fn live_calls(&self) -> usize {
         let media = self.calls.len().max(self.by_stream.len());
-        media.max(self.members.len()).max(self.joins.len()).max(self.agent.live_legs())
+        let others = self.members.len().max(self.joins.len()).max(self.rings.len());
+        media.max(others).max(self.agent.live_legs())
     }
 
     pub(crate) fn live_requests(&self) -> usize {
@@ -102,7 +114,8 @@ impl Services {
     /// No further calls; those that are end.
     pub(crate) fn drain(&mut self, core: &mut Core, now: Time) {
         self.open = false;
-        let mut legs: Vec<LegId> = self.calls.keys().chain(self.members.keys()).copied().collect();
+        let legs = self.calls.keys().chain(self.members.keys()).chain(self.rings.keys());
+        let mut legs: Vec<LegId> = legs.copied().collect();
         // Nothing may depend on the order of the map.
         legs.sort_unstable();
         legs.dedup();
@@ -177,6 +190,13 @@ impl Services {
         }
     }
 
+    /// The leg that is this call of a user's: a dialog of ours, which we can end. Looks at all: for the rare case only.
+    pub(crate) fn leg_of(&self, call: CallNo) -> Option<LegId> {
+        let ours = self.calls.iter().map(|(leg, own)| (leg, own.known()));
+        let members = self.members.iter().map(|(leg, member)| (leg, member.known));
+        ours.chain(members).find(|(_, known)| *known == Some(call)).map(|(leg, _)| *leg)
+    }
+
     /// Ends a call from our side.
     pub(crate) fn hang_up(&mut self, core: &mut Core, now: Time, leg: LegId) {
         // A leg that is gone needs no end.
@@ -187,6 +207,7 @@ impl Services {
     /// A leg is no more, or soon will not be: whatever hung on it ends.
     fn gone(&mut self, core: &mut Core, now: Time, leg: LegId) {
         self.stop(core, leg);
+        self.ring_over(core, leg);
         self.leave(core, now, leg);
     }
 
@@ -234,7 +255,12 @@ impl Services {
                 self.push(core, now, leg);
                 self.introduce(core, now, leg);
             }
-            (Indication::Answered(leg), Some(message)) => self.answered(core, now, leg, message),
+            (Indication::Progress(leg), Some(message)) => self.progressed(leg, message),
+            (Indication::Answered(leg), Some(message)) => {
+                if !self.ring_answered(core, now, leg) {
+                    self.answered(core, now, leg, message);
+                }
+            }
             (Indication::OfferAnswered(leg), Some(message)) => self.offer_answered(core, now, leg, message),
             (Indication::OfferRefused(leg, failure), _) => self.offer_refused(core, now, leg, failure),
             (Indication::Request(leg, server), Some(message)) => {

@@ -26,6 +26,13 @@ pub(super) struct Call {
     known: Option<CallNo>,
 }
 
+impl Call {
+    /// As it is remembered for its user.
+    pub(super) const fn known(&self) -> Option<CallNo> {
+        self.known
+    }
+}
+
 impl Services {
     /// Answers an INVITE with sound; false if it was refused.
     #[allow(clippy::too_many_arguments)]

@@ -16,7 +16,8 @@ use hookswitch_sip::dialog::Dialog;
 use hookswitch_sip::event::{DIALOG, EndReason, Event, MESSAGE_SUMMARY, WatchedDialog};
 use hookswitch_sip::subscription::{Notifier, NotifierInput};
 use hookswitch_sip::transaction::{ClientId, Output};
-use std::collections::{BTreeMap, BTreeSet};
+use hookswitch_spi::LampState;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Names a subscription, never another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -66,6 +67,31 @@ struct Subscription {
     version: u32,
     /// Calls that ended since the last NOTIFY, as it shows them.
     ended: Vec<WatchedDialog>,
+    /// The lamp that the last NOTIFY stands for.
+    told: LampState,
+    /// The lamp that the watcher has confirmed.
+    shown: LampState,
+}
+
+/// Something happened to a subscription.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct WatchNews {
+    pub(crate) id: SubscriptionNo,
+    pub(crate) watcher: UserId,
+    pub(crate) what: WatchChange,
+}
+
+/// What happened to a subscription.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WatchChange {
+    /// It began.
+    Begun,
+    /// The watcher confirmed a NOTIFY: its lamp shows this now.
+    Confirmed(LampState),
+    /// The watcher refused a NOTIFY, or did not answer.
+    Refused,
+    /// It is over.
+    Gone,
 }
 
 /// Calls that ended which a NOTIFY shows.
@@ -76,12 +102,13 @@ const MOST_ENDED: usize = 8;
 pub(crate) struct Watchers {
     subscriptions: Map<SubscriptionNo, Subscription>,
     by_watched: Map<(UserId, Package), BTreeSet<SubscriptionNo>>,
-    by_watcher: Map<UserId, usize>,
+    by_watcher: Map<UserId, BTreeSet<SubscriptionNo>>,
     by_tag: Map<Box<str>, SubscriptionNo>,
     /// NOTIFYs on their way.
     by_client: Map<ClientId, SubscriptionNo>,
     messages: BTreeMap<UserId, Messages>,
     next: u64,
+    news: VecDeque<WatchNews>,
 }
 
 impl Watchers {
@@ -94,6 +121,7 @@ impl Watchers {
             by_client: Map::with_hasher(entropy.hash_keys()),
             messages: BTreeMap::new(),
             next: 0,
+            news: VecDeque::new(),
         }
     }
 
@@ -154,6 +182,34 @@ impl Watchers {
         self.by_watched.get(&(user, package)).into_iter().flatten().copied().collect()
     }
 
+    /// A user is no more: nobody watches it, and it watches nobody.
+    pub(crate) fn remove_user(&mut self, core: &mut Core, now: Time, user: UserId) {
+        self.messages.remove(&user);
+        let mut all: BTreeSet<SubscriptionNo> = self.by_watcher.get(&user).cloned().unwrap_or_default();
+        all.extend(self.watching(user, Package::Dialog));
+        for id in all {
+            self.give(core, now, id, NotifierInput::End(EndReason::NoResource));
+        }
+    }
+
+    /// The subscriptions of a watcher to a package: to whom, and what the watcher's lamp shows. Oldest first.
+    pub(crate) fn lamps(
+        &self,
+        watcher: UserId,
+        package: Package,
+    ) -> impl Iterator<Item = (SubscriptionNo, UserId, LampState)> {
+        let all = self.by_watcher.get(&watcher).into_iter().flatten();
+        all.filter_map(move |id| {
+            let subscription = self.subscriptions.get(id).filter(|found| found.package == package)?;
+            Some((*id, subscription.watched, subscription.shown))
+        })
+    }
+
+    /// What happened to a subscription since; call until `None`.
+    pub(crate) fn told(&mut self) -> Option<WatchNews> {
+        self.news.pop_front()
+    }
+
     /// It is time for something.
     pub(crate) fn due(&mut self, core: &mut Core, now: Time, id: SubscriptionNo) {
         if let Some(subscription) = self.subscriptions.get_mut(&id) {
@@ -182,9 +238,17 @@ impl Watchers {
         if status < 200 {
             return;
         }
-        if let Some(id) = self.by_client.remove(&client) {
-            self.give(core, now, id, NotifierInput::Answered(status));
+        let Some(id) = self.by_client.remove(&client) else { return };
+        if let Some(subscription) = self.subscriptions.get_mut(&id) {
+            let what = if status < 300 {
+                subscription.shown = subscription.told;
+                WatchChange::Confirmed(subscription.shown)
+            } else {
+                WatchChange::Refused
+            };
+            self.news.push_back(WatchNews { id, watcher: subscription.watcher, what });
         }
+        self.give(core, now, id, NotifierInput::Answered(status));
     }
 
     /// No response to a NOTIFY comes.

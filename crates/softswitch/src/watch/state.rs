@@ -8,15 +8,26 @@ use hookswitch_sip::event::{
     Counts, DIALOG_INFO, DialogInfo, DialogState, Direction, MessageClass, MessageSummary, Participant,
     SIMPLE_MESSAGE_SUMMARY, WatchedDialog,
 };
-use hookswitch_sip::message::Escaped;
+use hookswitch_spi::LampState;
 
 /// Calls that one document shows; the newest ones.
 const MOST_SHOWN: usize = 50;
 
 impl Watchers {
+    /// The lamp that the full state of what is watched stands for.
+    pub(super) fn lamp(&self, core: &Core, subscription: &Subscription) -> LampState {
+        match subscription.package {
+            Package::Dialog => core.calls.lamp(subscription.watched),
+            Package::Messages => match self.messages(subscription.watched) {
+                Some(Messages { new: 1.., .. }) => LampState::Steady,
+                Some(Messages { new: 0, .. }) | None => LampState::Off,
+            },
+        }
+    }
+
     /// The full state of what is watched: its type and the document.
     pub(super) fn document(&self, core: &Core, subscription: &Subscription) -> (&'static str, String) {
-        let entity = address(core, core.locations.name(subscription.watched));
+        let entity = core.address_of(subscription.watched);
         match subscription.package {
             Package::Dialog => {
                 let calls: Vec<_> = core.calls.of_user(subscription.watched).collect();
@@ -39,11 +50,6 @@ impl Watchers {
             }
         }
     }
-}
-
-/// A user's address of record.
-fn address(core: &Core, user: &str) -> String {
-    format!("sip:{}@{}", Escaped(user), core.own.domain())
 }
 
 /// A call as the user in this role has it.
@@ -77,7 +83,7 @@ pub(super) fn terminated(core: &Core, no: CallNo, role: Role, call: &Call) -> Wa
 
 /// One side. Users of ours are reached by their address of record: an INVITE with Replaces finds the phone that has the dialog.
 fn participant(core: &Core, party: &Party) -> Participant {
-    let own = party.user.map(|user| address(core, core.locations.name(user)));
+    let own = party.user.map(|user| core.address_of(user));
     let stated = |text: &str| (!text.is_empty()).then(|| text.to_owned());
     Participant {
         identity: own.clone().or_else(|| stated(&party.uri)),

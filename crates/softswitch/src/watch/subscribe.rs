@@ -1,6 +1,6 @@
 //! SUBSCRIBE, and the NOTIFYs that follow.
 
-use super::{Package, Subscription, SubscriptionNo, Watchers};
+use super::{Package, Subscription, SubscriptionNo, WatchChange, WatchNews, Watchers};
 use crate::core::Core;
 use crate::location::UserId;
 use bytes::Bytes;
@@ -10,6 +10,8 @@ use hookswitch_sip::event::{SubscriptionState, allow_events};
 use hookswitch_sip::message::{Message, Method, Name, Response};
 use hookswitch_sip::subscription::{Notifier, NotifierInput, NotifierOutput};
 use hookswitch_sip::transaction::ServerId;
+use hookswitch_spi::LampState;
+use std::collections::BTreeSet;
 
 /// How long a refused watcher should wait, in seconds.
 const LATER: &str = "60";
@@ -52,7 +54,7 @@ impl Watchers {
         let Some(expires) = granted(core, request) else {
             return too_brief(core, now, server, flow, request);
         };
-        let own = self.by_watcher.get(&watcher).copied().unwrap_or(0);
+        let own = self.by_watcher.get(&watcher).map_or(0, BTreeSet::len);
         if own >= core.limits.subscriptions_per_user || self.len() >= core.limits.subscriptions {
             let fields = [(Name::RetryAfter, LATER.to_owned())];
             return core.refuse(now, server, flow, request, 480, &fields);
@@ -79,11 +81,14 @@ impl Watchers {
             timer: None,
             version: 0,
             ended: Vec::new(),
+            told: LampState::Unknown,
+            shown: LampState::Unknown,
         };
         self.by_watched.entry((watched, package)).or_default().insert(id);
-        *self.by_watcher.entry(watcher).or_default() += 1;
+        self.by_watcher.entry(watcher).or_default().insert(id);
         self.by_tag.insert(tag.into(), id);
         self.subscriptions.insert(id, subscription);
+        self.news.push_back(WatchNews { id, watcher, what: WatchChange::Begun });
         self.give(core, now, id, NotifierInput::State);
     }
 
@@ -147,9 +152,11 @@ impl Watchers {
     fn notify(&mut self, core: &mut Core, now: Time, id: SubscriptionNo, state: &SubscriptionState<'_>) {
         let Some(subscription) = self.subscriptions.get(&id) else { return };
         let (kind, body) = self.document(core, subscription);
+        let lamp = self.lamp(core, subscription);
         let flow = way_to(core, subscription);
         let Some(subscription) = self.subscriptions.get_mut(&id) else { return };
         subscription.version = subscription.version.wrapping_add(1);
+        subscription.told = lamp;
         subscription.ended.clear();
         let (transport, address) = core
             .own
@@ -187,12 +194,13 @@ impl Watchers {
                 self.by_watched.remove(&key);
             }
         }
-        if let Some(count) = self.by_watcher.get_mut(&subscription.watcher) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
+        if let Some(own) = self.by_watcher.get_mut(&subscription.watcher) {
+            own.remove(&id);
+            if own.is_empty() {
                 self.by_watcher.remove(&subscription.watcher);
             }
         }
+        self.news.push_back(WatchNews { id, watcher: subscription.watcher, what: WatchChange::Gone });
     }
 }
 

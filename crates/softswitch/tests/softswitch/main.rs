@@ -2,6 +2,7 @@
 
 mod calls;
 mod chaos;
+mod devices;
 mod dialog;
 mod extensions;
 mod hostile;

@@ -288,3 +288,41 @@ fn a_call_that_was_redirected_is_picked_up_where_it_rings() {
     world.run(1);
     world.drain();
 }
+
+#[test]
+fn whoever_may_not_pick_up_may_not_by_replaces_either() {
+    let features = Features { who_may_pick_up: Rule::SameGroup, ..Features::default() };
+    let mut world =
+        World::grouped(features, &[("ann", &[]), ("bob", &["sales"]), ("cat", &["sales"]), ("dan", &[])]);
+    let ann = world.phone("ann", Udp, Manner::Rings);
+    let _bob = world.phone("bob", Udp, Manner::Rings);
+    let cat = world.phone("cat", Udp, Manner::Rings);
+    let dan = world.phone("dan", Udp, Manner::Rings);
+    let call = world.phones[ann].call(world.now, "bob");
+    world.run(1);
+    for (phone, permitted) in [(dan, false), (cat, true)] {
+        world.phones[phone].subscribe(world.now, "bob", "", "dialog", 600);
+        world.run(1);
+        let (_, body) = world.phones[phone].notified().pop().unwrap();
+        let info = hookswitch_sip::event::DialogInfo::parse(body.as_bytes()).unwrap();
+        let rings = &info.dialogs[0];
+        let replaces =
+            hookswitch_sip::refer::Replaces::of_watched(rings).map(|replaces| replaces.to_string());
+        // Whoever has no right to it can still have guessed it.
+        let replaces = replaces.unwrap_or_else(|| {
+            let dialog = world.phones[ann].agent.dialogs(call).next().unwrap();
+            let (to, from) = (dialog.local_tag(), dialog.remote_tag());
+            format!("{};to-tag={to};from-tag={from};early-only", dialog.call_id())
+        });
+        let before = world.phones[ann].indications.len();
+        let leg =
+            world.phones[phone].call_with(world.now, "ann", Some(SDP), &format!("Replaces: {replaces}\r\n"));
+        world.run(1);
+        let reached = world.phones[ann].indications[before..]
+            .iter()
+            .any(|indication| matches!(indication, Indication::Replacing { .. }));
+        assert_eq!(reached, permitted);
+        let refused = Indication::Failed(leg, Failure::Status(403));
+        assert_eq!(world.phones[phone].indications.contains(&refused), !permitted);
+    }
+}

@@ -75,14 +75,14 @@ impl Report {
         format!("conformance: {passed} passed, {} failed, {without} not applicable", self.failed())
     }
 
-    /// The page.
-    pub fn page(&self) -> String {
+    /// The page. `wire` says which tests with real peers show an item at work.
+    pub fn page(&self, wire: &[(u8, String)]) -> String {
         let mut page = String::from(PREFACE);
         let _ = write!(page, "\n| # | what is expected |");
         for kind in &self.kinds {
             let _ = write!(page, " {kind} |");
         }
-        page.push_str("\n|---|---|");
+        page.push_str(" on the wire |\n|---|---|---|");
         page.push_str(&"---|".repeat(self.kinds.len()));
         page.push('\n');
         for row in &self.rows {
@@ -95,7 +95,9 @@ impl Report {
                 };
                 let _ = write!(page, " {word} |");
             }
-            page.push('\n');
+            let shown = wire.iter().filter(|(number, _)| *number == row.number);
+            let shown: Vec<String> = shown.map(|(_, test)| format!("`{test}`")).collect();
+            let _ = writeln!(page, " {} |", shown.join(", "));
         }
         let _ = write!(page, "\n{}\n", self.summary());
         page
@@ -105,9 +107,18 @@ impl Report {
 const PREFACE: &str = "# Conformance
 
 What a telephony service provider has to do, point by point, and whether ours do it: `sip` is the SIP provider with a scripted peer,
-`loopback` the provider in memory that application code is tested with. Both run in virtual time. This page is written by
+`loopback` the provider in memory that application code is tested with. Both run in virtual time.
+
+How to read it: a row is one point, a sentence that has to be true in every situation it names; code, tests and
+[decisions.md](decisions.md) cite it as \"checklist 54\". *Passed* means that the suite brought the provider into these situations and
+saw nothing else. *Not applicable* says why, and what is shown instead. The words are those of [model.md](model.md). The rows follow a
+provider's life: installed and started (1 to 13), lines (14 to 23), requests (24 to 34), calls (35 to 49), and from 50 on what can be done
+with calls, what applications share, and what is told.
+
+This page is written by
 
     cargo run --release -p hookswitch-testkit --bin conformance
 
-and `--mutants` shows that every point bites: under a fault that breaks just that point it has to fail.
+and `--mutants` shows that every point bites: under a fault that breaks just that point it has to fail. The last column names the tests in
+`tests/interop` that show a point with real peers (SIPp, Asterisk, baresip) over real sockets.
 ";

@@ -106,3 +106,36 @@ async fn a_conference_grows_shrinks_and_ends_with_its_last_member_but_one() {
     assert!(seconds_of(&first, None, ALONE) >= 1.3, "the last party is talked to alone");
     end(rig).await;
 }
+
+/// Checklist 57, 59. A transfer with consultation is completed as a conference: the held party comes back for it.
+#[tokio::test]
+async fn a_transfer_is_completed_as_a_conference() {
+    with_asterisk!();
+    let rig = lines(&["1001"]).await;
+    let first = answered(&rig, &asterisk::party(FIRST, 56), Audio::tone(ALONE)).await;
+    let number = asterisk::party(SECOND, 57);
+    let consult =
+        soon("the consultation", first.consult(&number, Audio::tone(ALONE))).await.expect("consulted");
+    soon("the answer", consult.connected()).await.expect("the second party answers");
+    reached(&first, StateKind::OnHoldPendingTransfer).await;
+    let conference = soon("the conference", first.join(&consult)).await.expect("a conference");
+    for member in [&first, &consult] {
+        reached(member, StateKind::Conferenced).await;
+    }
+    reached(&conference, StateKind::Connected).await;
+    soon("our tone", conference.play(Audio::tone(OURS))).await.expect("we say a tone");
+    record_for(3.5).await;
+    // Who hangs up leaves two, who go on without a conference.
+    hang_up(consult).await;
+    reached(&conference, StateKind::Idle).await;
+    reached(&first, StateKind::Connected).await;
+    hang_up(first).await;
+    drop(conference);
+    for (name, others, own) in [(56, [OURS, SECOND], FIRST), (57, [OURS, FIRST], SECOND)] {
+        let heard = asterisk::complete(&asterisk::heard(name)).await;
+        let mixture = mixture(&heard, None, &others, own);
+        assert!(mixture.share >= 0.99 && mixture.seconds >= 3.0, "{mixture:?}");
+        assert!(mixture.levels[0] - mixture.absent >= 25.0, "{mixture:?}");
+    }
+    end(rig).await;
+}

@@ -127,3 +127,27 @@ async fn a_call_whose_session_is_not_taken_up_passes_on() {
     carries(&heard, None, 2_100, 1.3);
     end(Rig { service, app: second, lines: vec![line] }).await;
 }
+
+/// Checklist 67, 69. A call that is only offered is the next application's at once.
+#[tokio::test]
+async fn an_offered_call_of_a_lost_session_is_offered_to_the_next() {
+    with_asterisk!();
+    let mut rig = service(ServiceOptions::default(), Duration::from_secs(3)).await;
+    let second = attached(&rig.service, "second", Duration::from_secs(60)).await;
+    let interest = Interest::owner(MediaTypes::VOICE);
+    let line = soon("the line", second.open("1001", interest)).await.expect("the line opens");
+    asterisk::caller(PARTY, 83, "1001").await;
+    let offered = rig.offered().await;
+    let id = offered.id();
+    let Rig { service, app, lines } = rig;
+    drop((offered, lines));
+    drop(app);
+    let mut rig = Rig { service, app: second, lines: vec![line] };
+    let theirs = rig.offered().await;
+    assert_eq!(theirs.id(), id);
+    soon("the answer", theirs.answer(Audio::tone(OURS))).await.expect("the call is answered");
+    record_for(2.0).await;
+    hang_up(theirs).await;
+    carries(&asterisk::complete(&asterisk::heard(83)).await, None, OURS, 1.5);
+    end(rig).await;
+}

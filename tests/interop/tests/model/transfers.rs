@@ -3,7 +3,7 @@
 use crate::{OURS, answered, end, hang_up, lines, record, record_for, with_asterisk};
 use hookswitch::{Audio, StateKind, TransferOutcome};
 use hookswitch_interop::sound::{carries, seconds_of};
-use hookswitch_interop::{Rig, asterisk, reached, soon};
+use hookswitch_interop::{Rig, TestLine, asterisk, reached, soon};
 use std::time::Duration;
 
 /// What the first party says, and the second.
@@ -11,33 +11,47 @@ const FIRST: u16 = 900;
 const SECOND: u16 = 1_200;
 const WITHIN: Duration = Duration::from_secs(30);
 
+/// Somebody whom Asterisk calls at a port of this machine.
+async fn neighbour() -> Rig {
+    let keys = "register = false".into();
+    Rig::with(&[TestLine { user: "peer".into(), registrar: asterisk::registrar(), keys }]).await
+}
+
 /// Checklist 56, 57. Asterisk joins the party and the target, and says so; our two calls are idle.
 #[tokio::test]
 async fn a_consulted_transfer_joins_the_two_others() {
     with_asterisk!();
     let rig = lines(&["1001"]).await;
-    let mut third = lines(&["1002"]).await;
-    let call = answered(&rig, &asterisk::bridged_party(FIRST, 41), Audio::tone(OURS)).await;
+    let (mut first, mut second) = (neighbour().await, lines(&["1002"]).await);
+    let number = format!("9{}", first.address().port());
+    let call = soon("the call", rig.line().call(&number, Audio::tone(OURS))).await.expect("the call is made");
+    let party = first.offered().await;
+    soon("the answer", party.answer(Audio::tone(FIRST))).await.expect("the party answers");
+    soon("the answer", call.connected()).await.expect("the party answers");
     asterisk::bridged().await;
     let consult = soon("the consultation", call.consult("1002", Audio::tone(OURS))).await.expect("consulted");
     reached(&call, StateKind::OnHoldPendingTransfer).await;
-    let target = third.offered().await;
+    let target = second.offered().await;
     soon("the answer", target.answer(Audio::tone(SECOND))).await.expect("the target answers");
     soon("the answer", consult.connected()).await.expect("the target answers");
     asterisk::bridges(2).await;
-    let path = record(&target, "transfer-target").await;
+    let at_first = record(&party, "transfer-party").await;
+    let at_second = record(&target, "transfer-target").await;
     let outcome = soon("the outcome", call.complete_transfer(&consult, WITHIN)).await;
     assert_eq!(outcome, Ok(TransferOutcome::Succeeded));
     reached(&call, StateKind::Idle).await;
     reached(&consult, StateKind::Idle).await;
+    drop((call, consult));
     record_for(4.0).await;
+    soon("the end of the recording", party.stop_recording()).await.expect("the recording is complete");
     soon("the end of the recording", target.stop_recording()).await.expect("the recording is complete");
     hang_up(target).await;
-    asterisk::hang_up_all().await;
-    carries(&asterisk::complete(&path).await, Some(0), FIRST, 3.0);
-    carries(&asterisk::complete(&asterisk::heard(41)).await, None, SECOND, 3.0);
-    drop((call, consult));
-    third.end().await;
+    soon("the end", party.ended()).await.expect("the other of the two hangs up");
+    drop(party);
+    carries(&asterisk::complete(&at_first).await, Some(0), SECOND, 3.0);
+    carries(&asterisk::complete(&at_second).await, Some(0), FIRST, 3.0);
+    first.end().await;
+    second.end().await;
     end(rig).await;
 }
 
@@ -48,8 +62,7 @@ async fn a_transfer_to_a_target_that_is_gone_leaves_the_call() {
     with_asterisk!();
     let rig = lines(&["1001"]).await;
     let mut third = lines(&["1002"]).await;
-    let call = answered(&rig, &asterisk::bridged_party(FIRST, 42), Audio::tone(OURS)).await;
-    asterisk::bridged().await;
+    let call = answered(&rig, &asterisk::party(FIRST, 42), Audio::tone(OURS)).await;
     let consult = soon("the consultation", call.consult("1002", Audio::silence())).await.expect("consulted");
     let target = third.offered().await;
     soon("the answer", target.answer(Audio::tone(SECOND))).await.expect("the target answers");
