@@ -501,3 +501,41 @@ impl Calls {
 fn after(generation: u32) -> u32 {
     ((generation + 1) & INDEX_MASK as u32).max(1)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_is_small() {
+        let (call, facts, extra) = (size_of::<Call>(), size_of::<Facts>(), size_of::<Extra>());
+        // What few calls have belongs in Extra, which costs those that have none of it nothing.
+        assert!(call <= 544 && facts <= 256, "call {call}, facts {facts}, extra {extra}");
+    }
+
+    #[test]
+    fn nothing_is_kept_for_requests_once_none_waits() {
+        let media = MediaSession::new(1);
+        let facts = Facts {
+            physical: 0,
+            reason: Reason::Direct,
+            caller: Party::default(),
+            called: Party::default(),
+            connected: Party::default(),
+            redirecting: Party::default(),
+            redirection: Party::default(),
+            call_id: Box::default(),
+            target: Box::default(),
+            session: None,
+        };
+        let mut call = Call::new((LineId(0), AddressId(0)), Origin::Inbound, Time::ZERO, media, facts);
+        for what in [Wait::End, Wait::Acknowledgement] {
+            call.waiting.push(Waiting { completion: None, what });
+        }
+        assert!(call.take_waiting(|wait| wait == Wait::End).is_some());
+        assert!(call.take_waiting(|wait| wait == Wait::End).is_none());
+        assert_eq!(call.waiting.len(), 1);
+        assert!(call.take_waiting(|_| true).is_some());
+        assert_eq!(call.waiting.capacity(), 0);
+    }
+}

@@ -67,6 +67,11 @@ impl Call {
         self.audio.get_or_insert_default()
     }
 
+    /// Whether it hears something else, because its owner is lost.
+    pub(crate) fn is_treated(&self) -> bool {
+        self.audio.as_deref().is_some_and(|audio| audio.treated)
+    }
+
     /// The wishes of its holders, if any has said so.
     pub(crate) fn wishes(&self) -> Option<&Wishes> {
         self.audio.as_deref().map(|audio| &audio.wishes)

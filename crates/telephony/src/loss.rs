@@ -165,11 +165,7 @@ fn without_owner(shard: &mut Shard, now: Time, provider: &mut dyn Provider, id: 
 
 /// A call entered another state: if it was answered while all its owners are lost, its other side hears the treatment from now on.
 pub(crate) fn answered(shard: &mut Shard, now: Time, provider: &mut dyn Provider, call: CallId) {
-    let Some(entry) =
-        shard.calls.get(&call).filter(|entry| !entry.audio.as_deref().is_some_and(|audio| audio.treated))
-    else {
-        return;
-    };
+    let Some(entry) = shard.calls.get(&call).filter(|entry| !entry.is_treated()) else { return };
     if entry.state.kind() != StateKind::Connected || entry.handles.owners() == 0 {
         return;
     }

@@ -137,9 +137,7 @@ pub(crate) fn operate(
     let Some(call) = submitted.created.or(about).and_then(|id| shard.calls.get_mut(&id)) else {
         return Ok(());
     };
-    if let Some(playing) = heard
-        && (playing != AudioSource::Silence || call.audio.is_some())
-    {
+    if let Some(playing) = heard.filter(|heard| *heard != AudioSource::Silence || call.audio.is_some()) {
         let audio = call.audio();
         (audio.playing, audio.treated) = (playing, false);
     }
