@@ -3,7 +3,6 @@
 mod common;
 
 use common::{Bench, LINE, hookswitch, millis, profile, registered_bench, secs};
-use hookswitch_engine::{Engine, Request as EngineRequest};
 use hookswitch_spi::{LineState, StateKind as S};
 use hookswitch_telephony::{Event, Request};
 use hookswitch_testkit::Phone;
@@ -120,8 +119,7 @@ fn a_shutdown_is_over_in_bounded_time_whatever_the_network_does() {
     b.phone_calls(Calling::new(Target::Registered("line".into()), "bob"));
     b.stage.run_for(secs(3));
     b.stage.world.network().cut(hookswitch().ip(), common::switch().ip());
-    let engine = b.stage.engine_node();
-    b.stage.world.request::<Engine>(engine, EngineRequest::Shutdown);
+    b.stage.shut_down();
     b.stage.run_for(secs(40));
     assert_eq!(b.stage.engine().provider().open_lines(), 0);
     assert_eq!((b.stage.engine().alive().calls, b.stage.engine().alive().sessions), (0, 0));

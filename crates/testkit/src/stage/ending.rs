@@ -13,6 +13,9 @@ use std::time::Duration;
 impl Stage {
     /// Checks what holds whenever nothing is on its way between the engine and its applications.
     pub fn check(&mut self) {
+        if self.over {
+            return;
+        }
         let now = self.world.now();
         let engine = self.world.machine::<Engine>(self.engine);
         self.observer.rest(now, |call| engine.provider().call_state(call));
@@ -75,6 +78,12 @@ impl Stage {
             // 64·T1 and some more.
             self.run_for(Duration::from_secs(40));
         }
+    }
+
+    /// Shuts the engine down, whatever its applications have open.
+    pub fn shut_down(&mut self) {
+        self.over = true;
+        self.world.request::<Engine>(self.engine, EngineRequest::Shutdown);
     }
 
     /// Ends everything and checks that nothing is left: applications drop their calls and go, phones hang up, the engine

@@ -71,6 +71,8 @@ pub struct Stage {
     fault: Fault,
     holds: BTreeSet<AppRequestId>,
     quiet: bool,
+    /// The engine was shut down: its sessions keep handles to what is gone.
+    over: bool,
     ports: usize,
     sip_call_ids: BTreeMap<CallId, Box<str>>,
     dropped: BTreeMap<CallId, Time>,
@@ -143,6 +145,7 @@ impl Stage {
             fault: Fault::None,
             holds: BTreeSet::new(),
             quiet: false,
+            over: false,
             ports: usize::from(ports),
             sip_call_ids: BTreeMap::new(),
             dropped: BTreeMap::new(),
