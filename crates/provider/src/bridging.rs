@@ -1,7 +1,7 @@
 //! Two calls joined by ourselves, where the switch cannot join them: their audio passes through here (a mix of two), and they end
 //! together. For applications both are idle; they may close them, and the two go on.
 
-use crate::call::{Aim, Bridge, Call, Wait};
+use crate::call::{Aim, Bridge, Call, Stream, Wait};
 use crate::core::Core;
 use hookswitch_machine::Time;
 use hookswitch_media::control::{Command, MixId, MixPart};
@@ -27,7 +27,13 @@ impl Core {
 
     /// The held call hears us again: now the two hear each other.
     pub(crate) fn bridge(&mut self, now: Time, id: CallId, consult: CallId, completion: Option<Completion>) {
-        let up = |call: &Call| call.leg.is_some() && call.state.kind() == StateKind::Connected;
+        // One that is being dropped has stopped its audio already.
+        let runs = |call: &Call| call.leg.is_some() && call.stream == Stream::Running;
+        let up = |call: &Call| runs(call) && call.state.kind() == StateKind::Connected;
+        if !self.calls.get(id).is_some_and(runs) {
+            self.complete(completion, Err(OperationError::CallEnded));
+            return;
+        }
         if !self.calls.get(consult).is_some_and(up) {
             // The consultation has ended meanwhile: the call is back.
             self.enter(id, CallState::Connected(self.connected_mode(id)));

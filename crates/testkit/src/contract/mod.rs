@@ -146,7 +146,9 @@ impl Observer {
             Request::Operate(
                 Operation::Drop { call, .. }
                 | Operation::Redirect { call, .. }
-                | Operation::BlindTransfer { call, .. },
+                | Operation::BlindTransfer { call, .. }
+                | Operation::Park { call, .. }
+                | Operation::CompleteCall { call, .. },
             ) => {
                 self.ended_on_purpose.insert(*call);
                 self.disbands(*call);
@@ -192,6 +194,8 @@ impl Observer {
         }
         if let Request::Release { call } | Request::LetGo { call } = request {
             self.moved.insert(*call);
+            // Without an owner, a call that has no other side is dropped.
+            self.ended_on_purpose.insert(*call);
             self.disbands(*call);
         }
         if matches!(request, Request::Lost) {
@@ -400,7 +404,9 @@ impl Observer {
     ) {
         let (Request::Operate(operation), Some(state)) = (request, state) else { return };
         let states = Feature::of(operation).states();
-        if accepted && !states.is_empty() && !states.contains(&state) {
+        // What ended as busy can still be completed later, until it is dropped.
+        let late = matches!(operation, Operation::CompleteCall { .. }) && state == StateKind::Disconnected;
+        if accepted && !late && !states.is_empty() && !states.contains(&state) {
             self.breach(now, format!("{session}: {} was accepted while {state}", operation.name()));
         }
     }
