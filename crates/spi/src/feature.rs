@@ -225,41 +225,10 @@ impl Feature {
     }
 }
 
-const NOT_IDLE: &[StateKind] = &[
-    StateKind::Offering,
-    StateKind::Accepted,
-    StateKind::Dialtone,
-    StateKind::Dialing,
-    StateKind::Proceeding,
-    StateKind::Ringback,
-    StateKind::Busy,
-    StateKind::Connected,
-    StateKind::OnHold,
-    StateKind::OnHoldPendingTransfer,
-    StateKind::OnHoldPendingConference,
-    StateKind::Conferenced,
-    StateKind::Disconnected,
-    StateKind::Unknown,
-];
-
-const ALIVE: &[StateKind] = &[
-    StateKind::Offering,
-    StateKind::Accepted,
-    StateKind::Dialtone,
-    StateKind::Dialing,
-    StateKind::Proceeding,
-    StateKind::Ringback,
-    StateKind::Busy,
-    StateKind::Connected,
-    StateKind::OnHold,
-    StateKind::OnHoldPendingTransfer,
-    StateKind::OnHoldPendingConference,
-    StateKind::Conferenced,
-    StateKind::Unknown,
-];
-
+/// All states; the two in which a call has ended come first.
 const ANY: &[StateKind] = &[
     StateKind::Idle,
+    StateKind::Disconnected,
     StateKind::Offering,
     StateKind::Accepted,
     StateKind::Dialtone,
@@ -272,6 +241,11 @@ const ANY: &[StateKind] = &[
     StateKind::OnHoldPendingTransfer,
     StateKind::OnHoldPendingConference,
     StateKind::Conferenced,
-    StateKind::Disconnected,
     StateKind::Unknown,
 ];
+
+/// All but *idle*.
+const NOT_IDLE: &[StateKind] = ANY.split_at(1).1;
+
+/// Those in which a call has not ended.
+const ALIVE: &[StateKind] = ANY.split_at(2).1;

@@ -187,7 +187,7 @@ pub enum Operation {
     /// [`Outcome::Completion`](crate::Outcome::Completion). When the called party is free, a call with the reason *call
     /// completion* is offered.
     CompleteCall {
-        /// The call: *busy*, *ringback* or *proceeding*.
+        /// The call: *busy*, *ringback* or *proceeding*. One that ended as busy counts as busy until it is dropped.
         call: CallId,
         /// How.
         mode: CompletionMode,
