@@ -141,7 +141,7 @@ impl Bench {
                 .provider()
                 .detect_media(line, able.media.with(hookswitch_spi::MediaType::Unknown));
             let _ = self.subject.provider().detect_status(line, hookswitch_spi::Set::ALL);
-            self.observed.borrow_mut().line(line, &able);
+            self.observed.borrow_mut().line(&able);
         }
         self.drain();
     }
@@ -181,9 +181,8 @@ impl Bench {
     pub fn ask_for(&mut self, operation: Operation) -> Result<(RequestId, Option<CallId>), OperationError> {
         self.last += 1;
         let (request, now) = (RequestId(self.last), self.subject.now());
-        let state = operation.call().and_then(|call| self.state(call)).map(|state| state.kind());
         let answer = self.subject.provider().submit(now, request, operation.clone());
-        self.observed.borrow_mut().asked(&operation, state, answer.as_ref().err());
+        self.observed.borrow_mut().asked(&operation, answer.as_ref().err());
         let asked = match answer {
             Ok(created) => {
                 if let Some(created) = created
