@@ -2,6 +2,7 @@
 
 mod applications;
 mod calls;
+mod features;
 mod life_cycle;
 mod lines;
 mod operations;
@@ -24,6 +25,7 @@ pub const ITEMS: &[&[Item]] = &[
     requests::ITEMS,
     calls::ITEMS,
     operations::ITEMS,
+    features::ITEMS,
     applications::ITEMS,
 ];
 

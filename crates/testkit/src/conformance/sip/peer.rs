@@ -221,7 +221,7 @@ impl Peer {
     }
 
     /// A party does something.
-    pub(super) fn act(&mut self, now: Time, party: Party, act: Act) {
+    pub(super) fn act(&mut self, party: Party, act: Act) {
         let n = party.0;
         let Some(leg) = self.legs.get_mut(n as usize) else { return };
         match act {
@@ -258,7 +258,6 @@ impl Peer {
             Act::FallSilent => leg.silent = true,
             Act::WhenTransferred(status) => leg.when_transferred = status,
         }
-        let _ = now;
     }
 
     fn within(&mut self, n: u32, method: &str, fields: &str, body: Body<'_>) {

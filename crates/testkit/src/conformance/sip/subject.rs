@@ -279,7 +279,7 @@ impl Subject for SipSubject {
                 self.provider.media_event(now, Event::ToneHeard { stream, tag });
             }
         }
-        self.peer.act(now, party, act);
+        self.peer.act(party, act);
         self.settle();
     }
 
