@@ -121,7 +121,7 @@ pub(crate) fn capabilities(account: &Account) -> Capabilities {
         features = features.with(Feature::CompleteCall).with(Feature::UncompleteCall);
         reasons = reasons.with(Reason::CallCompletion);
         status = status.with(StatusKind::Completions);
-        completion_modes = completion_modes.with(CompletionMode::CallBack);
+        completion_modes = completion_modes.with(CompletionMode::CallBack).with(CompletionMode::CampOn);
     }
     let max_completions = if completion_modes.is_empty() { 0 } else { crate::callback::MOST };
     let (sent, received) = (profile.user_info, RECEIVED_USER_INFO);

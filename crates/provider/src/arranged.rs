@@ -64,12 +64,50 @@ pub(crate) struct Callback {
     pub(crate) was_busy: bool,
     /// The attempt, while nothing was heard of the party.
     pub(crate) asked: Option<CallId>,
-    /// It was not arranged in time, it ends, or there may be room again.
+    pub(crate) then: Then,
+    /// It was not arranged in time, it ends, or it may come about now.
     pub(crate) timer: TimerKey,
     pub(crate) ends: Time,
 }
 
+/// What a call completion does when the party is free.
+#[derive(Debug)]
+pub(crate) enum Then {
+    /// It offers a call to whoever asked.
+    CallBack,
+    /// It sends the call on that has waited.
+    CampOn(Queued),
+}
+
+/// A call that waits for its party.
+#[derive(Debug)]
+pub(crate) struct Queued {
+    pub(crate) call: CallId,
+    /// How often it went out and found the party busy, or is out.
+    pub(crate) tries: u8,
+    /// Its INVITE is out.
+    pub(crate) trying: bool,
+    /// It rests until then.
+    pub(crate) not_before: Time,
+}
+
 impl Callback {
+    /// The call that waits, if one does.
+    pub(crate) const fn queued(&self) -> Option<&Queued> {
+        match (&self.then, self.asked) {
+            (Then::CampOn(queued), None) => Some(queued),
+            (Then::CampOn(_), Some(_)) | (Then::CallBack, _) => None,
+        }
+    }
+
+    /// As [`queued`](Self::queued), to be changed.
+    pub(crate) const fn queued_mut(&mut self) -> Option<&mut Queued> {
+        match (&mut self.then, self.asked) {
+            (Then::CampOn(queued), None) => Some(queued),
+            (Then::CampOn(_), Some(_)) | (Then::CallBack, _) => None,
+        }
+    }
+
     /// Whether the party can be called now, as far as it is known.
     pub(crate) fn is_due(&self) -> bool {
         self.asked.is_none() && self.was_busy && self.known.is_known() && !self.known.is_busy()

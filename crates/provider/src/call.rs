@@ -14,8 +14,8 @@ use hookswitch_sip::refer::Subscriber;
 use hookswitch_sip::transaction::ClientId;
 use hookswitch_sip::ua::LegId;
 use hookswitch_spi::{
-    AddressId, AudioSource, CallId, CallState, CallTreatment, Completion, CompletionId, DisconnectMode,
-    LineId, MediaTypes, Origin, Party, PhysicalCallId, Reason, UserInfo,
+    AddressId, AudioSource, CallId, CallState, CallTreatment, Completion, CompletionId, Disconnect,
+    DisconnectMode, LineId, MediaTypes, Origin, Party, PhysicalCallId, Reason, UserInfo,
 };
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -113,6 +113,8 @@ pub(crate) struct Extra {
     pub(crate) parking: Option<Box<Parking>>,
     /// It is fetched from an orbit, or from where it alerts.
     pub(crate) fetch: Option<Box<Fetch>>,
+    /// How it ends when the busy tone is over.
+    pub(crate) busy: Option<Box<Disconnect>>,
     /// Who is called when it is answered: it is offered because that party is free now.
     pub(crate) calls_back: Option<Box<str>>,
     pub(crate) secure: bool,
@@ -121,7 +123,7 @@ pub(crate) struct Extra {
     pub(crate) partner: Option<CallId>,
     /// The call that goes with this one when its transfer succeeds: the consultation call.
     pub(crate) follower: Option<CallId>,
-    /// What a call that is dialled step by step will be sent with.
+    /// What a call that is dialled step by step will be sent with, and what one that may have to wait for its party was sent with.
     pub(crate) placing: Placing,
     /// What was dialled so far.
     pub(crate) dialled: String,

@@ -1,11 +1,12 @@
-//! Call completion (lineCompleteCall, CALLBACK): the called party is watched (RFC 4235) until it is free, and then a call with the
-//! reason *call completion* is offered to whoever asked. Answering that call calls the party; until then nobody is called.
+//! Call completion (lineCompleteCall): the called party is watched (RFC 4235) until it is free. Then (CALLBACK) a call with the
+//! reason *call completion* is offered to whoever asked; answering that call calls the party, and until then nobody is called. Or
+//! the call that asked has waited itself (CAMPON, see `camping`).
 //!
 //! A party that was busy is free when none of its dialogs is left. One that did not answer was free all along: it counts as free
 //! when it has been in a call since, and that is over (as RFC 6910 has it for *no reply*). The attempt itself ends when its
 //! completion is arranged, which is when the switch has told something of the party for the first time.
 
-use crate::arranged::{Callback, Watched};
+use crate::arranged::{Callback, Queued, Then, Watched};
 use crate::call::{Ask, Call, Facts, Placing, Taken, Wait};
 use crate::core::{Core, Timer};
 use crate::physical;
@@ -17,9 +18,9 @@ use hookswitch_sip::message::Message;
 use hookswitch_sip::subscription::{Cause, Report};
 use hookswitch_sip::ua::SubscriptionId;
 use hookswitch_spi::{
-    AudioSource, BusyMode, CallId, CallState, CompletionId, Disconnect, DisconnectMode, EndedBy, LineId,
-    OfferingMode, Operation, OperationError, Outcome, Party, PhysicalCallId, ProviderEvent, Reason,
-    StateKind, StatusKind, UserInfo,
+    AudioSource, BusyMode, CallId, CallState, CompletionId, CompletionMode, Disconnect, DisconnectMode,
+    EndedBy, Feature, LineId, OfferingMode, Operation, OperationError, Outcome, Party, PhysicalCallId,
+    ProviderEvent, Reason, StateKind, StatusKind, UserInfo,
 };
 use std::time::Duration;
 
@@ -32,7 +33,7 @@ const ARRANGED: Duration = Duration::from_secs(40);
 /// How long the completed call is offered.
 const RINGS: Duration = Duration::from_secs(30);
 /// After so long a line that had no room is looked at again.
-const ROOM_AGAIN: Duration = Duration::from_secs(5);
+pub(crate) const ROOM_AGAIN: Duration = Duration::from_secs(5);
 
 /// What is wrong with a first NOTIFY without a document.
 const UNREADABLE: &str = "the switch tells nothing of the called party that can be read";
@@ -70,10 +71,19 @@ impl Core {
         now: Time,
         ask: &mut Ask,
         id: CallId,
+        mode: CompletionMode,
     ) -> Result<(), OperationError> {
+        let then = match mode {
+            CompletionMode::CampOn => {
+                self.can_queue(id)?;
+                Then::CampOn(Queued { call: id, tries: 0, trying: false, not_before: now })
+            }
+            // The table of the line has only these two.
+            CompletionMode::CallBack | CompletionMode::Intrude | CompletionMode::Message => Then::CallBack,
+        };
         let call = self.calls.get(id).ok_or(OperationError::NoSuchCall(id))?;
         let (line, address) = (call.line, call.address);
-        if call.waiting.iter().any(|waiting| matches!(waiting.what, Wait::Completing(_))) {
+        if call.is_being_completed() {
             return Err(OperationError::Failed(
                 "the completion of this call is being arranged already".into(),
             ));
@@ -98,6 +108,7 @@ impl Core {
             known: KnownDialogs::new(),
             was_busy,
             asked: Some(id),
+            then,
             timer,
             ends: now + LASTS,
         };
@@ -117,8 +128,13 @@ impl Core {
         if !known {
             return Err(OperationError::NoSuchCompletion(completion));
         }
-        self.drop_callback(now, completion);
+        let callback = self.drop_callback(now, completion);
         self.done(ask, Outcome::Done);
+        if let Some(queued) = callback.as_ref().and_then(Callback::queued) {
+            let end =
+                Disconnect::new(DisconnectMode::Cancelled, EndedBy::Us, "its call completion was cancelled");
+            self.end_queued(queued, end);
+        }
         Ok(())
     }
 
@@ -127,6 +143,9 @@ impl Core {
         let callback = self.callbacks.remove(&completion)?;
         self.timers.cancel(callback.timer);
         self.unwatch(now, callback.watch);
+        if callback.queued().is_some() {
+            self.next_in_queue(now, &callback.party.address);
+        }
         Some(callback)
     }
 
@@ -161,7 +180,11 @@ impl Core {
                     let _ = self.ua.refresh_subscription(now, &mut self.layer, watch);
                 }
                 let in_call = |state: DialogState| state == DialogState::Confirmed;
-                callback.was_busy |= callback.known.dialogs().iter().any(|dialog| in_call(dialog.state));
+                let talks = callback.known.dialogs().iter().any(|dialog| in_call(dialog.state));
+                callback.was_busy |= talks;
+                if talks && let Some(queued) = callback.queued_mut() {
+                    queued.seen_busy(now);
+                }
                 if let Some(call) = callback.asked.take() {
                     self.arranged(now, call, completion);
                 }
@@ -177,19 +200,38 @@ impl Core {
             Report::Ended(cause) if callback.asked.is_some() => {
                 self.not_arranged(now, completion, cause.into());
             }
-            Report::Ended(_) => self.callback_ended(now, completion),
+            Report::Ended(_) => {
+                self.callback_ended(now, completion, "the called party cannot be watched any more")
+            }
         }
     }
 
     /// The party can be watched: the request completes, and the attempt is over.
     fn arranged(&mut self, now: Time, call: CallId, completion: CompletionId) {
-        if let Some(callback) = self.callbacks.get_mut(&completion) {
-            self.timers.cancel(callback.timer);
-            callback.timer = self.timers.set(callback.ends, Timer::Completion(completion));
+        let Some(callback) = self.callbacks.get_mut(&completion) else { return };
+        self.timers.cancel(callback.timer);
+        callback.timer = self.timers.set(callback.ends, Timer::Completion(completion));
+        let waits = matches!(callback.then, Then::CampOn(_));
+        let state = self.calls.get(call).map_or(StateKind::Idle, |call| call.state_for_completion());
+        let mut result = Ok(Outcome::Completion(completion));
+        if waits {
+            result = self.can_queue(call).map(|()| Outcome::Completion(completion));
+        } else if matches!(state, StateKind::Connected | StateKind::OnHold | StateKind::Conferenced) {
+            // It was answered meanwhile: nothing is left to be completed.
+            let operation = Feature::CompleteCall.name();
+            result = Err(OperationError::InvalidCallState { operation, state });
         }
-        let done = Ok(Outcome::Completion(completion));
-        self.complete_waiting(call, |wait| wait == Wait::Completing(completion), done);
-        if self.calls.get(call).is_some_and(|call| call.state.kind() != StateKind::Idle) {
+        let fails = result.is_err();
+        if fails {
+            self.drop_callback(now, completion);
+        }
+        self.complete_waiting(call, |wait| wait == Wait::Completing(completion), result);
+        if fails {
+            return;
+        }
+        if waits {
+            self.queue(now, call, completion);
+        } else if state != StateKind::Idle {
             self.dismiss(now, call);
         }
     }
@@ -203,11 +245,15 @@ impl Core {
     }
 
     /// A completion ends without a call.
-    fn callback_ended(&mut self, now: Time, completion: CompletionId) {
+    pub(crate) fn callback_ended(&mut self, now: Time, completion: CompletionId, why: &str) {
         let Some(callback) = self.drop_callback(now, completion) else { return };
         let line = callback.line;
         if self.line(line).is_some_and(|line| line.wants(StatusKind::Completions)) {
             self.events.push_back(ProviderEvent::CompletionEnded { line, completion });
+        }
+        if let Some(queued) = callback.queued() {
+            let mode = if callback.was_busy { DisconnectMode::Busy } else { DisconnectMode::NoAnswer };
+            self.end_queued(queued, Disconnect::new(mode, EndedBy::Network, why));
         }
     }
 
@@ -220,7 +266,7 @@ impl Core {
         let ends = callback.ends;
         callback.timer = self.timers.set(ends.max(now), Timer::Completion(completion));
         if ends <= now {
-            self.callback_ended(now, completion);
+            self.callback_ended(now, completion, "the called party was not free in time");
         } else {
             self.complete_if_free(now, completion);
         }
@@ -231,17 +277,23 @@ impl Core {
         let Some(callback) = self.callbacks.get(&completion).filter(|callback| callback.is_due()) else {
             return;
         };
-        let (line, ends, timer) = (callback.line, callback.ends, callback.timer);
+        if callback.queued().is_some() {
+            return self.send_queued(now, completion);
+        }
+        let line = callback.line;
         if self.can_make(line).is_err() || self.line(line).is_some_and(|line| line.secured > 0) {
-            self.timers.cancel(timer);
-            let again = self.timers.set((now + ROOM_AGAIN).min(ends), Timer::Completion(completion));
-            if let Some(callback) = self.callbacks.get_mut(&completion) {
-                callback.timer = again;
-            }
-            return;
+            return self.look_again(completion, now + ROOM_AGAIN);
         }
         if let Some(callback) = self.drop_callback(now, completion) {
             self.offer_completed(now, completion, callback);
+        }
+    }
+
+    /// A completion that could not come about is looked at again then, unless it ends before.
+    pub(crate) fn look_again(&mut self, completion: CompletionId, at: Time) {
+        if let Some(callback) = self.callbacks.get_mut(&completion) {
+            self.timers.cancel(callback.timer);
+            callback.timer = self.timers.set(at.min(callback.ends), Timer::Completion(completion));
         }
     }
 
@@ -330,10 +382,16 @@ impl Core {
 }
 
 impl Call {
-    /// The state that decides what can be asked: to complete a call that was found busy is possible until it is dropped, although
-    /// the switch has ended it.
+    /// Whether its completion is being arranged.
+    pub(crate) fn is_being_completed(&self) -> bool {
+        self.waiting.iter().any(|waiting| matches!(waiting.what, Wait::Completing(_)))
+    }
+
+    /// The state that decides what can be asked: to be called back by a party that was found busy is possible until the call is
+    /// dropped, although the switch has ended it. Only a call that has not ended can wait itself.
     pub(crate) fn state_for(&self, operation: &Operation) -> StateKind {
         match operation {
+            Operation::CompleteCall { mode: CompletionMode::CampOn, .. } => self.state.kind(),
             Operation::CompleteCall { .. } => self.state_for_completion(),
             _ => self.state.kind(),
         }

@@ -59,6 +59,8 @@ pub(crate) enum Timer {
     Completion(CompletionId),
     /// The offer of a completed call was not answered in time.
     CallBack(CallId),
+    /// The busy tone of a call is over.
+    Busy(CallId),
 }
 
 /// Whose a request outside sessions is.
@@ -251,6 +253,7 @@ impl Core {
                 Timer::Fetch(call) => self.fetch_due(now, call),
                 Timer::Completion(completion) => self.completion_due(now, completion),
                 Timer::CallBack(call) => self.call_back_due(now, call),
+                Timer::Busy(call) => self.busy_over(now, call),
             }
         }
         self.settle(now);
@@ -427,6 +430,7 @@ impl Core {
         self.tell(id, ProviderEvent::CallState { call: id, state, media });
         self.recount(id);
         self.treat(id);
+        self.comes_out_of_queue(id);
         if over {
             self.end_gathering(id, GatherEnd::Cancelled);
             self.stop_dictating(id);
@@ -483,6 +487,7 @@ impl Core {
         self.partner_ended(id);
         self.uncount(id);
         self.stop_fetching(now, id);
+        self.leave_queue(now, id);
         let call = self.calls.remove(id)?;
         if let Some(timer) = call.timer {
             self.timers.cancel(timer);

@@ -5,7 +5,7 @@
 //! parts work on), `registering` (lines in and out of service), `inbound`, `outbound` and `dialing` (calls come up),
 //! `established`, `holding`, `transfer`, `consulting`, `bridging` and `replacing` (calls that are up), `conference` and
 //! `membership` (calls together), `parking`, `fetching` and `pickup` (calls that the switch keeps, or that alert elsewhere),
-//! `watching`, `messages` and `callback` (what is subscribed to, and what follows from it), `user_info`, `physical` and
+//! `watching`, `messages`, `callback` and `camping` (what is subscribed to, and what follows from it), `user_info`, `physical` and
 //! `extension` (what travels with calls), `service` (lines taken out of service), `operations` (what applications ask),
 //! `streams` (audio), `sending`, `info_digits`, `listening` and `treatment` (what is sent into it and heard in it),
 //! `provider` (the interface).
@@ -18,6 +18,7 @@ mod arranged;
 mod bridging;
 mod call;
 mod callback;
+mod camping;
 mod conference;
 mod consulting;
 mod core;

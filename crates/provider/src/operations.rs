@@ -118,7 +118,7 @@ impl Core {
             Operation::Pickup { line, address, from } => {
                 return self.pick_up(now, ask, line, address, &from).map(Some);
             }
-            Operation::CompleteCall { call, mode: _ } => self.complete_call(now, ask, call),
+            Operation::CompleteCall { call, mode } => self.complete_call(now, ask, call, mode),
             Operation::UncompleteCall { line, completion } => {
                 self.uncomplete_call(now, ask, line, completion)
             }
@@ -146,9 +146,11 @@ impl Core {
         line.capabilities.check(operation, state)?;
         if let Some(call) = operation.call() {
             self.fits_role(call, Feature::of(operation))?;
+            self.fits_queue(call, Feature::of(operation))?;
         }
         if let Some(other) = operation.other_call() {
             line.capabilities.check_other(operation, self.existing(other)?.state.kind())?;
+            self.fits_queue(other, Feature::of(operation))?;
         }
         line.capabilities.check_arguments(operation)?;
         match operation {

@@ -55,6 +55,7 @@ impl Core {
                     self.forget(now, id);
                     return Err(error);
                 }
+                self.keep_placing(id, placing);
                 self.wait(id, ask, Wait::Proceeding);
             }
             Dialled::Nothing | Dialled::Part => {
@@ -268,6 +269,7 @@ impl Core {
         self.note_call_id(id, message);
         self.proceeding(id);
         self.fetched(id);
+        self.leave_queue(now, id);
         if let Some(timer) = self.calls.get_mut(id).and_then(|call| call.timer.take()) {
             self.timers.cancel(timer);
         }
@@ -463,7 +465,13 @@ impl Core {
             return;
         }
         if end.mode == DisconnectMode::Busy && !self.is_dropping(id) {
+            if self.waits_again(now, id, leg) {
+                return;
+            }
             self.enter(id, CallState::Busy(BusyMode::Station));
+            if self.can_queue(id).is_ok() {
+                return self.stay_busy(now, id, leg, end);
+            }
         }
         self.over(now, id, leg, end);
     }

@@ -82,7 +82,7 @@ impl Core {
             .capabilities
             .possible(state)
             .iter()
-            .filter(|feature| self.fits_role(id, *feature).is_ok())
+            .filter(|feature| self.fits_role(id, *feature).is_ok() && self.fits_queue(id, *feature).is_ok())
             .collect();
         if call.state_for_completion() == StateKind::Busy {
             possible = possible

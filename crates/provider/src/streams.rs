@@ -101,7 +101,8 @@ impl Core {
             }
             Event::Statistics { stream, statistics } => self.figures(id(stream), statistics),
             Event::Stopped { stream, statistics } => {
-                if let Some(call) = self.calls.get_mut(id(stream)) {
+                // A call that has camped on may run again already.
+                if let Some(call) = self.calls.get_mut(id(stream)).filter(|c| c.stream == Stream::Stopping) {
                     call.stream = Stream::Stopped;
                 }
                 self.figures(id(stream), statistics);

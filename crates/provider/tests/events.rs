@@ -345,7 +345,7 @@ fn busy(r: &mut Rig) -> CallId {
     let (_, call) = r.make("door");
     r.reply("INVITE", "100 Trying", "");
     r.reply("INVITE", "486 Busy Here", "");
-    assert_eq!(r.states(call), [StateKind::Proceeding, StateKind::Busy, StateKind::Disconnected]);
+    assert_eq!(r.states(call), [StateKind::Proceeding, StateKind::Busy]);
     call
 }
 
