@@ -1,8 +1,9 @@
 //! What was advertised, observed and exercised in the whole suite, for the test of both against each other (checklist 16).
 
 use hookswitch_spi::{
-    BusyMode, CallState, Capabilities, ConnectedMode, DisconnectMode, Feature, Features, InfoParts, Member,
-    OfferingMode, Operation, OperationError, Origin, ProviderEvent, Reason, Set, StateKind, StatusKind,
+    BusyMode, CallState, Capabilities, CompletionMode, ConnectedMode, DisconnectMode, Feature, Features,
+    InfoParts, Member, OfferingMode, Operation, OperationError, Origin, ProviderEvent, Reason, Set,
+    StateKind, StatusKind,
 };
 use std::fmt::Debug;
 
@@ -19,6 +20,7 @@ pub struct Kinds {
     pub origins: Set<Origin>,
     pub info_parts: InfoParts,
     pub status: Set<StatusKind>,
+    pub completion_modes: Set<CompletionMode>,
 }
 
 /// Everything of one kind of subject so far.
@@ -50,6 +52,7 @@ impl Observed {
         all.origins = all.origins.union(able.origins);
         all.info_parts = all.info_parts.union(able.info_parts);
         all.status = all.status.union(able.status);
+        all.completion_modes = all.completion_modes.union(able.completion_modes);
     }
 
     /// Something was asked, and refused or not.
@@ -57,6 +60,9 @@ impl Observed {
         let feature = Feature::of(operation);
         match refusal {
             None => {
+                if let Operation::CompleteCall { mode, .. } = operation {
+                    note(&mut self.seen.completion_modes, *mode);
+                }
                 self.exercised = self.exercised.with(feature);
                 self.accepted = self.accepted.with(feature);
             }
@@ -109,6 +115,7 @@ impl Observed {
         compare(&mut all, "reasons", told.reasons, seen.reasons);
         compare(&mut all, "origins", told.origins, seen.origins);
         compare(&mut all, "status kinds", told.status, seen.status);
+        compare(&mut all, "ways of call completion", told.completion_modes, seen.completion_modes);
         let parts = InfoParts(seen.info_parts.0 & !told.info_parts.0);
         if parts.0 != 0 {
             all.push(format!("changes of information seen but not advertised: {parts:?}"));

@@ -17,7 +17,7 @@ pub use states::successors;
 
 use hookswitch_machine::Time;
 use hookswitch_spi::{
-    CallId, CallState, Capabilities, Feature, LineId, Operation, OperationError, StateKind,
+    CallId, CallState, Capabilities, CompletionMode, Feature, LineId, Operation, OperationError, StateKind,
 };
 use hookswitch_telephony::{
     AppRequestId, CallSnapshot, Event, HandOffTarget, Privilege, Reply, Request, RequestError, SessionId,
@@ -404,8 +404,10 @@ impl Observer {
     ) {
         let (Request::Operate(operation), Some(state)) = (request, state) else { return };
         let states = Feature::of(operation).states();
-        // What ended as busy can still be completed later, until it is dropped.
-        let late = matches!(operation, Operation::CompleteCall { .. }) && state == StateKind::Disconnected;
+        // Of what ended as busy one can still be called back, until it is dropped.
+        let back = CompletionMode::CallBack;
+        let late = matches!(operation, Operation::CompleteCall { mode, .. } if *mode == back)
+            && state == StateKind::Disconnected;
         if accepted && !late && !states.is_empty() && !states.contains(&state) {
             self.breach(now, format!("{session}: {} was accepted while {state}", operation.name()));
         }

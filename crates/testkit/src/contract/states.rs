@@ -11,8 +11,9 @@ pub const fn successors(state: StateKind) -> &'static [StateKind] {
         S::Dialtone => &[S::Dialing, S::Proceeding, S::Disconnected, S::Idle],
         S::Dialing => &[S::Proceeding, S::Ringback, S::Connected, S::Busy, S::Disconnected, S::Idle],
         S::Proceeding => &[S::Ringback, S::Connected, S::Busy, S::Conferenced, S::Disconnected, S::Idle],
-        S::Ringback => &[S::Connected, S::Busy, S::Conferenced, S::Disconnected, S::Idle],
-        S::Busy => &[S::Disconnected, S::Idle],
+        // Whoever camps on waits for the called party.
+        S::Ringback => &[S::Proceeding, S::Connected, S::Busy, S::Conferenced, S::Disconnected, S::Idle],
+        S::Busy => &[S::Proceeding, S::Disconnected, S::Idle],
         // Connected follows itself when the other side holds or retrieves.
         S::Connected => &[
             S::Connected,

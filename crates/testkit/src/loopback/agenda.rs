@@ -100,6 +100,18 @@ impl Agenda {
         Some((at, task))
     }
 
+    /// Nothing of what a called party was to do for this call happens any more.
+    pub(crate) fn forget(&mut self, call: CallId) {
+        self.tasks.retain(|_, task| match task {
+            Task::Route(of, _)
+            | Task::OutsideAnswers(of)
+            | Task::OutsideRefuses(of, _)
+            | Task::BusyOver(of, _)
+            | Task::GiveUp(of) => *of != call,
+            _ => true,
+        });
+    }
+
     pub(crate) fn clear(&mut self) {
         self.tasks.clear();
     }

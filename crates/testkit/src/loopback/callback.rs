@@ -1,15 +1,18 @@
 //! Call completion: a call that was not answered is completed when the called party is free.
 //!
 //! A called party counts as free when it has been busy since and no call of its is left. Then the completed call is offered to whoever
-//! asked for it; answering it calls the party. Camp on and call back are the same here: the exchange waits in either case.
+//! asked for it, and answering it calls the party; or the call that asked has waited (`camping`), and goes out.
 
 use super::agenda::{Search, Task};
+use super::camping::Camped;
 use super::exchange::Loopback;
+use super::faults::Fault;
 use super::leg::{self, Other};
 use super::script::Outside;
 use hookswitch_spi::{
-    AddressId, CallId, CallState, CompletionId, CompletionMode, LineId, LineState, MediaTypes, Origin,
-    Outcome, Party, PhysicalCallId, ProviderEvent, Reason, RejectReason, RequestId, StatusKind,
+    AddressId, CallId, CallState, CompletionId, CompletionMode, Disconnect, DisconnectMode, EndedBy, LineId,
+    LineState, MediaTypes, Origin, Outcome, Party, PhysicalCallId, ProviderEvent, Reason, RejectReason,
+    RequestId, StatusKind,
 };
 use std::time::Duration;
 
@@ -24,16 +27,32 @@ const WAITED_MOST: Duration = Duration::from_secs(3_600);
 pub(crate) struct Waiting {
     pub(crate) line: LineId,
     address: AddressId,
-    destination: Box<str>,
+    pub(crate) destination: Box<str>,
     attempt: PhysicalCallId,
     media: MediaTypes,
     /// The called party is busy, or has been since.
-    was_busy: bool,
+    pub(crate) was_busy: bool,
+    /// The call that waits, if one does.
+    pub(crate) camped: Option<Camped>,
 }
 
 impl Loopback {
-    pub(crate) fn complete_later(&mut self, request: RequestId, call: CallId, _mode: CompletionMode) {
-        let Some(leg) = self.legs.get(&call) else { return };
+    pub(crate) fn complete_later(&mut self, request: RequestId, call: CallId, mode: CompletionMode) {
+        if mode == CompletionMode::CampOn && !self.broken(Fault::CampsOnByCallingBack) {
+            return self.camp_on(request, call);
+        }
+        let Some(completion) = self.arrange_completion(call, None) else { return };
+        self.complete(request, Ok(Outcome::Completion(completion)));
+        self.drop_call(call, RejectReason::Default, None);
+    }
+
+    /// A call completion begins.
+    pub(crate) fn arrange_completion(
+        &mut self,
+        call: CallId,
+        camped: Option<Camped>,
+    ) -> Option<CompletionId> {
+        let leg = self.legs.get(&call)?;
         let waiting = Waiting {
             line: leg.line,
             address: leg.address,
@@ -41,12 +60,12 @@ impl Loopback {
             attempt: leg.info.physical,
             media: leg.info.media,
             was_busy: matches!(leg.state, CallState::Busy(_)),
+            camped,
         };
         let completion = CompletionId(u32::try_from(self.mint()).unwrap_or(u32::MAX));
         self.waiting.insert(completion, waiting);
         self.after(WAITED_MOST, Task::Expire(completion));
-        self.complete(request, Ok(Outcome::Completion(completion)));
-        self.drop_call(call, RejectReason::Default, None);
+        Some(completion)
     }
 
     /// Call completions that a line waits for.
@@ -67,20 +86,25 @@ impl Loopback {
         for id in all {
             let Some(waiting) = self.waiting.get(&id) else { continue };
             let busy = self.is_busy(&waiting.destination);
-            let was_busy = waiting.was_busy;
-            let line = waiting.line;
+            let (was_busy, line, camps) = (waiting.was_busy, waiting.line, waiting.camped.is_some());
             if let Some(waiting) = self.waiting.get_mut(&id) {
                 waiting.was_busy |= busy;
             }
-            let ready = self
-                .lines
-                .get(&line)
-                .is_some_and(|entry| entry.open.is_some() && entry.state == LineState::InService)
-                && self.has_room(line, 1);
-            if was_busy && !busy && ready {
+            if !was_busy || busy || !self.serves(line) {
+                continue;
+            }
+            if camps && self.is_its_turn(id) {
+                self.go_out(id);
+            } else if !camps && self.has_room(line, 1) {
                 self.offer_completed(id);
             }
         }
+    }
+
+    /// Whether calls can be made on a line.
+    pub(crate) fn serves(&self, line: LineId) -> bool {
+        let entry = self.lines.get(&line);
+        entry.is_some_and(|entry| entry.open.is_some() && entry.state == LineState::InService)
     }
 
     /// Whether a party has a call, or says that it is busy.
@@ -128,9 +152,26 @@ impl Loopback {
 
     /// The switch gives a call completion up.
     pub fn end_completion(&mut self, completion: CompletionId) {
-        if let Some(waiting) = self.waiting.remove(&completion) {
-            let line = waiting.line;
+        let forgets = self.broken(Fault::CampedCallsOutliveCompletion);
+        if let Some(over) = self.forget_completion(completion) {
+            let line = over.line;
             self.tell(line, StatusKind::Completions, ProviderEvent::CompletionEnded { line, completion });
+            let mode = if over.was_busy { DisconnectMode::Busy } else { DisconnectMode::NoAnswer };
+            let end = Disconnect::new(mode, EndedBy::Network, "the called party was not free in time");
+            if !forgets {
+                self.end_camped(&over, end);
+            }
+        }
+    }
+
+    /// A call completion is not wanted any more.
+    pub(crate) fn uncomplete(&mut self, request: RequestId, completion: CompletionId) {
+        let over = self.forget_completion(completion);
+        self.complete(request, Ok(Outcome::Done));
+        let end =
+            Disconnect::new(DisconnectMode::Cancelled, EndedBy::Us, "its call completion was cancelled");
+        if let Some(over) = over.filter(|_| !self.broken(Fault::UncompleteLeavesCall)) {
+            self.end_camped(&over, end);
         }
     }
 

@@ -4,8 +4,8 @@ use super::exchange::Loopback;
 use super::faults::Fault;
 use super::leg::Leg;
 use hookswitch_spi::{
-    AddressId, CallId, CallState, CompletionId, Feature, Features, ForwardTarget, LineId, LineState,
-    Operation, OperationError, ParkAt, SIP_EXTENSION, StateKind,
+    AddressId, CallId, CallState, CompletionId, CompletionMode, Feature, Features, ForwardTarget, LineId,
+    LineState, Operation, OperationError, ParkAt, SIP_EXTENSION, StateKind,
 };
 
 /// So many requests may be outstanding.
@@ -111,7 +111,10 @@ impl Loopback {
                 rules.rules.iter().try_for_each(|rule| self.check_rule(line, rule))
             }
             O::UncompleteCall { completion, .. } => self.check_completion(line, *completion),
-            O::CompleteCall { .. } => {
+            O::CompleteCall { call, mode } => {
+                if *mode == CompletionMode::CampOn {
+                    self.can_camp(*call)?;
+                }
                 let most = self.lines.get(&line).map_or(0, |entry| entry.capabilities.max_completions);
                 if self.completions_of(line) >= usize::from(most) {
                     return Err(OperationError::TooManyCompletions(most));
@@ -205,8 +208,11 @@ impl Loopback {
         {
             return Err(OperationError::NotConsultation(*member));
         }
-        let Some(leg) = operation.call().and_then(|call| self.legs.get(&call)) else { return Ok(()) };
         let feature = Feature::of(operation);
+        for call in [operation.call(), operation.other_call()].into_iter().flatten() {
+            self.fits_queue(call, feature)?;
+        }
+        let Some(leg) = operation.call().and_then(|call| self.legs.get(&call)) else { return Ok(()) };
         if self.suits(feature, leg) {
             return Ok(());
         }
@@ -272,7 +278,8 @@ impl Loopback {
             _ => true,
         };
         let possible = caps.possible(leg.state.kind());
-        possible.iter().filter(|feature| self.suits(*feature, leg)).filter(now).collect()
+        let suits = |feature: &Feature| self.suits(*feature, leg) && self.fits_queue(call, *feature).is_ok();
+        possible.iter().filter(suits).filter(now).collect()
     }
 
     /// What can be asked of a line now that needs no call.

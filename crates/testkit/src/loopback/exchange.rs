@@ -131,6 +131,9 @@ impl Loopback {
             self.say(line, ProviderEvent::CallState { call, state: told, media });
         }
         self.count(line, address);
+        if !matches!(to, StateKind::Proceeding | StateKind::Ringback | StateKind::Busy) {
+            self.leave_queue(call);
+        }
     }
 
     /// Tells something that cannot be turned off.

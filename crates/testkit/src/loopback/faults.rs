@@ -161,6 +161,26 @@ faults! {
     PickupForgetsWhy = 60,
     /// A call fetched from an orbit is a dialled one.
     UnparkForgetsWhy = 60,
+    /// A call that camps on is given up, and its party called back.
+    CampsOnByCallingBack = 60,
+    /// A call that camps on never goes out.
+    CampedCallsWaitForEver = 60,
+    /// A call that camps on ends when its party is busy again.
+    CampedCallsEndWhenBusyAgain = 60,
+    /// A call that camps on does not rest when its party is busy again.
+    CampedCallsHammer = 60,
+    /// Of calls that camp on for one party the last one goes out first.
+    LastCampedCallGoesFirst = 60,
+    /// A call that camps on can be asked anything.
+    CampedCallsTakeEverything = 60,
+    /// A call that was answered still camps on.
+    CompletionOutlivesAnswer = 60,
+    /// A call that was dropped still camps on.
+    DropLeavesCompletion = 60,
+    /// A call goes on waiting whose completion was cancelled.
+    UncompleteLeavesCall = 60,
+    /// A call goes on waiting whose completion has ended.
+    CampedCallsOutliveCompletion = 60,
     /// What cannot be dialled is dialled.
     DialsEverything = 61,
     /// User information replaces what was not read.

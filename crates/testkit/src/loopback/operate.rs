@@ -80,10 +80,7 @@ impl Loopback {
             Operation::Unpark { orbit, .. } => self.unpark(request, &orbit),
             Operation::Pickup { line, address, from } => self.pick_up(request, (line, address), &from),
             Operation::CompleteCall { call, mode } => self.complete_later(request, call, mode),
-            Operation::UncompleteCall { completion, .. } => {
-                self.waiting.remove(&completion);
-                self.done(request);
-            }
+            Operation::UncompleteCall { completion, .. } => self.uncomplete(request, completion),
             Operation::SecureCall { call } => {
                 self.with_info(call, InfoParts::SECURE, |info| info.secure = true);
                 self.done(request);

@@ -295,6 +295,9 @@ impl Loopback {
         if end.mode != DisconnectMode::Busy || !early || leg.taken != Taken::Yes {
             return self.end(call, end);
         }
+        if self.waits_again(call) {
+            return;
+        }
         let waits = self.legs.get_mut(&call).and_then(|leg| leg.rest.completes.take());
         if let Some(transfer) = waits {
             let reason = "busy".into();

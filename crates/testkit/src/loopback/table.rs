@@ -11,7 +11,8 @@ pub const fn may_follow(from: StateKind, to: StateKind) -> bool {
         S::Accepted => matches!(from, S::Offering),
         S::Dialtone => matches!(from, S::Unknown),
         S::Dialing => matches!(from, S::Unknown | S::Dialtone),
-        S::Proceeding => matches!(from, S::Unknown | S::Dialtone | S::Dialing),
+        // Whoever camps on waits.
+        S::Proceeding => matches!(from, S::Unknown | S::Dialtone | S::Dialing | S::Ringback | S::Busy),
         S::Ringback => matches!(from, S::Proceeding),
         S::Busy => matches!(from, S::Proceeding | S::Ringback),
         S::Connected => !matches!(from, S::Idle | S::Disconnected | S::Busy),

@@ -374,6 +374,9 @@ fn parking(suite: &Suite<'_>) -> Verdict {
         bench.close_call(call);
         completing(&mut bench)?;
     }
+    if able.completion_modes.contains(CompletionMode::CampOn) {
+        super::camping::camping(&mut bench)?;
+    }
     bench.finish()
 }
 

@@ -2,6 +2,7 @@
 
 mod applications;
 mod calls;
+mod camping;
 mod features;
 mod life_cycle;
 mod lines;
