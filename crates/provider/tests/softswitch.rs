@@ -399,6 +399,47 @@ fn a_party_that_did_not_answer_is_called_after_its_next_call() {
 }
 
 #[test]
+fn calls_that_camp_on_connect_one_after_another_when_their_party_is_free() {
+    let mut world = World::new();
+    let (anns, _) = world.up(ANN, DOOR);
+    let mut waiting = Vec::new();
+    for _ in 0..2 {
+        let call = world.call(DESK, "door");
+        let at_door = world.last_new(DOOR);
+        let busy = Operation::Drop { call: at_door, reason: RejectReason::Busy, user_info: None };
+        assert_eq!(world.ask(DOOR, busy), Ok(Outcome::Done));
+        assert_eq!(world.state(DESK, call), StateKind::Busy);
+        let asked = world.ask(DESK, Operation::CompleteCall { call, mode: CompletionMode::CampOn });
+        assert!(matches!(asked, Ok(Outcome::Completion(_))), "{asked:?}");
+        assert_eq!(world.state(DESK, call), StateKind::Proceeding);
+        waiting.push((call, world.info(DESK, call).physical));
+    }
+    let calls = world.new_calls(DOOR).len();
+    world.run(60_000);
+    assert_eq!(world.new_calls(DOOR).len(), calls, "a busy party is left alone");
+    assert_eq!(world.ask(ANN, Operation::drop(anns)), Ok(Outcome::Done));
+    let [(first, physical), (second, _)] = waiting[..] else { panic!("two calls wait") };
+    assert_eq!(world.new_calls(DOOR).len(), calls + 1);
+    assert_eq!(
+        (world.state(DESK, first), world.state(DESK, second)),
+        (StateKind::Ringback, StateKind::Proceeding)
+    );
+    let at_door = world.last_new(DOOR);
+    assert_eq!(world.info(DOOR, at_door).physical, physical);
+    assert_eq!(world.ask(DOOR, Operation::answer(at_door)), Ok(Outcome::Done));
+    assert_eq!(world.state(DESK, first), StateKind::Connected);
+    world.run(60_000);
+    assert_eq!(world.new_calls(DOOR).len(), calls + 1, "the second one waits for the first");
+    assert_eq!(world.ask(DOOR, Operation::drop(at_door)), Ok(Outcome::Done));
+    world.run(10_000);
+    assert_eq!(world.state(DESK, second), StateKind::Ringback);
+    assert_eq!(world.ask(DOOR, Operation::answer(world.last_new(DOOR))), Ok(Outcome::Done));
+    assert_eq!(world.state(DESK, second), StateKind::Connected);
+    assert_eq!(world.nodes[DESK].p.line_status(LINE).unwrap().completions, 0);
+    assert!(world.new_calls(DESK).is_empty(), "nobody at the desk is asked");
+}
+
+#[test]
 fn a_call_completion_ends_when_it_is_cancelled_or_has_lasted_too_long() {
     let mut world = World::new();
     let mut completions = Vec::new();
