@@ -88,7 +88,11 @@ impl Call {
         }
     }
 
-    /// Has this call, which was not answered, completed when the called party is free (lineCompleteCall).
+    /// Has this call, which was not answered, completed when the called party is free (lineCompleteCall): with
+    /// [`CompletionMode::CampOn`] this same call waits for the party and then calls it, with [`CompletionMode::CallBack`] the call
+    /// ends, and another is offered when the party is free. [`Line::cancel_completion`] takes it back.
+    ///
+    /// Ask as soon as the call is *busy* (or rings for too long): a call that has ended cannot wait any more.
     pub async fn complete_later(&self, mode: CompletionMode) -> Result<CompletionId, Error> {
         match self.operate(Operation::CompleteCall { call: self.id(), mode }).await? {
             Reply::Completion(completion) => Ok(completion),

@@ -3,7 +3,7 @@
 //!
 //! A party that is busy again makes the call wait again, for a while that doubles and for ten times; whatever else it says ends the
 //! call. Calls for one party go out one after another, whoever asked first. An application needs time to ask: on a line that can
-//! queue calls, one that found its party busy stays *busy* for ten seconds before it ends.
+//! queue calls, one that found its party busy stays *busy* for five seconds before it ends.
 
 use crate::arranged::{Callback, Queued};
 use crate::call::{Call, Placing, Stream};
@@ -19,7 +19,7 @@ use hookswitch_spi::{
 use std::time::Duration;
 
 /// How long a call stays busy before it ends.
-const BUSY_TONE: Duration = Duration::from_secs(10);
+const BUSY_TONE: Duration = Duration::from_secs(5);
 /// How often one call goes out and finds its party busy again.
 const MOST_TRIES: u8 = 10;
 /// How long it rests the first time; each further time twice as long.
@@ -27,6 +27,10 @@ const RESTS: Duration = Duration::from_secs(5);
 const RESTS_AT_MOST: Duration = Duration::from_secs(300);
 /// When one call for a party leaves the queue, so long the news of that may take to reach the next one.
 const NEXT: Duration = Duration::from_secs(2);
+
+/// Whoever is on hold for it would wait as long.
+const NOT_BY_ITSELF: &str =
+    "a call that is part of a transfer or a conference cannot wait; ask to be called back";
 
 /// What makes no sense for a call that waits: nobody is at its other end.
 const NOT_WAITING: [Feature; 4] =
@@ -53,14 +57,20 @@ impl Core {
         let call = self.calls.get(id).ok_or(OperationError::NoSuchCall(id))?;
         let state = call.state.kind();
         let modes = self.line(call.line).map(|line| line.capabilities.completion_modes);
-        let able = modes.is_some_and(|modes| modes.contains(CompletionMode::CampOn))
-            && matches!(state, StateKind::Proceeding | StateKind::Ringback | StateKind::Busy)
-            && self.role(id).is_none()
-            && call.ending.is_none()
-            && call.is_by_itself()
-            && !self.is_dropping(id);
         let operation = Feature::CompleteCall.name();
-        if able { Ok(()) } else { Err(OperationError::InvalidCallState { operation, state }) }
+        if !modes.is_some_and(|modes| modes.contains(CompletionMode::CampOn)) {
+            return Err(OperationError::Unavailable(operation));
+        }
+        if !matches!(state, StateKind::Proceeding | StateKind::Ringback | StateKind::Busy) {
+            return Err(OperationError::InvalidCallState { operation, state });
+        }
+        if call.ending.is_some() || self.is_dropping(id) {
+            return Err(OperationError::CallEnded);
+        }
+        if self.role(id).is_some() || !call.is_by_itself() {
+            return Err(OperationError::InvalidParameter(NOT_BY_ITSELF.into()));
+        }
+        Ok(())
     }
 
     /// What an INVITE was sent with, if the call may have to go out once more.

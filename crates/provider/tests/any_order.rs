@@ -210,6 +210,11 @@ impl Play {
         }
     }
 
+    /// Which way a call is completed later.
+    fn mode(&mut self) -> CompletionMode {
+        if self.chance.chance(1, 2) { CompletionMode::CampOn } else { CompletionMode::CallBack }
+    }
+
     /// A call completion that has got some way.
     fn prepare_completion(&mut self) {
         self.ask(make("door"));
@@ -221,7 +226,8 @@ impl Play {
             self.waiting.push(invite);
         }
         let Some(call) = self.calls.last().copied() else { return };
-        self.ask(Operation::CompleteCall { call, mode: CompletionMode::CallBack });
+        let mode = self.mode();
+        self.ask(Operation::CompleteCall { call, mode });
         for _ in 0..self.chance.below(6) {
             self.reply();
         }
@@ -293,7 +299,7 @@ impl Play {
             4 => Operation::Unpark { line, address, orbit: orbit() },
             5 => Operation::Pickup { line, address, from: PickupFrom::Address("door".into()) },
             6 => Operation::Pickup { line, address, from: PickupFrom::Waiting },
-            7 | 8 => Operation::CompleteCall { call, mode: CompletionMode::CallBack },
+            7 | 8 => Operation::CompleteCall { call, mode: self.mode() },
             9 => {
                 let completion = self.completions.last().copied().unwrap_or(CompletionId(7));
                 Operation::UncompleteCall { line, completion }
@@ -329,7 +335,7 @@ impl Play {
             Feature::Answer => Operation::answer(call),
             Feature::Hold => Operation::Hold { call },
             Feature::Park => Operation::Park { call, at: ParkAt::Anywhere },
-            Feature::CompleteCall => Operation::CompleteCall { call, mode: CompletionMode::CallBack },
+            Feature::CompleteCall => Operation::CompleteCall { call, mode: self.mode() },
             Feature::Retrieve if self.chance.chance(1, 3) => Operation::Retrieve { call },
             Feature::SwapHold => Operation::SwapHold { active: call, held: partner? },
             Feature::SetupTransfer => Operation::SetupTransfer { call, consult: ConsultOptions::to("700") },

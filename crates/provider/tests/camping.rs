@@ -486,7 +486,7 @@ fn a_call_that_has_ended_or_is_consulted_with_does_not_wait() {
     r.holds("recvonly");
     let consult = consult.unwrap();
     r.reply("INVITE", "180 Ringing", "");
-    assert!(matches!(r.refused(camp_on(consult)), OperationError::InvalidCallState { .. }));
+    assert!(matches!(r.refused(camp_on(consult)), OperationError::InvalidParameter(_)));
     r.reply("INVITE", "486 Busy Here", "");
     assert_eq!(r.state(consult), StateKind::Disconnected, "at once");
 }

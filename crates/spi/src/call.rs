@@ -19,11 +19,11 @@ pub enum CallState {
     Dialtone,
     /// The address is being collected, the INVITE is not sent yet.
     Dialing,
-    /// The INVITE is on its way: nothing, 100 or 183 so far.
+    /// The INVITE is on its way: nothing, 100 or 183 so far. Or the call has camped on, and waits until the other side is free.
     Proceeding,
     /// The other side is being alerted (180).
     Ringback,
-    /// The other side is busy (486, 600); *disconnected* follows.
+    /// The other side is busy (486, 600). *Disconnected* follows, at once or after a while in which the call can camp on.
     Busy(BusyMode),
     /// Both sides can talk.
     Connected(ConnectedMode),

@@ -123,7 +123,7 @@ pub enum ProviderEvent {
         /// How many there are now.
         calls: CallCounts,
     },
-    /// A call completion ended without a call (LINEDEVSTATE_COMPLCANCEL).
+    /// A call completion ended without a call (LINEDEVSTATE_COMPLCANCEL). A call that waited for it is *disconnected*.
     CompletionEnded {
         /// The line.
         line: LineId,

@@ -31,7 +31,7 @@ pub struct CallInfo {
     pub redirection: Party,
     /// The physical call that this one came out of: of a consultation call the held one, of a call completion the attempt.
     pub related: Option<PhysicalCallId>,
-    /// The call completion that this call is the result of.
+    /// The call completion that this call is the result of, or waits for.
     pub completion: Option<CompletionId>,
     /// What the application side keeps with the call; survives hand-off.
     pub call_data: Box<[u8]>,
@@ -173,7 +173,7 @@ impl InfoParts {
     pub const USER_INFO: Self = Self(2_048);
     /// Whether it is secured.
     pub const SECURE: Self = Self(4_096);
-    /// The physical or the related call.
+    /// The physical call, the related one, or the call completion.
     pub const IDENTITY: Self = Self(8_192);
     /// The display text.
     pub const DISPLAY: Self = Self(16_384);

@@ -184,15 +184,20 @@ pub enum Operation {
         from: PickupFrom,
     },
     /// Have a call that was not answered completed later (lineCompleteCall); its number is in
-    /// [`Outcome::Completion`](crate::Outcome::Completion). When the called party is free, a call with the reason *call
-    /// completion* is offered.
+    /// [`Outcome::Completion`](crate::Outcome::Completion).
+    ///
+    /// *Call back* makes the call *idle*; when the called party is free, a call with the reason *call completion* is offered. *Camp
+    /// on* makes it wait as *proceeding*; when the party is free, it goes out by itself. Then it rings and is answered, or waits
+    /// again if the party is busy again, or is *disconnected* if it is refused otherwise. A call that waits ends with its completion,
+    /// and the completion with its call.
     CompleteCall {
-        /// The call: *busy*, *ringback* or *proceeding*. One that ended as busy counts as busy until it is dropped.
+        /// The call: *busy*, *ringback* or *proceeding*. For a call back, one that ended as busy counts as busy until it is dropped.
         call: CallId,
         /// How.
         mode: CompletionMode,
     },
-    /// Cancel a call completion (lineUncompleteCall).
+    /// Cancel a call completion (lineUncompleteCall). A call that waits is *disconnected* as *cancelled*; one that has gone out
+    /// already goes on, and does not wait again.
     UncompleteCall {
         /// The line.
         line: LineId,

@@ -97,9 +97,10 @@ pub enum PickupFrom {
 #[serde(rename_all = "kebab-case")]
 #[repr(u8)]
 pub enum CompletionMode {
-    /// Queued at the called party until it is free (CAMPON).
+    /// The same call waits, as *proceeding*, until the called party is free; then it goes out by itself (CAMPON).
     CampOn,
-    /// Both are called when the called party is free (CALLBACK).
+    /// The call ends. When the called party is free, whoever asked is offered a call, and with the answer the party is called
+    /// (CALLBACK).
     CallBack,
     /// The call breaks in (INTRUDE).
     Intrude,

@@ -3,11 +3,19 @@
 
 use super::{Asked, Observer};
 use hookswitch_machine::Time;
-use hookswitch_spi::{CallId, CallState, LineId, OperationError, StateKind, StatusKind};
+use hookswitch_spi::{
+    CallId, CallState, CompletionMode, LineId, Operation, OperationError, StateKind, StatusKind,
+};
 use hookswitch_telephony::{
     AppRequestId, CallSnapshot, Event, Reply, Request, RequestError, SessionId, SnapshotPart,
 };
 use std::collections::BTreeMap;
+
+/// A call that has ended as busy can be completed only by calling back.
+fn is_late(operation: &Operation, state: StateKind) -> bool {
+    matches!(operation, Operation::CompleteCall { mode: CompletionMode::CampOn, .. })
+        && state == StateKind::Disconnected
+}
 
 impl Observer {
     /// What a call can be asked is what its status says.
@@ -36,7 +44,7 @@ impl Observer {
                 format!("{session}: {name} was accepted, though its status says it is impossible")
             }
             (Err(RequestError::Operation(OperationError::InvalidCallState { state, .. })), Some(true))
-                if operation.other_call().is_none() =>
+                if operation.other_call().is_none() && !is_late(operation, *state) =>
             {
                 format!("{session}: {name} was refused while {state}, though its status says it is possible")
             }

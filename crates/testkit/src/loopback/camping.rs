@@ -21,6 +21,9 @@ const RESTS_AT_MOST: Duration = Duration::from_secs(300);
 /// So long after one call for a party the next one comes.
 const NEXT: Duration = Duration::from_secs(2);
 
+/// Whoever is on hold for it would wait as long.
+const NOT_BY_ITSELF: &str = "a consultation call cannot wait; ask to be called back";
+
 /// What makes no sense for a call that waits.
 const NOT_WAITING: [Feature; 4] =
     [Feature::CompleteCall, Feature::AddToConference, Feature::GatherDigits, Feature::Record];
@@ -43,10 +46,13 @@ impl Loopback {
         let leg = self.legs.get(&call).ok_or(OperationError::CallEnded)?;
         let state = leg.state.kind();
         let waits = matches!(state, StateKind::Proceeding | StateKind::Ringback | StateKind::Busy);
-        if waits && leg.part == Part::Plain && self.completion_of(call).is_none() {
-            return Ok(());
+        if !waits || self.completion_of(call).is_some() {
+            return Err(OperationError::InvalidCallState { operation: Feature::CompleteCall.name(), state });
         }
-        Err(OperationError::InvalidCallState { operation: Feature::CompleteCall.name(), state })
+        if leg.part != Part::Plain {
+            return Err(OperationError::InvalidParameter(NOT_BY_ITSELF.into()));
+        }
+        Ok(())
     }
 
     /// Whether something makes sense for a call, if it waits.

@@ -158,6 +158,7 @@ impl Loopback {
             entry.state = state.clone();
             self.tell(line, StatusKind::Service, ProviderEvent::LineState { line, state });
         }
+        self.look_for_free_soon();
     }
 
     /// How long a request takes to be carried out.

@@ -29,7 +29,11 @@ pub(super) const ITEMS: &[Item] = &[
         "a conference: known before its members, everybody hears everybody, members come and go, dropping ends all",
         conference,
     ),
-    item(60, "parking at an orbit or anywhere, fetching, picking up, being called back, camping on: calls with their reasons", parking),
+    item(
+        60,
+        "parking at an orbit or anywhere, fetching, picking up, being called back, camping on: calls with their reasons",
+        parking,
+    ),
     item(
         61,
         "dial strings: special characters are refused before anything is sent, a trailing ';' waits for more",
