@@ -1,7 +1,9 @@
-//! Pickup and parking by lines of ours at our own softswitch, with a softphone on the other side.
+//! Pickup, parking and camping on by lines of ours at our own softswitch, with a softphone on the other side.
 
 use crate::{OURS, hang_up, record, record_for};
-use hookswitch::{Audio, Call, DisconnectMode, EndedBy, ParkAt, PickupFrom, Reason, StateKind};
+use hookswitch::{
+    Audio, Call, CompletionMode, DisconnectMode, EndedBy, ParkAt, PickupFrom, Reason, StateKind,
+};
 use hookswitch_interop::{Rig, Softphone, Switchboard, needs, reached, recorded, soon, sound};
 
 /// What the softphone says.
@@ -10,7 +12,17 @@ const CALLER: u16 = 1_200;
 const MUSIC: &str = "receiving from 127.0.0.1:1";
 
 async fn phone(board: &Switchboard, name: &str) -> Softphone {
-    let settings = [format!("REGISTRAR={}", board.address()), "USER=1001".into(), format!("TONE={CALLER}")];
+    phone_with(board, name, 8).await
+}
+
+/// One that takes so many calls at a time.
+async fn phone_with(board: &Switchboard, name: &str, calls: u8) -> Softphone {
+    let settings = [
+        format!("REGISTRAR={}", board.address()),
+        "USER=1001".into(),
+        format!("TONE={CALLER}"),
+        format!("CALLS={calls}"),
+    ];
     let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
     Softphone::start(name, &settings).await.unwrap_or_else(|said| panic!("{}", said.errors))
 }
@@ -102,4 +114,49 @@ async fn a_call_is_parked_and_retrieved() {
         phone.end().await;
         board.end().await;
     }
+}
+
+/// Checklist 60. A softphone that takes one call at a time is busy. Two calls camp on; when the softphone is free, they go out by
+/// themselves, the one that waited first as the first one.
+#[tokio::test]
+async fn calls_camp_on_until_a_softphone_is_free() {
+    if !needs(&["baresip"]) {
+        return;
+    }
+    let board = Switchboard::start();
+    let mut phone = phone_with(&board, "camp-on", 1).await;
+    let mut rig = lines(&board, &["1002", "1003"]).await;
+    let in_the_way = soon("the call", rig.line().call("1001", Audio::silence())).await.expect("it is made");
+    soon("the answer", in_the_way.connected()).await.expect("the phone answers");
+    phone.event("CALL_ESTABLISHED").await;
+    let mut waiting = Vec::new();
+    for _ in 0..2 {
+        let line = &rig.lines[1];
+        let call = soon("the call", line.call("1001", Audio::tone(OURS))).await.expect("the call is made");
+        reached(&call, StateKind::Busy).await;
+        let camped = soon("camping on", call.complete_later(CompletionMode::CampOn)).await;
+        println!("waits: {:?}", camped.expect("the call waits"));
+        reached(&call, StateKind::Proceeding).await;
+        waiting.push(call);
+    }
+    record_for(2.0).await;
+    assert!(waiting.iter().all(|call| call.state().kind() == StateKind::Proceeding), "the phone is busy");
+    // What rang in vain is over for the phone as well.
+    phone.events();
+    hang_up(in_the_way).await;
+    let second = waiting.pop().expect("two calls wait");
+    let first = waiting.pop().expect("two calls wait");
+    reached(&first, StateKind::Connected).await;
+    assert_eq!(second.state().kind(), StateKind::Proceeding);
+    phone.event("CALL_ESTABLISHED").await;
+    phone.events();
+    talks(first, &mut phone, "camp-on-first").await;
+    reached(&second, StateKind::Connected).await;
+    talks(second, &mut phone, "camp-on-second").await;
+    let long = |path: &std::path::PathBuf| sound::seconds_of(path, None, OURS) >= 2.0;
+    assert_eq!(phone.heard().await.iter().filter(|path| long(path)).count(), 2, "it hears both");
+    rig.nothing_offered().await;
+    rig.end().await;
+    phone.end().await;
+    board.end().await;
 }
