@@ -6,14 +6,14 @@
 //! queue calls, one that found its party busy stays *busy* for five seconds before it ends.
 
 use crate::arranged::{Callback, Queued};
-use crate::call::{Call, Placing, Stream};
+use crate::call::{Call, Placing, Stream, Wait};
 use crate::callback::ROOM_AGAIN;
 use crate::core::{Core, Timer};
 use hookswitch_machine::Time;
 use hookswitch_media::negotiate::MediaSession;
 use hookswitch_sip::ua::LegId;
 use hookswitch_spi::{
-    CallId, CallState, CompletionId, CompletionMode, Disconnect, Feature, InfoParts, OperationError,
+    CallId, CallState, CompletionId, CompletionMode, Disconnect, Feature, InfoParts, LineId, OperationError,
     StateKind,
 };
 use std::time::Duration;
@@ -56,9 +56,8 @@ impl Core {
     pub(crate) fn can_queue(&self, id: CallId) -> Result<(), OperationError> {
         let call = self.calls.get(id).ok_or(OperationError::NoSuchCall(id))?;
         let state = call.state.kind();
-        let modes = self.line(call.line).map(|line| line.capabilities.completion_modes);
         let operation = Feature::CompleteCall.name();
-        if !modes.is_some_and(|modes| modes.contains(CompletionMode::CampOn)) {
+        if !self.queues(call.line) {
             return Err(OperationError::Unavailable(operation));
         }
         if !matches!(state, StateKind::Proceeding | StateKind::Ringback | StateKind::Busy) {
@@ -76,11 +75,24 @@ impl Core {
     /// What an INVITE was sent with, if the call may have to go out once more.
     pub(crate) fn keep_placing(&mut self, id: CallId, placing: Placing) {
         let Some(line) = self.calls.get(id).map(|call| call.line) else { return };
-        let modes = self.line(line).map(|line| line.capabilities.completion_modes);
-        let queues = modes.is_some_and(|modes| modes.contains(CompletionMode::CampOn));
+        let queues = self.queues(line);
         if let Some(call) = self.calls.get_mut(id).filter(|_| queues && !placing.is_plain()) {
             call.extra().placing = placing;
         }
+    }
+
+    /// Whether calls of a line can wait for their parties.
+    fn queues(&self, line: LineId) -> bool {
+        let modes = self.line(line).map(|line| line.capabilities.completion_modes);
+        modes.is_some_and(|modes| modes.contains(CompletionMode::CampOn))
+    }
+
+    /// Whether a call that the very first response finds busy becomes one: it was dialled whole, and could be made to wait.
+    pub(crate) fn can_stay_busy(&self, id: CallId) -> bool {
+        self.calls.get(id).is_some_and(|call| {
+            let dialled = call.waiting.iter().any(|waiting| waiting.what == Wait::Proceeding);
+            dialled && call.is_by_itself() && self.queues(call.line)
+        })
     }
 
     /// A call found its party busy. It stays so for a while, that it can be made to wait.

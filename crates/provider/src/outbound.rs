@@ -449,7 +449,10 @@ impl Core {
         let waits = self.calls.get(id).is_some_and(|call| {
             call.waiting.iter().any(|w| matches!(w.what, Wait::Proceeding | Wait::Fetching))
         });
-        if waits {
+        if waits && end.mode == DisconnectMode::Busy && self.can_stay_busy(id) {
+            // It can be completed later, so there is a call although nothing else was heard of it.
+            self.proceeding(id);
+        } else if waits {
             // It never was under way: the request fails, there is no call, and nothing else is said.
             let from = self.calls.get(id).and_then(|call| call.fetch_from());
             let error = match end.status {

@@ -8,8 +8,8 @@ use super::leg::{self, Other, Taken};
 use super::script::Outside;
 use super::stranger::{Noticed, Stranger, octets};
 use hookswitch_spi::{
-    AddressId, CallId, CallOptions, CallState, LineId, MediaTypes, Operation, OperationError, Origin,
-    Outcome, Party, RequestId,
+    AddressId, CallId, CallOptions, CallState, DisconnectMode, Feature, LineId, MediaTypes, Operation,
+    OperationError, Origin, Outcome, Party, RequestId,
 };
 use std::time::Duration;
 
@@ -54,11 +54,14 @@ impl Loopback {
                 return self.call_silent(request, call, uri);
             }
             Some((uri, Outside::RefusesAtOnce(refusal))) => {
-                let status = refusal.status;
+                let (status, refusal) = (refusal.status, refusal.clone());
                 let mut party = Stranger::new(uri, false);
                 party.note(Noticed::Called(Vec::new()));
                 party.gone = true;
                 self.add_stranger(party);
+                if self.can_stay_busy(call, &refusal) {
+                    return self.found_busy(request, call, refusal);
+                }
                 let reason = "refused at once".into();
                 let error = OperationError::Refused { status, reason };
                 return self.complete(request, Err(error));
@@ -110,9 +113,26 @@ impl Loopback {
     pub(crate) fn refused_unheard(&mut self, call: CallId, refusal: Refusal) {
         let made = self.asked.iter().find(|(_, asked)| asked.creates.contains(&call));
         if let Some(request) = made.map(|(request, _)| *request) {
+            if self.can_stay_busy(call, &refusal) {
+                return self.found_busy(request, call, refusal);
+            }
             let reason = "refused at once".into();
             self.complete(request, Err(OperationError::Refused { status: refusal.status, reason }));
         }
+    }
+
+    /// Whether a refusal before anything else makes a call that is busy, because it can be completed later.
+    fn can_stay_busy(&self, call: CallId, refusal: &Refusal) -> bool {
+        let line = self.legs.get(&call).and_then(|leg| self.lines.get(&leg.line));
+        let able = line.is_some_and(|line| line.capabilities.features.contains(Feature::CompleteCall));
+        able && refusal.end(false).mode == DisconnectMode::Busy
+    }
+
+    fn found_busy(&mut self, request: RequestId, call: CallId, refusal: Refusal) {
+        self.born(call);
+        self.complete(request, Ok(Outcome::Call(call)));
+        self.enter(call, CallState::Proceeding);
+        self.refuse(call, refusal);
     }
 
     pub(crate) fn unheard(&mut self, request: RequestId) {

@@ -25,6 +25,7 @@ pub(super) fn camping(bench: &mut Bench) -> Verdict {
     goes_out_in_turn(bench)?;
     ends_when_it_is_not_wanted(bench)?;
     ends_some_day(bench)?;
+    is_busy_from_the_first_word(bench)?;
     wants_a_call_that_has_not_ended(bench)
 }
 
@@ -206,6 +207,23 @@ fn ends_some_day(bench: &mut Bench) -> Verdict {
     same!(end(bench, call), Some(DisconnectMode::Busy), "the end of a call whose party stays busy");
     same!(ended(bench) - before, 1, "completions told to have ended");
     same!(completions(bench), 0, "call completions that are left");
+    dropped(bench, call)
+}
+
+/// Most phones say at once that they are busy, and nothing else before.
+fn is_busy_from_the_first_word(bench: &mut Bench) -> Verdict {
+    bench.arrange("bob", Behaviour::Refuses(486, String::new()));
+    let call =
+        bench.make_call(LINE, "bob").map_err(|error| Finding(format!("a call to a busy party: {error}")))?;
+    ensure!(bench.reaches(call, StateKind::Busy), "it is {:?}", bench.kind(call));
+    same!(
+        bench.kinds(call),
+        [StateKind::Proceeding, StateKind::Busy],
+        "the states of a call found busy at once"
+    );
+    camped(bench, call)?;
+    bench.arrange("bob", Behaviour::Answers(Duration::from_millis(100)));
+    ensure!(bench.reaches(call, StateKind::Connected), "the party is free: {:?}", bench.kind(call));
     dropped(bench, call)
 }
 
