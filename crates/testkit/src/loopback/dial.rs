@@ -54,7 +54,7 @@ impl Loopback {
                 return self.call_silent(request, call, uri);
             }
             Some((uri, Outside::RefusesAtOnce(refusal))) => {
-                let (status, refusal) = (refusal.status, refusal.clone());
+                let (status, refusal) = (refusal.status, *refusal);
                 let mut party = Stranger::new(uri, false);
                 party.note(Noticed::Called(Vec::new()));
                 party.gone = true;
