@@ -144,6 +144,7 @@ impl Phone {
                 | Indication::Offered(_)
                 | Indication::OfferConfirmed(_)
                 | Indication::OfferAnswered(_)
+                | Indication::Refreshed(_)
                 | Indication::Request(..)
                 | Indication::OutOfDialog(_),
                 None,
