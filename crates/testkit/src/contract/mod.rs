@@ -6,8 +6,9 @@
 
 //!
 //! `states` says which states follow which, `table` holds what lines advertise, `openings` which lines sessions have open,
-//! `pictures` compares what is told in different ways.
+//! `arranged` what was arranged with the switch, `pictures` compares what is told in different ways.
 
+mod arranged;
 mod openings;
 mod pictures;
 mod states;
@@ -15,6 +16,7 @@ mod table;
 
 pub use states::successors;
 
+use arranged::Arrangements;
 use hookswitch_machine::Time;
 use hookswitch_spi::{
     CallId, CallState, Capabilities, Feature, LineId, Operation, OperationError, StateKind,
@@ -66,6 +68,7 @@ pub struct Observer {
     members: BTreeMap<CallId, CallId>,
     /// Sessions that speak the version before the first: what they hear is not what is.
     old: BTreeSet<SessionId>,
+    arrangements: Arrangements,
     /// Pictures that have begun and not ended.
     pictures: BTreeMap<SessionId, Vec<CallSnapshot>>,
     table: Table,
@@ -223,10 +226,12 @@ impl Observer {
             self.breach(now, text);
         }
         self.told(now, session, event);
+        self.told_of_arrangements(now, session, event);
         match event {
             Event::Completed { request, result } => self.answered(now, session, *request, Ok(result)),
             Event::Refused { request, error } => self.answered(now, session, *request, Err(error)),
-            Event::NewCall { line, call, privilege, .. } => {
+            Event::NewCall { line, call, privilege, info, .. } => {
+                self.completes(now, *line, *call, info);
                 self.new_call(now, session, *line, *call, *privilege);
             }
             Event::CallState { call, state, privilege } => {
@@ -304,6 +309,7 @@ impl Observer {
         self.sensible(now, session, &request, state, how.is_ok());
         self.kept(now, session, &request, possible, how);
         self.granted(now, session, &request, how);
+        self.arranged(now, session, &request, how);
         match how {
             Ok(Ok(Reply::Created(call))) => {
                 if self.seen.contains_key(&(session, *call)) {
@@ -490,7 +496,9 @@ impl Observer {
                 let old = self.old.contains(&session) && state.kind() == StateKind::Connected;
                 if before == *state && !old {
                     self.breach(now, format!("{call} is {state} again"));
-                } else if !successors(before.kind()).contains(&state.kind()) {
+                } else if !successors(before.kind()).contains(&state.kind())
+                    && !self.calls_back(call, &before, state)
+                {
                     self.breach(now, format!("{call} went from {before} to {state}"));
                 }
                 let said = matches!(before, CallState::Disconnected(_));
@@ -503,6 +511,16 @@ impl Observer {
                 }
             }
         }
+    }
+
+    /// Whether a call goes on because its party is free: an offered one as one that is dialled, one that was not answered as it was
+    /// at first.
+    fn calls_back(&self, call: CallId, before: &CallState, state: &CallState) -> bool {
+        let offered = matches!(before.kind(), StateKind::Offering | StateKind::Accepted);
+        let calls_back = offered && state.kind() == StateKind::Dialing && self.arrangements.is_offered(call);
+        let unreached = matches!(before.kind(), StateKind::Busy | StateKind::Ringback);
+        let waits = unreached && state.kind() == StateKind::Proceeding && self.arrangements.waits(call);
+        calls_back || waits
     }
 
     fn about(&mut self, now: Time, session: SessionId, call: CallId, event: &Event) {

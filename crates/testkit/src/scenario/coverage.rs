@@ -2,7 +2,7 @@
 
 use crate::stage::Stage;
 use crate::world::Passage;
-use hookswitch_spi::{CallState, ConnectedMode, InfoParts, LineState, TransferOutcome};
+use hookswitch_spi::{CallState, ConnectedMode, InfoParts, LineState, Reason, TransferOutcome};
 use hookswitch_telephony::{Event, Reply};
 use std::collections::BTreeMap;
 
@@ -27,13 +27,19 @@ pub(super) fn coverage(stage: &Stage) -> BTreeMap<&'static str, usize> {
             }
             Event::Completed { result: Ok(Reply::Conference { .. }), .. } => count("conference"),
             Event::Completed { result: Ok(Reply::Gathered { .. }), .. } => count("digits gathered"),
+            Event::Completed { result: Ok(Reply::Completion(_)), .. } => count("completion arranged"),
             Event::Completed { result: Err(_), .. } => count("request failed"),
             Event::Completed { .. } => count("request done"),
             Event::Refused { .. } => count("request refused"),
             Event::CallInfo { changed, .. } if changed.contains(InfoParts::CONNECTED) => count("other party"),
             Event::LineState { state: LineState::InService, .. } => count("line in service"),
             Event::LineState { .. } => count("line out of service"),
+            Event::NewCall { info, .. } if info.reason == Reason::CallCompletion => {
+                count("completed call offered");
+            }
             Event::NewCall { .. } => count("offered"),
+            Event::CompletionEnded { .. } => count("completion ended"),
+            Event::MessageWaiting { .. } => count("message lamp"),
             Event::Digit { .. } => count("digit"),
             _ => {}
         }
@@ -50,6 +56,7 @@ pub(super) fn coverage(stage: &Stage) -> BTreeMap<&'static str, usize> {
             (b"UPDATE", "UPDATE"),
             (b"REFER", "REFER"),
             (b"NOTIFY", "NOTIFY"),
+            (b"SUBSCRIBE", "SUBSCRIBE"),
         ] {
             if head.starts_with(start) {
                 count(what);

@@ -11,7 +11,7 @@ use crate::stage::{Fault, HOOKSWITCH, Stage};
 use crate::world::NodeId;
 use hookswitch_machine::Entropy;
 use hookswitch_media::control::{Event as MediaEvent, StreamId};
-use hookswitch_spi::{AddressId, CallId, ForwardingRules, Operation, StateKind};
+use hookswitch_spi::{AddressId, CallId, CallState, ConnectedMode, ForwardingRules, Operation, StateKind};
 use hookswitch_telephony::{Event, Interest, Request, SessionId};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -34,7 +34,7 @@ pub(super) fn play(script: &Script, fault: Fault, explain: Explain) -> Outcome {
     }
     player.stage.run_until(start + script.span);
     player.stage.check();
-    player.probe();
+    player.probe(script);
     let mut violations = player.stage.finish(&player.phones);
     player.stage.secrets(PASSWORD, &mut violations);
     let departed = script.steps.iter().any(|step| step.what.parts());
@@ -82,6 +82,10 @@ impl Player {
             if n == 1 && script.demands {
                 config.demands = Some((NAMES[1].into(), PASSWORD.into(), "trunk".into()));
             }
+            if let Some(watching) = script.watching.get(n) {
+                config.on_subscribe = Some(watching.on_subscribe);
+                config.unsolicited = watching.unsolicited;
+            }
             phones.push(stage.phone(&format!("phone-{}", n + 1), config, entropy.next_u64()));
         }
         Self { stage, phones, applications: Vec::new() }
@@ -126,10 +130,8 @@ impl Player {
             }
             What::Asks { app, request, aim } => {
                 let Some(session) = self.here(*app) else { return };
-                let known: Vec<_> = self.stage.app(session).calls().collect();
                 let mut request = (**request).clone();
-                let app = self.stage.app(session);
-                if aim.take(&mut request, &known, |call| app.partner(call)) {
+                if aim.take(&mut request, self.stage.app(session)) {
                     self.ask(session, request);
                 }
             }
@@ -142,6 +144,24 @@ impl Player {
                 }
             }
             What::Heard { pick, what } => self.hear(*pick, *what),
+            What::Expects { app, plan } => {
+                if let Some(Presence::Here(session) | Presence::Lost(session)) = self.applications.get(*app) {
+                    self.stage.app(*session).completed.push_back((**plan).clone());
+                }
+            }
+            What::Elsewhere { n, user, state } => {
+                self.phone_does(*n, PhoneRequest::Elsewhere(user.clone(), *state));
+            }
+            What::Answers { n, user, answering } => {
+                self.phone_does(*n, PhoneRequest::Answering(user.clone(), (**answering).clone()));
+            }
+            What::Messages { n, new, old } => {
+                let user = NAMES.get(*n).copied().unwrap_or_default();
+                self.phone_does(*n, PhoneRequest::Messages(user.into(), *new, *old));
+            }
+            What::EndsWatches(n, reason) => self.phone_does(*n, PhoneRequest::EndWatches(*reason)),
+            What::OnSubscribe(n, what) => self.phone_does(*n, PhoneRequest::OnSubscribe(*what)),
+            What::Power(n, on) => self.phone_does(*n, PhoneRequest::Power(*on)),
             What::Registrar(mode) => self.phone_does(0, PhoneRequest::Registrar(*mode)),
             What::RestartRegistrar => self.phone_does(0, PhoneRequest::RestartRegistrar),
             What::Garbage(seed) => self.garbage(*seed),
@@ -249,9 +269,12 @@ impl Player {
     }
 
     /// Whatever happened: the lines still take as many calls as they say.
-    fn probe(&mut self) {
+    fn probe(&mut self, script: &Script) {
         self.stage.world.network().heal();
         self.stage.world.network().set_conditions(Conditions::PERFECT);
+        for n in 0..self.phones.len() {
+            self.phone_does(n, PhoneRequest::Power(true));
+        }
         // Whoever does not read is offered nothing.
         for app in 0..self.applications.len() {
             if let Some(session) = self.here(app) {
@@ -259,10 +282,15 @@ impl Player {
             }
         }
         self.stage.hang_up_everything(&self.phones);
+        let vanished = script.steps.iter().any(|step| matches!(step.what, What::Power(..)));
+        if vanished {
+            // Nobody hangs up what somebody has forgotten: no longer than this may it ring, or be talked into the void.
+            self.stage.run_for(Duration::from_secs(660));
+        }
         self.stage.check();
         let alive = self.stage.engine().alive();
-        // A registration's and a keep-alive's for each line.
-        if alive.calls == 0 && alive.timers > 2 * LINES.len() {
+        // A registration's and a keep-alive's for each line, a subscription's, and that of the completion that it is for.
+        if alive.calls == 0 && alive.timers > 2 * LINES.len() + 2 * alive.subscriptions {
             self.stage.object(format!("timers are left of calls that are gone: {alive:?}"));
         }
         let fresh = self.stage.attach("fresh");
@@ -285,8 +313,16 @@ impl Player {
                 *session == fresh && matches!(event, Event::NewCall { line: of, .. } if *of == line)
             });
             let offered = offered.count();
-            if offered != most as usize {
-                self.stage.object(format!("{line} takes {offered} calls at the end, not {most}"));
+            // Calls on hold that nobody owns are left alone, even if their other side has gone.
+            let left = self.stage.left(line);
+            let on_hold = |state: &CallState| {
+                matches!(state, CallState::OnHold | CallState::Connected(ConnectedMode::ActiveHeld))
+            };
+            let held = left.iter().filter(|(_, state)| on_hold(state));
+            let held = if vanished { held.count() } else { 0 };
+            if offered + held != most as usize {
+                let text = format!("{line} takes {offered} calls at the end, not {most}; there are {left:?}");
+                self.stage.object(text);
             }
             self.stage.run_for(Duration::from_millis(500));
             // The policy may have answered some.
