@@ -121,15 +121,13 @@ impl Observer {
 
     /// News of what was arranged.
     pub(super) fn told_of_arrangements(&mut self, now: Time, session: SessionId, event: &Event) {
-        match event {
-            Event::CompletionEnded { line, completion } => self.over(now, *line, *completion, Over::Ended),
-            Event::MessageWaiting { line, waiting, .. } => {
-                if self.arrangements.lamps.insert((session, *line), *waiting) == Some(*waiting) {
-                    let text = format!("{session} was told twice that the lamp of {line} is {waiting}");
-                    self.breach(now, text);
-                }
-            }
-            _ => {}
+        if let Event::CompletionEnded { line, completion } = event {
+            self.over(now, *line, *completion, Over::Ended);
+        }
+        if let Event::MessageWaiting { line, waiting, .. } = event
+            && self.arrangements.lamps.insert((session, *line), *waiting) == Some(*waiting)
+        {
+            self.breach(now, format!("{session} was told twice that the lamp of {line} is {waiting}"));
         }
     }
 }
