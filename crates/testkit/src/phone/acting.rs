@@ -159,6 +159,10 @@ impl Phone {
             Deed::Update => {
                 let _ = self.ua.send_within(now, &mut self.layer, leg, Method::Update, "", None);
             }
+            Deed::Message => {
+                let body = Some(("text/plain", &b"hello"[..]));
+                let _ = self.ua.send_within(now, &mut self.layer, leg, Method::Message, "", body);
+            }
             Deed::Replace => self.replace(now, leg),
             Deed::Digit(digit) => {
                 let body = format!("Signal={digit}\r\nDuration=160\r\n");

@@ -15,6 +15,7 @@ mod shrink;
 mod writer;
 
 pub use aim::Aim;
+pub use coverage::never_accepted;
 pub use script::{APPLICATIONS, Applicant, Calm, LINES, Script, Selection, Sound, Step, Watching, What};
 pub use shrink::{Shrunk, shrink, shrink_with};
 

@@ -1,17 +1,20 @@
 //! Plays a script.
 
-use super::aim::Known;
+use super::aim::{Aim, Known};
 use super::judge::Judge;
 use super::script::{LINES, NAMES, PASSWORD, Script, Sound, Step, What};
 use super::writer::switch;
 use super::{Explain, Outcome, coverage};
 use crate::net::Conditions;
-use crate::phone::{Calling, PhoneConfig, PhoneRequest, Registrar, Target};
+use crate::phone::{Calling, Mode, PhoneConfig, PhoneRequest, Registrar, Target};
 use crate::stage::{Fault, HOOKSWITCH, Stage};
 use crate::world::NodeId;
 use hookswitch_machine::Entropy;
 use hookswitch_media::control::{Event as MediaEvent, StreamId};
-use hookswitch_spi::{AddressId, CallId, CallState, ConnectedMode, ForwardingRules, Operation, StateKind};
+use hookswitch_spi::{
+    AddressId, CallId, CallState, ConnectedMode, ForwardingRules, LineId, LineState, Operation,
+    Provider as _, StateKind,
+};
 use hookswitch_telephony::{Event, Interest, Request, SessionId};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -132,6 +135,7 @@ impl Player {
                 let Some(session) = self.here(*app) else { return };
                 let mut request = (**request).clone();
                 if aim.take(&mut request, self.stage.app(session)) {
+                    self.rightly(*aim, &mut request);
                     self.ask(session, request);
                 }
             }
@@ -190,6 +194,21 @@ impl Player {
                     self.stage.reads(session, *reads);
                 }
             }
+        }
+    }
+
+    /// A request that names a line and a call on it names the line of the call, unless it is to be wrong.
+    fn rightly(&self, aim: Aim, request: &mut Request) {
+        let Request::Operate(
+            Operation::Extension { line, call: Some(call), .. }
+            | Operation::SetupConference { line, call: Some(call), .. },
+        ) = request
+        else {
+            return;
+        };
+        let info = self.stage.engine().provider().call_info(*call);
+        if let Some(info) = info.filter(|_| aim.fitting) {
+            *line = info.line;
         }
     }
 
@@ -274,6 +293,7 @@ impl Player {
         self.stage.world.network().set_conditions(Conditions::PERFECT);
         for n in 0..self.phones.len() {
             self.phone_does(n, PhoneRequest::Power(true));
+            self.phone_does(n, PhoneRequest::Registrar(Mode::Serving));
         }
         // Whoever does not read is offered nothing.
         for app in 0..self.applications.len() {
@@ -299,6 +319,7 @@ impl Player {
             let operation =
                 Operation::Forward { line, address: AddressId(0), rules: ForwardingRules::default() };
             self.stage.ask(fresh, Request::Operate(operation));
+            self.serves_again(fresh, line);
             let most = self.stage.most_calls(line);
             let before = self.stage.heard().len();
             for _ in 0..most {
@@ -328,6 +349,18 @@ impl Player {
             // The policy may have answered some.
             self.stage.phone_after(Duration::ZERO, self.phones[n], PhoneRequest::HangUpAll);
             self.stage.run_for(Duration::from_secs(5));
+        }
+    }
+
+    /// A line that is taken out of service and put back into it is in service: it registers again.
+    fn serves_again(&mut self, session: SessionId, line: LineId) {
+        for on in [false, true] {
+            self.stage.ask(session, Request::Operate(Operation::SetService { line, on }));
+            self.stage.run_for(Duration::from_secs(u64::from(on)));
+        }
+        let status = self.stage.engine().provider().line_status(line);
+        if status.is_none_or(|status| status.state != LineState::InService) {
+            self.stage.object(format!("{line} was put back into service, and is not in service"));
         }
     }
 

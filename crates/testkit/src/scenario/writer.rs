@@ -11,8 +11,9 @@ use hookswitch_provider::{AcceptReferrals, Account, Alerting, HoldDirection, Mes
 use hookswitch_sip::auth::Secret;
 use hookswitch_sip::event::{DialogState, EndReason};
 use hookswitch_spi::{
-    AddressId, AnswerMode, AudioSource, CallOptions, CompletionMode, ForwardCondition, ForwardRule,
-    ForwardTarget, ForwardingRules, MediaType, MediaTypes, Operation, RejectReason,
+    AddressId, AnswerMode, AudioSource, CallOptions, CompletionId, CompletionMode, ExtensionVersion,
+    ForwardCondition, ForwardRule, ForwardTarget, ForwardingRules, MediaType, MediaTypes, Operation,
+    RejectReason,
 };
 use hookswitch_telephony::{Config, HandOffTarget, Interest, Request, Treatment, Unowned};
 use std::net::SocketAddr;
@@ -183,6 +184,12 @@ impl Writer {
         if self.entropy.chance(1, 3) {
             self.switch_trouble();
         }
+        if self.entropy.chance(1, 4) {
+            self.service();
+        }
+        if self.entropy.chance(1, 2) {
+            self.selects();
+        }
         for _ in 0..self.entropy.below(250) {
             self.requests();
         }
@@ -276,10 +283,40 @@ impl Writer {
             later += self.millis(500, 20_000);
         }
         if self.entropy.chance(1, 4) {
-            let uncomplete =
-                Operation::UncompleteCall { line: LINES[n], completion: hookswitch_spi::CompletionId(1) };
+            let uncomplete = Operation::UncompleteCall { line: LINES[n], completion: CompletionId(1) };
             let when = at + self.millis(1_000, 60_000);
             self.asks(app, when, Request::Operate(uncomplete));
+        }
+    }
+
+    /// Lines are taken out of service, and put back into it.
+    fn service(&mut self) {
+        for _ in 0..1 + self.entropy.below(3) {
+            let line = LINES[self.entropy.below(3) as usize];
+            let (mut at, length) = (self.millis(0, 120_000), self.millis(0, 30_000));
+            for on in [false, true] {
+                let app = self.entropy.below(3) as usize;
+                self.asks(app, at, Request::Operate(Operation::SetService { line, on }));
+                at += length;
+            }
+        }
+    }
+
+    /// Applications agree on a version of the extension, more or less.
+    fn selects(&mut self) {
+        let usual = ExtensionVersion(1 + self.entropy.below(2) as u32);
+        for app in 0..APPLICATIONS.len() {
+            for line in LINES {
+                let version = if self.entropy.chance(7, 8) {
+                    usual
+                } else {
+                    ExtensionVersion(self.entropy.below(4) as u32)
+                };
+                if self.entropy.chance(3, 4) {
+                    let at = self.millis(0, 3_000);
+                    self.asks(app, at, Request::SelectExtension { line, version });
+                }
+            }
         }
     }
 
@@ -355,7 +392,8 @@ impl Writer {
     }
 
     fn deed(&mut self) -> Deed {
-        match self.entropy.below(8) {
+        match self.entropy.below(9) {
+            8 => Deed::Message,
             0 => Deed::Hold,
             1 => Deed::Retrieve,
             2 => Deed::Digit('5'),
@@ -603,7 +641,8 @@ impl Writer {
             _ => {}
         }
         let no_answer_after = self.entropy.chance(1, 2).then(|| self.millis(1_000, 20_000));
-        let options = Box::new(CallOptions { no_answer_after, ..CallOptions::default() });
+        let headers = if self.entropy.chance(1, 8) { Asker::added(&mut self.entropy) } else { Vec::new() };
+        let options = Box::new(CallOptions { no_answer_after, headers, ..CallOptions::default() });
         let (app, plan) = (self.entropy.below(2) as usize, Box::new(plan));
         self.step(at, What::Outgoing { app, n, destination, answering, options, plan });
     }

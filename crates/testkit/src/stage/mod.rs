@@ -316,10 +316,24 @@ impl Stage {
             app.completes(id.0, line);
         }
         self.observer.asked(self.world.now(), session, id, &request, possible);
+        let before = match &request {
+            Request::Operate(Operation::SetService { line, .. }) => Some((*line, self.left(*line))),
+            _ => None,
+        };
         let what = EngineRequest::Session { session, request: id, what: request };
         self.world.request::<Engine>(self.engine, what);
+        if let Some((line, before)) = before
+            && self.left(line) != before
+        {
+            self.object(format!("calls of {line} changed with its service: there were {before:?}"));
+        }
         self.listen();
         id
+    }
+
+    /// Calls that came to a line that was out of service by request, and since when it was.
+    pub fn came_while_off(&self) -> &[(CallId, Time)] {
+        self.observer.came_while_off()
     }
 
     /// Has an application ask for something later.
