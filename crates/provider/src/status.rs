@@ -123,6 +123,8 @@ impl Core {
             (!held, Features::of(&[Feature::SwapHold])),
             (call.is_changing(), changes),
             (call.is_leaving(), transfers),
+            // Nobody is called yet who could be told.
+            (call.is_call_back(), Features::of(&[Feature::SendUserInfo])),
         ];
         for (applies, features) in not {
             if applies {

@@ -32,7 +32,7 @@ impl Observer {
         if how.is_ok() {
             *self.accepted.entry(name).or_default() += 1;
         }
-        let line = operation.line().or_else(|| self.seen.get(&(session, operation.call()?))?.line);
+        let line = self.line_of(session, operation);
         if how.is_ok()
             && let Some(line) = line
             && let Some(text) = self.table.feature(line, operation)
@@ -143,7 +143,7 @@ impl Observer {
         let outstanding: Vec<AppRequestId> = self
             .requests
             .iter()
-            .filter(|((of, _), asked)| *of == lost && matches!(asked, Asked::Open { .. }))
+            .filter(|((of, _), asked)| *of == lost && matches!(asked, Asked::Open(_)))
             .map(|((_, id), _)| *id)
             .collect();
         for id in outstanding {
@@ -157,6 +157,7 @@ impl Observer {
                 owners.insert(session);
             }
         }
+        self.selected.renamed(lost, session);
         self.openings.gone(lost);
     }
 

@@ -11,6 +11,9 @@ use hookswitch_telephony::Event;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
+/// The header field that applications try to slip into messages.
+const SLIPPED: &str = "X-Slipped";
+
 /// Looks at a scenario that has been played.
 pub(super) struct Judge<'a> {
     pub(super) stage: &'a Stage,
@@ -37,6 +40,10 @@ impl Judge<'_> {
         }
         self.judge_ends(&traffic, &mut violations);
         self.judge_times(&traffic, &mut violations);
+        self.judge_service(&mut violations);
+        if traffic.slipped {
+            violations.push("a header field went out that nobody may write".into());
+        }
         let registrars = self.phones.iter().filter_map(|phone| self.stage.phone_of(*phone).registrar());
         if registrars.into_iter().any(|registrar| registrar.granted == 0) {
             let tried = traffic.registers > 0;
@@ -64,9 +71,11 @@ impl Judge<'_> {
                     let told = match (was_up.contains(call), inbound, end.status) {
                         (true, ..) => got(Word::Bye),
                         (false, true, _) => got(Word::Cancel) || got(Word::Bye),
-                        (false, false, Some(status)) => got(Word::Final(status)),
-                        // Answered while it was in a conference.
-                        (false, false, None) => got(Word::Answer) && got(Word::Bye),
+                        // Or answered while it was in a conference, and a BYE may name a status as its reason.
+                        (false, false, status) => {
+                            status.is_some_and(|status| got(Word::Final(status)))
+                                || got(Word::Answer) && got(Word::Bye)
+                        }
                     };
                     if !told {
                         violations
@@ -83,6 +92,26 @@ impl Judge<'_> {
             let inbound = seen.to_engine.contains(&Word::Invite) || seen.replaced;
             if !inbound && !seen.to_engine.contains(&Word::Answer) {
                 violations.push(format!("{call} is connected without a 2xx"));
+            }
+        }
+    }
+
+    /// Nobody is called on a line that is out of service by request, unless the INVITE came before.
+    fn judge_service(&self, violations: &mut Vec<String>) {
+        for (call, since) in self.stage.came_while_off() {
+            let Some(id) = self.stage.sip_call_id(*call) else { continue };
+            let invites = self.stage.world.wire().iter().filter(|crossing| {
+                crossing.what == Passage::Arrived
+                    && crossing.to == SocketAddr::from(HOOKSWITCH)
+                    && crossing.bytes.starts_with(b"INVITE")
+            });
+            let came = invites.filter(|crossing| {
+                let message = Message::parse(crossing.bytes.clone(), &Limits::default());
+                message.is_ok_and(|message| message.call_id() == id)
+            });
+            if came.map(|crossing| crossing.at).min().is_some_and(|came| came > *since) {
+                violations
+                    .push(format!("{call} was offered on a line that was out of service since {since:?}"));
             }
         }
     }
@@ -179,6 +208,8 @@ enum Word {
 struct Traffic {
     calls: BTreeMap<String, Seen>,
     registers: usize,
+    /// Something was sent that an application has slipped in.
+    slipped: bool,
 }
 
 impl Traffic {
@@ -187,6 +218,7 @@ impl Traffic {
         let engine = SocketAddr::from(HOOKSWITCH);
         for crossing in stage.world.wire().iter().filter(|crossing| crossing.what == Passage::Arrived) {
             let Ok(message) = Message::parse(crossing.bytes.clone(), &Limits::default()) else { continue };
+            traffic.slipped |= crossing.to != engine && message.header(Name::new(SLIPPED)).is_some();
             if message.method() == Method::Refer && message.status().is_none() {
                 // Whoever refers us elsewhere is not who ends the call.
                 traffic.calls.entry(message.call_id().to_owned()).or_default().replaced = true;

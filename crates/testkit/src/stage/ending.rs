@@ -19,6 +19,7 @@ impl Stage {
         let now = self.world.now();
         let engine = self.world.machine::<Engine>(self.engine);
         self.observer.rest(now, |call| engine.provider().call_state(call));
+        self.observer.rest_of_lines(now, |line| Some(engine.provider().line_status(line)?.state));
     }
 
     /// Nothing that applications are told, or that is remembered of calls, holds this.
