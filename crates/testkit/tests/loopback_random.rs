@@ -169,7 +169,8 @@ impl Sequence {
             }
             30 => {
                 let call = self.call_in(&[S::Busy, S::Ringback, S::Proceeding]);
-                Operation::CompleteCall { call, mode: CompletionMode::CallBack }
+                let mode = self.pick(&[CompletionMode::CallBack, CompletionMode::CampOn]);
+                Operation::CompleteCall { call, mode }
             }
             31 => {
                 let completion = self.completions.last().copied().unwrap_or(CompletionId(1));

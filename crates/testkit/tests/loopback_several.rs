@@ -302,3 +302,33 @@ fn call_completions_are_bounded_cancelled_and_given_up() {
     wired.drain();
     assert!(wired.told.contains(&ProviderEvent::CompletionEnded { line: A, completion: second }));
 }
+
+#[test]
+fn calls_that_camp_on_for_a_line_go_out_in_turn() {
+    let mut wired = Wired::with(|line| line.capabilities.max_calls = 2);
+    wired.exchange.set_busy_tone(Duration::from_secs(10));
+    let (_, busy) = wired.talk();
+    let also = wired.answered(B, ANN);
+    let mut waiting = Vec::new();
+    for line in [C, A] {
+        let call = wired.call(line, "sip:b@loop");
+        assert_eq!(wired.kind(call), S::Busy);
+        let camped = wired.ask(Operation::CompleteCall { call, mode: CompletionMode::CampOn });
+        assert!(matches!(camped, Ok(Outcome::Completion(_))), "{camped:?}");
+        assert_eq!(wired.kind(call), S::Proceeding);
+        waiting.push(call);
+    }
+    let physical = wired.exchange.call_info(waiting[0]).unwrap().physical;
+    wired.ask(Operation::drop(also)).unwrap();
+    assert_eq!(wired.kind(waiting[0]), S::Proceeding, "the party has another call");
+    let before = wired.new.len();
+    wired.ask(Operation::drop(busy)).unwrap();
+    assert_eq!(wired.new.len(), before + 1, "one call goes out");
+    let at_b = wired.last_new();
+    assert_eq!(wired.exchange.call_info(at_b).unwrap().physical, physical);
+    wired.ask(Operation::answer(at_b)).unwrap();
+    assert_eq!((wired.kind(waiting[0]), wired.kind(waiting[1])), (S::Connected, S::Proceeding));
+    wired.ask(Operation::drop(at_b)).unwrap();
+    wired.run(Duration::from_secs(3));
+    assert_eq!(wired.kind(waiting[1]), S::Ringback);
+}
