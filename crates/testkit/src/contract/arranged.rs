@@ -52,6 +52,12 @@ impl Arrangements {
 }
 
 impl Observer {
+    /// Call completions that were arranged and have not come about.
+    pub fn completions(&self) -> impl Iterator<Item = (LineId, CompletionId)> {
+        let all = self.arrangements.completions.iter();
+        all.filter(|(_, arranged)| arranged.over.is_none()).map(|(named, _)| *named)
+    }
+
     /// A request about a completion was answered.
     pub(super) fn arranged(
         &mut self,

@@ -57,6 +57,17 @@ struct Pending {
     since: Time,
 }
 
+/// A request that took longer than most may.
+#[derive(Clone, Debug)]
+pub struct Slow {
+    /// The call it was about, if it was about one.
+    pub call: Option<CallId>,
+    /// How long it took.
+    pub took: Duration,
+    /// What to say of it.
+    pub text: String,
+}
+
 /// A call as one session has heard of it.
 #[derive(Debug)]
 struct Seen {
@@ -97,6 +108,7 @@ pub struct Observer {
     openings: Openings,
     /// Calls without an owner may end by the operator's will.
     unowned_end: bool,
+    slow: Vec<Slow>,
     accepted: BTreeMap<&'static str, usize>,
     calls: BTreeSet<CallId>,
     violations: Vec<String>,
@@ -121,6 +133,11 @@ impl Observer {
     /// Breaches seen so far.
     pub fn violations(&self) -> &[String] {
         &self.violations
+    }
+
+    /// Requests that took longer than transactions and deadlines explain.
+    pub fn slow(&self) -> &[Slow] {
+        &self.slow
     }
 
     /// How many calls any session has heard of.
@@ -338,8 +355,10 @@ impl Observer {
                                 | Operation::SendTone { .. }
                         )
                     );
-                    if now.since(since) > LONGEST && !lasts {
-                        self.breach(now, format!("{request:?} of {session} took {:?}", now.since(since)));
+                    let took = now.since(since);
+                    if took > LONGEST && !lasts {
+                        let text = format!("at {now:?}: {request:?} of {session} took {took:?}");
+                        self.slow.push(Slow { call: call_of(request), took, text });
                     }
                     *pending
                 }

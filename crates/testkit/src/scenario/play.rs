@@ -302,9 +302,10 @@ impl Player {
             }
         }
         self.stage.hang_up_everything(&self.phones);
-        let vanished = script.steps.iter().any(|step| matches!(step.what, What::Power(..)));
-        if vanished {
-            // Nobody hangs up what somebody has forgotten: no longer than this may it ring, or be talked into the void.
+        // The other side of a call may be gone without a word that arrived. Nobody ends such a call if nobody owns it, or it is
+        // bridged: no longer than this may it ring, or be talked into the void.
+        let vanished = script.steps.iter().any(|step| step.what.silences());
+        if vanished && self.stage.engine().alive().calls > 0 {
             self.stage.run_for(Duration::from_secs(660));
         }
         self.stage.check();
@@ -314,8 +315,13 @@ impl Player {
             self.stage.object(format!("timers are left of calls that are gone: {alive:?}"));
         }
         let fresh = self.stage.attach("fresh");
+        let completions = self.stage.completions();
         for (n, line) in LINES.into_iter().enumerate() {
             self.stage.open(fresh, line, Interest::monitor());
+            // Whoever is free now would take a place on the line.
+            for (line, completion) in completions.iter().copied().filter(|(of, _)| *of == line) {
+                self.stage.ask(fresh, Request::Operate(Operation::UncompleteCall { line, completion }));
+            }
             let operation =
                 Operation::Forward { line, address: AddressId(0), rules: ForwardingRules::default() };
             self.stage.ask(fresh, Request::Operate(operation));

@@ -235,6 +235,13 @@ impl What {
     }
 }
 
+impl What {
+    /// A phone can say nothing for a while, not even that it hangs up.
+    pub(super) const fn silences(&self) -> bool {
+        matches!(self, Self::Power(_, false) | Self::Cut(_) | Self::Registrar(Mode::Down))
+    }
+}
+
 fn application(n: usize) -> &'static str {
     APPLICATIONS.get(n).copied().unwrap_or_default()
 }

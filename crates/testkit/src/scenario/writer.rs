@@ -242,7 +242,9 @@ impl Writer {
         let user = format!("busy{}", self.entropy.below(100));
         let at = self.millis(0, 90_000);
         let busy = self.entropy.chance(2, 3);
-        let answering = if busy { Answering::refuse(486) } else { Answering::no_answer() };
+        let refuses = Verdict::Reject(self.millis(100, 3_000), 486);
+        let verdict = if busy { refuses } else { Verdict::Never };
+        let answering = Answering { verdict, ..Answering::no_answer() };
         let elsewhere = |user: &str, state| What::Elsewhere { n, user: user.into(), state };
         if busy {
             self.step(at, elsewhere(&user, Some(DialogState::Confirmed)));

@@ -18,8 +18,8 @@ use hookswitch_machine::{Endpoint, Entropy, Time, TimerQueue, Transport};
 use hookswitch_provider::{Account, Profile, ProviderConfig, Server};
 use hookswitch_sip::auth::Secret;
 use hookswitch_spi::{
-    AddressId, CallId, CallOptions, CallState, Feature, ForwardingRules, InterfaceVersion, LineId,
-    MediaTypes, Operation, Provider as _, Set, VersionRange,
+    AddressId, CallId, CallOptions, CallState, CompletionId, Feature, ForwardingRules, InterfaceVersion,
+    LineId, MediaTypes, Operation, Provider as _, Set, VersionRange,
 };
 use hookswitch_telephony::{
     AppRequestId, Config, Event, Interest, Journal, Reply, Request, RequestError, SessionId,
@@ -397,6 +397,11 @@ impl Stage {
         request: AppRequestId,
     ) -> Option<&Result<Reply, RequestError>> {
         self.answers.get(&(session, request))
+    }
+
+    /// The call completions that were arranged and have not come about, as far as any session has heard.
+    pub fn completions(&self) -> Vec<(LineId, CompletionId)> {
+        self.observer.completions().collect()
     }
 
     /// The calls of a line that have not ended, as far as any session has heard of them.
