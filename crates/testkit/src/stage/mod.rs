@@ -19,7 +19,7 @@ use hookswitch_provider::{Account, Profile, ProviderConfig, Server};
 use hookswitch_sip::auth::Secret;
 use hookswitch_spi::{
     AddressId, CallId, CallOptions, CallState, CompletionId, Feature, ForwardingRules, InterfaceVersion,
-    LineId, MediaTypes, Operation, Provider as _, Set, VersionRange,
+    LineId, MediaTypes, Operation, Provider as _, Set, StateKind, VersionRange,
 };
 use hookswitch_telephony::{
     AppRequestId, Config, Event, Interest, Journal, Reply, Request, RequestError, SessionId,
@@ -87,6 +87,8 @@ pub struct Stage {
     over: bool,
     ports: usize,
     sip_call_ids: BTreeMap<CallId, Box<str>>,
+    /// Calls that were answered. Until then one that camps on may go out again, with another Call-ID.
+    answered: BTreeSet<CallId>,
     dropped: BTreeMap<CallId, Time>,
     objections: Vec<String>,
 }
@@ -161,6 +163,7 @@ impl Stage {
             over: false,
             ports: usize::from(ports),
             sip_call_ids: BTreeMap::new(),
+            answered: BTreeSet::new(),
             dropped: BTreeMap::new(),
             objections: Vec::new(),
         };
@@ -538,8 +541,8 @@ impl Stage {
                     }
                     self.observer.heard(at, session, &event);
                     self.journals.entry(session).or_default().push(event.clone(), event.weight());
-                    if let Event::CallState { call, .. } = &event {
-                        self.learn_call_id(*call);
+                    if let Event::CallState { call, state, .. } = &event {
+                        self.learn_call_id(*call, state.kind());
                     }
                     match &event {
                         Event::Completed { request, result } => {
@@ -565,9 +568,12 @@ impl Stage {
         }
     }
 
-    fn learn_call_id(&mut self, call: CallId) {
-        if self.sip_call_ids.contains_key(&call) {
+    fn learn_call_id(&mut self, call: CallId, state: StateKind) {
+        if self.answered.contains(&call) {
             return;
+        }
+        if state == StateKind::Connected {
+            self.answered.insert(call);
         }
         let info = self.engine().provider().call_info(call);
         if let Some(info) = info.filter(|info| !info.sip_call_id.is_empty()) {
@@ -575,7 +581,7 @@ impl Stage {
         }
     }
 
-    /// The Call-ID of a call, once something was heard of it.
+    /// The Call-ID of a call, once something was heard of it; of its last session, if it had several before it was answered.
     pub fn sip_call_id(&self, call: CallId) -> Option<&str> {
         self.sip_call_ids.get(&call).map(|id| &**id)
     }
