@@ -112,6 +112,11 @@ impl Call {
         }
     }
 
+    /// Whether a user is one of its sides.
+    pub(crate) fn has(&self, user: UserId) -> bool {
+        self.users().any(|(one, _)| one == user)
+    }
+
     /// The users of ours in it, each with its role; the same one may have both.
     pub(crate) fn users(&self) -> impl Iterator<Item = (UserId, Role)> {
         let caller = self.caller.user.map(|user| (user, Role::Caller));
@@ -258,20 +263,29 @@ impl Calls {
         self.by_user.get(&user).map_or(0, BTreeSet::len)
     }
 
-    /// The calls of this Call-ID, oldest first.
-    pub(crate) fn of_id(&self, call_id: &str) -> Vec<CallNo> {
-        self.by_id.get(call_id).into_iter().flatten().copied().collect()
+    /// The calls that a Replaces names by the tag of its receiver, who has this role in it. The other tag says no more: of a
+    /// call that forks, only one is known here.
+    pub(crate) fn named(&self, replaces: &Replaces) -> impl Iterator<Item = (CallNo, Role, &Call)> {
+        let tag = &*replaces.to_tag;
+        let of = self.by_id.get(&*replaces.call_id).into_iter().flatten();
+        of.filter_map(|no| self.calls.get(no).map(|call| (*no, call))).filter_map(move |(no, call)| {
+            let role = [Role::Caller, Role::Callee].into_iter().find(|role| *call.sides(*role).0.tag == *tag);
+            role.map(|role| (no, role, call))
+        })
     }
 
-    /// The call that a Replaces to this user names, by the user's own tag, and the contact of the phone that has it.
-    pub(crate) fn named_by(&self, replaces: &Replaces, user: UserId) -> Option<(CallNo, &str)> {
-        self.by_id.get(&*replaces.call_id)?.iter().find_map(|no| {
-            let call = self.calls.get(no)?;
-            let mine =
-                |(one, role): &(UserId, Role)| *one == user && *call.sides(*role).0.tag == *replaces.to_tag;
-            let (_, role) = call.users().find(mine)?;
-            Some((*no, &*call.sides(role).0.target))
-        })
+    /// The calls that a BYE ends, which may come from either side. One that was not answered ends with its INVITE.
+    pub(crate) fn ended_by(&self, bye: &Message) -> Vec<CallNo> {
+        let (from, to) = (bye.from_tag().unwrap_or_default(), bye.to_tag().unwrap_or_default());
+        // A tag that is too long to be remembered stands for any.
+        let fits = |party: &Party, tag: &str| party.tag.is_empty() || *party.tag == *tag;
+        let ends = |no: &&CallNo| {
+            self.calls.get(*no).filter(|call| call.state == CallState::Confirmed).is_some_and(|call| {
+                let (caller, callee) = (&call.caller, &call.callee);
+                fits(caller, from) && fits(callee, to) || fits(caller, to) && fits(callee, from)
+            })
+        };
+        self.by_id.get(bye.call_id()).into_iter().flatten().filter(ends).copied().collect()
     }
 
     /// The calls of a user, oldest first.

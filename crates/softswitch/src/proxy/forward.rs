@@ -112,6 +112,7 @@ impl Proxy {
             let Some(origin) = context.origin.as_deref() else { return };
             let own_share = share.min(context.breadth);
             let (branch, bytes) = copy::write(core, request, context.flow, origin, &target, own_share);
+            let user = target.user;
             context.tried += 1;
             context.visited.push(target.uri.into());
             let reliable = core.is_reliable(target.flow);
@@ -122,6 +123,7 @@ impl Proxy {
                         .then(|| core.timers.set_after(now, core.limits.ringing, Timer::Ringing(client)));
                     context.branches.push(Branch {
                         client,
+                        user,
                         stage: Stage::Waiting,
                         timer,
                         breadth: own_share,

@@ -95,6 +95,8 @@ pub(super) struct Member {
     pub(super) role: Role,
     /// The URI in our Contact.
     pub(super) contact: Arc<str>,
+    /// The path that its INVITE came on, or went on.
+    pub(super) flow: Flow,
     pub(super) face: Face,
     /// Who it is.
     pub(super) party: Party,
@@ -129,6 +131,7 @@ impl Services {
         let member = Member {
             role,
             contact: self.contact(core, flow, invite),
+            flow,
             face: Face::of(invite.body()),
             party,
             call_id: invite.call_id().into(),

@@ -22,6 +22,7 @@ use crate::config::{Config, Features};
 use crate::core::Core;
 use crate::location::UserId;
 use crate::own::user_of;
+use crate::proxy::Diverted;
 use crate::reach::by_its_flow;
 use codes::Codes;
 pub(crate) use codes::{Code, OrbitNo};
@@ -330,7 +331,7 @@ impl Services {
         self.agent.respond(now, &mut core.layer, server, flow, message, status, format_args!(""));
     }
 
-    /// A call comes in; `diverted` is where a redirection led it.
+    /// A call comes in, as a redirection led it or by itself.
     fn incoming(
         &mut self,
         core: &mut Core,
@@ -338,18 +339,19 @@ impl Services {
         leg: LegId,
         flow: Flow,
         message: &Message,
-        diverted: Option<&str>,
+        diverted: Option<&Diverted>,
     ) {
         let called = message.uri().ok().and_then(|uri| uri.user_unescaped().map(|user| user.into_owned()));
         // Behind a redirection the Request-URI names who was called at first.
-        let user = diverted.map(str::to_owned).or(called).unwrap_or_else(|| user_of(&message.to()));
+        let user =
+            diverted.map(|diverted| diverted.to.clone()).or(called).unwrap_or_else(|| user_of(&message.to()));
         match self.find(&user) {
             Some(Code::Service(service)) => {
                 self.answer(core, now, leg, flow, message, service.source(), &user);
             }
             Some(Code::Park) => self.reserve(core, now, leg, flow, message),
             Some(Code::Orbit(orbit)) => {
-                self.orbit_called(core, now, leg, flow, message, orbit, diverted.is_some());
+                self.orbit_called(core, now, leg, flow, message, orbit, diverted);
             }
             // What rings is known to those who ask the proxy, and they do not come here.
             Some(Code::Pickup(_)) => self.refuse(core, now, leg, flow, message, 404),
@@ -367,16 +369,21 @@ impl Services {
         server: ServerId,
         flow: Flow,
         request: &Message,
-        user: &str,
+        diverted: &Diverted,
     ) {
         let reachable = by_its_flow(core, flow, request);
         let request = reachable.as_ref().unwrap_or(request);
         match self.agent.dispatch(now, &mut core.layer, Received::Request(server), flow, request) {
             Indication::Incoming(leg) | Indication::Replacing { leg, .. } => {
-                self.incoming(core, now, leg, flow, request, Some(user));
+                self.incoming(core, now, leg, flow, request, Some(diverted));
             }
             other => self.indicated(core, now, other, flow, Some(request)),
         }
+    }
+
+    /// Whether this tag is one of a leg of ours.
+    pub(crate) fn has_leg(&self, tag: &str) -> bool {
+        self.agent.own_leg(tag).is_some()
     }
 
     /// Whether a request belongs to a dialog of ours, by its tag and the extension it names.

@@ -159,7 +159,8 @@ impl Watchers {
                 if let Some(subscription) = self.subscriptions.get_mut(&id)
                     && subscription.ended.len() < MOST_ENDED
                 {
-                    subscription.ended.push(state::terminated(core, no, role, call));
+                    let watcher = subscription.watcher;
+                    subscription.ended.push(state::terminated(core, watcher, no, role, call));
                 }
             }
             self.changed(core, now, user, Package::Dialog);
