@@ -2,12 +2,18 @@ use super::phone::{Manner, SDP};
 use super::world::World;
 use hookswitch_machine::Transport::{Tcp, Udp};
 use hookswitch_media::control::{Command, Source};
-use hookswitch_sip::message::{Message, Method, Name};
+use hookswitch_sip::message::{Message, Method, Name, Uri};
+use hookswitch_sip::refer::{ReferTo, Replaces};
 use hookswitch_sip::ua::{Failure, Indication, LegId};
 use hookswitch_softswitch::{Features, Limits};
 use std::time::Duration;
 
 const BY_ANN: &str = "Referred-By: <sip:ann@example.org>\r\n";
+
+/// The Refer-To that gives somebody a place in a call.
+fn place(uri: &str, named: &Replaces) -> String {
+    ReferTo::new(&Uri::parse(uri).unwrap(), Some(named.clone())).to_string()
+}
 
 fn sdp(port: u16) -> String {
     SDP.replace("4000", &port.to_string())
@@ -40,8 +46,13 @@ fn parked_with(limits: Limits, features: Features) -> Parked {
     let ann = world.phone("ann", Udp, Manner::Rings);
     let bob = world.phone("bob", Udp, Manner::Rings);
     let cat = world.phone("cat", Tcp, Manner::Rings);
+    let call = world.talk(ann, bob);
+    world.refer(ann, call, "<sip:701@example.org>");
     let leg = world.phones[bob].call_with(world.now, "701", Some(&sdp(5_000)), BY_ANN);
     world.run(1);
+    world.phones[ann].hang_up(world.now, call);
+    world.run(1);
+    world.phones[bob].indications.pop();
     assert_eq!(world.phones[bob].indications.last(), Some(&Indication::Answered(leg)));
     assert!(world.media.iter().any(|c| matches!(c, Command::Start { source: Source::Music, .. })));
     Parked { world, ann, bob, cat, leg }
@@ -247,7 +258,7 @@ fn a_parked_phone_that_refuses_the_retriever_stays_parked() {
 #[test]
 fn parking_without_direction_tells_a_free_orbit_and_keeps_it() {
     let mut it = parked();
-    let (ann, bob, cat) = (it.ann, it.bob, it.cat);
+    let (ann, bob, cat, leg) = (it.ann, it.bob, it.cat, it.leg);
     let asked = it.world.phones[ann].call(it.world.now, "park");
     it.world.run(1);
     assert_eq!(it.last(ann), &Indication::Redirected(asked));
@@ -261,10 +272,17 @@ fn parking_without_direction_tells_a_free_orbit_and_keeps_it() {
         it.world.phones[cat].call_with(now, "702", Some(SDP), "Referred-By: <sip:bob@example.org>\r\n");
     it.world.run(1);
     assert_eq!(it.last(cat), &Indication::Failed(theirs, Failure::Status(486)));
-    let second = it.world.phones[bob].call_with(it.world.now, "702", Some(SDP), "");
+    let theirs = it.world.phones[cat].call(it.world.now, "702");
     it.world.run(1);
-    assert_eq!(it.last(bob), &Indication::Answered(second));
-    it.hang_up(bob, second);
+    assert_eq!(it.last(cat), &Indication::Failed(theirs, Failure::Status(404)));
+    let call = it.world.talk(ann, cat);
+    it.world.refer(ann, call, "<sip:702@example.org>");
+    let second = it.world.phones[cat].call_with(it.world.now, "702", Some(SDP), "");
+    it.world.run(1);
+    assert_eq!(it.last(cat), &Indication::Answered(second));
+    it.hang_up(cat, second);
+    it.hang_up(ann, call);
+    it.hang_up(bob, leg);
     it.end();
 }
 
@@ -420,14 +438,15 @@ fn a_call_that_is_retrieved_while_its_parker_is_rung_back_stops_ringing_there() 
 fn a_transfer_with_consultation_to_an_orbit_parks_the_other_party() {
     let mut it = parked();
     let (ann, bob, cat, leg) = (it.ann, it.bob, it.cat, it.leg);
-    // Bob consults with the orbit in ann's name; then cat takes his place there.
-    let dialog = it.world.phones[bob].agent.dialog(leg).unwrap();
-    let replaces = format!(
-        "Replaces: {};to-tag={};from-tag={}\r\nRequire: replaces\r\n",
-        dialog.call_id(),
-        dialog.remote_tag(),
-        dialog.local_tag()
-    );
+    // Bob, who is there, gives cat his place.
+    let named = it.world.replaces(bob, leg);
+    let replaces = format!("Replaces: {named}\r\nRequire: replaces\r\n");
+    let early = it.world.phones[cat].call_with(it.world.now, "701", Some(&sdp(6_600)), &replaces);
+    it.world.run(1);
+    assert_eq!(it.last(cat), &Indication::Failed(early, Failure::Status(403)), "it was not given yet");
+    let call = it.world.talk(bob, cat);
+    it.world.refer(bob, call, &place("sip:701@example.org", &named));
+    it.hang_up(bob, call);
     let new = it.world.phones[cat].call_with(it.world.now, "701", Some(&sdp(6_600)), &replaces);
     it.world.run(1);
     assert_eq!(it.last(cat), &Indication::Answered(new));
@@ -445,9 +464,14 @@ fn a_retrieved_call_can_be_transferred_with_replaces() {
     for bob_ends in [true, false] {
         let (mut it, theirs) = parked().retrieved();
         let (ann, bob, cat, leg) = (it.ann, it.bob, it.cat, it.leg);
-        let dialog = it.world.phones[cat].agent.dialog(theirs).unwrap();
-        let (call_id, remote, local) = (dialog.call_id(), dialog.remote_tag(), dialog.local_tag());
-        let replaces = format!("Replaces: {call_id};to-tag={remote};from-tag={local}\r\n");
+        let named = it.world.replaces(cat, theirs);
+        let replaces = format!("Replaces: {named}\r\n");
+        let early = it.world.phones[ann].call_with(it.world.now, "701", Some(&sdp(7_700)), &replaces);
+        it.world.run(1);
+        assert_eq!(it.last(ann), &Indication::Failed(early, Failure::Status(403)), "it was not given yet");
+        let call = it.world.talk(cat, ann);
+        it.world.refer(cat, call, &place("sip:701@example.org", &named));
+        it.hang_up(cat, call);
         let new = it.world.phones[ann].call_with(it.world.now, "701", Some(&sdp(7_700)), &replaces);
         it.world.run(1);
         assert_eq!(it.last(ann), &Indication::Answered(new));
@@ -517,10 +541,14 @@ fn when_all_orbits_are_taken_parking_is_refused_and_works_again_later() {
         Features { orbits: 701..=703, longest_park: Duration::from_secs(100), ..Features::default() };
     let mut it = parked_with(Limits::default(), features);
     let (ann, cat) = (it.ann, it.cat);
+    let call = it.world.talk(ann, cat);
     for orbit in ["702", "703"] {
-        it.world.phones[cat].call_with(it.world.now, orbit, Some(SDP), BY_ANN);
+        it.world.refer(ann, call, &format!("<sip:{orbit}@example.org>"));
+        let sent = it.world.phones[cat].call(it.world.now, orbit);
         it.world.run(1);
+        assert_eq!(it.last(cat), &Indication::Answered(sent));
     }
+    it.hang_up(ann, call);
     let ask = |it: &mut Parked| {
         let leg = it.world.phones[ann].call(it.world.now, "park");
         it.world.run(1);

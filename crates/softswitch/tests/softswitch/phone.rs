@@ -151,13 +151,18 @@ impl Phone {
     }
 
     pub(crate) fn call_with(&mut self, now: Time, to: &str, offer: Option<&str>, fields: &str) -> LegId {
+        self.call_at(now, &format!("sip:{to}@example.org"), offer, fields)
+    }
+
+    /// Calls a URI.
+    pub(crate) fn call_at(&mut self, now: Time, uri: &str, offer: Option<&str>, fields: &str) -> LegId {
         let from = format!("<sip:{}@example.org>", self.user);
         let invitation = Invitation {
             flow: self.flow,
             account: Some(self.account),
-            uri: &format!("sip:{to}@example.org"),
+            uri,
             from: &from,
-            to: &format!("<sip:{to}@example.org>"),
+            to: &format!("<{uri}>"),
             contact: Arc::clone(&self.contact),
             fields,
             offer: offer.map(str::as_bytes),

@@ -314,8 +314,11 @@ fn a_watcher_picks_up_by_what_its_lamp_told() {
 fn lamps_follow_a_call_that_is_parked_and_retrieved() {
     let Scene { mut world, ann, bob, cat } = watching();
     world.stock(2);
-    let leg =
-        world.phones[bob].call_with(world.now, "701", Some(SDP), "Referred-By: <sip:ann@example.org>\r\n");
+    let call = world.talk(ann, bob);
+    world.refer(ann, call, "<sip:701@example.org>");
+    world.phones[ann].hang_up(world.now, call);
+    world.run(1);
+    let leg = world.phones[bob].call(world.now, "701");
     world.run(1);
     assert_eq!(only(&last(&world, cat).1).remote.identity.as_deref(), Some("sip:701@example.org"));
     let theirs = world.phones[ann].call(world.now, "701");
@@ -323,6 +326,11 @@ fn lamps_follow_a_call_that_is_parked_and_retrieved() {
     let (_, now) = last(&world, cat);
     let talks = now.dialogs.iter().find(|dialog| dialog.state == DialogState::Confirmed).unwrap();
     assert_eq!(talks.remote.identity.as_deref(), Some("sip:ann@example.org"));
+    assert!(talks.call_id.is_none() && talks.local_tag.is_none() && talks.remote_tag.is_none());
+    world.phones[bob].subscribe(world.now, "bob", "", "dialog", 600);
+    world.run(1);
+    let own = last(&world, bob).1;
+    let talks = own.dialogs.iter().find(|dialog| dialog.state == DialogState::Confirmed).unwrap();
     let at_bob = world.phones[bob].agent.dialog(leg).unwrap();
     assert_eq!(talks.call_id.as_deref(), Some(at_bob.call_id()));
     assert_eq!(talks.local_tag.as_deref(), Some(at_bob.local_tag()));
@@ -480,12 +488,12 @@ fn nothing_is_left_behind_on_a_bad_day() {
 }
 
 #[test]
-fn a_replaces_that_names_nothing_known_changes_nothing() {
+fn a_replaces_that_names_nothing_known_does_not_pass() {
     let mut world = World::new();
     let ann = world.phone("ann", Udp, Manner::Rings);
     let leg = world.phones[ann].call_with(world.now, "bob", Some(SDP), "Replaces: x;to-tag=1;from-tag=2\r\n");
     world.run(1);
-    assert_eq!(world.phones[ann].indications.last(), Some(&Indication::Failed(leg, Failure::Status(480))));
+    assert_eq!(world.phones[ann].indications.last(), Some(&Indication::Failed(leg, Failure::Status(403))));
     world.drain();
 }
 
@@ -511,7 +519,7 @@ fn mutilated_messages_of_watchers_parkers_and_pickers_do_no_harm() {
     let picked = world.phones[cat].call(world.now, "*8");
     world.run(1);
     let parked =
-        world.phones[bob].call_with(world.now, "701", Some(SDP), "Referred-By: <sip:ann@example.org>\r\n");
+        world.phones[bob].call_with(world.now, "701", Some(SDP), "Referred-By: <sip:bob@example.org>\r\n");
     world.run(1);
     let taken = world.phones[ann].call(world.now, "701");
     world.run(1);
