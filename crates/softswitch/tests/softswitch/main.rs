@@ -13,5 +13,6 @@ mod pickup;
 mod redirection;
 mod registration;
 mod relay;
+mod takeover;
 mod watching;
 mod world;

@@ -645,3 +645,98 @@ fn both_learn_with_whom_they_talk() {
     it.hang_up(cat, theirs);
     it.end();
 }
+
+#[test]
+fn a_caller_cannot_say_of_another_that_it_parked_it() {
+    let mut it = parked();
+    let (ann, bob, cat, leg) = (it.ann, it.bob, it.cat, it.leg);
+    for (orbit, fields) in
+        [("702", BY_ANN), ("703", "Referred-By: <sip:dan@elsewhere.example>\r\n"), ("704", "")]
+    {
+        let theirs = it.world.phones[cat].call_with(it.world.now, orbit, Some(SDP), fields);
+        it.world.run(1);
+        assert_eq!(it.last(cat), &Indication::Failed(theirs, Failure::Status(404)), "{fields}");
+    }
+    // Nor does a reservation open an orbit for somebody that its owner did not send.
+    let asked = it.world.phones[ann].call(it.world.now, "park");
+    it.world.run(1);
+    let now = it.world.now;
+    let phone = &mut it.world.phones[ann];
+    phone.agent.abandon(now, &mut phone.layer, asked);
+    for (fields, status) in [(BY_ANN, 486), ("", 404)] {
+        let theirs = it.world.phones[cat].call_with(it.world.now, "702", Some(SDP), fields);
+        it.world.run(1);
+        assert_eq!(it.last(cat), &Indication::Failed(theirs, Failure::Status(status)), "{fields}");
+    }
+    it.hang_up(bob, leg);
+    it.world.run(31);
+    it.end();
+}
+
+#[test]
+fn a_refer_in_anothers_name_parks_nobody() {
+    let mut it = parked();
+    let (ann, bob, cat, leg) = (it.ann, it.bob, it.cat, it.leg);
+    let call = it.world.talk(ann, cat);
+    // Cat, who knows the dialog, writes in it what Ann did not.
+    let dialog = it.world.phones[ann].agent.dialog(call).unwrap();
+    let text = format!(
+        "REFER {} SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.66;branch=z9hG4bK-forged\r\nRoute: {}\r\nMax-Forwards: 70\r\n\
+         From: {};tag={}\r\nTo: {};tag={}\r\nCall-ID: {}\r\nCSeq: 90000000 REFER\r\nContact: <sip:ann@192.0.2.66>\r\n\
+         Refer-To: <sip:702@example.org>\r\n\r\n",
+        dialog.target(),
+        dialog.routes(),
+        dialog.local(),
+        dialog.local_tag(),
+        dialog.remote(),
+        dialog.remote_tag(),
+        dialog.call_id()
+    );
+    it.world.send(([192, 0, 2, 66], 5060).into(), &text);
+    it.world.run(1);
+    let theirs = it.world.phones[cat].call(it.world.now, "702");
+    it.world.run(1);
+    assert_eq!(it.last(cat), &Indication::Failed(theirs, Failure::Status(404)));
+    let theirs = *it.world.phones[cat].incoming.last().unwrap();
+    it.hang_up(cat, theirs);
+    it.hang_up(bob, leg);
+    it.end();
+}
+
+#[test]
+fn a_user_parks_itself_in_few_orbits() {
+    let mut it = parked();
+    let (bob, cat, leg) = (it.bob, it.cat, it.leg);
+    let by_cat = "Referred-By: <sip:cat@example.org>\r\n";
+    let mut legs = Vec::new();
+    for orbit in 710..714 {
+        let own = it.world.phones[cat].call_with(it.world.now, &orbit.to_string(), Some(SDP), by_cat);
+        it.world.run(1);
+        legs.push(own);
+    }
+    let refused = Indication::Failed(legs[3], Failure::Status(486));
+    assert_eq!(it.last(cat), &refused);
+    for own in &legs[..3] {
+        it.hang_up(cat, *own);
+    }
+    it.hang_up(bob, leg);
+    it.end();
+}
+
+#[test]
+fn who_redirected_a_call_to_an_orbit_is_rung_back_and_nobody_that_the_caller_names() {
+    let mut it = parked();
+    let (ann, bob, cat, leg) = (it.ann, it.bob, it.cat, it.leg);
+    it.hang_up(bob, leg);
+    it.world.phones[bob].manner = Manner::Redirects("sip:715@example.org".into());
+    let call = it.world.phones[cat].call_with(it.world.now, "bob", Some(SDP), BY_ANN);
+    it.world.run(1);
+    assert_eq!(it.last(cat), &Indication::Answered(call));
+    it.world.phones[bob].manner = Manner::Rings;
+    let before = (it.world.phones[ann].count(Method::Invite), it.world.phones[bob].count(Method::Invite));
+    it.world.run(121);
+    let after = (it.world.phones[ann].count(Method::Invite), it.world.phones[bob].count(Method::Invite));
+    assert_eq!(after, (before.0, before.1 + 1));
+    it.hang_up(cat, call);
+    it.end();
+}

@@ -23,6 +23,8 @@ pub(crate) enum Manner {
 
 pub(crate) struct Phone {
     pub(crate) user: String,
+    /// What stands before its address in From.
+    pub(crate) display: String,
     pub(crate) address: SocketAddr,
     pub(crate) flow: Flow,
     pub(crate) layer: Layer,
@@ -66,6 +68,7 @@ impl Phone {
         };
         Self {
             user: user.to_owned(),
+            display: String::new(),
             address,
             flow: Flow { endpoint: EndpointId(1), connection, peer: super::world::SWITCH },
             layer: Layer::new(transaction::Config::default(), entropy),
@@ -156,7 +159,7 @@ impl Phone {
 
     /// Calls a URI.
     pub(crate) fn call_at(&mut self, now: Time, uri: &str, offer: Option<&str>, fields: &str) -> LegId {
-        let from = format!("<sip:{}@example.org>", self.user);
+        let from = format!("{}<sip:{}@example.org>", self.display, self.user);
         let invitation = Invitation {
             flow: self.flow,
             account: Some(self.account),

@@ -556,3 +556,33 @@ fn mutilated_messages_of_watchers_parkers_and_pickers_do_no_harm() {
     let counts = world.switch.counts();
     assert_eq!((counts.service_calls, counts.subscriptions, counts.forwarded), (0, 0, 0), "{counts:?}");
 }
+
+#[test]
+fn a_lamp_stays_true_whatever_callers_call_themselves_and_however_many_there_are() {
+    let Scene { mut world, ann, bob, cat } = watching();
+    // Five octets each, once they are escaped.
+    world.phones[ann].display = format!("\"{}\" ", "&".repeat(250));
+    world.phones[bob].display = world.phones[ann].display.clone();
+    let ringing = world.phones[ann].call(world.now, "bob");
+    world.run(1);
+    // Sixty more, of which only the first one rings.
+    let mut calls = Vec::new();
+    for _ in 0..60 {
+        calls.push(world.phones[bob].call(world.now, "cat"));
+        world.run(1);
+    }
+    let (_, shown) = last(&world, cat);
+    let alerts = |dialog: &WatchedDialog| {
+        dialog.state == DialogState::Early && dialog.direction == Some(Direction::Recipient)
+    };
+    assert!(shown.dialogs.iter().any(alerts) && shown.dialogs.len() < 50, "{}", shown.dialogs.len());
+    let longest = world.phones[cat].notified().iter().map(|(_, body)| body.len()).max().unwrap();
+    assert!(longest < 20_000, "{longest}");
+    for call in calls {
+        world.phones[bob].hang_up(world.now, call);
+    }
+    world.phones[ann].hang_up(world.now, ringing);
+    world.run(5);
+    assert!(last(&world, cat).1.dialogs.iter().all(|dialog| dialog.state == DialogState::Terminated));
+    world.drain();
+}
