@@ -1,5 +1,6 @@
 //! What a request is about, before anybody is asked who sent it (RFC 3261 16.3 to 16.5), and what strangers are answered.
 
+use crate::core::Core;
 use crate::event::Event;
 use crate::gate::Pass;
 use crate::own::user_of;
@@ -10,6 +11,7 @@ use crate::softswitch::Softswitch;
 use crate::takeover;
 use bytes::Bytes;
 use hookswitch_machine::{Flow, Time};
+use hookswitch_sip::auth::Place as AuthPlace;
 use hookswitch_sip::message::{Message, Method, Name, Response, Scheme, Uri};
 
 /// Header fields of an answer.
@@ -102,13 +104,43 @@ impl Softswitch {
         }
     }
 
-    /// The answer to an INVITE in a datagram that proves nothing about its sender: neither credentials that fit nor a dialog. It
-    /// needs no transaction and is sent once for each copy of the INVITE: retransmitted, it would be a multiple of what was
-    /// received, and the source may be made up (RFC 3261 26.3.2.4).
+    /// The answer to a request in a datagram that proves nothing about its sender: neither credentials that fit nor a dialog. It
+    /// needs no transaction, so that a flood leaves nothing, and is sent once for each copy: an answer to an INVITE would be
+    /// retransmitted, be a multiple of what was received, and the source may be made up (RFC 3261 26.3.2.4).
     pub(crate) fn turn_away(&mut self, now: Time, flow: Flow, message: &Message) -> Option<Bytes> {
-        if !message.is_request() || message.method() != Method::Invite || flow.connection != 0 {
+        if !message.is_request() || flow.connection != 0 {
             return None;
         }
+        match message.method() {
+            Method::Invite => self.turn_away_caller(now, flow, message),
+            Method::Ack | Method::Cancel => None,
+            _ => self.challenge(now, flow, message),
+        }
+    }
+
+    /// The challenge to a request other than INVITE without any credentials.
+    fn challenge(&mut self, now: Time, flow: Flow, message: &Message) -> Option<Bytes> {
+        let says_something = [Name::Authorization, Name::ProxyAuthorization, Name::Require];
+        if message.to_tag().is_some() || says_something.iter().any(|name| message.header(*name).is_some()) {
+            return None;
+        }
+        let routing = Routing::of(&self.core, message).ok()?;
+        let place = match self.destination(message, &routing) {
+            Destination::Registrar => AuthPlace::Server,
+            Destination::User(_) => AuthPlace::Proxy,
+            Destination::Refused(..)
+            | Destination::Gone
+            | Destination::Within(_)
+            | Destination::Itself
+            | Destination::Dialog
+            | Destination::Phone => return None,
+        };
+        let (status, name, values) = self.core.gate.challenge(now, place, message);
+        let fields = values.into_iter().map(|value| (Name::new(name), value)).collect();
+        Some(self.core.answer_once(flow, message, status, fields))
+    }
+
+    fn turn_away_caller(&mut self, now: Time, flow: Flow, message: &Message) -> Option<Bytes> {
         let routing = Routing::of(&self.core, message).ok();
         let in_dialog = message.to_tag().is_some_and(|tag| {
             routing.as_ref().is_some_and(|routing| routing.way.is_some()) || self.services.has_leg(tag)
@@ -138,12 +170,19 @@ impl Softswitch {
             let (method, from) = (message.method().to_string(), user_of(&message.from()));
             core.tell(Event::Refused { method, from, status, flow });
         }
+        Some(core.answer_once(flow, message, status, fields))
+    }
+}
+
+impl Core {
+    /// An answer without a transaction.
+    fn answer_once(&self, flow: Flow, request: &Message, status: u16, fields: Fields) -> Bytes {
         // RFC 3261 8.2.7: the same tag for every copy.
-        let tag = format!("{:08x}", core.loops.mark(message));
-        let mut response = Response::to(message, status).received(flow.peer).to_tag(&tag);
+        let tag = format!("{:08x}", self.loops.mark(request));
+        let mut response = Response::to(request, status).received(flow.peer).to_tag(&tag);
         for (name, value) in fields {
             response = response.header(name, value);
         }
-        Some(response.finish())
+        response.finish()
     }
 }

@@ -107,6 +107,20 @@ impl Gate {
         named.is_some_and(|user| self.failures.is_blocked(now, &user, from))
     }
 
+    /// What a request without credentials is answered with: status, header field name, values.
+    pub(crate) fn challenge(
+        &mut self,
+        now: Time,
+        place: Place,
+        request: &Message,
+    ) -> (u16, &'static str, Vec<String>) {
+        let server = match place {
+            Place::Server => &mut self.registrar,
+            Place::Proxy => &mut self.proxy,
+        };
+        challenge(server, now, place, request, false)
+    }
+
     /// What a request is answered whose credentials are missing or do not fit.
     pub(crate) fn stranger(
         &mut self,
@@ -120,7 +134,7 @@ impl Gate {
         }
         match self.read(request, locations) {
             Verdict::Challenge { .. } => {
-                let (status, name, values) = challenge(&mut self.proxy, now, Place::Proxy, request, false);
+                let (status, name, values) = self.challenge(now, Place::Proxy, request);
                 Pass::Challenge(status, name, values)
             }
             Verdict::BadCredentials { user } => {

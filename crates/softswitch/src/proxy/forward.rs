@@ -273,7 +273,10 @@ impl Proxy {
         let Some(id) = self.by_server.remove(&server) else { return };
         let Some(context) = self.contexts.get_mut(&id) else { return };
         if context.is_open() {
-            context.kind.call().iter().for_each(|no| core.call_ends(*no));
+            if let Kind::Call(call_id, no) = &context.kind {
+                core.tell(Event::CallEnded { call_id: call_id.to_string(), status: Some(408) });
+                no.iter().for_each(|no| core.call_ends(*no));
+            }
             context.finish();
             self.cancel_branches(core, now, id, None);
         }

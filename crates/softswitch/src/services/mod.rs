@@ -20,6 +20,7 @@ mod ring;
 use crate::calls::CallNo;
 use crate::config::{Config, Features};
 use crate::core::Core;
+use crate::event::Event;
 use crate::location::UserId;
 use crate::own::user_of;
 use crate::proxy::Diverted;
@@ -374,11 +375,21 @@ impl Services {
     ) {
         let reachable = by_its_flow(core, flow, request);
         let request = reachable.as_ref().unwrap_or(request);
-        match self.agent.dispatch(now, &mut core.layer, Received::Request(server), flow, request) {
+        let taken = match self.agent.dispatch(now, &mut core.layer, Received::Request(server), flow, request)
+        {
             Indication::Incoming(leg) | Indication::Replacing { leg, .. } => {
                 self.incoming(core, now, leg, flow, request, Some(diverted));
+                self.calls.contains_key(&leg) || self.members.contains_key(&leg)
             }
-            other => self.indicated(core, now, other, flow, Some(request)),
+            other => {
+                self.indicated(core, now, other, flow, Some(request));
+                false
+            }
+        };
+        if !taken {
+            // It began at somebody else, and ends here.
+            let call_id = request.call_id().to_owned();
+            core.tell(Event::CallEnded { call_id, status: Some(480) });
         }
     }
 
