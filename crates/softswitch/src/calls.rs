@@ -325,3 +325,55 @@ impl Calls {
         self.news.pop_front()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hookswitch_machine::TimerQueue;
+    use hookswitch_sip::message::{Limits, Method, Name, Request};
+
+    fn party(user: u32, tag: &str) -> Party {
+        let address = NameAddr::parse("<sip:x@example.org>").unwrap();
+        Party::of(&address, Some(UserId(user))).tagged(tag)
+    }
+
+    fn bye(from: &str, to: &str) -> Message {
+        let request = Request::new(Method::Bye, "sip:x@192.0.2.1")
+            .via("UDP", "192.0.2.1:5060", "z9hG4bK1")
+            .header(Name::From, format_args!("<sip:a@x>;tag={from}"))
+            .header(Name::To, format_args!("<sip:b@x>;tag={to}"))
+            .call_id("one")
+            .cseq(1, Method::Bye);
+        Message::parse(request.finish(), &Limits::default()).unwrap()
+    }
+
+    #[test]
+    fn calls_of_one_name_are_told_apart_by_their_tags() {
+        let mut calls = Calls::new(&mut Entropy::from_number(1));
+        let mut timers = TimerQueue::new();
+        let mut begin = |caller: &str, callee: &str| {
+            let no = calls.next_no();
+            let timer = timers.set(hookswitch_machine::Time::ZERO, ());
+            calls.begin(no, "one", party(1, caller), party(2, callee), CallState::Confirmed, timer);
+            no
+        };
+        let (first, second, third) = (begin("a", "b"), begin("a", "c"), begin("d", "a"));
+        for (from, to, ended) in
+            [("a", "b", vec![first]), ("c", "a", vec![second]), ("a", "d", vec![third]), ("b", "c", vec![])]
+        {
+            assert_eq!(calls.ended_by(&bye(from, to)), ended, "{from} {to}");
+        }
+        let replaces = |tag: &str| Replaces {
+            call_id: "one".into(),
+            to_tag: tag.into(),
+            from_tag: "x".into(),
+            early_only: false,
+        };
+        let named = |tag: &str| -> Vec<(CallNo, Role)> {
+            calls.named(&replaces(tag)).map(|(no, role, _)| (no, role)).collect()
+        };
+        assert_eq!(named("b"), [(first, Role::Callee)]);
+        assert_eq!(named("a"), [(first, Role::Caller), (second, Role::Caller), (third, Role::Callee)]);
+        assert_eq!(named("e"), []);
+    }
+}

@@ -586,3 +586,25 @@ fn a_lamp_stays_true_whatever_callers_call_themselves_and_however_many_there_are
     assert!(last(&world, cat).1.dialogs.iter().all(|dialog| dialog.state == DialogState::Terminated));
     world.drain();
 }
+
+#[test]
+fn whoever_calls_and_gives_up_all_the_time_makes_no_flood_of_notifies() {
+    let Scene { mut world, ann, cat, .. } = watching();
+    let begun = world.phones[cat].notified().len();
+    for _ in 0..50 {
+        let call = world.phones[ann].call(world.now, "bob");
+        world.run_for(std::time::Duration::from_millis(60));
+        world.phones[ann].hang_up(world.now, call);
+        world.run_for(std::time::Duration::from_millis(40));
+    }
+    let last_one = world.phones[ann].call(world.now, "bob");
+    world.run(2);
+    let told = world.phones[cat].notified().len() - begun;
+    assert!((20..80).contains(&told), "{told} in 7 seconds, of 200 changes");
+    let rings = |dialog: &WatchedDialog| dialog.state == DialogState::Early;
+    assert!(last(&world, cat).1.dialogs.iter().any(rings), "what is told late is true");
+    world.phones[ann].hang_up(world.now, last_one);
+    world.run(2);
+    assert!(!last(&world, cat).1.dialogs.iter().any(rings));
+    world.drain();
+}
