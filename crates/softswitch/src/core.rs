@@ -97,6 +97,12 @@ impl Core {
         Party::of(&from, self.locations.find(&user_of(&from))).at(request)
     }
 
+    /// A user answers a call, which may have been redirected to several.
+    pub(crate) fn call_reaches(&mut self, now: Time, no: CallNo, user: UserId) -> Option<CallNo> {
+        let there = self.calls.get(no)?.callee.user == Some(user);
+        if there { Some(no) } else { self.call_moves(now, no, user) }
+    }
+
     /// A call that was redirected rings at another user.
     pub(crate) fn call_moves(&mut self, now: Time, no: CallNo, user: UserId) -> Option<CallNo> {
         let call = self.calls.get(no)?;

@@ -56,7 +56,11 @@ impl Proxy {
         match status {
             ..200 => self.provisional(core, now, id, client, status, response),
             200..=299 => {
+                let user = context.branch(client).and_then(|branch| branch.user);
                 conclude(core, context, client);
+                if let (true, Some(user), Kind::Call(_, no)) = (context.is_open(), user, &mut context.kind) {
+                    *no = no.and_then(|no| core.call_reaches(now, no, user));
+                }
                 self.succeed(core, now, id, status, response);
             }
             300.. => return self.refused(core, now, id, client, status, response, is_extension),

@@ -161,6 +161,7 @@ impl Services {
     ) {
         // A leg that is gone needs no answer.
         let _ = self.agent.reject(now, &mut core.layer, leg, status, format_args!(""));
+        self.refused = status;
         let (method, from) = (message.method().to_string(), user_of(&message.from()));
         core.tell(Event::Refused { method, from, status, flow });
         self.gone(core, now, leg);

@@ -66,6 +66,8 @@ pub(crate) struct Services {
     capabilities: Capabilities,
     next_stream: u64,
     open: bool,
+    /// What an INVITE was last refused with.
+    refused: u16,
 }
 
 impl Services {
@@ -87,6 +89,7 @@ impl Services {
             // Away from the numbers that the lines of the same process count.
             next_stream: 1 << 63 | u64::from(shard) << 40,
             open: true,
+            refused: 480,
         }
     }
 
@@ -375,6 +378,7 @@ impl Services {
     ) {
         let reachable = by_its_flow(core, flow, request);
         let request = reachable.as_ref().unwrap_or(request);
+        self.refused = 480;
         let taken = match self.agent.dispatch(now, &mut core.layer, Received::Request(server), flow, request)
         {
             Indication::Incoming(leg) | Indication::Replacing { leg, .. } => {
@@ -389,7 +393,7 @@ impl Services {
         if !taken {
             // It began at somebody else, and ends here.
             let call_id = request.call_id().to_owned();
-            core.tell(Event::CallEnded { call_id, status: Some(480) });
+            core.tell(Event::CallEnded { call_id, status: Some(self.refused) });
         }
     }
 

@@ -73,14 +73,17 @@ fn a_redirection_to_an_extension_that_refuses_ends_the_call() {
     let ann = world.phone("ann", Udp, Manner::Rings);
     let bob = world.phone("bob", Udp, Manner::Rings);
     // Neither is there a port for music, nor is a code for those who are sent to it.
-    for to in ["602", "*8cat", "*8"] {
+    for (to, expected) in [("602", 503), ("*8cat", 404), ("*8", 404)] {
         world.events.clear();
         world.phones[bob].manner = Manner::Redirects(format!("sip:{to}@example.org"));
         let leg = world.phones[ann].call(world.now, "bob");
         world.run(1);
         assert!(matches!(world.phones[ann].indications.last(), Some(Indication::Failed(l, _)) if *l == leg));
-        let ended = world.events.iter().filter(|event| matches!(event, Event::CallEnded { .. })).count();
-        assert_eq!(ended, 1, "{to}: {:?}", world.events);
+        let ended = world.events.iter().filter_map(|event| match event {
+            Event::CallEnded { status, .. } => *status,
+            _ => None,
+        });
+        assert_eq!(ended.collect::<Vec<_>>(), [expected], "{to}");
     }
     world.drain();
 }
