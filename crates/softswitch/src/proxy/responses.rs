@@ -6,6 +6,7 @@ use super::forward::{Proxy, upstream};
 use crate::core::{Core, Timer};
 use crate::location::UserId;
 use crate::own::joined;
+use crate::takeover::Place;
 use hookswitch_machine::{Flow, Time};
 use hookswitch_sip::message::{Contact, Forward, Limits, Message, Name};
 use hookswitch_sip::transaction::{ClientId, ServerId};
@@ -163,6 +164,14 @@ impl Proxy {
         is_extension: impl Fn(&str) -> bool,
     ) -> Onward {
         let Some(context) = self.contexts.get_mut(&id) else { return Onward::Nothing };
+        let request =
+            context.origin.as_ref().and_then(|o| Message::parse(o.request.clone(), &Limits::default()).ok());
+        let Some(request) = request else { return Onward::Nothing };
+        if Place::wanted(&request) != Ok(Place::Nothing) {
+            // Who may have the place in a call was asked when the INVITE came, and may be another by now: it is to come again.
+            context.offer(status, Some(upstream(response)));
+            return Onward::Nothing;
+        }
         let by = context.branch(client).and_then(|branch| branch.user);
         let (mut targets, mut foreign, mut followed) = (Vec::new(), Vec::new(), false);
         let mut users = Vec::new();
@@ -203,15 +212,11 @@ impl Proxy {
             context.offer(480, None);
             return Onward::Nothing;
         }
-        let request =
-            context.origin.as_ref().and_then(|o| Message::parse(o.request.clone(), &Limits::default()).ok());
         if let (true, &[user], Kind::Call(_, no)) = (context.is_settled(), &*users, &mut context.kind) {
             // It rings at somebody else now, and nowhere else.
             *no = no.and_then(|no| core.call_moves(now, no, user));
         }
-        if let Some(request) = request {
-            self.fork(core, now, id, &request, targets);
-        }
+        self.fork(core, now, id, &request, targets);
         Onward::Nothing
     }
 

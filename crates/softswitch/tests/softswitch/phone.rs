@@ -46,6 +46,8 @@ pub(crate) struct Phone {
     pub(crate) answers_offers: bool,
     /// What a NOTIFY outside its calls is answered with; 0: nothing.
     pub(crate) notify_status: u16,
+    /// It only listens: what it says is written by hand.
+    pub(crate) silent: bool,
     /// What calls are answered with.
     pub(crate) answer_sdp: String,
     cseq: u32,
@@ -84,6 +86,7 @@ impl Phone {
             late_offer: false,
             answers_offers: true,
             notify_status: 200,
+            silent: false,
             answer_sdp: SDP.to_owned(),
             cseq: 0,
         }
@@ -189,6 +192,9 @@ impl Phone {
 
     pub(crate) fn receive(&mut self, now: Time, flow: Flow, bytes: Bytes) {
         let Ok(message) = Message::parse(bytes, &Default::default()) else { return };
+        if self.silent {
+            return self.heard.push(message);
+        }
         if message.is_request() && message.method() == Method::Notify {
             if let Received::Request(server) = self.layer.receive(now, flow, &message)
                 && self.notify_status > 0

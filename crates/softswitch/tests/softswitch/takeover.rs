@@ -3,7 +3,7 @@ use super::world::{UDP, World};
 use hookswitch_machine::Flow;
 use hookswitch_machine::Transport::{Tcp, Udp};
 use hookswitch_sip::event::{DialogInfo, DialogState};
-use hookswitch_sip::message::{Method, Name, Request, Uri};
+use hookswitch_sip::message::{Method, Name, Request, Response, Uri};
 use hookswitch_sip::refer::{ReferTo, Replaces};
 use hookswitch_sip::ua::{Failure, Indication, LegId};
 use hookswitch_softswitch::{Features, Limits, Rule};
@@ -387,5 +387,37 @@ fn a_place_beside_somebody_is_for_the_two_as_well_and_none_is_asked_for_within_a
     );
     assert_eq!(it.world.phones[bob].count(Method::Invite), 1);
     assert_eq!(it.world.phones[cat].count(Method::Invite), before);
+    it.end();
+}
+
+#[test]
+fn what_was_permitted_while_it_rang_is_not_redirected_to_what_was_answered_since() {
+    let mut it = talking();
+    let (ann, bob, dan) = (it.ann, it.bob, it.dan);
+    // Everybody may fetch what rings at Bob, at its caller too; but Dan sends the INVITE to a phone of his own, which waits.
+    let second = it.world.phone("dan", Udp, Manner::Rings);
+    it.world.phones[second].silent = true;
+    it.world.phones[ann].call(it.world.now, "bob");
+    it.world.run(1);
+    let ringing = *it.world.phones[bob].incoming.last().unwrap();
+    let named = it.world.replaces(bob, ringing);
+    it.world.phones[dan].manner = Manner::Refuses(486);
+    let fields = format!("Replaces: {named}\r\n");
+    let asked = it.invites(dan, "sip:dan@example.org", &fields).expect("it waits");
+    it.world.phones[bob].answer(it.world.now);
+    it.world.run(1);
+    let invite = it.world.phones[second].last(Method::Invite);
+    let moved = Response::to(invite, 302).to_tag("x").header(Name::Contact, "<sip:ann@example.org>").finish();
+    let address = it.world.phones[second].address;
+    it.world.send(address, std::str::from_utf8(&moved).unwrap());
+    it.world.run(1);
+    assert!(!it.was_asked(ann), "ann's phone would have given her call with bob away");
+    assert!(it.world.phones[dan].indications.contains(&Indication::Redirected(asked)));
+    // Where it leads is asked for anew.
+    assert_eq!(it.invites(dan, "sip:ann@example.org", &fields), REFUSED);
+    let now = it.world.now;
+    let phone = &mut it.world.phones[dan];
+    phone.agent.abandon(now, &mut phone.layer, asked);
+    it.world.phones[second].silent = false;
     it.end();
 }
