@@ -93,7 +93,8 @@ impl Phones {
     }
 }
 
-/// One line about a phone: what it calls itself, its hook switch, its lamps.
+/// One line about a phone: what it calls itself, its hook switch, its lamps. Of one that is out of service only that: what it called
+/// itself and its lamps go one after the other, and say nothing any more.
 fn described(product: &str, status: &PhoneStatus, meanings: &[LampMeaning]) -> String {
     let hook = match (status.in_service, status.hook_switch) {
         (false, HookSwitch::OnHook | HookSwitch::Unknown) => "out of service",
@@ -104,6 +105,9 @@ fn described(product: &str, status: &PhoneStatus, meanings: &[LampMeaning]) -> S
         (true, HookSwitch::OffHook) => "off hook",
         (true, HookSwitch::Unknown) => "hook switch unknown",
     };
+    if !status.in_service {
+        return hook.to_owned();
+    }
     let lamps = meanings.iter().zip(&status.lamps).filter_map(|(meaning, state)| {
         let state = match state {
             LampState::Off => "off",
@@ -147,7 +151,22 @@ mod tests {
         status.ring_mode = 1;
         status.lamps = vec![LampState::Unknown, LampState::Off];
         assert_eq!(described("", &status, &meanings), "rings, lamps: 1002 off");
-        status = PhoneStatus { hook_switch: HookSwitch::Unknown, ..PhoneStatus::default() };
-        assert_eq!(described("", &status, &meanings), "out of service");
+    }
+
+    #[test]
+    fn a_phone_is_out_of_service_once_whatever_goes_with_it() {
+        let meanings = [LampMeaning::Messages];
+        let mut status = PhoneStatus { lamps: vec![LampState::Steady], ..PhoneStatus::default() };
+        // First the registration goes, with it the name, then what it has subscribed to.
+        for (product, hook_switch, lamp) in [
+            ("Desk 1", HookSwitch::OnHook, LampState::Steady),
+            ("", HookSwitch::OnHook, LampState::Steady),
+            ("", HookSwitch::Unknown, LampState::Unknown),
+        ] {
+            (status.hook_switch, status.lamps) = (hook_switch, vec![lamp]);
+            assert_eq!(described(product, &status, &meanings), "out of service");
+        }
+        status.hook_switch = HookSwitch::OffHook;
+        assert_eq!(described("", &status, &meanings), "off hook, out of service");
     }
 }

@@ -112,6 +112,11 @@ impl Call {
         }
     }
 
+    /// Whether a user is one of its sides.
+    pub(crate) fn has(&self, user: UserId) -> bool {
+        self.users().any(|(one, _)| one == user)
+    }
+
     /// The users of ours in it, each with its role; the same one may have both.
     pub(crate) fn users(&self) -> impl Iterator<Item = (UserId, Role)> {
         let caller = self.caller.user.map(|user| (user, Role::Caller));
@@ -258,20 +263,29 @@ impl Calls {
         self.by_user.get(&user).map_or(0, BTreeSet::len)
     }
 
-    /// The calls of this Call-ID, oldest first.
-    pub(crate) fn of_id(&self, call_id: &str) -> Vec<CallNo> {
-        self.by_id.get(call_id).into_iter().flatten().copied().collect()
+    /// The calls that a Replaces names by the tag of its receiver, who has this role in it. The other tag says no more: of a
+    /// call that forks, only one is known here.
+    pub(crate) fn named(&self, replaces: &Replaces) -> impl Iterator<Item = (CallNo, Role, &Call)> {
+        let tag = &*replaces.to_tag;
+        let of = self.by_id.get(&*replaces.call_id).into_iter().flatten();
+        of.filter_map(|no| self.calls.get(no).map(|call| (*no, call))).filter_map(move |(no, call)| {
+            let role = [Role::Caller, Role::Callee].into_iter().find(|role| *call.sides(*role).0.tag == *tag);
+            role.map(|role| (no, role, call))
+        })
     }
 
-    /// The call that a Replaces to this user names, by the user's own tag, and the contact of the phone that has it.
-    pub(crate) fn named_by(&self, replaces: &Replaces, user: UserId) -> Option<(CallNo, &str)> {
-        self.by_id.get(&*replaces.call_id)?.iter().find_map(|no| {
-            let call = self.calls.get(no)?;
-            let mine =
-                |(one, role): &(UserId, Role)| *one == user && *call.sides(*role).0.tag == *replaces.to_tag;
-            let (_, role) = call.users().find(mine)?;
-            Some((*no, &*call.sides(role).0.target))
-        })
+    /// The calls that a BYE ends, which may come from either side. One that was not answered ends with its INVITE.
+    pub(crate) fn ended_by(&self, bye: &Message) -> Vec<CallNo> {
+        let (from, to) = (bye.from_tag().unwrap_or_default(), bye.to_tag().unwrap_or_default());
+        // A tag that is too long to be remembered stands for any.
+        let fits = |party: &Party, tag: &str| party.tag.is_empty() || *party.tag == *tag;
+        let ends = |no: &&CallNo| {
+            self.calls.get(*no).filter(|call| call.state == CallState::Confirmed).is_some_and(|call| {
+                let (caller, callee) = (&call.caller, &call.callee);
+                fits(caller, from) && fits(callee, to) || fits(caller, to) && fits(callee, from)
+            })
+        };
+        self.by_id.get(bye.call_id()).into_iter().flatten().filter(ends).copied().collect()
     }
 
     /// The calls of a user, oldest first.
@@ -309,5 +323,57 @@ impl Calls {
     /// What happened since; call until `None`.
     pub(crate) fn news(&mut self) -> Option<News> {
         self.news.pop_front()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hookswitch_machine::TimerQueue;
+    use hookswitch_sip::message::{Limits, Method, Name, Request};
+
+    fn party(user: u32, tag: &str) -> Party {
+        let address = NameAddr::parse("<sip:x@example.org>").unwrap();
+        Party::of(&address, Some(UserId(user))).tagged(tag)
+    }
+
+    fn bye(from: &str, to: &str) -> Message {
+        let request = Request::new(Method::Bye, "sip:x@192.0.2.1")
+            .via("UDP", "192.0.2.1:5060", "z9hG4bK1")
+            .header(Name::From, format_args!("<sip:a@x>;tag={from}"))
+            .header(Name::To, format_args!("<sip:b@x>;tag={to}"))
+            .call_id("one")
+            .cseq(1, Method::Bye);
+        Message::parse(request.finish(), &Limits::default()).unwrap()
+    }
+
+    #[test]
+    fn calls_of_one_name_are_told_apart_by_their_tags() {
+        let mut calls = Calls::new(&mut Entropy::from_number(1));
+        let mut timers = TimerQueue::new();
+        let mut begin = |caller: &str, callee: &str| {
+            let no = calls.next_no();
+            let timer = timers.set(hookswitch_machine::Time::ZERO, ());
+            calls.begin(no, "one", party(1, caller), party(2, callee), CallState::Confirmed, timer);
+            no
+        };
+        let (first, second, third) = (begin("a", "b"), begin("a", "c"), begin("d", "a"));
+        for (from, to, ended) in
+            [("a", "b", vec![first]), ("c", "a", vec![second]), ("a", "d", vec![third]), ("b", "c", vec![])]
+        {
+            assert_eq!(calls.ended_by(&bye(from, to)), ended, "{from} {to}");
+        }
+        let replaces = |tag: &str| Replaces {
+            call_id: "one".into(),
+            to_tag: tag.into(),
+            from_tag: "x".into(),
+            early_only: false,
+        };
+        let named = |tag: &str| -> Vec<(CallNo, Role)> {
+            calls.named(&replaces(tag)).map(|(no, role, _)| (no, role)).collect()
+        };
+        assert_eq!(named("b"), [(first, Role::Callee)]);
+        assert_eq!(named("a"), [(first, Role::Caller), (second, Role::Caller), (third, Role::Callee)]);
+        assert_eq!(named("e"), []);
     }
 }

@@ -52,7 +52,8 @@ pub struct Features {
     pub longest_park: Duration,
     /// In front of a user: picks up what rings there. Alone: what rings longest in a group of the caller.
     pub pickup: String,
-    /// Whose calls may be picked up.
+    /// Whose calls may be picked up while they ring. Who may because of a group may also take over what the callee has answered, by
+    /// an INVITE with Replaces (RFC 3891).
     pub who_may_pick_up: Rule,
     /// Whose calls may be watched (RFC 4235). The own ones always.
     pub who_may_watch: Rule,

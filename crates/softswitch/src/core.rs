@@ -9,6 +9,7 @@ use crate::location::{BindingId, Locations, UserId};
 use crate::loops::Loops;
 use crate::own::{Own, user_of};
 use crate::passage::Passages;
+use crate::referrals::Referrals;
 use crate::services::OrbitNo;
 use crate::watch::SubscriptionNo;
 use hookswitch_machine::{Entropy, Flow, Output, Time, TimerQueue, Transport};
@@ -53,6 +54,7 @@ pub(crate) struct Core {
     pub(crate) loops: Loops,
     pub(crate) ended: Ended,
     pub(crate) calls: Calls,
+    pub(crate) referrals: Referrals,
     pub(crate) timers: TimerQueue<Timer>,
     pub(crate) entropy: Entropy,
     pub(crate) outputs: VecDeque<Output<Event, Command>>,
@@ -95,6 +97,12 @@ impl Core {
         Party::of(&from, self.locations.find(&user_of(&from))).at(request)
     }
 
+    /// A user answers a call, which may have been redirected to several.
+    pub(crate) fn call_reaches(&mut self, now: Time, no: CallNo, user: UserId) -> Option<CallNo> {
+        let there = self.calls.get(no)?.callee.user == Some(user);
+        if there { Some(no) } else { self.call_moves(now, no, user) }
+    }
+
     /// A call that was redirected rings at another user.
     pub(crate) fn call_moves(&mut self, now: Time, no: CallNo, user: UserId) -> Option<CallNo> {
         let call = self.calls.get(no)?;
@@ -121,17 +129,13 @@ impl Core {
         }
     }
 
-    /// All calls of this Call-ID are over.
-    pub(crate) fn calls_end(&mut self, call_id: &str) {
-        for no in self.calls.of_id(call_id) {
+    /// One side of a call hangs up. The operator is told, unless the other did just before.
+    pub(crate) fn hung_up(&mut self, now: Time, bye: &Message) {
+        for no in self.calls.ended_by(bye) {
             self.call_ends(no);
         }
-    }
-
-    /// Tells the operator that one side of a call hung up, unless the other did just before.
-    pub(crate) fn hung_up(&mut self, now: Time, call_id: &str) {
-        self.calls_end(call_id);
-        if self.ended.is_new(now, call_id) {
+        let call_id = bye.call_id();
+        if self.ended.is_new(now, call_id, [bye.from_tag(), bye.to_tag()].map(Option::unwrap_or_default)) {
             self.tell(Event::CallEnded { call_id: call_id.to_owned(), status: None });
         }
     }

@@ -27,8 +27,9 @@ impl Ended {
         }
     }
 
-    /// Whether this is the first time in a while that the call ends.
-    pub(crate) fn is_new(&mut self, now: Time, call_id: &str) -> bool {
+    /// Whether this is the first time in a while that the call ends. It has the same two tags whoever hangs up.
+    pub(crate) fn is_new(&mut self, now: Time, call_id: &str, mut tags: [&str; 2]) -> bool {
+        tags.sort_unstable();
         while let Some((at, key)) = self.order.front().copied()
             && (now.since(at) >= WINDOW || self.order.len() >= ROOM)
         {
@@ -36,7 +37,11 @@ impl Ended {
             self.known.remove(&key);
         }
         let mut hasher = self.keys.build_hasher();
-        hasher.write(call_id.as_bytes());
+        for text in [call_id].iter().chain(&tags) {
+            hasher.write(text.as_bytes());
+            // No text holds this octet, so pieces cannot run together.
+            hasher.write_u8(0xff);
+        }
         let key = hasher.finish();
         let new = self.known.insert(key);
         if new {
@@ -54,18 +59,19 @@ mod tests {
     fn a_call_ends_once_within_the_window() {
         let mut ended = Ended::new(&mut Entropy::from_number(1));
         let at = Time::from_millis;
-        assert!(ended.is_new(at(0), "a"));
-        assert!(!ended.is_new(at(1_000), "a"));
-        assert!(ended.is_new(at(1_000), "b"));
-        assert!(ended.is_new(at(32_000), "a"));
-        assert!(!ended.is_new(at(32_000), "b"));
+        assert!(ended.is_new(at(0), "a", ["1", "2"]));
+        assert!(!ended.is_new(at(1_000), "a", ["2", "1"]));
+        assert!(ended.is_new(at(1_000), "a", ["1", "3"]), "another call of the same name");
+        assert!(ended.is_new(at(1_000), "b", ["1", "2"]));
+        assert!(ended.is_new(at(32_000), "a", ["1", "2"]));
+        assert!(!ended.is_new(at(32_000), "b", ["1", "2"]));
     }
 
     #[test]
     fn what_is_remembered_is_bounded() {
         let mut ended = Ended::new(&mut Entropy::from_number(1));
         for n in 0..50_000 {
-            assert!(ended.is_new(Time::ZERO, &n.to_string()));
+            assert!(ended.is_new(Time::ZERO, &n.to_string(), ["1", "2"]));
         }
         assert!(ended.order.len() <= ROOM && ended.known.len() == ended.order.len());
     }

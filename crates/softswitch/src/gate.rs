@@ -26,6 +26,8 @@ pub(crate) enum Pass {
 pub(crate) struct Gate {
     registrar: Server,
     proxy: Server,
+    /// Knows no nonce, so that it says of credentials whether they fit and nothing is used up.
+    reader: Server,
     failures: Failures,
 }
 
@@ -36,8 +38,8 @@ impl Gate {
             let config = ServerConfig { remembered: nonces, ..ServerConfig::new(realm, place) };
             Server::new(config, entropy)
         };
-        let (registrar, proxy) = (server(Place::Server), server(Place::Proxy));
-        Self { registrar, proxy, failures: Failures::new(entropy) }
+        let (registrar, proxy, reader) = (server(Place::Server), server(Place::Proxy), server(Place::Proxy));
+        Self { registrar, proxy, reader, failures: Failures::new(entropy) }
     }
 
     /// Checks the credentials of a request. The address `claimed` must be the user's own.
@@ -50,19 +52,16 @@ impl Gate {
         own: &Own,
         locations: &Locations,
     ) -> Pass {
+        if self.is_blocked(now, place, from, request) {
+            return Pass::Forbidden;
+        }
         let server = match place {
             Place::Server => &mut self.registrar,
             Place::Proxy => &mut self.proxy,
         };
-        let values = || request.headers(Name::new(place.credentials_header()));
-        let named = values().find_map(|value| Some(Authorization::parse(value).ok()?.username()));
-        if let Some(user) = &named
-            && self.failures.is_blocked(now, user, from)
-        {
-            return Pass::Forbidden;
-        }
+        let values = request.headers(Name::new(place.credentials_header()));
         let account = |name: &str, _| locations.password(name).map(Account::Password);
-        match server.check(now, request.method().as_str(), values(), request.body(), account) {
+        match server.check(now, request.method().as_str(), values, request.body(), account) {
             Verdict::Ok { user } => {
                 let claimed = match place {
                     // RFC 3261 10.3, 4: who registers, and for whom.
@@ -88,6 +87,26 @@ impl Gate {
         }
     }
 
+    /// Whether a request has credentials for the proxy that fit, fresh or not. Nothing is used up, and whoever has guessed too often
+    /// learns nothing.
+    pub(crate) fn is_proven(
+        &mut self,
+        now: Time,
+        from: IpAddr,
+        request: &Message,
+        locations: &Locations,
+    ) -> bool {
+        request.header(Name::ProxyAuthorization).is_some()
+            && !self.is_blocked(now, Place::Proxy, from, request)
+            && matches!(self.read(request, locations), Verdict::Challenge { stale: true })
+    }
+
+    fn is_blocked(&mut self, now: Time, place: Place, from: IpAddr, request: &Message) -> bool {
+        let mut values = request.headers(Name::new(place.credentials_header()));
+        let named = values.find_map(|value| Some(Authorization::parse(value).ok()?.username()));
+        named.is_some_and(|user| self.failures.is_blocked(now, &user, from))
+    }
+
     /// What a request without credentials is answered with: status, header field name, values.
     pub(crate) fn challenge(
         &mut self,
@@ -100,6 +119,37 @@ impl Gate {
             Place::Proxy => &mut self.proxy,
         };
         challenge(server, now, place, request, false)
+    }
+
+    /// What a request is answered whose credentials are missing or do not fit.
+    pub(crate) fn stranger(
+        &mut self,
+        now: Time,
+        from: IpAddr,
+        request: &Message,
+        locations: &Locations,
+    ) -> Pass {
+        if self.is_blocked(now, Place::Proxy, from, request) {
+            return Pass::Forbidden;
+        }
+        match self.read(request, locations) {
+            Verdict::Challenge { .. } => {
+                let (status, name, values) = self.challenge(now, Place::Proxy, request);
+                Pass::Challenge(status, name, values)
+            }
+            Verdict::BadCredentials { user } => {
+                self.failures.wrong(now, &user, from);
+                Pass::Forbidden
+            }
+            Verdict::Ok { .. } => Pass::Forbidden,
+            Verdict::Malformed(_) => Pass::Malformed,
+        }
+    }
+
+    fn read<'m>(&mut self, request: &'m Message, locations: &Locations) -> Verdict<'m> {
+        let values = request.headers(Name::ProxyAuthorization);
+        let account = |name: &str, _| locations.password(name).map(Account::Password);
+        self.reader.check(Time::ZERO, request.method().as_str(), values, request.body(), account)
     }
 
     /// The values of Proxy-Authorization that are for others (RFC 3261 22.3); `None` if all are.

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 /// A user of the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct UserId(u32);
+pub(crate) struct UserId(pub(crate) u32);
 
 /// Names a binding, never another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -192,8 +192,17 @@ impl Locations {
         self.by_flow.contains_key(&flow)
     }
 
-    /// The path to a contact that is registered under exactly this text. Looks at all of them: for the rare case only.
-    pub(crate) fn flow_to(&self, uri: &Uri<'_>) -> Option<Flow> {
-        self.all().find(|(_, binding)| *binding.contact == *uri.as_str()).map(|(_, binding)| binding.flow)
+    /// The path to the contact of a user that is at this host and port.
+    pub(crate) fn flow_to(&self, user: UserId, uri: &Uri<'_>) -> Option<Flow> {
+        let host = uri.host()?;
+        let same = |text: &str| {
+            Uri::parse(text).is_ok_and(|contact| contact.host() == Some(host) && contact.port() == uri.port())
+        };
+        self.bindings(user).iter().find(|binding| same(&binding.contact)).map(|binding| binding.flow)
+    }
+
+    /// Whether a user has registered a contact on this path.
+    pub(crate) fn is_path_of(&self, user: UserId, flow: Flow) -> bool {
+        self.bindings(user).iter().any(|binding| binding.flow == flow)
     }
 }

@@ -1,6 +1,6 @@
 //! What is ours: the domain, the addresses, and what stands for us in Via, Record-Route and Contact.
 
-use hookswitch_machine::{Endpoint, EndpointId, Flow, Transport};
+use hookswitch_machine::{Endpoint, EndpointId, Transport};
 use hookswitch_sip::message::{Host, NameAddr, Uri};
 use std::fmt;
 use std::net::SocketAddr;
@@ -53,24 +53,6 @@ impl Own {
     pub(crate) fn sent(&self, host: Host<'_>, port: Option<u16>) -> bool {
         let address = host.ip().map(|ip| SocketAddr::new(ip, port.unwrap_or(5060)));
         address.is_some_and(|address| self.endpoints.iter().any(|e| e.advertised == address))
-    }
-
-    /// The flow to an address that a URI gives in numbers; `None` if it does not, or if no endpoint of ours can send there.
-    pub(crate) fn toward(&self, uri: &Uri<'_>, preferred: EndpointId) -> Option<Flow> {
-        let address = uri.socket_addr()?;
-        let default = self.endpoint(preferred).map_or(Transport::Udp, |endpoint| endpoint.transport);
-        let transport = match uri.transport() {
-            Some(name) => name.parse().ok()?,
-            None => default,
-        };
-        let fits = |e: &&Endpoint| e.transport == transport && e.advertised.is_ipv4() == address.is_ipv4();
-        let endpoint = self
-            .endpoint(preferred)
-            .filter(fits)
-            .or_else(|| self.endpoints.iter().find(fits))
-            // A request that found us at an address of ours is not sent there again.
-            .filter(|_| !self.endpoints.iter().any(|e| e.advertised == address))?;
-        Some(Flow::to(endpoint.id, address))
     }
 
     /// A URI of ours on this endpoint: `sip:user@host:port`, with the transport where it is not UDP.
@@ -128,19 +110,6 @@ mod tests {
         ] {
             let parsed = Uri::parse(uri).unwrap();
             assert_eq!((own().is_meant_by(&parsed), own().is_home(&parsed)), (meant, home), "{uri}");
-        }
-    }
-
-    #[test]
-    fn numeric_hosts_are_reached_over_the_transport_they_name() {
-        let toward = |uri: &str| own().toward(&Uri::parse(uri).unwrap(), EndpointId(1));
-        let peer = SocketAddr::from(([192, 0, 2, 9], 5060));
-        assert_eq!(toward("sip:a@192.0.2.9"), Some(Flow::to(EndpointId(1), peer)));
-        assert_eq!(toward("sip:a@192.0.2.9;transport=tcp"), Some(Flow::to(EndpointId(2), peer)));
-        for nowhere in
-            ["sip:a@192.0.2.9;transport=sctp", "sip:a@host.example", "sip:a@[::1]", "sip:a@192.0.2.1:5070"]
-        {
-            assert_eq!(toward(nowhere), None, "{nowhere}");
         }
     }
 }

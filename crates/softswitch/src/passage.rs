@@ -1,9 +1,10 @@
 //! Passages: what a Record-Route of ours remembers of a dialog, so that we need not.
 //!
-//! The user part of our Record-Route holds the flows to both sides and a proof that we wrote it for this dialog (in the
-//! manner of RFC 5626 5.2). A request that shows it needs no credentials and no look-up: it goes to the other side's flow,
+//! The user part of our Record-Route holds who both sides are, the flows to them, and a proof that we wrote it for this dialog (in
+//! the manner of RFC 5626 5.2). A request that shows it needs no credentials and no look-up: it goes to the other side's flow,
 //! through whatever NAT is there. The proof covers Call-ID and the caller's tag, and the tag says which way to go.
 
+use crate::location::UserId;
 use hookswitch_machine::{EndpointId, Entropy, Flow, HashKeys};
 use hookswitch_sip::message::{Message, Uri};
 use std::hash::{BuildHasher, Hasher};
@@ -16,6 +17,8 @@ pub(crate) struct Side {
     pub(crate) flow: Flow,
     /// Stands for host and port of its Contact. While requests name the same place, `flow` is the way there.
     pub(crate) place: u16,
+    /// Who it is: the caller as its credentials said, the callee as the one whose phone it is.
+    pub(crate) user: Option<UserId>,
 }
 
 /// Both sides of a dialog.
@@ -23,6 +26,13 @@ pub(crate) struct Side {
 pub(crate) struct Passage {
     pub(crate) caller: Side,
     pub(crate) callee: Side,
+}
+
+/// Which way a request within a dialog goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Way {
+    pub(crate) from: Side,
+    pub(crate) to: Side,
 }
 
 /// The secret that makes passages ours.
@@ -39,6 +49,8 @@ const MARK: char = 'p';
 const CALLER_V6: u8 = 1;
 const CALLEE_V6: u8 = 2;
 const PROOF: usize = 8;
+/// Stands for somebody who is no user.
+const NOBODY: u32 = u32::MAX;
 
 impl Passages {
     pub(crate) fn new(entropy: &mut Entropy) -> Self {
@@ -72,6 +84,7 @@ impl Passages {
             }
             bytes.extend_from_slice(&side.flow.peer.port().to_be_bytes());
             bytes.extend_from_slice(&side.place.to_be_bytes());
+            bytes.extend_from_slice(&side.user.map_or(NOBODY, |user| user.0).to_be_bytes());
         }
         if let Some(first) = bytes.first_mut() {
             *first = flags;
@@ -81,17 +94,17 @@ impl Passages {
         encode(&bytes)
     }
 
-    /// The side that a request within a dialog goes to, if it shows a passage of ours for this dialog.
-    pub(crate) fn open(&self, user: &str, request: &Message) -> Option<Side> {
+    /// Which way a request within a dialog goes, if it shows a passage of ours for this dialog.
+    pub(crate) fn open(&self, user: &str, request: &Message) -> Option<Way> {
         let bytes = decode(user)?;
         let (content, proof) = bytes.split_at_checked(bytes.len().checked_sub(PROOF)?)?;
         let proof = u64::from_be_bytes(proof.try_into().ok()?);
-        let passage = Passage::read(content)?;
+        let Passage { caller, callee } = Passage::read(content)?;
         let (from, to) = (request.from_tag()?, request.to_tag()?);
         if self.proof(content, request.call_id(), from) == proof {
-            Some(passage.callee)
+            Some(Way { from: caller, to: callee })
         } else if self.proof(content, request.call_id(), to) == proof {
-            Some(passage.caller)
+            Some(Way { from: callee, to: caller })
         } else {
             None
         }
@@ -130,12 +143,14 @@ fn read_side(bytes: &[u8], v6: bool) -> Option<(Side, &[u8])> {
     };
     let (port, bytes) = bytes.split_first_chunk()?;
     let (place, bytes) = bytes.split_first_chunk()?;
+    let (user, bytes) = bytes.split_first_chunk()?;
     let flow = Flow {
         endpoint: EndpointId(u16::from_be_bytes(*endpoint)),
         connection: u32::from_be_bytes(*connection),
         peer: SocketAddr::new(ip, u16::from_be_bytes(*port)),
     };
-    Some((Side { flow, place: u16::from_be_bytes(*place) }, bytes))
+    let user = Some(u32::from_be_bytes(*user)).filter(|user| *user != NOBODY).map(UserId);
+    Some((Side { flow, place: u16::from_be_bytes(*place), user }, bytes))
 }
 
 fn encode(bytes: &[u8]) -> String {
@@ -193,9 +208,14 @@ mod tests {
 
     fn passages() -> (Passages, Passage) {
         let passages = Passages::new(&mut Entropy::from_number(1));
-        let caller = Side { flow: Flow::to(EndpointId(1), ([192, 0, 2, 1], 5060).into()), place: 7 };
+        let caller = Side {
+            flow: Flow::to(EndpointId(1), ([192, 0, 2, 1], 5060).into()),
+            place: 7,
+            user: Some(UserId(5)),
+        };
         let peer = "[2001:db8::9]:40000".parse().unwrap();
-        let callee = Side { flow: Flow { endpoint: EndpointId(2), connection: 77, peer }, place: 0xffff };
+        let callee =
+            Side { flow: Flow { endpoint: EndpointId(2), connection: 77, peer }, place: 0xffff, user: None };
         (passages, Passage { caller, callee })
     }
 
@@ -203,11 +223,12 @@ mod tests {
     fn a_passage_leads_to_the_other_side() {
         let (passages, passage) = passages();
         let user = passages.seal(&passage, &request("ann", "bob"));
-        assert!(user.bytes().all(|c| c.is_ascii_alphanumeric()) && user.len() < 90, "{user}");
-        assert_eq!(passages.open(&user, &request("ann", "bob")), Some(passage.callee));
+        assert!(user.bytes().all(|c| c.is_ascii_alphanumeric()) && user.len() < 110, "{user}");
+        let Passage { caller, callee } = passage;
+        assert_eq!(passages.open(&user, &request("ann", "bob")), Some(Way { from: caller, to: callee }));
         assert_eq!(
             passages.open(&user.to_uppercase().replacen('P', "p", 1), &request("bob", "ann")),
-            Some(passage.caller)
+            Some(Way { from: callee, to: caller })
         );
     }
 

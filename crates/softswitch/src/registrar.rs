@@ -14,6 +14,9 @@ use std::time::Duration;
 /// The longest contact URI that is kept.
 const LONGEST_CONTACT: usize = 512;
 
+/// The longest Call-ID that is kept with a contact.
+const LONGEST_CALL_ID: usize = 256;
+
 /// Characters of a phone's User-Agent that are kept.
 const LONGEST_PRODUCT: usize = 80;
 
@@ -94,6 +97,9 @@ pub(crate) fn register(core: &mut Core, now: Time, server: ServerId, flow: Flow,
 
 /// RFC 3261 10.3, 6 and 7: everything that can be wrong is found before anything changes.
 fn read<'m>(request: &'m Message, limits: &Limits) -> Result<Wanted<'m>, Refusal> {
+    if request.call_id().len() > LONGEST_CALL_ID {
+        return Err(Refusal::Malformed);
+    }
     let mut contacts = Vec::new();
     for contact in request.contacts() {
         match contact.map_err(|_| Refusal::Malformed)? {

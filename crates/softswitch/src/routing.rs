@@ -2,7 +2,7 @@
 
 use crate::core::Core;
 use crate::own::joined;
-use crate::passage::Side;
+use crate::passage::{Side, Way};
 use crate::proxy::Target;
 use hookswitch_machine::Flow;
 use hookswitch_sip::message::{Message, Name, NameAddr, Uri};
@@ -16,8 +16,8 @@ pub(crate) struct Routing<'m> {
     pub(crate) routes: Vec<&'m str>,
     /// Routes were taken off or moved.
     pub(crate) changed: bool,
-    /// The side of a dialog that the request goes to, if it showed a passage of ours.
-    pub(crate) side: Option<Side>,
+    /// Which way the request goes within a dialog, if it showed a passage of ours.
+    pub(crate) way: Option<Way>,
 }
 
 /// The Request-URI or a Route cannot be read: answer 400.
@@ -29,17 +29,17 @@ impl<'m> Routing<'m> {
     pub(crate) fn of(core: &Core, request: &'m Message) -> Result<Self, Unreadable> {
         let uri = request.request_uri().unwrap_or_default();
         let routes = request.headers(Name::Route).collect();
-        let mut routing = Self { uri, routes, changed: false, side: None };
+        let mut routing = Self { uri, routes, changed: false, way: None };
         let ours = |uri: &Uri<'_>| core.own.is_meant_by(uri);
         let open = |uri: &Uri<'_>| core.passages.open(uri.user()?, request);
         let first = Uri::parse(uri).map_err(|_| Unreadable)?;
         if ours(&first)
-            && let Some(side) = open(&first)
+            && let Some(way) = open(&first)
             && let Some(last) = routing.routes.pop()
         {
             // RFC 3261 16.4: a strict router put our Record-Route here and the target behind all Routes.
             routing.uri = NameAddr::parse(last).map_err(|_| Unreadable)?.uri().as_str();
-            routing.side = Some(side);
+            routing.way = Some(way);
             routing.changed = true;
         }
         while let Some(first) = routing.routes.first() {
@@ -47,7 +47,7 @@ impl<'m> Routing<'m> {
             if !ours(&uri) {
                 break;
             }
-            routing.side = routing.side.or_else(|| open(&uri));
+            routing.way = routing.way.or_else(|| open(&uri));
             routing.routes.remove(0);
             routing.changed = true;
         }
@@ -59,7 +59,7 @@ impl<'m> Routing<'m> {
         self.changed.then(|| joined(&self.routes))
     }
 
-    /// The target within a dialog: the next Route or the Request-URI, by the flow that the passage names while that is the same place.
+    /// The target within a dialog: the next Route or the Request-URI, by a path that somebody has agreed to.
     pub(crate) fn within(&self, core: &Core, side: Side) -> (Target, Option<String>) {
         let next = self.routes.first().and_then(|route| NameAddr::parse(route).ok());
         let hop = next.map(|next| next.uri()).or_else(|| Uri::parse(self.uri).ok());
@@ -69,22 +69,19 @@ impl<'m> Routing<'m> {
             Some(next) if !next.uri().is_loose_router() => {
                 let mut routes: Vec<String> = self.routes.iter().skip(1).map(ToString::to_string).collect();
                 routes.push(format!("<{}>", self.uri));
-                (Target::new(next.uri().as_str(), flow), Some(joined(routes)))
+                (Target::new(next.uri().as_str(), flow, side.user), Some(joined(routes)))
             }
-            Some(_) | None => (Target::new(self.uri, flow), self.left()),
+            Some(_) | None => (Target::new(self.uri, flow, side.user), self.left()),
         }
     }
 }
 
+/// The flow that the passage names, or the one on which the same user has registered the place that is meant: it has moved, or its
+/// connection was replaced. Nowhere else: whoever is in a dialog could send what it likes to whom it likes.
 fn flow_to(core: &Core, side: Side, hop: &Uri<'_>) -> Flow {
     let lost = side.flow.connection != 0 && !core.locations.is_registered_on(side.flow);
-    if lost && let Some(flow) = core.locations.flow_to(hop) {
-        // The connection may have been replaced meanwhile; the registration knows.
-        return flow;
-    }
-    if core.passages.place(Some(hop)) == side.place {
+    if !lost && core.passages.place(Some(hop)) == side.place {
         return side.flow;
     }
-    // The other side moved (RFC 3261 12.2), or other proxies are on the way.
-    core.own.toward(hop, side.flow.endpoint).unwrap_or(side.flow)
+    side.user.and_then(|user| core.locations.flow_to(user, hop)).unwrap_or(side.flow)
 }

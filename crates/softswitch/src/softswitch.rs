@@ -1,5 +1,6 @@
 //! The machine: what arrives is sorted here to registrar, proxy or extensions.
 
+use crate::arrival::Destination;
 use crate::calls::Calls;
 use crate::config::{Config, Limits};
 use crate::core::{Core, Timer};
@@ -10,9 +11,10 @@ use crate::gate::{Gate, Pass};
 use crate::location::{Locations, UserId};
 use crate::loops::Loops;
 use crate::own::Own;
-use crate::passage::{Passages, Side};
+use crate::passage::{Passages, Way};
 use crate::phones;
-use crate::proxy::{Arrived, Kind, Onward, Proxy, breadth};
+use crate::proxy::{Arrived, Kind, Onward, Proxy};
+use crate::referrals::Referrals;
 use crate::registrar;
 use crate::routing::Routing;
 use crate::services::Services;
@@ -21,7 +23,7 @@ use bytes::Bytes;
 use hookswitch_machine::{Endpoint, Entropy, Flow, Input, Machine, Output, Time, TimerQueue};
 use hookswitch_media::control::{Command, Event as MediaEvent};
 use hookswitch_sip::auth::Place;
-use hookswitch_sip::message::{KeepAlive, Message, Method, Name, Response, Scheme, Uri};
+use hookswitch_sip::message::{KeepAlive, Message, Method, Name};
 use hookswitch_sip::transaction::{self, Layer, Received, ServerId, response_flow};
 use hookswitch_sip::ua::{self, UserAgent};
 use std::collections::VecDeque;
@@ -83,6 +85,7 @@ impl Softswitch {
             loops: Loops::new(shard, &mut entropy),
             ended: Ended::new(&mut entropy),
             calls: Calls::new(&mut entropy),
+            referrals: Referrals::default(),
             timers: TimerQueue::new(),
             outputs: VecDeque::new(),
             entropy,
@@ -128,8 +131,8 @@ impl Softswitch {
                 return;
             }
         };
-        if let Some(challenge) = self.challenge_once(now, flow, &message) {
-            return self.core.layer.transmit(response_flow(&message, flow), challenge);
+        if let Some(answer) = self.turn_away(now, flow, &message) {
+            return self.core.layer.transmit(response_flow(&message, flow), answer);
         }
         let received = self.core.layer.receive(now, flow, &message);
         match received {
@@ -145,8 +148,8 @@ impl Softswitch {
                 let is_extension = |user: &str| services.find(user).is_some();
                 match proxy.response(core, now, client, &message, is_extension) {
                     Onward::Nothing => {}
-                    Onward::Extension { server, flow, request, user } => {
-                        services.take_over(core, now, server, flow, &request, &user);
+                    Onward::Extension { server, flow, request, diverted } => {
+                        services.take_over(core, now, server, flow, &request, &diverted);
                     }
                 }
             }
@@ -164,74 +167,40 @@ impl Softswitch {
         }
     }
 
-    /// The challenge to an INVITE that came in a datagram without credentials. It needs no transaction and is sent once for each
-    /// copy of the INVITE: retransmitted, it would be a multiple of what was received, and the source may be made up
-    /// (RFC 3261 26.3.2.4).
-    fn challenge_once(&mut self, now: Time, flow: Flow, message: &Message) -> Option<Bytes> {
-        let core = &mut self.core;
-        let stranger = message.method() == Method::Invite
-            && flow.connection == 0
-            && message.to_tag().is_none()
-            && message.header(Name::ProxyAuthorization).is_none();
-        if !stranger {
-            return None;
-        }
-        let routing = Routing::of(core, message).ok().filter(|routing| routing.routes.is_empty())?;
-        let uri = Uri::parse(routing.uri).ok()?;
-        let user =
-            uri.user_unescaped().filter(|_| uri.scheme() == Scheme::Sip && core.own.is_meant_by(&uri))?;
-        if self.services.find(&user).is_none() && self.obstacle(message).is_some() {
-            return None;
-        }
-        let core = &mut self.core;
-        // RFC 3261 8.2.7: the same tag for every copy.
-        let tag = format!("{:08x}", core.loops.mark(message));
-        let (status, name, values) = core.gate.challenge(now, Place::Proxy, message);
-        let mut response = Response::to(message, status).received(flow.peer).to_tag(&tag);
-        for value in values {
-            response = response.header(Name::new(name), value);
-        }
-        Some(response.finish())
-    }
-
     /// A new request (RFC 3261 16.3 to 16.5).
     fn request(&mut self, now: Time, server: ServerId, flow: Flow, message: &Message) {
         let core = &mut self.core;
         let Ok(routing) = Routing::of(core, message) else {
             return core.refuse(now, server, flow, message, 400, &[]);
         };
-        let Ok(uri) = Uri::parse(routing.uri) else {
-            return core.refuse(now, server, flow, message, 400, &[]);
-        };
-        if uri.scheme() != Scheme::Sip {
-            return core.refuse(now, server, flow, message, 416, &[]);
+        match self.destination(message, &routing) {
+            Destination::Refused(status, fields) => {
+                self.core.refuse(now, server, flow, message, status, &fields);
+            }
+            Destination::Gone => self.core.answer(now, server, flow, message, 481, &[]),
+            Destination::Within(way) => self.within(now, server, flow, message, &routing, &way),
+            Destination::Registrar => registrar::register(&mut self.core, now, server, flow, message),
+            Destination::Itself | Destination::Dialog => {
+                self.services.dispatch(&mut self.core, now, Received::Request(server), flow, message);
+            }
+            Destination::User(user) => {
+                if let Some(sender) = self.admitted(now, server, flow, message) {
+                    self.for_user(now, server, flow, message, &routing, &user, sender);
+                }
+            }
+            Destination::Phone => {
+                if let Some(sender) = self.admitted(now, server, flow, message) {
+                    self.for_phone(now, server, flow, message, &routing, sender);
+                }
+            }
         }
-        if let Some(side) = routing.side.filter(|_| message.to_tag().is_some()) {
-            return self.within(now, server, flow, message, &routing, side);
-        }
-        if !routing.routes.is_empty() || !core.own.is_meant_by(&uri) {
-            // No open relay: neither by a Route that the caller made up nor by a foreign domain.
-            return core.refuse(now, server, flow, message, 403, &[]);
-        }
-        if message.method() == Method::Register {
-            return registrar::register(core, now, server, flow, message);
-        }
-        let Some(user) = uri.user_unescaped() else { return self.for_itself(now, server, flow, message) };
-        if self.services.has_dialog(message, &uri) {
-            return self.services.dispatch(core, now, Received::Request(server), flow, message);
-        }
-        if message.to_tag().is_some() && message.method() == Method::Bye {
-            // Nothing that we saw begin, and nothing to ask credentials for.
-            return core.answer(now, server, flow, message, 481, &[]);
-        }
-        if self.services.find(&user).is_none()
-            && let Some((status, fields)) = self.obstacle(message)
-        {
-            return self.core.refuse(now, server, flow, message, status, &fields);
-        }
+    }
+
+    /// The user who sent a request, as its credentials say; otherwise it is answered.
+    fn admitted(&mut self, now: Time, server: ServerId, flow: Flow, message: &Message) -> Option<UserId> {
         let core = &mut self.core;
         match core.gate.check(now, Place::Proxy, flow.peer.ip(), message, &core.own, &core.locations) {
-            Pass::User(sender) => self.for_user(now, server, flow, message, &routing, &user, sender),
+            Pass::User(sender) => return Some(sender),
             Pass::Challenge(status, name, values) => {
                 let fields: Vec<_> = values.into_iter().map(|value| (Name::new(name), value)).collect();
                 core.answer(now, server, flow, message, status, &fields);
@@ -239,14 +208,7 @@ impl Softswitch {
             Pass::Forbidden => core.refuse(now, server, flow, message, 403, &[]),
             Pass::Malformed => core.refuse(now, server, flow, message, 400, &[]),
         }
-    }
-
-    /// A request to the softswitch itself, not to a user of it.
-    fn for_itself(&mut self, now: Time, server: ServerId, flow: Flow, message: &Message) {
-        if message.method() == Method::Invite {
-            return self.core.refuse(now, server, flow, message, 404, &[]);
-        }
-        self.services.dispatch(&mut self.core, now, Received::Request(server), flow, message);
+        None
     }
 
     /// A request within a dialog that we saw begin.
@@ -257,56 +219,33 @@ impl Softswitch {
         flow: Flow,
         message: &Message,
         routing: &Routing<'_>,
-        side: Side,
+        way: &Way,
     ) {
-        if let Some((status, fields)) = self.obstacle(message) {
-            return self.core.refuse(now, server, flow, message, status, &fields);
-        }
-        let core = &mut self.core;
-        let (target, routes) = routing.within(core, side);
+        let Self { core, proxy, services, .. } = self;
+        let (target, routes) = routing.within(core, way.to);
         let kind = match message.method() {
             Method::Invite => Kind::Invite,
             Method::Refer => {
-                self.services.referred(core, now, message);
+                if let Some((by, whom)) = core.parties(flow, way) {
+                    core.referred(now, by, whom, message, |user| services.find(user));
+                }
                 Kind::Other
             }
             Method::Bye => {
-                core.hung_up(now, message.call_id());
+                core.hung_up(now, message);
                 Kind::Other
             }
             _ => Kind::Other,
         };
         let arrived = Arrived { server, flow, request: message, routes, record: false, kind };
-        self.proxy.forward(core, now, arrived, vec![target]);
-    }
-
-    /// What keeps a request from being passed on (RFC 3261 16.3).
-    fn obstacle(&self, message: &Message) -> Option<(u16, Vec<(Name<'static>, String)>)> {
-        let core = &self.core;
-        if message.max_forwards() == Some(0) {
-            return Some((483, Vec::new()));
-        }
-        if core.loops.is_loop(&core.own, core.loops.mark(message), message) {
-            return Some((482, Vec::new()));
-        }
-        let required: Vec<&str> = message.headers(Name::ProxyRequire).collect();
-        if !required.is_empty() {
-            return Some((420, vec![(Name::Unsupported, required.join(", "))]));
-        }
-        if breadth(message) == 0 {
-            return Some((440, Vec::new()));
-        }
-        if self.proxy.len() >= core.limits.forwarded {
-            return Some((503, vec![(Name::RetryAfter, "5".to_owned())]));
-        }
-        None
+        proxy.forward(core, now, arrived, vec![target]);
     }
 
     /// An ACK to a 2xx: passed on without a transaction (RFC 3261 16.6, 16.11), or for an extension.
     fn ack(&mut self, now: Time, flow: Flow, message: &Message) {
         let core = &mut self.core;
         let Ok(routing) = Routing::of(core, message) else { return };
-        let Some(side) = routing.side else {
+        let Some(way) = routing.way else {
             return self.services.dispatch(core, now, Received::Ack, flow, message);
         };
         if message.max_forwards() == Some(0)
@@ -315,7 +254,7 @@ impl Softswitch {
             self.dropped += 1;
             return;
         }
-        let (target, routes) = routing.within(core, side);
+        let (target, routes) = routing.within(core, way.to);
         let bytes = crate::proxy::stateless_copy(core, message, flow, routes, &target);
         core.layer.transmit(target.flow, bytes);
     }

@@ -8,10 +8,10 @@ use crate::proxy::{Arrived, Kind, Target};
 use crate::routing::Routing;
 use crate::services::{Code, Ringing};
 use crate::softswitch::Softswitch;
+use crate::takeover::Place;
 use crate::watch::Package;
 use hookswitch_machine::{Flow, Time};
-use hookswitch_sip::message::{Message, Method, Name};
-use hookswitch_sip::refer::Replaces;
+use hookswitch_sip::message::{Message, Method, Name, Uri};
 use hookswitch_sip::transaction::{Received, ServerId};
 
 impl Softswitch {
@@ -30,6 +30,11 @@ impl Softswitch {
         let is_invite = message.method() == Method::Invite;
         if is_invite && self.draining {
             return self.core.refuse(now, server, flow, message, 503, &[]);
+        }
+        let place = if is_invite { Place::wanted(message) } else { Ok(Place::Nothing) };
+        let Ok(place) = place else { return self.core.refuse(now, server, flow, message, 400, &[]) };
+        if !self.core.may_have(now, sender, &place) {
+            return self.core.refuse(now, server, flow, message, 403, &[]);
         }
         let code = self.services.find(user);
         if let Some(Code::Pickup(whom)) = &code
@@ -54,19 +59,15 @@ impl Softswitch {
                 None => watchers.subscribe(core, now, server, flow, message, package, sender, id),
             };
         }
-        let replaces = message.header(Name::Replaces).filter(|_| is_invite);
-        let replaces = replaces.and_then(|value| Replaces::parse(value).ok());
-        let replaced = replaces.and_then(|replaces| core.calls.named_by(&replaces, id));
-        // To take the place of a call that nobody has answered is to pick it up.
-        let picked_up = replaced.and_then(|(no, _)| core.calls.get(no)).filter(|call| match call.state {
-            CallState::Trying { .. } | CallState::Early { .. } => true,
-            CallState::Confirmed => false,
-        });
-        if let Some(callee) = picked_up.and_then(|call| call.callee.user)
-            && !core.locations.permits(core.features.who_may_pick_up, sender, callee)
-        {
-            return core.refuse(now, server, flow, message, 403, &[]);
-        }
+        let replaced = match &place {
+            Place::Of(named) | Place::Beside(named) => {
+                core.calls.named(named).find_map(|(no, role, call)| {
+                    let (own, _) = call.sides(role);
+                    (own.user == Some(id)).then_some((no, &*own.target))
+                })
+            }
+            Place::Nothing => None,
+        };
         let mut bindings: Vec<_> = core.locations.bindings(id).iter().collect();
         if let Some((_, contact)) = replaced
             && bindings.iter().any(|binding| *binding.contact == *contact)
@@ -76,9 +77,13 @@ impl Softswitch {
         }
         let replaced = replaced.map(|(no, _)| no);
         bindings.sort_by_key(|binding| std::cmp::Reverse(binding.q.unwrap_or(1_000)));
-        let targets: Vec<Target> = bindings.into_iter().map(|b| Target::new(&*b.contact, b.flow)).collect();
+        let targets: Vec<Target> =
+            bindings.into_iter().map(|b| Target::new(&*b.contact, b.flow, Some(id))).collect();
         if targets.is_empty() {
             return core.refuse(now, server, flow, message, 480, &[]);
+        }
+        if message.method() == Method::Refer {
+            core.referred(now, sender, id, message, |user| self.services.find(user));
         }
         let kind = match (is_invite, message.to_tag()) {
             (true, None) => {
@@ -88,7 +93,7 @@ impl Softswitch {
                 let (caller, callee) = (core.sender(message), Party::of(&message.to(), Some(id)));
                 let no = core.call_begins(now, &call_id, caller, callee, CallState::Trying { server });
                 if let Some(call) = no.and_then(|no| core.calls.get_mut(no)) {
-                    call.replaces = replaced;
+                    call.replaces = replaced.filter(|_| matches!(place, Place::Of(_)));
                 }
                 Kind::Call(call_id.into(), no)
             }
@@ -100,6 +105,31 @@ impl Softswitch {
         let record = dialogs.contains(&message.method());
         let arrived = Arrived { server, flow, request: message, routes: routing.left(), record, kind };
         self.proxy.forward(core, now, arrived, targets);
+    }
+
+    /// An authenticated INVITE for the place of a phone in a call, which it names by the phone's contact (RFC 5589 7.1).
+    pub(crate) fn for_phone(
+        &mut self,
+        now: Time,
+        server: ServerId,
+        flow: Flow,
+        message: &Message,
+        routing: &Routing<'_>,
+        sender: UserId,
+    ) {
+        let core = &self.core;
+        let user = match (Place::wanted(message), Uri::parse(routing.uri)) {
+            (Ok(Place::Of(named)), Ok(uri)) => core.calls.named(&named).find_map(|(_, role, call)| {
+                let (own, _) = call.sides(role);
+                let meant = Uri::parse(&own.target).is_ok_and(|target| target.equivalent(&uri));
+                own.user.filter(|_| meant)
+            }),
+            (Ok(Place::Nothing | Place::Of(_) | Place::Beside(_)) | Err(_), _) => None,
+        };
+        match user.map(|user| core.locations.name(user).to_owned()) {
+            Some(user) => self.for_user(now, server, flow, message, routing, &user, sender),
+            None => self.core.refuse(now, server, flow, message, 403, &[]),
+        }
     }
 
     /// A user wants to pick up what rings at `whom`, or in its groups.

@@ -3,6 +3,7 @@
 use hookswitch_machine::Time;
 use hookswitch_spi::{RequestId, TimelineEntry, TimelineFact, Way};
 use std::fmt::Write;
+use std::time::Duration;
 
 /// What stands above the rails.
 #[derive(Clone, Copy, Debug)]
@@ -28,14 +29,37 @@ const RIGHT: usize = 34;
 /// Columns before the left rail.
 const TIME: usize = 14;
 
+/// A request that is sent a second time sooner than this is no retransmission (RFC 3261 17.1.1.1: after 500 ms): a large one found no
+/// TCP connection and goes out by UDP (RFC 3261 18.1.1).
+const ANOTHER_WAY: Duration = Duration::from_millis(250);
+
 /// Draws the entries of one call, oldest first, as a ladder: SIP messages and requests are arrows with the time in seconds
-/// since the first entry; states, media and ownership are notes beside the rail they belong to.
+/// since the first entry; states, media and ownership are notes beside the rail they belong to. A request that went out by another
+/// transport at once, because the first one was closed, is one arrow.
 pub fn ladder<'a>(entries: impl IntoIterator<Item = &'a TimelineEntry>, names: LadderNames<'_>) -> String {
     let mut out = String::new();
     heading(&mut out, names);
     let mut start: Option<Time> = None;
     let mut asked: Vec<(RequestId, &'static str)> = Vec::new();
+    let mut sent: Option<&TimelineEntry> = None;
     for entry in entries {
+        match &entry.fact {
+            TimelineFact::Request { way: Way::Sent, .. } => {
+                let same =
+                    |sent: &TimelineEntry| sent.fact == entry.fact && entry.at.since(sent.at) < ANOTHER_WAY;
+                if sent.replace(entry).is_some_and(same) {
+                    continue;
+                }
+            }
+            TimelineFact::Request { way: Way::Received, .. } | TimelineFact::Response { .. } => sent = None,
+            TimelineFact::State(_)
+            | TimelineFact::Ended(_)
+            | TimelineFact::Asked(..)
+            | TimelineFact::Completed(..)
+            | TimelineFact::Owner(_)
+            | TimelineFact::Media(_)
+            | TimelineFact::Note(_) => {}
+        }
         let since = entry.at.since(*start.get_or_insert(entry.at));
         let (left, right) = sides(&entry.fact, &mut asked);
         let time = format!("+{}.{:03}", since.as_secs(), since.subsec_millis());
@@ -149,6 +173,21 @@ mod tests {
         let entries: Vec<_> = facts.into_iter().map(entry).collect();
         let drawn = ladder(&entries, LadderNames { peer: "sip:bob@example.org", ..LadderNames::default() });
         assert_eq!(drawn, include_str!("../tests/ladder.txt"), "\n{drawn}");
+    }
+
+    #[test]
+    fn a_request_that_goes_out_by_another_transport_is_drawn_once_and_a_retransmission_again() {
+        let invite = |way| TimelineFact::Request { way, method: Word::new("INVITE"), cseq: 1, sdp: true };
+        let drawn = |times: &[u64], way| {
+            let entry =
+                |at: &u64| TimelineEntry { at: Time::from_millis(*at), call: CallId(1), fact: invite(way) };
+            let entries: Vec<_> = times.iter().map(entry).collect();
+            ladder(&entries, LadderNames::default()).matches("INVITE").count()
+        };
+        assert_eq!(drawn(&[0, 1], Way::Sent), 1);
+        assert_eq!(drawn(&[0, 500, 1_500], Way::Sent), 3);
+        assert_eq!(drawn(&[0, 1, 501], Way::Sent), 2);
+        assert_eq!(drawn(&[0, 1], Way::Received), 2);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::choose::{Wish, rank};
 use crate::calls::CallNo;
+use crate::location::UserId;
 use bytes::Bytes;
 use hookswitch_machine::{Flow, TimerKey};
 use hookswitch_sip::transaction::{ClientId, ServerId};
@@ -66,6 +67,8 @@ pub(crate) enum Stage {
 #[derive(Debug)]
 pub(crate) struct Branch {
     pub(crate) client: ClientId,
+    /// Whose phone it goes to.
+    pub(crate) user: Option<UserId>,
     pub(crate) stage: Stage,
     /// Timer C, of INVITEs.
     pub(crate) timer: Option<TimerKey>,

@@ -2,7 +2,8 @@
 
 use super::context::Origin;
 use crate::core::Core;
-use crate::own::joined;
+use crate::location::UserId;
+use crate::own::{joined, user_of};
 use crate::passage::{Passage, Side};
 use bytes::Bytes;
 use hookswitch_machine::{EndpointId, Flow, Transport};
@@ -16,14 +17,16 @@ pub(crate) struct Target {
     pub(crate) uri: String,
     /// The path.
     pub(crate) flow: Flow,
+    /// Whose phone it is.
+    pub(crate) user: Option<UserId>,
     /// How the redirection was explained that led here (RFC 5806): the Diversion values to send instead of those that stand.
     pub(crate) diversions: Vec<String>,
 }
 
 impl Target {
     /// A target that no redirection led to.
-    pub(crate) fn new(uri: impl Into<String>, flow: Flow) -> Self {
-        Self { uri: uri.into(), flow, diversions: Vec::new() }
+    pub(crate) fn new(uri: impl Into<String>, flow: Flow, user: Option<UserId>) -> Self {
+        Self { uri: uri.into(), flow, user, diversions: Vec::new() }
     }
 }
 
@@ -90,8 +93,17 @@ fn record_routes(core: &Core, request: &Message, came: Flow, target: &Target) ->
     let contact = request.contact();
     let passages = &core.passages;
     let passage = Passage {
-        caller: Side { flow: came, place: passages.place(contact.map(|contact| contact.uri()).as_ref()) },
-        callee: Side { flow: target.flow, place: passages.place(Uri::parse(&target.uri).ok().as_ref()) },
+        // Its From was checked.
+        caller: Side {
+            flow: came,
+            place: passages.place(contact.map(|contact| contact.uri()).as_ref()),
+            user: core.locations.find(&user_of(&request.from())),
+        },
+        callee: Side {
+            flow: target.flow,
+            place: passages.place(Uri::parse(&target.uri).ok().as_ref()),
+            user: target.user,
+        },
     };
     let user = passages.seal(&passage, request);
     let route = |id: EndpointId| format!("<{};lr>", core.own.uri(id, &user));

@@ -112,6 +112,7 @@ impl Proxy {
             let Some(origin) = context.origin.as_deref() else { return };
             let own_share = share.min(context.breadth);
             let (branch, bytes) = copy::write(core, request, context.flow, origin, &target, own_share);
+            let user = target.user;
             context.tried += 1;
             context.visited.push(target.uri.into());
             let reliable = core.is_reliable(target.flow);
@@ -122,6 +123,7 @@ impl Proxy {
                         .then(|| core.timers.set_after(now, core.limits.ringing, Timer::Ringing(client)));
                     context.branches.push(Branch {
                         client,
+                        user,
                         stage: Stage::Waiting,
                         timer,
                         breadth: own_share,
@@ -271,7 +273,10 @@ impl Proxy {
         let Some(id) = self.by_server.remove(&server) else { return };
         let Some(context) = self.contexts.get_mut(&id) else { return };
         if context.is_open() {
-            context.kind.call().iter().for_each(|no| core.call_ends(*no));
+            if let Kind::Call(call_id, no) = &context.kind {
+                core.tell(Event::CallEnded { call_id: call_id.to_string(), status: Some(408) });
+                no.iter().for_each(|no| core.call_ends(*no));
+            }
             context.finish();
             self.cancel_branches(core, now, id, None);
         }

@@ -12,4 +12,4 @@ mod responses;
 pub(crate) use context::Kind;
 pub(crate) use copy::{Target, breadth, stateless_copy};
 pub(crate) use forward::{Arrived, Proxy};
-pub(crate) use responses::Onward;
+pub(crate) use responses::{Diverted, Onward};

@@ -4,7 +4,9 @@ use super::context::{Context, ContextId, Kind, Stage, State};
 use super::copy::Target;
 use super::forward::{Proxy, upstream};
 use crate::core::{Core, Timer};
+use crate::location::UserId;
 use crate::own::joined;
+use crate::takeover::Place;
 use hookswitch_machine::{Flow, Time};
 use hookswitch_sip::message::{Contact, Forward, Limits, Message, Name};
 use hookswitch_sip::transaction::{ClientId, ServerId};
@@ -22,9 +24,18 @@ pub(crate) enum Onward {
         flow: Flow,
         /// The request.
         request: Box<Message>,
-        /// The extension.
-        user: String,
+        /// Where it was led.
+        diverted: Diverted,
     },
+}
+
+/// A call that was redirected to an extension of our own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Diverted {
+    /// The extension.
+    pub(crate) to: String,
+    /// Whose phone did that.
+    pub(crate) by: Option<UserId>,
 }
 
 /// Diversions that are passed on when a redirection is followed.
@@ -46,7 +57,11 @@ impl Proxy {
         match status {
             ..200 => self.provisional(core, now, id, client, status, response),
             200..=299 => {
+                let user = context.branch(client).and_then(|branch| branch.user);
                 conclude(core, context, client);
+                if let (true, Some(user), Kind::Call(_, no)) = (context.is_open(), user, &mut context.kind) {
+                    *no = no.and_then(|no| core.call_reaches(now, no, user));
+                }
                 self.succeed(core, now, id, status, response);
             }
             300.. => return self.refused(core, now, id, client, status, response, is_extension),
@@ -100,7 +115,7 @@ impl Proxy {
         if overdue {
             context.offer(408, None);
         } else if (300..400).contains(&status) && context.state == State::Open {
-            match self.redirected(core, now, id, status, response, is_extension) {
+            match self.redirected(core, now, id, client, status, response, is_extension) {
                 Onward::Nothing => {}
                 onward @ Onward::Extension { .. } => return onward,
             }
@@ -137,16 +152,27 @@ impl Proxy {
     }
 
     /// A 3xx (RFC 3261 16.7, 4): contacts in our domain are tried, the others go upstream.
+    #[allow(clippy::too_many_arguments)]
     fn redirected(
         &mut self,
         core: &mut Core,
         now: Time,
         id: ContextId,
+        client: ClientId,
         status: u16,
         response: &Message,
         is_extension: impl Fn(&str) -> bool,
     ) -> Onward {
         let Some(context) = self.contexts.get_mut(&id) else { return Onward::Nothing };
+        let request =
+            context.origin.as_ref().and_then(|o| Message::parse(o.request.clone(), &Limits::default()).ok());
+        let Some(request) = request else { return Onward::Nothing };
+        if Place::wanted(&request) != Ok(Place::Nothing) {
+            // Who may have the place in a call was asked when the INVITE came, and may be another by now: it is to come again.
+            context.offer(status, Some(upstream(response)));
+            return Onward::Nothing;
+        }
+        let by = context.branch(client).and_then(|branch| branch.user);
         let (mut targets, mut foreign, mut followed) = (Vec::new(), Vec::new(), false);
         let mut users = Vec::new();
         for contact in response.contacts().flatten().take(core.limits.branches) {
@@ -159,14 +185,14 @@ impl Proxy {
             };
             followed = true;
             if is_extension(&user) && context.kind.is_invite() {
-                return self.hand_over(core, now, id, user.into_owned());
+                return self.hand_over(core, now, id, Diverted { to: user.into_owned(), by });
             }
             let Some(user) = core.locations.find(&user) else { continue };
             users.push(user);
             for binding in core.locations.bindings(user) {
                 let known = context.visited.contains(&binding.contact);
                 if !known && !targets.iter().any(|target: &Target| *target.uri == *binding.contact) {
-                    let mut target = Target::new(&*binding.contact, binding.flow);
+                    let mut target = Target::new(&*binding.contact, binding.flow, Some(user));
                     let diversions = response.headers(Name::Diversion).take(MOST_DIVERSIONS);
                     target.diversions = diversions.map(str::to_owned).collect();
                     targets.push(target);
@@ -186,24 +212,20 @@ impl Proxy {
             context.offer(480, None);
             return Onward::Nothing;
         }
-        let request =
-            context.origin.as_ref().and_then(|o| Message::parse(o.request.clone(), &Limits::default()).ok());
         if let (true, &[user], Kind::Call(_, no)) = (context.is_settled(), &*users, &mut context.kind) {
             // It rings at somebody else now, and nowhere else.
             *no = no.and_then(|no| core.call_moves(now, no, user));
         }
-        if let Some(request) = request {
-            self.fork(core, now, id, &request, targets);
-        }
+        self.fork(core, now, id, &request, targets);
         Onward::Nothing
     }
 
     /// An extension answers for sure: the other branches end, the request changes hands.
-    fn hand_over(&mut self, core: &mut Core, now: Time, id: ContextId, user: String) -> Onward {
+    fn hand_over(&mut self, core: &mut Core, now: Time, id: ContextId, diverted: Diverted) -> Onward {
         let server = self.contexts.get(&id).map(|context| context.server);
         match server.and_then(|server| Some((server, self.take(core, now, server)?))) {
             Some((server, (flow, request))) => {
-                Onward::Extension { server, flow, request: Box::new(request), user }
+                Onward::Extension { server, flow, request: Box::new(request), diverted }
             }
             None => Onward::Nothing,
         }

@@ -164,7 +164,7 @@ impl Services {
             return true;
         }
         if message.method() == Method::Refer {
-            self.referred(core, now, message);
+            self.refer_passes(core, now, leg, other, flow, message);
         }
         let mut fields = String::new();
         for name in FIELDS {
@@ -194,6 +194,15 @@ impl Services {
             }
         }
         true
+    }
+
+    /// A REFER of one leg goes to the other. As everywhere, it counts if it came on a path of its sender's.
+    fn refer_passes(&self, core: &mut Core, now: Time, from: LegId, to: LegId, flow: Flow, refer: &Message) {
+        let (Some(from), Some(to)) = (self.members.get(&from), self.members.get(&to)) else { return };
+        let (Some(by), Some(whom)) = (from.party.user, to.party.user) else { return };
+        if flow == from.flow || core.locations.is_path_of(by, flow) {
+            core.referred(now, by, whom, refer, |user| self.find(user));
+        }
     }
 
     /// The answer to a request that was passed on to this leg.

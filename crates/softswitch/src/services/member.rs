@@ -95,6 +95,8 @@ pub(super) struct Member {
     pub(super) role: Role,
     /// The URI in our Contact.
     pub(super) contact: Arc<str>,
+    /// The path that its INVITE came on, or went on.
+    pub(super) flow: Flow,
     pub(super) face: Face,
     /// Who it is.
     pub(super) party: Party,
@@ -129,6 +131,7 @@ impl Services {
         let member = Member {
             role,
             contact: self.contact(core, flow, invite),
+            flow,
             face: Face::of(invite.body()),
             party,
             call_id: invite.call_id().into(),
@@ -158,6 +161,7 @@ impl Services {
     ) {
         // A leg that is gone needs no answer.
         let _ = self.agent.reject(now, &mut core.layer, leg, status, format_args!(""));
+        self.refused = status;
         let (method, from) = (message.method().to_string(), user_of(&message.from()));
         core.tell(Event::Refused { method, from, status, flow });
         self.gone(core, now, leg);

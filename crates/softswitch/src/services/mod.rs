@@ -20,8 +20,10 @@ mod ring;
 use crate::calls::CallNo;
 use crate::config::{Config, Features};
 use crate::core::Core;
+use crate::event::Event;
 use crate::location::UserId;
 use crate::own::user_of;
+use crate::proxy::Diverted;
 use crate::reach::by_its_flow;
 use codes::Codes;
 pub(crate) use codes::{Code, OrbitNo};
@@ -64,6 +66,8 @@ pub(crate) struct Services {
     capabilities: Capabilities,
     next_stream: u64,
     open: bool,
+    /// What an INVITE was last refused with.
+    refused: u16,
 }
 
 impl Services {
@@ -85,6 +89,7 @@ impl Services {
             // Away from the numbers that the lines of the same process count.
             next_stream: 1 << 63 | u64::from(shard) << 40,
             open: true,
+            refused: 480,
         }
     }
 
@@ -331,7 +336,7 @@ impl Services {
         self.agent.respond(now, &mut core.layer, server, flow, message, status, format_args!(""));
     }
 
-    /// A call comes in; `diverted` is where a redirection led it.
+    /// A call comes in, as a redirection led it or by itself.
     fn incoming(
         &mut self,
         core: &mut Core,
@@ -339,18 +344,19 @@ impl Services {
         leg: LegId,
         flow: Flow,
         message: &Message,
-        diverted: Option<&str>,
+        diverted: Option<&Diverted>,
     ) {
         let called = message.uri().ok().and_then(|uri| uri.user_unescaped().map(|user| user.into_owned()));
         // Behind a redirection the Request-URI names who was called at first.
-        let user = diverted.map(str::to_owned).or(called).unwrap_or_else(|| user_of(&message.to()));
+        let user =
+            diverted.map(|diverted| diverted.to.clone()).or(called).unwrap_or_else(|| user_of(&message.to()));
         match self.find(&user) {
             Some(Code::Service(service)) => {
                 self.answer(core, now, leg, flow, message, service.source(), &user);
             }
             Some(Code::Park) => self.reserve(core, now, leg, flow, message),
             Some(Code::Orbit(orbit)) => {
-                self.orbit_called(core, now, leg, flow, message, orbit, diverted.is_some());
+                self.orbit_called(core, now, leg, flow, message, orbit, diverted);
             }
             // What rings is known to those who ask the proxy, and they do not come here.
             Some(Code::Pickup(_)) => self.refuse(core, now, leg, flow, message, 404),
@@ -368,16 +374,32 @@ impl Services {
         server: ServerId,
         flow: Flow,
         request: &Message,
-        user: &str,
+        diverted: &Diverted,
     ) {
         let reachable = by_its_flow(core, flow, request);
         let request = reachable.as_ref().unwrap_or(request);
-        match self.agent.dispatch(now, &mut core.layer, Received::Request(server), flow, request) {
+        self.refused = 480;
+        let taken = match self.agent.dispatch(now, &mut core.layer, Received::Request(server), flow, request)
+        {
             Indication::Incoming(leg) | Indication::Replacing { leg, .. } => {
-                self.incoming(core, now, leg, flow, request, Some(user));
+                self.incoming(core, now, leg, flow, request, Some(diverted));
+                self.calls.contains_key(&leg) || self.members.contains_key(&leg)
             }
-            other => self.indicated(core, now, other, flow, Some(request)),
+            other => {
+                self.indicated(core, now, other, flow, Some(request));
+                false
+            }
+        };
+        if !taken {
+            // It began at somebody else, and ends here.
+            let call_id = request.call_id().to_owned();
+            core.tell(Event::CallEnded { call_id, status: Some(self.refused) });
         }
+    }
+
+    /// Whether this tag is one of a leg of ours.
+    pub(crate) fn has_leg(&self, tag: &str) -> bool {
+        self.agent.own_leg(tag).is_some()
     }
 
     /// Whether a request belongs to a dialog of ours, by its tag and the extension it names.

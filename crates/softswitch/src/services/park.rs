@@ -1,25 +1,27 @@
 //! Parking and retrieving.
 //!
-//! A call is parked by sending the other party to an orbit: by REFER, which any phone can do, or by a redirection. What makes a call
-//! to a free orbit one to be parked is a `Referred-By`, a REFER that the proxy has just seen pass, a redirection, or a reservation;
-//! anybody else who calls a free orbit comes too late to retrieve, and gets 404. Calling an occupied orbit retrieves what is
-//! parked there; whoever is sent to one gets 486, so that no two strangers are connected. After a while the parker is rung back, marked by `Alert-Info: <urn:alert:service:recall:hold>` (RFC 7462).
+//! A call is parked by sending the other party to an orbit: by REFER, which any phone can do, or by a redirection. A call to a free
+//! orbit is parked if we have seen that happen, or if the caller itself is named by its `Referred-By` or holds the reservation: what
+//! a caller says of others proves nothing. Anybody else who calls a free orbit comes too late to retrieve, and gets 404. Calling an
+//! occupied orbit retrieves what is parked there; whoever is sent to one gets 486, so that no two strangers are connected. After a while the parker is rung back, marked by `Alert-Info: <urn:alert:service:recall:hold>` (RFC 7462).
 
 use super::Services;
 use super::codes::OrbitNo;
 use super::description::Face;
 use super::join::{AnswerTo, Joining, Stage};
 use super::member::{Member, Role, session_of, takes_update};
-use super::orbits::{Parking, Slot};
+use super::orbits::{MOST_OWN, Parking, Slot};
 use crate::calls::Party;
 use crate::core::{Core, Timer};
 use crate::event::Event;
 use crate::location::UserId;
 use crate::own::user_of;
+use crate::proxy::Diverted;
+use crate::referrals::Goal;
 use hookswitch_machine::{Flow, Time};
 use hookswitch_media::control::Source;
 use hookswitch_sip::message::{Message, Name, NameAddr, Quoted, Uri};
-use hookswitch_sip::refer::{ReferTo, ReferredBy};
+use hookswitch_sip::refer::{ReferredBy, Replaces};
 use hookswitch_sip::ua::{Invitation, LegId};
 use std::sync::Arc;
 
@@ -44,20 +46,6 @@ impl Services {
         let _ = self.agent.reject(now, &mut core.layer, leg, 302, format_args!("{contact}"));
     }
 
-    /// A REFER passes the proxy: if it leads to an orbit, whoever calls that next is to be parked.
-    pub(crate) fn referred(&mut self, core: &Core, now: Time, refer: &Message) {
-        let target = refer.header(Name::ReferTo).and_then(|value| ReferTo::parse(value).ok());
-        let Some(target) = target else { return };
-        let Ok(uri) = Uri::parse(&target.uri) else { return };
-        let Some(by) = core.locations.find(&user_of(&refer.from())) else { return };
-        if let Some(super::Code::Orbit(orbit)) = uri.user_unescaped().and_then(|user| self.find(&user))
-            && core.own.is_meant_by(&uri)
-        {
-            let whom = core.locations.find(&user_of(&refer.to()));
-            self.orbits.expect(now, orbit, by, whom);
-        }
-    }
-
     /// An orbit was called.
     #[allow(clippy::too_many_arguments)]
     pub(super) fn orbit_called(
@@ -68,33 +56,50 @@ impl Services {
         flow: Flow,
         message: &Message,
         orbit: OrbitNo,
-        diverted: bool,
+        diverted: Option<&Diverted>,
     ) {
         if !self.has_room(core) {
             return self.refuse(core, now, leg, flow, message, 486);
         }
-        let referrer = referrer(core, message);
+        // Its From was checked.
         let caller = core.locations.find(&user_of(&message.from()));
-        let expected = self.orbits.expected(now, orbit, caller);
+        let claimed = referrer(core, message);
+        let goal = Goal::Orbit(orbit);
+        let sent = caller.and_then(|caller| core.referrals.sent_by(now, caller, &goal));
+        if let Some(caller) = caller {
+            core.referrals.followed(caller, &goal);
+        }
+        let by_itself = claimed.flatten().filter(|parker| Some(*parker) == caller);
+        let proven = diverted.map_or(sent.or(by_itself), |diverted| diverted.by);
+        let is_sent = diverted.is_some() || claimed.is_some() || sent.is_some();
         let parker = match self.orbits.slots.get(&orbit) {
             // Whoever is sent here is to be parked, not to talk with whom another has parked.
-            Some(Slot::Occupied(_)) if diverted || referrer.is_some() || expected.is_some() => {
-                return self.refuse(core, now, leg, flow, message, 486);
-            }
+            Some(Slot::Occupied(_)) if is_sent => return self.refuse(core, now, leg, flow, message, 486),
             Some(Slot::Occupied(_)) => return self.retrieve(core, now, leg, flow, message, orbit),
+            Some(Slot::Reserved { by, .. }) if proven.or(caller) == Some(*by) => *by,
             // Somebody was promised the orbit.
-            Some(Slot::Reserved { by, .. }) if referrer.is_some_and(|one| one != Some(*by)) => {
-                return self.refuse(core, now, leg, flow, message, 486);
-            }
-            Some(Slot::Reserved { by, .. }) => Some(*by),
-            None if diverted => core.locations.find(&user_of(&message.to())),
-            None => match (referrer, expected) {
-                (Some(parker), _) => parker,
-                (None, Some(parker)) => Some(parker),
-                (None, None) => return self.refuse(core, now, leg, flow, message, 404),
+            Some(Slot::Reserved { .. }) if is_sent => return self.refuse(core, now, leg, flow, message, 486),
+            Some(Slot::Reserved { .. }) => return self.refuse(core, now, leg, flow, message, 404),
+            None => match proven {
+                Some(parker) => parker,
+                None => return self.refuse(core, now, leg, flow, message, 404),
             },
         };
+        if Some(parker) == caller && self.parked_by_itself(parker) >= MOST_OWN {
+            return self.refuse(core, now, leg, flow, message, 486);
+        }
         self.park(core, now, leg, flow, message, orbit, parker);
+    }
+
+    /// In how many orbits a user is parked by itself.
+    fn parked_by_itself(&self, user: UserId) -> usize {
+        let own = |slot: &&Slot| match slot {
+            Slot::Occupied(parking) if parking.parker == user => {
+                self.members.get(&parking.leg).is_some_and(|member| member.party.user == Some(user))
+            }
+            Slot::Occupied(_) | Slot::Reserved { .. } => false,
+        };
+        self.orbits.slots.values().filter(own).count()
     }
 
     #[allow(clippy::too_many_arguments)]
@@ -106,7 +111,7 @@ impl Services {
         flow: Flow,
         message: &Message,
         orbit: OrbitNo,
-        parker: Option<UserId>,
+        parker: UserId,
     ) {
         let name = orbit.to_string();
         let member = self.parked(core, flow, message, orbit);
@@ -128,6 +133,7 @@ impl Services {
         Member {
             role: Role::Parked(orbit),
             contact: self.contact(core, flow, message),
+            flow,
             face: Face::of(message.body()),
             party: core.sender(message),
             call_id: message.call_id().into(),
@@ -203,7 +209,7 @@ impl Services {
         match &member.role {
             Role::Parked(orbit) => {
                 let orbit = *orbit;
-                let parker = referrer(core, message).flatten();
+                let parker = sent_by(core, now, message);
                 self.park_instead(core, now, leg, flow, message, orbit, parker);
             }
             Role::Bridged(bridge) => {
@@ -245,7 +251,7 @@ impl Services {
         }
         if let Some(parking) = self.orbits.parking(orbit) {
             parking.leg = leg;
-            parking.parker = parker.or(parking.parker);
+            parking.parker = parker.unwrap_or(parking.parker);
         }
         self.hang_up(core, now, before);
     }
@@ -281,10 +287,7 @@ impl Services {
             // The timer is spent; what it stands for goes with the leg.
             return self.hang_up(core, now, leg);
         }
-        let rang = match parker.filter(|_| !taken && !was_ringing) {
-            Some(parker) => self.ring_back(core, now, orbit, leg, parker),
-            None => false,
-        };
+        let rang = !taken && !was_ringing && self.ring_back(core, now, orbit, leg, parker);
         let timer = if rang {
             let at = (now + self.features.recall_rings).min(until);
             core.timers.set(at, Timer::Orbit(orbit))
@@ -344,8 +347,18 @@ impl Services {
             let (role, face) = (Role::Recalled(orbit), Face::default());
             let call_id = call_id.into();
             let (takes_update, introduced, session, known) = (false, false, None, None);
-            let member =
-                Member { role, contact, face, party, call_id, takes_update, introduced, session, known };
+            let member = Member {
+                role,
+                contact,
+                flow,
+                face,
+                party,
+                call_id,
+                takes_update,
+                introduced,
+                session,
+                known,
+            };
             self.members.insert(leg, member);
             if let Some(parking) = self.orbits.parking(orbit) {
                 parking.recalls.push(leg);
@@ -425,6 +438,13 @@ impl Services {
             self.cancel(core, now, other);
         }
     }
+}
+
+/// Who gave the caller its place in a call, if we have seen that.
+fn sent_by(core: &mut Core, now: Time, message: &Message) -> Option<UserId> {
+    let caller = core.locations.find(&user_of(&message.from()))?;
+    let replaces = Replaces::parse(message.header(Name::Replaces)?).ok()?;
+    core.referrals.sent_by(now, caller, &Goal::Call(Replaces { early_only: false, ..replaces }))
 }
 
 /// Who sent the caller here, if the request says so: a user of ours or not.

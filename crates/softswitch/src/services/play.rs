@@ -77,6 +77,7 @@ impl Services {
         let Refused { status, fields } = refused;
         // A leg that is gone needs no answer.
         let _ = self.agent.reject(now, &mut core.layer, leg, status, format_args!("{fields}"));
+        self.refused = status;
         let from = user_of(&message.from());
         core.tell(Event::Refused { method: message.method().to_string(), from, status, flow });
         false

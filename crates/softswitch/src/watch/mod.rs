@@ -2,7 +2,7 @@
 //!
 //! `subscribe.rs` lets watchers in and carries their subscriptions; `state.rs` writes what they get to see. Every NOTIFY holds the
 //! full state, so that a lost one harms nobody; calls that ended since the last one stand in it once, as terminated. NOTIFYs
-//! to one watcher go out one at a time: what changes meanwhile is told by the next.
+//! to one watcher go out one at a time, and so many a second: what changes meanwhile is told by the next.
 
 mod state;
 mod subscribe;
@@ -18,6 +18,7 @@ use hookswitch_sip::subscription::{Notifier, NotifierInput};
 use hookswitch_sip::transaction::{ClientId, Output};
 use hookswitch_spi::LampState;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
 
 /// Names a subscription, never another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -64,6 +65,7 @@ struct Subscription {
     contact: Box<str>,
     notifier: Notifier,
     timer: Option<TimerKey>,
+    pace: Pace,
     version: u32,
     /// Calls that ended since the last NOTIFY, as it shows them.
     ended: Vec<WatchedDialog>,
@@ -71,6 +73,44 @@ struct Subscription {
     told: LampState,
     /// The lamp that the watcher has confirmed.
     shown: LampState,
+}
+
+/// How many changes one watcher is told in a second, each in a NOTIFY: more come together. Whoever calls and gives up all the time is
+/// not to make us send a multiple of it.
+const MOST_A_SECOND: u8 = 10;
+const SECOND: Duration = Duration::from_secs(1);
+
+/// How many changes were told lately.
+#[derive(Clone, Copy, Debug)]
+struct Pace {
+    since: Time,
+    told: u8,
+    /// Something has changed that is told when the second is over.
+    held: bool,
+}
+
+impl Pace {
+    const fn new(now: Time) -> Self {
+        Self { since: now, told: 1, held: false }
+    }
+
+    /// Whether a change may be told now; if not, it is held.
+    fn permit(&mut self, now: Time) -> bool {
+        if now.since(self.since) >= SECOND {
+            *self = Self::new(now);
+        } else if self.told < MOST_A_SECOND {
+            self.told += 1;
+        } else {
+            self.held = true;
+            return false;
+        }
+        true
+    }
+
+    /// When what is held is to be told.
+    fn timeout(&self) -> Option<Time> {
+        self.held.then(|| self.since + SECOND)
+    }
 }
 
 /// Something happened to a subscription.
@@ -159,7 +199,8 @@ impl Watchers {
                 if let Some(subscription) = self.subscriptions.get_mut(&id)
                     && subscription.ended.len() < MOST_ENDED
                 {
-                    subscription.ended.push(state::terminated(core, no, role, call));
+                    let watcher = subscription.watcher;
+                    subscription.ended.push(state::terminated(core, watcher, no, role, call));
                 }
             }
             self.changed(core, now, user, Package::Dialog);
@@ -174,7 +215,11 @@ impl Watchers {
 
     fn changed(&mut self, core: &mut Core, now: Time, user: UserId, package: Package) {
         for id in self.watching(user, package) {
-            self.give(core, now, id, NotifierInput::State);
+            match self.subscriptions.get_mut(&id).map(|subscription| subscription.pace.permit(now)) {
+                Some(true) => self.give(core, now, id, NotifierInput::State),
+                Some(false) => self.set_timer(core, id),
+                None => {}
+            }
         }
     }
 
@@ -212,8 +257,11 @@ impl Watchers {
 
     /// It is time for something.
     pub(crate) fn due(&mut self, core: &mut Core, now: Time, id: SubscriptionNo) {
-        if let Some(subscription) = self.subscriptions.get_mut(&id) {
-            subscription.timer = None;
+        let Some(subscription) = self.subscriptions.get_mut(&id) else { return };
+        subscription.timer = None;
+        if subscription.pace.timeout().is_some_and(|at| now >= at) {
+            subscription.pace = Pace::new(now);
+            self.give(core, now, id, NotifierInput::State);
         }
         self.give(core, now, id, NotifierInput::Timer);
     }
@@ -271,7 +319,7 @@ impl Watchers {
         if let Some(timer) = subscription.timer.take() {
             core.timers.cancel(timer);
         }
-        let at = subscription.notifier.timeout();
+        let at = [subscription.notifier.timeout(), subscription.pace.timeout()].into_iter().flatten().min();
         subscription.timer = at.map(|at| core.timers.set(at, Timer::Watch(id)));
     }
 }

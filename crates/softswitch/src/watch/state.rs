@@ -4,14 +4,19 @@ use super::{Package, Subscription, Watchers};
 use crate::calls::{Call, CallNo, CallState, Party, Role};
 use crate::core::Core;
 use crate::event::Messages;
+use crate::location::UserId;
 use hookswitch_sip::event::{
     Counts, DIALOG_INFO, DialogInfo, DialogState, Direction, MessageClass, MessageSummary, Participant,
     SIMPLE_MESSAGE_SUMMARY, WatchedDialog,
 };
 use hookswitch_spi::LampState;
+use std::cmp::Reverse;
 
-/// Calls that one document shows; the newest ones.
+/// Calls that one document shows.
 const MOST_SHOWN: usize = 50;
+/// Octets of what is said about them, beyond which the others are left out: it has to go into a datagram, whatever names callers give
+/// themselves.
+const LARGEST: usize = 16_384;
 
 impl Watchers {
     /// The lamp that the full state of what is watched stands for.
@@ -30,15 +35,26 @@ impl Watchers {
         let entity = core.address_of(subscription.watched);
         match subscription.package {
             Package::Dialog => {
-                let calls: Vec<_> = core.calls.of_user(subscription.watched).collect();
-                let hidden = calls.len().saturating_sub(MOST_SHOWN);
-                let live = calls.iter().skip(hidden).map(|(no, role, call)| watched(core, *no, *role, call));
-                let info = DialogInfo {
-                    version: subscription.version,
-                    full: true,
-                    entity,
-                    dialogs: subscription.ended.iter().cloned().chain(live).collect(),
-                };
+                let mut calls: Vec<_> = core.calls.of_user(subscription.watched).collect();
+                // What alerts makes the lamp flash, so it is told in any case; then the newest.
+                calls.sort_by_key(|(no, role, call)| {
+                    let alerts = matches!((role, call.state), (Role::Callee, CallState::Early { .. }));
+                    (!alerts, Reverse(*no))
+                });
+                let mut left = LARGEST;
+                let live = calls.into_iter().take(MOST_SHOWN);
+                let live = live.map(|(no, role, call)| watched(core, subscription.watcher, no, role, call));
+                let mut dialogs: Vec<WatchedDialog> = live
+                    .chain(subscription.ended.iter().rev().cloned())
+                    .take_while(|dialog| {
+                        let fits = left > 0;
+                        left = left.saturating_sub(octets(dialog));
+                        fits
+                    })
+                    .collect();
+                // Oldest first, as they came.
+                dialogs.reverse();
+                let info = DialogInfo { version: subscription.version, full: true, entity, dialogs };
                 (DIALOG_INFO, info.to_string())
             }
             Package::Messages => {
@@ -52,8 +68,19 @@ impl Watchers {
     }
 }
 
-/// A call as the user in this role has it.
-fn watched(core: &Core, no: CallNo, role: Role, call: &Call) -> WatchedDialog {
+/// About how many octets a document spends on a dialog.
+fn octets(dialog: &WatchedDialog) -> usize {
+    let texts = [&dialog.call_id, &dialog.local_tag, &dialog.remote_tag].into_iter().flatten();
+    let sides = [&dialog.local, &dialog.remote].into_iter();
+    let sides = sides.flat_map(|side| [&side.identity, &side.display, &side.target]).flatten();
+    // What XML escapes takes up to six octets.
+    let escaped = |text: &String| text.len() + 5 * text.matches(['&', '<', '>', '"', '\'']).count();
+    200 + texts.chain(sides).map(escaped).sum::<usize>()
+}
+
+/// A call as the user in this role has it, and as a watcher may know it: who cannot take the place of a side does not learn what
+/// would name it (RFC 4235 4.1.2: it may be left out). The lamp is the same.
+fn watched(core: &Core, watcher: UserId, no: CallNo, role: Role, call: &Call) -> WatchedDialog {
     let state = match call.state {
         CallState::Trying { .. } => DialogState::Trying,
         CallState::Early { .. } => DialogState::Early,
@@ -64,9 +91,10 @@ fn watched(core: &Core, no: CallNo, role: Role, call: &Call) -> WatchedDialog {
         Role::Caller => (Direction::Initiator, 'a'),
         Role::Callee => (Direction::Recipient, 'b'),
     };
-    let tag = |party: &Party| (!party.tag.is_empty()).then(|| party.tag.to_string());
+    let named = core.may_take(watcher, call);
+    let tag = |party: &Party| (named && !party.tag.is_empty()).then(|| party.tag.to_string());
     WatchedDialog {
-        call_id: Some(call.call_id.to_string()),
+        call_id: named.then(|| call.call_id.to_string()),
         local_tag: tag(ours),
         remote_tag: tag(theirs),
         direction: Some(direction),
@@ -77,8 +105,8 @@ fn watched(core: &Core, no: CallNo, role: Role, call: &Call) -> WatchedDialog {
 }
 
 /// The same, of a call that is over.
-pub(super) fn terminated(core: &Core, no: CallNo, role: Role, call: &Call) -> WatchedDialog {
-    WatchedDialog { state: DialogState::Terminated, ..watched(core, no, role, call) }
+pub(super) fn terminated(core: &Core, watcher: UserId, no: CallNo, role: Role, call: &Call) -> WatchedDialog {
+    WatchedDialog { state: DialogState::Terminated, ..watched(core, watcher, no, role, call) }
 }
 
 /// One side. Users of ours are reached by their address of record: an INVITE with Replaces finds the phone that has the dialog.

@@ -1,6 +1,6 @@
 //! SUBSCRIBE, and the NOTIFYs that follow.
 
-use super::{Package, Subscription, SubscriptionNo, WatchChange, WatchNews, Watchers};
+use super::{Pace, Package, Subscription, SubscriptionNo, WatchChange, WatchNews, Watchers};
 use crate::core::Core;
 use crate::location::UserId;
 use bytes::Bytes;
@@ -79,6 +79,7 @@ impl Watchers {
             contact,
             notifier,
             timer: None,
+            pace: Pace::new(now),
             version: 0,
             ended: Vec::new(),
             told: LampState::Unknown,

@@ -138,3 +138,104 @@ fn mutilated_messages_do_no_harm() {
     world.run(300);
     world.drain();
 }
+
+/// What an INVITE is answered that comes from nobody we know, in a datagram whose source may be made up; all of it, for 40 seconds.
+fn answers_to_a_stranger(world: &mut World, uri: &str, fields: &str, tag: &str) -> Vec<u16> {
+    world.mail.clear();
+    let eve = SocketAddr::from(([192, 0, 2, 77], 5060));
+    world.send(
+        eve,
+        &format!(
+            "INVITE {uri} SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.77;branch=z9hG4bK1\r\nMax-Forwards: 70\r\n{fields}\
+             From: <sip:ann@example.org>;tag=1\r\nTo: <sip:bob@example.org>{tag}\r\nCall-ID: 1\r\nCSeq: 1 INVITE\r\n\
+             Contact: <sip:ann@192.0.2.77>\r\n\r\n"
+        ),
+    );
+    world.run(40);
+    world.statuses_at(eve)
+}
+
+#[test]
+fn a_stranger_is_answered_once_whatever_it_asks_for() {
+    let mut world = World::new();
+    world.phone("bob", Udp, Manner::Answers);
+    let forged = "Proxy-Authorization: Digest username=\"ann\", realm=\"example.org\", nonce=\"1\", uri=\"sip:x\", \
+                  response=\"00000000000000000000000000000000\"\r\n";
+    let (bob, none) = ("sip:bob@example.org", "");
+    for (uri, fields, tag, expected) in [
+        (bob, none, "", 407),
+        ("sip:602@example.org", none, "", 407),
+        ("sip:nobody@example.org", none, "", 407),
+        (bob, forged, "", 403),
+        (bob, "Proxy-Authorization: Digest x\r\n", "", 400),
+        (bob, none, ";tag=2", 407),
+        ("sip:602@example.org", none, ";tag=h3-0-0-1234567812345678", 481),
+        ("sip:bob@elsewhere.example", none, "", 403),
+        ("sip:bob@192.0.2.11:5060", "Replaces: a;to-tag=1;from-tag=2\r\n", "", 407),
+        (bob, "Route: <sip:192.0.2.9;lr>\r\n", "", 403),
+        ("tel:+4930123", none, "", 416),
+        ("sip:example.org", none, "", 404),
+        (bob, "Proxy-Require: foo\r\n", "", 420),
+        (bob, "Max-Breadth: 0\r\n", "", 440),
+    ] {
+        let said = answers_to_a_stranger(&mut world, uri, fields, tag);
+        assert_eq!(said, [expected], "{uri} {fields} {tag}");
+        assert_eq!(world.switch.counts().transactions.server_invite, 0);
+    }
+    world.drain();
+}
+
+#[test]
+fn whoever_guesses_passwords_in_invites_is_not_heard_any_more() {
+    let mut world = World::new();
+    let ann = world.phone("ann", Udp, Manner::Rings);
+    world.phone("bob", Udp, Manner::Answers);
+    let eve = world.add("ann", "a guess", Udp);
+    for _ in 0..20 {
+        let leg = world.phones[eve].call(world.now, "bob");
+        world.run(1);
+        let failed = Indication::Failed(leg, Failure::Status(403));
+        assert_eq!(world.phones[eve].indications.last(), Some(&failed));
+    }
+    let right = "ann-secret";
+    world.phones[eve].account = {
+        let phone = &mut world.phones[eve];
+        let (username, password) = (String::from("ann"), right.into());
+        phone.agent.add_account(hookswitch_sip::auth::Credentials { username, password, realm: None })
+    };
+    let leg = world.phones[eve].call(world.now, "bob");
+    world.run(1);
+    assert_eq!(world.phones[eve].indications.last(), Some(&Indication::Failed(leg, Failure::Status(403))));
+    // The user itself, elsewhere, is not kept out.
+    let leg = world.phones[ann].call(world.now, "bob");
+    world.run(1);
+    assert_eq!(world.phones[ann].indications.last(), Some(&Indication::Answered(leg)));
+    world.phones[ann].hang_up(world.now, leg);
+    world.run(1);
+    world.drain();
+}
+
+#[test]
+fn requests_without_credentials_are_challenged_and_leave_nothing() {
+    let mut world = World::new();
+    for n in 0..5_000 {
+        let method = ["REGISTER", "SUBSCRIBE", "MESSAGE", "OPTIONS"][n % 4];
+        let uri = if method == "REGISTER" { "sip:example.org" } else { "sip:bob@example.org" };
+        let from = SocketAddr::from(([198, 51, 100, (n % 250) as u8], 5060));
+        world.send(
+            from,
+            &format!(
+                "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP 198.51.100.1;branch=z9hG4bK{n}\r\nMax-Forwards: 70\r\n\
+                 From: <sip:ann@example.org>;tag={n}\r\nTo: <sip:bob@example.org>\r\nCall-ID: {n}\r\nCSeq: 1 {method}\r\n\
+                 Event: dialog\r\nContact: <sip:x@198.51.100.1>\r\n\r\n"
+            ),
+        );
+    }
+    let counts = world.switch.counts();
+    assert_eq!(counts.transactions, hookswitch_sip::transaction::Counts::default());
+    world.run(1);
+    assert_eq!(world.mail.len(), 5_000);
+    let last = SocketAddr::from(([198, 51, 100, 3], 5060));
+    assert!(world.statuses_at(last).iter().all(|status| matches!(status, 401 | 407)));
+    world.drain();
+}

@@ -1,11 +1,13 @@
 //! The softswitch in virtual time, with phones and with hand-written messages. No network.
 
+mod bad_day;
 mod calls;
 mod chaos;
 mod devices;
 mod dialog;
 mod extensions;
 mod hostile;
+mod orbits;
 mod parking;
 mod passing;
 mod phone;
@@ -13,5 +15,6 @@ mod pickup;
 mod redirection;
 mod registration;
 mod relay;
+mod takeover;
 mod watching;
 mod world;

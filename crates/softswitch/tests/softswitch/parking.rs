@@ -2,14 +2,20 @@ use super::phone::{Manner, SDP};
 use super::world::World;
 use hookswitch_machine::Transport::{Tcp, Udp};
 use hookswitch_media::control::{Command, Source};
-use hookswitch_sip::message::{Message, Method, Name};
+use hookswitch_sip::message::{Message, Method, Name, Uri};
+use hookswitch_sip::refer::{ReferTo, Replaces};
 use hookswitch_sip::ua::{Failure, Indication, LegId};
 use hookswitch_softswitch::{Features, Limits};
 use std::time::Duration;
 
-const BY_ANN: &str = "Referred-By: <sip:ann@example.org>\r\n";
+pub(super) const BY_ANN: &str = "Referred-By: <sip:ann@example.org>\r\n";
 
-fn sdp(port: u16) -> String {
+/// The Refer-To that gives somebody a place in a call.
+fn place(uri: &str, named: &Replaces) -> String {
+    ReferTo::new(&Uri::parse(uri).unwrap(), Some(named.clone())).to_string()
+}
+
+pub(super) fn sdp(port: u16) -> String {
     SDP.replace("4000", &port.to_string())
 }
 
@@ -24,39 +30,44 @@ fn origin(sdp: &str) -> (u64, u64) {
     (parts.next().unwrap(), parts.next().unwrap())
 }
 
-struct Parked {
-    world: World,
-    ann: usize,
-    bob: usize,
-    cat: usize,
+pub(super) struct Parked {
+    pub(super) world: World,
+    pub(super) ann: usize,
+    pub(super) bob: usize,
+    pub(super) cat: usize,
     /// Bob's call to the orbit.
-    leg: LegId,
+    pub(super) leg: LegId,
 }
 
 /// Ann, Bob and Cat; Bob is parked at 701 by Ann.
-fn parked_with(limits: Limits, features: Features) -> Parked {
+pub(super) fn parked_with(limits: Limits, features: Features) -> Parked {
     let mut world = World::made(limits, features);
     world.stock(8);
     let ann = world.phone("ann", Udp, Manner::Rings);
     let bob = world.phone("bob", Udp, Manner::Rings);
     let cat = world.phone("cat", Tcp, Manner::Rings);
+    let call = world.talk(ann, bob);
+    world.refer(ann, call, "<sip:701@example.org>");
     let leg = world.phones[bob].call_with(world.now, "701", Some(&sdp(5_000)), BY_ANN);
     world.run(1);
+    world.phones[ann].hang_up(world.now, call);
+    world.run(1);
+    world.phones[bob].indications.pop();
     assert_eq!(world.phones[bob].indications.last(), Some(&Indication::Answered(leg)));
     assert!(world.media.iter().any(|c| matches!(c, Command::Start { source: Source::Music, .. })));
     Parked { world, ann, bob, cat, leg }
 }
 
-fn parked() -> Parked {
+pub(super) fn parked() -> Parked {
     parked_with(Limits::default(), Features::default())
 }
 
 impl Parked {
-    fn last(&self, phone: usize) -> &Indication {
+    pub(super) fn last(&self, phone: usize) -> &Indication {
         self.world.phones[phone].indications.last().unwrap()
     }
 
-    fn hang_up(&mut self, phone: usize, leg: LegId) {
+    pub(super) fn hang_up(&mut self, phone: usize, leg: LegId) {
         let now = self.world.now;
         self.world.phones[phone].hang_up(now, leg);
         self.world.run(1);
@@ -69,14 +80,14 @@ impl Parked {
         self.world.run(1);
     }
 
-    fn retrieved(mut self) -> (Self, LegId) {
+    pub(super) fn retrieved(mut self) -> (Self, LegId) {
         let theirs = self.world.phones[self.cat].call_with(self.world.now, "701", Some(&sdp(6_000)), "");
         self.world.run(1);
         assert_eq!(self.last(self.cat), &Indication::Answered(theirs));
         (self, theirs)
     }
 
-    fn end(mut self) {
+    pub(super) fn end(mut self) {
         self.world.run(1);
         self.world.drain();
     }
@@ -191,19 +202,6 @@ fn the_first_of_two_retrievers_wins() {
 }
 
 #[test]
-fn an_empty_orbit_is_404_and_a_parked_party_that_hangs_up_leaves_it_empty() {
-    let mut it = parked();
-    let (bob, cat, leg) = (it.bob, it.cat, it.leg);
-    it.hang_up(bob, leg);
-    for orbit in ["701", "702"] {
-        let theirs = it.world.phones[cat].call(it.world.now, orbit);
-        it.world.run(1);
-        assert_eq!(it.last(cat), &Indication::Failed(theirs, Failure::Status(404)));
-    }
-    it.end();
-}
-
-#[test]
 fn a_retriever_that_gives_up_leaves_the_call_parked_with_music() {
     let mut it = parked();
     let (bob, cat, leg) = (it.bob, it.cat, it.leg);
@@ -241,125 +239,6 @@ fn a_parked_phone_that_refuses_the_retriever_stays_parked() {
     it.world.phones[bob].answers_offers = true;
     let (mut it, theirs) = it.retrieved();
     it.hang_up(cat, theirs);
-    it.end();
-}
-
-#[test]
-fn parking_without_direction_tells_a_free_orbit_and_keeps_it() {
-    let mut it = parked();
-    let (ann, bob, cat) = (it.ann, it.bob, it.cat);
-    let asked = it.world.phones[ann].call(it.world.now, "park");
-    it.world.run(1);
-    assert_eq!(it.last(ann), &Indication::Redirected(asked));
-    let contact = it.world.phones[ann].heard.last().unwrap().contact().unwrap();
-    assert_eq!(contact.uri().as_str(), "sip:702@example.org");
-    let now = it.world.now;
-    let phone = &mut it.world.phones[ann];
-    phone.agent.abandon(now, &mut phone.layer, asked);
-    // Others neither get it nor park there.
-    let theirs =
-        it.world.phones[cat].call_with(now, "702", Some(SDP), "Referred-By: <sip:bob@example.org>\r\n");
-    it.world.run(1);
-    assert_eq!(it.last(cat), &Indication::Failed(theirs, Failure::Status(486)));
-    let second = it.world.phones[bob].call_with(it.world.now, "702", Some(SDP), "");
-    it.world.run(1);
-    assert_eq!(it.last(bob), &Indication::Answered(second));
-    it.hang_up(bob, second);
-    it.end();
-}
-
-#[test]
-fn reservations_are_few_and_end_by_themselves() {
-    let features = Features { orbits: 701..=705, ..Features::default() };
-    let mut it = parked_with(Limits::default(), features);
-    let ask = |it: &mut Parked, phone: usize| {
-        let leg = it.world.phones[phone].call(it.world.now, "park");
-        it.world.run(1);
-        let now = it.world.now;
-        let answer = it.last(phone).clone();
-        let phone = &mut it.world.phones[phone];
-        phone.agent.abandon(now, &mut phone.layer, leg);
-        match answer {
-            Indication::Redirected(_) => 302,
-            Indication::Failed(_, failure) => failure.status(),
-            other => panic!("{other:?}"),
-        }
-    };
-    let (ann, cat) = (it.ann, it.cat);
-    let answers: Vec<u16> = (0..4).map(|_| ask(&mut it, ann)).collect();
-    assert_eq!(answers, [302, 302, 302, 486], "one user gets three");
-    assert_eq!((ask(&mut it, cat), ask(&mut it, cat)), (302, 486), "there are no more");
-    it.world.run(30);
-    assert_eq!(ask(&mut it, cat), 302);
-    let (bob, leg) = (it.bob, it.leg);
-    it.hang_up(bob, leg);
-    it.world.run(31);
-    it.end();
-}
-
-#[test]
-fn a_refer_that_passes_by_parks_even_a_phone_that_does_not_say_who_referred_it() {
-    let mut it = parked();
-    let (ann, cat) = (it.ann, it.cat);
-    it.world.phones[cat].manner = Manner::Answers;
-    let call = it.world.phones[ann].call(it.world.now, "cat");
-    it.world.run(1);
-    let now = it.world.now;
-    let phone = &mut it.world.phones[ann];
-    let fields = "Refer-To: <sip:710@example.org>\r\n";
-    phone.agent.send_within(now, &mut phone.layer, call, Method::Refer, fields, None).unwrap();
-    it.world.run(1);
-    let parked = it.world.phones[cat].call(it.world.now, "710");
-    it.world.run(1);
-    assert_eq!(it.last(cat), &Indication::Answered(parked));
-    it.hang_up(cat, parked);
-    it.hang_up(ann, call);
-    let (bob, leg) = (it.bob, it.leg);
-    it.hang_up(bob, leg);
-    it.end();
-}
-
-#[test]
-fn a_refer_to_an_occupied_orbit_keeps_nobody_from_retrieving() {
-    let mut it = parked();
-    let (ann, bob, cat, leg) = (it.ann, it.bob, it.cat, it.leg);
-    it.world.phones[bob].manner = Manner::Answers;
-    let call = it.world.phones[ann].call(it.world.now, "bob");
-    it.world.run(1);
-    let now = it.world.now;
-    let phone = &mut it.world.phones[ann];
-    let fields = "Refer-To: <sip:701@example.org>\r\n";
-    phone.agent.send_within(now, &mut phone.layer, call, Method::Refer, fields, None).unwrap();
-    it.world.run(1);
-    // Whom ann has sent there is refused; cat was not sent.
-    let sent = it.world.phones[bob].call(it.world.now, "701");
-    it.world.run(1);
-    assert_eq!(it.last(bob), &Indication::Failed(sent, Failure::Status(486)));
-    let phone = &mut it.world.phones[ann];
-    phone.agent.send_within(it.world.now, &mut phone.layer, call, Method::Refer, fields, None).unwrap();
-    it.world.run(1);
-    let (mut it, theirs) = it.retrieved();
-    it.hang_up(cat, theirs);
-    assert!(it.world.phones[bob].indications.contains(&Indication::Ended(leg)));
-    it.hang_up(ann, call);
-    it.end();
-}
-
-#[test]
-fn a_call_that_is_diverted_to_an_orbit_is_parked() {
-    let mut it = parked();
-    let (bob, cat, leg) = (it.bob, it.cat, it.leg);
-    it.hang_up(bob, leg);
-    it.world.phones[bob].manner = Manner::Redirects("sip:715@example.org".into());
-    let call = it.world.phones[cat].call(it.world.now, "bob");
-    it.world.run(1);
-    assert_eq!(it.last(cat), &Indication::Answered(call));
-    let ann = it.ann;
-    let taken = it.world.phones[ann].call(it.world.now, "715");
-    it.world.run(1);
-    assert_eq!(it.last(ann), &Indication::Answered(taken));
-    it.hang_up(ann, taken);
-    assert_eq!(it.last(cat), &Indication::Ended(call));
     it.end();
 }
 
@@ -420,14 +299,15 @@ fn a_call_that_is_retrieved_while_its_parker_is_rung_back_stops_ringing_there() 
 fn a_transfer_with_consultation_to_an_orbit_parks_the_other_party() {
     let mut it = parked();
     let (ann, bob, cat, leg) = (it.ann, it.bob, it.cat, it.leg);
-    // Bob consults with the orbit in ann's name; then cat takes his place there.
-    let dialog = it.world.phones[bob].agent.dialog(leg).unwrap();
-    let replaces = format!(
-        "Replaces: {};to-tag={};from-tag={}\r\nRequire: replaces\r\n",
-        dialog.call_id(),
-        dialog.remote_tag(),
-        dialog.local_tag()
-    );
+    // Bob, who is there, gives cat his place.
+    let named = it.world.replaces(bob, leg);
+    let replaces = format!("Replaces: {named}\r\nRequire: replaces\r\n");
+    let early = it.world.phones[cat].call_with(it.world.now, "701", Some(&sdp(6_600)), &replaces);
+    it.world.run(1);
+    assert_eq!(it.last(cat), &Indication::Failed(early, Failure::Status(403)), "it was not given yet");
+    let call = it.world.talk(bob, cat);
+    it.world.refer(bob, call, &place("sip:701@example.org", &named));
+    it.hang_up(bob, call);
     let new = it.world.phones[cat].call_with(it.world.now, "701", Some(&sdp(6_600)), &replaces);
     it.world.run(1);
     assert_eq!(it.last(cat), &Indication::Answered(new));
@@ -445,9 +325,14 @@ fn a_retrieved_call_can_be_transferred_with_replaces() {
     for bob_ends in [true, false] {
         let (mut it, theirs) = parked().retrieved();
         let (ann, bob, cat, leg) = (it.ann, it.bob, it.cat, it.leg);
-        let dialog = it.world.phones[cat].agent.dialog(theirs).unwrap();
-        let (call_id, remote, local) = (dialog.call_id(), dialog.remote_tag(), dialog.local_tag());
-        let replaces = format!("Replaces: {call_id};to-tag={remote};from-tag={local}\r\n");
+        let named = it.world.replaces(cat, theirs);
+        let replaces = format!("Replaces: {named}\r\n");
+        let early = it.world.phones[ann].call_with(it.world.now, "701", Some(&sdp(7_700)), &replaces);
+        it.world.run(1);
+        assert_eq!(it.last(ann), &Indication::Failed(early, Failure::Status(403)), "it was not given yet");
+        let call = it.world.talk(cat, ann);
+        it.world.refer(cat, call, &place("sip:701@example.org", &named));
+        it.hang_up(cat, call);
         let new = it.world.phones[ann].call_with(it.world.now, "701", Some(&sdp(7_700)), &replaces);
         it.world.run(1);
         assert_eq!(it.last(ann), &Indication::Answered(new));
@@ -482,59 +367,6 @@ fn both_sides_of_a_retrieved_call_are_asked_whether_they_are_there() {
     assert!(matches!(it.last(cat), Indication::Ended(_)));
     it.world.run(40);
     assert_eq!(it.world.switch.counts().service_calls, 0);
-}
-
-#[test]
-fn parked_calls_are_bounded() {
-    let limits = Limits { service_calls: 2, ..Limits::default() };
-    let mut it = parked_with(limits, Features::default());
-    let (ann, bob, cat, leg) = (it.ann, it.bob, it.cat, it.leg);
-    let second = it.world.phones[ann].call_with(it.world.now, "702", Some(SDP), BY_ANN);
-    it.world.run(1);
-    assert_eq!(it.last(ann), &Indication::Answered(second));
-    let third = it.world.phones[cat].call_with(it.world.now, "703", Some(SDP), BY_ANN);
-    it.world.run(1);
-    assert_eq!(it.last(cat), &Indication::Failed(third, Failure::Status(486)));
-    it.hang_up(ann, second);
-    it.hang_up(bob, leg);
-    it.end();
-}
-
-#[test]
-fn whoever_is_sent_to_an_occupied_orbit_is_not_connected_with_a_stranger() {
-    let mut it = parked();
-    let (bob, cat, leg) = (it.bob, it.cat, it.leg);
-    let sent = it.world.phones[cat].call_with(it.world.now, "701", Some(SDP), BY_ANN);
-    it.world.run(1);
-    assert_eq!(it.last(cat), &Indication::Failed(sent, Failure::Status(486)));
-    it.hang_up(bob, leg);
-    it.end();
-}
-
-#[test]
-fn when_all_orbits_are_taken_parking_is_refused_and_works_again_later() {
-    let features =
-        Features { orbits: 701..=703, longest_park: Duration::from_secs(100), ..Features::default() };
-    let mut it = parked_with(Limits::default(), features);
-    let (ann, cat) = (it.ann, it.cat);
-    for orbit in ["702", "703"] {
-        it.world.phones[cat].call_with(it.world.now, orbit, Some(SDP), BY_ANN);
-        it.world.run(1);
-    }
-    let ask = |it: &mut Parked| {
-        let leg = it.world.phones[ann].call(it.world.now, "park");
-        it.world.run(1);
-        let answer = it.last(ann).clone();
-        let now = it.world.now;
-        let phone = &mut it.world.phones[ann];
-        phone.agent.abandon(now, &mut phone.layer, leg);
-        matches!(answer, Indication::Redirected(_))
-    };
-    assert!(!ask(&mut it));
-    it.world.run(110);
-    assert!(ask(&mut it), "nobody is parked for ever");
-    it.world.run(40);
-    it.end();
 }
 
 #[test]

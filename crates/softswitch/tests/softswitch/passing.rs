@@ -2,14 +2,13 @@ use super::phone::{Manner, SDP};
 use super::world::World;
 use hookswitch_machine::Transport::{Tcp, Udp};
 use hookswitch_sip::message::{Method, Name};
-use hookswitch_sip::ua::{Failure, Indication};
+use hookswitch_sip::ua::Indication;
 
 #[test]
 fn what_explains_a_call_passes_untouched() {
     let fields = [
         (Name::SessionId, "ab30317f1a784dc48ff824d0d3715d86;remote=00000000000000000000000000000000"),
         (Name::ReferredBy, "<sip:dan@example.org>;cid=\"20398823.2UWQFN309shb3@referrer.example\""),
-        (Name::Replaces, "425928@bobster.example.org;to-tag=7743;from-tag=6472"),
         (Name::UserToUser, "56a390f3d2b7310023a2;encoding=hex;purpose=foo;content=bar"),
         (Name::Diversion, "<sip:cat@example.org>;reason=user-busy;counter=1"),
         (Name::HistoryInfo, "<sip:cat@example.org>;index=1, <sip:bob@example.org>;index=1.1;mp=1"),
@@ -28,8 +27,8 @@ fn what_explains_a_call_passes_untouched() {
         assert_eq!(invite.header(name), Some(value), "{name}");
     }
     assert_eq!(invite.body(), SDP.as_bytes());
-    // The phone knows no dialog that could be replaced.
-    let failed = Indication::Failed(leg, Failure::Status(481));
-    assert_eq!(world.phones[ann].indications.last(), Some(&failed));
+    assert_eq!(world.phones[ann].indications.last(), Some(&Indication::Answered(leg)));
+    world.phones[ann].hang_up(world.now, leg);
+    world.run(1);
     world.drain();
 }

@@ -23,6 +23,8 @@ pub(crate) enum Manner {
 
 pub(crate) struct Phone {
     pub(crate) user: String,
+    /// What stands before its address in From.
+    pub(crate) display: String,
     pub(crate) address: SocketAddr,
     pub(crate) flow: Flow,
     pub(crate) layer: Layer,
@@ -44,6 +46,8 @@ pub(crate) struct Phone {
     pub(crate) answers_offers: bool,
     /// What a NOTIFY outside its calls is answered with; 0: nothing.
     pub(crate) notify_status: u16,
+    /// It only listens: what it says is written by hand.
+    pub(crate) silent: bool,
     /// What calls are answered with.
     pub(crate) answer_sdp: String,
     cseq: u32,
@@ -66,6 +70,7 @@ impl Phone {
         };
         Self {
             user: user.to_owned(),
+            display: String::new(),
             address,
             flow: Flow { endpoint: EndpointId(1), connection, peer: super::world::SWITCH },
             layer: Layer::new(transaction::Config::default(), entropy),
@@ -81,6 +86,7 @@ impl Phone {
             late_offer: false,
             answers_offers: true,
             notify_status: 200,
+            silent: false,
             answer_sdp: SDP.to_owned(),
             cseq: 0,
         }
@@ -151,13 +157,18 @@ impl Phone {
     }
 
     pub(crate) fn call_with(&mut self, now: Time, to: &str, offer: Option<&str>, fields: &str) -> LegId {
-        let from = format!("<sip:{}@example.org>", self.user);
+        self.call_at(now, &format!("sip:{to}@example.org"), offer, fields)
+    }
+
+    /// Calls a URI.
+    pub(crate) fn call_at(&mut self, now: Time, uri: &str, offer: Option<&str>, fields: &str) -> LegId {
+        let from = format!("{}<sip:{}@example.org>", self.display, self.user);
         let invitation = Invitation {
             flow: self.flow,
             account: Some(self.account),
-            uri: &format!("sip:{to}@example.org"),
+            uri,
             from: &from,
-            to: &format!("<sip:{to}@example.org>"),
+            to: &format!("<{uri}>"),
             contact: Arc::clone(&self.contact),
             fields,
             offer: offer.map(str::as_bytes),
@@ -181,6 +192,9 @@ impl Phone {
 
     pub(crate) fn receive(&mut self, now: Time, flow: Flow, bytes: Bytes) {
         let Ok(message) = Message::parse(bytes, &Default::default()) else { return };
+        if self.silent {
+            return self.heard.push(message);
+        }
         if message.is_request() && message.method() == Method::Notify {
             if let Received::Request(server) = self.layer.receive(now, flow, &message)
                 && self.notify_status > 0

@@ -4,6 +4,7 @@ use hookswitch_machine::Transport::Udp;
 use hookswitch_media::control::{Command, Source};
 use hookswitch_sip::message::{Method, Name};
 use hookswitch_sip::ua::Indication;
+use hookswitch_softswitch::Event;
 
 #[test]
 fn a_redirection_within_the_domain_is_followed() {
@@ -63,5 +64,26 @@ fn a_redirection_to_an_extension_is_answered_by_it() {
     assert!(world.media.iter().any(|c| matches!(c, Command::Start { source: Source::Music, .. })));
     world.phones[ann].hang_up(world.now, leg);
     world.run(1);
+    world.drain();
+}
+
+#[test]
+fn a_redirection_to_an_extension_that_refuses_ends_the_call() {
+    let mut world = World::new();
+    let ann = world.phone("ann", Udp, Manner::Rings);
+    let bob = world.phone("bob", Udp, Manner::Rings);
+    // Neither is there a port for music, nor is a code for those who are sent to it.
+    for (to, expected) in [("602", 503), ("*8cat", 404), ("*8", 404)] {
+        world.events.clear();
+        world.phones[bob].manner = Manner::Redirects(format!("sip:{to}@example.org"));
+        let leg = world.phones[ann].call(world.now, "bob");
+        world.run(1);
+        assert!(matches!(world.phones[ann].indications.last(), Some(Indication::Failed(l, _)) if *l == leg));
+        let ended = world.events.iter().filter_map(|event| match event {
+            Event::CallEnded { status, .. } => *status,
+            _ => None,
+        });
+        assert_eq!(ended.collect::<Vec<_>>(), [expected], "{to}");
+    }
     world.drain();
 }

@@ -6,8 +6,10 @@ use hookswitch_machine::{
     CloseReason, Endpoint, EndpointId, Entropy, Flow, Input, Machine, Output, Time, Transport,
 };
 use hookswitch_media::control::{Command, Event as MediaEvent, Port, PortId};
-use hookswitch_sip::message::Message;
+use hookswitch_sip::message::{Message, Method};
+use hookswitch_sip::refer::Replaces;
 use hookswitch_sip::transaction;
+use hookswitch_sip::ua::LegId;
 use hookswitch_softswitch::{Account, Config, Event, Features, Limits, Request, Softswitch};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -264,6 +266,30 @@ impl World {
             }
         }
         self.run(3_700);
+    }
+
+    /// One phone calls another, which answers.
+    pub(crate) fn talk(&mut self, one: usize, other: usize) -> LegId {
+        let manner = std::mem::replace(&mut self.phones[other].manner, Manner::Answers);
+        let user = self.phones[other].user.clone();
+        let leg = self.phones[one].call(self.now, &user);
+        self.run(1);
+        self.phones[other].manner = manner;
+        leg
+    }
+
+    /// A phone sends its other side elsewhere.
+    pub(crate) fn refer(&mut self, phone: usize, leg: LegId, to: &str) {
+        let now = self.now;
+        let phone = &mut self.phones[phone];
+        let fields = format!("Refer-To: {to}\r\n");
+        phone.agent.send_within(now, &mut phone.layer, leg, Method::Refer, &fields, None).unwrap();
+        self.run(1);
+    }
+
+    /// What names a dialog of a phone to its other side.
+    pub(crate) fn replaces(&self, phone: usize, leg: LegId) -> Replaces {
+        Replaces::of(self.phones[phone].agent.dialog(leg).unwrap())
     }
 
     /// Takes all registrations back, waits, and looks for what was left behind.
