@@ -86,7 +86,7 @@ pub struct Stage {
     /// The engine was shut down: its sessions keep handles to what is gone.
     over: bool,
     ports: usize,
-    sip_call_ids: BTreeMap<CallId, Box<str>>,
+    sip_call_ids: BTreeMap<CallId, Vec<Box<str>>>,
     dropped: BTreeMap<CallId, Time>,
     objections: Vec<String>,
 }
@@ -566,18 +566,22 @@ impl Stage {
     }
 
     fn learn_call_id(&mut self, call: CallId) {
-        if self.sip_call_ids.contains_key(&call) {
+        // One that waits for its party goes out again under another.
+        if self.sip_call_ids.contains_key(&call) && !self.observer.waits(call) {
             return;
         }
         let info = self.engine().provider().call_info(call);
         if let Some(info) = info.filter(|info| !info.sip_call_id.is_empty()) {
-            self.sip_call_ids.insert(call, info.sip_call_id);
+            let known = self.sip_call_ids.entry(call).or_default();
+            if !known.contains(&info.sip_call_id) {
+                known.push(info.sip_call_id);
+            }
         }
     }
 
-    /// The Call-ID of a call, once something was heard of it.
-    pub fn sip_call_id(&self, call: CallId) -> Option<&str> {
-        self.sip_call_ids.get(&call).map(|id| &**id)
+    /// The Call-IDs of a call, in their order, once something was heard of it.
+    pub fn sip_call_ids(&self, call: CallId) -> impl DoubleEndedIterator<Item = &str> {
+        self.sip_call_ids.get(&call).into_iter().flatten().map(|id| &**id)
     }
 
     /// The engine's place in the world.
