@@ -58,6 +58,11 @@ impl Observer {
         all.filter(|(_, arranged)| arranged.over.is_none()).map(|(named, _)| *named)
     }
 
+    /// Whether a call waits, or has waited, for its party.
+    pub fn waits(&self, call: CallId) -> bool {
+        self.arrangements.waits(call)
+    }
+
     /// A request about a completion was answered.
     pub(super) fn arranged(
         &mut self,

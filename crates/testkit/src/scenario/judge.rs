@@ -59,13 +59,14 @@ impl Judge<'_> {
         let mut was_up = BTreeSet::new();
         for (_, _, event) in self.stage.heard() {
             let Event::CallState { call, state, .. } = event else { continue };
-            let seen = self.stage.sip_call_id(*call).and_then(|id| traffic.calls.get(id));
             match state {
                 CallState::Connected(_) => {
                     was_up.insert(*call);
                 }
                 CallState::Disconnected(end) if end.by == EndedBy::Peer => {
-                    let Some(seen) = seen.filter(|seen| !seen.replaced) else { continue };
+                    let Some(seen) = traffic.of(self.stage, *call).filter(|seen| !seen.replaced) else {
+                        continue;
+                    };
                     let got = |word: Word| seen.to_engine.contains(&word);
                     let inbound = seen.to_engine.contains(&Word::Invite);
                     let told = match (was_up.contains(call), inbound, end.status) {
@@ -86,9 +87,7 @@ impl Judge<'_> {
             }
         }
         for call in &was_up {
-            let Some(seen) = self.stage.sip_call_id(*call).and_then(|id| traffic.calls.get(id)) else {
-                continue;
-            };
+            let Some(seen) = traffic.of(self.stage, *call) else { continue };
             let inbound = seen.to_engine.contains(&Word::Invite) || seen.replaced;
             if !inbound && !seen.to_engine.contains(&Word::Answer) {
                 violations.push(format!("{call} is connected without a 2xx"));
@@ -99,7 +98,7 @@ impl Judge<'_> {
     /// Nobody is called on a line that is out of service by request, unless the INVITE came before.
     fn judge_service(&self, violations: &mut Vec<String>) {
         for (call, since) in self.stage.came_while_off() {
-            let Some(id) = self.stage.sip_call_id(*call) else { continue };
+            let Some(id) = self.stage.sip_call_ids(*call).next() else { continue };
             let invites = self.stage.world.wire().iter().filter(|crossing| {
                 crossing.what == Passage::Arrived
                     && crossing.to == SocketAddr::from(HOOKSWITCH)
@@ -148,7 +147,7 @@ impl Judge<'_> {
             }
         }
         for (call, told) in self.told_ends() {
-            let id = self.stage.sip_call_id(call);
+            let id = self.stage.sip_call_ids(call).next_back();
             let elsewhere = id.and_then(|id| traffic.calls.get(id)).is_some_and(|seen| seen.replaced);
             let at = id.and_then(|id| ends.get(id)).filter(|_| !elsewhere);
             // A drop that crosses their BYE waits for its own response.
@@ -185,7 +184,7 @@ impl Judge<'_> {
 }
 
 /// What of a call arrived where.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Seen {
     to_engine: Vec<Word>,
     to_phone: Vec<Word>,
@@ -213,6 +212,17 @@ struct Traffic {
 }
 
 impl Traffic {
+    /// What of a call arrived, in all the sessions that it went out in.
+    fn of(&self, stage: &Stage, call: CallId) -> Option<Seen> {
+        let seen = stage.sip_call_ids(call).filter_map(|id| self.calls.get(id));
+        seen.cloned().reduce(|mut all, seen| {
+            all.to_engine.extend(seen.to_engine);
+            all.to_phone.extend(seen.to_phone);
+            all.replaced |= seen.replaced;
+            all
+        })
+    }
+
     fn read(stage: &Stage) -> Self {
         let mut traffic = Self::default();
         let engine = SocketAddr::from(HOOKSWITCH);

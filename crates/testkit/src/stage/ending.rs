@@ -125,10 +125,8 @@ impl Stage {
     /// What is asked of a call waits for the party that the other side refers it to, if it has gone meanwhile.
     fn slowness(&self, found: &mut Vec<String>) {
         for slow in self.observer.slow() {
-            let referred = || {
-                let id = slow.call.and_then(|call| self.sip_call_id(call));
-                id.is_some_and(|id| self.was_referred(id))
-            };
+            let referred =
+                || slow.call.is_some_and(|call| self.sip_call_ids(call).any(|id| self.was_referred(id)));
             if slow.took > RINGS || !referred() {
                 found.push(slow.text.clone());
             }

@@ -19,7 +19,7 @@ use hookswitch_provider::{Account, Profile, ProviderConfig, Server};
 use hookswitch_sip::auth::Secret;
 use hookswitch_spi::{
     AddressId, CallId, CallOptions, CallState, CompletionId, Feature, ForwardingRules, InterfaceVersion,
-    LineId, MediaTypes, Operation, Provider as _, Set, StateKind, VersionRange,
+    LineId, MediaTypes, Operation, Provider as _, Set, VersionRange,
 };
 use hookswitch_telephony::{
     AppRequestId, Config, Event, Interest, Journal, Reply, Request, RequestError, SessionId,
@@ -86,9 +86,7 @@ pub struct Stage {
     /// The engine was shut down: its sessions keep handles to what is gone.
     over: bool,
     ports: usize,
-    sip_call_ids: BTreeMap<CallId, Box<str>>,
-    /// Calls that were answered. Until then one that camps on may go out again, with another Call-ID.
-    answered: BTreeSet<CallId>,
+    sip_call_ids: BTreeMap<CallId, Vec<Box<str>>>,
     dropped: BTreeMap<CallId, Time>,
     objections: Vec<String>,
 }
@@ -163,7 +161,6 @@ impl Stage {
             over: false,
             ports: usize::from(ports),
             sip_call_ids: BTreeMap::new(),
-            answered: BTreeSet::new(),
             dropped: BTreeMap::new(),
             objections: Vec::new(),
         };
@@ -541,8 +538,8 @@ impl Stage {
                     }
                     self.observer.heard(at, session, &event);
                     self.journals.entry(session).or_default().push(event.clone(), event.weight());
-                    if let Event::CallState { call, state, .. } = &event {
-                        self.learn_call_id(*call, state.kind());
+                    if let Event::CallState { call, .. } = &event {
+                        self.learn_call_id(*call);
                     }
                     match &event {
                         Event::Completed { request, result } => {
@@ -568,22 +565,23 @@ impl Stage {
         }
     }
 
-    fn learn_call_id(&mut self, call: CallId, state: StateKind) {
-        if self.answered.contains(&call) {
+    fn learn_call_id(&mut self, call: CallId) {
+        // One that waits for its party goes out again under another.
+        if self.sip_call_ids.contains_key(&call) && !self.observer.waits(call) {
             return;
-        }
-        if state == StateKind::Connected {
-            self.answered.insert(call);
         }
         let info = self.engine().provider().call_info(call);
         if let Some(info) = info.filter(|info| !info.sip_call_id.is_empty()) {
-            self.sip_call_ids.insert(call, info.sip_call_id);
+            let known = self.sip_call_ids.entry(call).or_default();
+            if !known.contains(&info.sip_call_id) {
+                known.push(info.sip_call_id);
+            }
         }
     }
 
-    /// The Call-ID of a call, once something was heard of it; of its last session, if it had several before it was answered.
-    pub fn sip_call_id(&self, call: CallId) -> Option<&str> {
-        self.sip_call_ids.get(&call).map(|id| &**id)
+    /// The Call-IDs of a call, in their order, once something was heard of it.
+    pub fn sip_call_ids(&self, call: CallId) -> impl DoubleEndedIterator<Item = &str> {
+        self.sip_call_ids.get(&call).into_iter().flatten().map(|id| &**id)
     }
 
     /// The engine's place in the world.
