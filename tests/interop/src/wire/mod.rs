@@ -5,6 +5,7 @@
 //! lies. [`audio`] is what parties say and hear where the program itself cannot tell. [`report`] runs the items and writes the
 //! page.
 
+pub mod asterisk;
 pub mod audio;
 pub mod outside;
 pub mod report;

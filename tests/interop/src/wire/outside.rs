@@ -59,6 +59,16 @@ pub trait Outside {
     /// Where the provider sends to, and registers.
     fn address(&self) -> SocketAddr;
 
+    /// Whether a datagram arrives, outward from the provider or inward to it: a wire may lose some.
+    fn passes(&mut self, _outward: bool, _datagram: &[u8]) -> bool {
+        true
+    }
+
+    /// What a line dials before the address whose alerting call it picks up, where the switch wants that.
+    fn pickup_prefix(&self) -> &'static str {
+        ""
+    }
+
     /// Takes in what has become known, does what is due at `now`. Whether anything happened.
     fn poll(&mut self, now: Time) -> bool;
 

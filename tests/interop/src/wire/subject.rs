@@ -237,7 +237,9 @@ impl WireSubject {
             self.say("provider sends", bytes);
             self.datagrams += 1;
             self.last = Instant::now();
-            let _ = self.wire.socket.send_to(bytes, self.outside.address());
+            if self.outside.passes(true, bytes) {
+                let _ = self.wire.socket.send_to(bytes, self.outside.address());
+            }
         }
     }
 
@@ -250,7 +252,7 @@ impl WireSubject {
             self.datagrams += 1;
             self.last = Instant::now();
             busy = true;
-            if self.reachable {
+            if self.reachable && self.outside.passes(false, &bytes) {
                 self.say("provider receives", &bytes);
                 self.provider.received(self.now, Flow::to(EndpointId(1), from), bytes);
                 self.settle();

@@ -14,7 +14,7 @@ const ANSWER: Duration = Duration::from_secs(5);
 
 /// One message of Asterisk's.
 #[derive(Clone, Debug, Default)]
-pub struct Message(Vec<(String, String)>);
+pub(super) struct Message(Vec<(String, String)>);
 
 impl Message {
     fn parse(text: &str) -> Self {
@@ -23,13 +23,13 @@ impl Message {
     }
 
     /// A field; empty if it is not there.
-    pub fn get(&self, name: &str) -> &str {
+    pub(super) fn get(&self, name: &str) -> &str {
         let field = self.0.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
         field.map_or("", |(_, value)| value)
     }
 
     /// What kind of event it is.
-    pub fn event(&self) -> &str {
+    pub(super) fn event(&self) -> &str {
         self.get("Event")
     }
 
@@ -40,7 +40,7 @@ impl Message {
 
 /// A connection to the manager interface.
 #[derive(Debug)]
-pub struct Ami {
+pub(super) struct Ami {
     stream: TcpStream,
     taken: Vec<u8>,
     events: VecDeque<Message>,
@@ -53,7 +53,7 @@ impl Ami {
     ///
     /// # Errors
     /// What the system or Asterisk says against it.
-    pub fn connect(address: SocketAddr, user: &str, secret: &str) -> Result<Self, String> {
+    pub(super) fn connect(address: SocketAddr, user: &str, secret: &str) -> Result<Self, String> {
         let stream = TcpStream::connect_timeout(&address, ANSWER).map_err(|e| format!("{address}: {e}"))?;
         stream.set_nodelay(true).map_err(|error| error.to_string())?;
         stream.set_read_timeout(Some(Duration::from_millis(1))).map_err(|error| error.to_string())?;
@@ -72,7 +72,7 @@ impl Ami {
     ///
     /// # Errors
     /// Its refusal, or that it does not answer.
-    pub fn ask(&mut self, action: &str, fields: &[(&str, &str)]) -> Result<Message, String> {
+    pub(super) fn ask(&mut self, action: &str, fields: &[(&str, &str)]) -> Result<Message, String> {
         self.actions += 1;
         let id = self.actions.to_string();
         let mut text = format!("Action: {action}\r\nActionID: {id}\r\n");
@@ -99,7 +99,7 @@ impl Ami {
     }
 
     /// The next event.
-    pub fn event(&mut self) -> Option<Message> {
+    pub(super) fn event(&mut self) -> Option<Message> {
         if self.events.is_empty() {
             self.take_in();
         }

@@ -40,7 +40,7 @@ type Voices = Arc<Mutex<BTreeMap<String, Voice>>>;
 
 /// All phones.
 #[derive(Debug)]
-pub struct Phones {
+pub(super) struct Phones {
     voices: Voices,
     address: SocketAddr,
     open: Arc<()>,
@@ -55,7 +55,7 @@ impl Phones {
     ///
     /// # Errors
     /// What the system says against it.
-    pub fn open() -> std::io::Result<Self> {
+    pub(super) fn open() -> std::io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let address = listener.local_addr()?;
         let voices = Voices::default();
@@ -76,35 +76,35 @@ impl Phones {
     }
 
     /// Where they are.
-    pub const fn address(&self) -> SocketAddr {
+    pub(super) const fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// A phone says this tone from now on.
-    pub fn says(&self, phone: &str, hertz: u16) {
+    pub(super) fn says(&self, phone: &str, hertz: u16) {
         locked(&self.voices).entry(phone.to_owned()).or_default().own = hertz;
     }
 
     /// A phone lets two frequencies (0: none) sound for so long instead.
-    pub fn sounds(&self, phone: &str, frequencies: [u16; 2], lasts: Duration) {
+    pub(super) fn sounds(&self, phone: &str, frequencies: [u16; 2], lasts: Duration) {
         locked(&self.voices).entry(phone.to_owned()).or_default().other =
             Some((frequencies, Instant::now() + lasts));
     }
 
     /// Samples that a phone has heard so far.
-    pub fn heard(&self, phone: &str) -> u64 {
+    pub(super) fn heard(&self, phone: &str) -> u64 {
         locked(&self.voices).get(phone).map_or(0, |voice| voice.total)
     }
 
     /// The last so many samples that a phone heard, fewer if there are fewer.
-    pub fn last(&self, phone: &str, samples: usize) -> Vec<i16> {
+    pub(super) fn last(&self, phone: &str, samples: usize) -> Vec<i16> {
         let voices = locked(&self.voices);
         let Some(voice) = voices.get(phone) else { return Vec::new() };
         voice.heard.iter().skip(voice.heard.len().saturating_sub(samples)).copied().collect()
     }
 
     /// Whether one phone's tone is in what another hears. What was on its way is waited for, then a moment of sound.
-    pub fn hears(&self, who: &str, of: &str) -> bool {
+    pub(super) fn hears(&self, who: &str, of: &str) -> bool {
         let hertz = locked(&self.voices).get(of).map_or(0, |voice| voice.own);
         let begun = Instant::now();
         let mut from = None;
