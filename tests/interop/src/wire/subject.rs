@@ -180,7 +180,7 @@ impl WireSubject {
         let outside = outside(wire.clone());
         let registrar = outside.address();
         let registrar = Server { host: registrar.ip().to_string(), port: Some(registrar.port()) };
-        let lineup = Lineup::new(registrar, &setup.lines);
+        let lineup = Lineup::new(registrar, &setup.lines).picking_up_by(outside.pickup_prefix());
         let most: u32 = setup.lines.iter().map(|line| line.max_calls).sum();
         let stock = usize::try_from(most).unwrap_or(0) + 8;
         let mut subject = Self {
@@ -276,11 +276,16 @@ impl WireSubject {
     fn pace(&mut self) -> Pace {
         let traffic = Traffic { datagrams: self.datagrams, quiet: self.last.elapsed() };
         match (self.outside.pace(traffic), self.sound.pace()) {
+            // Digits and tones of ours go on whatever comes meanwhile.
+            (_, Pace::Playing) => {
+                self.waiting = None;
+                Pace::Playing
+            }
             (Pace::Working, _) | (_, Pace::Working) => {
                 let since = *self.waiting.get_or_insert_with(Instant::now);
                 if since.elapsed() < PATIENCE { Pace::Working } else { Pace::Playing }
             }
-            (Pace::Playing, _) | (_, Pace::Playing) => {
+            (Pace::Playing, Pace::Idle) => {
                 self.waiting = None;
                 Pace::Playing
             }

@@ -12,6 +12,8 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub struct Lineup {
     registrar: Server,
+    /// What lines dial before the address whose alerting call they pick up; empty: they take the call's place by themselves.
+    pickup_prefix: String,
     lines: Vec<LineSetup>,
     /// Lines that were removed in this session.
     gone: Vec<LineId>,
@@ -21,12 +23,29 @@ pub struct Lineup {
 impl Lineup {
     /// These lines, at this registrar.
     pub fn new(registrar: Server, lines: &[LineSetup]) -> Self {
-        Self { registrar, lines: lines.to_vec(), gone: Vec::new(), stored: None }
+        Self {
+            registrar,
+            pickup_prefix: String::new(),
+            lines: lines.to_vec(),
+            gone: Vec::new(),
+            stored: None,
+        }
+    }
+
+    /// Alerting calls are picked up by dialling this and the address where they alert.
+    #[must_use]
+    pub fn picking_up_by(mut self, prefix: &str) -> Self {
+        self.pickup_prefix = prefix.to_owned();
+        self
+    }
+
+    fn account(&self, line: &LineSetup) -> Account {
+        account(line, &self.registrar, &self.pickup_prefix)
     }
 
     /// A provider with them.
     pub fn provider(&self, endpoint: Endpoint, entropy: Entropy) -> SipProvider {
-        let accounts = self.lines.iter().map(|line| account(line, &self.registrar)).collect();
+        let accounts = self.lines.iter().map(|line| self.account(line)).collect();
         SipProvider::new(ProviderConfig::new(vec![endpoint], accounts), entropy)
     }
 
@@ -50,7 +69,7 @@ impl Lineup {
     /// A line more.
     pub fn add(&mut self, now: Time, provider: &mut SipProvider, line: LineSetup) -> LineId {
         let number = LineId(self.lines.len() as u32);
-        provider.add_line(now, number, account(&line, &self.registrar));
+        provider.add_line(now, number, self.account(&line));
         self.lines.push(line);
         number
     }
@@ -88,7 +107,7 @@ impl Lineup {
 }
 
 /// The account of a line.
-fn account(line: &LineSetup, registrar: &Server) -> Account {
+fn account(line: &LineSetup, registrar: &Server, pickup_prefix: &str) -> Account {
     let profile = Profile {
         name: "conformance".into(),
         alerting: if line.accept_alerts { Alerting::OnAccept } else { Alerting::AtOnce },
@@ -104,6 +123,7 @@ fn account(line: &LineSetup, registrar: &Server) -> Account {
         park: line.switch_features,
         park_finder: if line.switch_features { "park".into() } else { String::new() },
         dialog_events: line.switch_features,
+        pickup_prefix: if line.switch_features { pickup_prefix.to_owned() } else { String::new() },
         keep_alive: 0,
         ..Profile::default()
     };

@@ -12,6 +12,9 @@ use std::time::{Duration, Instant};
 /// How long Asterisk may take to answer an action.
 const ANSWER: Duration = Duration::from_secs(5);
 
+/// Between two looks.
+pub(super) const LOOK: Duration = Duration::from_micros(200);
+
 /// One message of Asterisk's.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Message(Vec<(String, String)>);
@@ -56,7 +59,7 @@ impl Ami {
     pub(super) fn connect(address: SocketAddr, user: &str, secret: &str) -> Result<Self, String> {
         let stream = TcpStream::connect_timeout(&address, ANSWER).map_err(|e| format!("{address}: {e}"))?;
         stream.set_nodelay(true).map_err(|error| error.to_string())?;
-        stream.set_read_timeout(Some(Duration::from_millis(1))).map_err(|error| error.to_string())?;
+        stream.set_nonblocking(true).map_err(|error| error.to_string())?;
         let mut ami = Self {
             stream,
             taken: Vec::new(),
@@ -95,6 +98,7 @@ impl Ami {
             if Instant::now() > deadline {
                 return Err(format!("{action} {fields:?}: no answer within {ANSWER:?}"));
             }
+            std::thread::sleep(LOOK);
         }
     }
 
@@ -106,7 +110,7 @@ impl Ami {
         self.events.pop_front()
     }
 
-    /// Takes what came; waits a millisecond if nothing did.
+    /// Takes what came.
     fn take_in(&mut self) {
         let mut buffer = [0; 65_536];
         match self.stream.read(&mut buffer) {

@@ -2,7 +2,7 @@
 //! on its way.
 
 use bytes::Bytes;
-use hookswitch_sip::message::{Limits, Message, Method};
+use hookswitch_sip::message::{Limits, Message, Method, Name};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
@@ -24,8 +24,10 @@ pub(super) struct Loss {
     cut: BTreeSet<String>,
     /// Requests of the provider's that nobody has answered, by their branches.
     asked: BTreeMap<String, Instant>,
-    /// Calls whose answer the provider has acknowledged.
-    pub(super) acknowledged: Vec<String>,
+    /// The call whose answer the provider has just acknowledged.
+    pub(super) acknowledged: Option<String>,
+    /// The provider has just sent user information in something else than an INVITE.
+    pub(super) told_user_information: bool,
 }
 
 impl Loss {
@@ -36,11 +38,15 @@ impl Loss {
         if self.cut.contains(call_id) {
             return false;
         }
+        let begins = message.status().is_none() && message.method() == Method::Invite;
+        if !begins && message.header(Name::new("User-to-User")).is_some() {
+            self.told_user_information = true;
+        }
         if message.status().is_some() {
             return true;
         }
         if message.method() == Method::Ack {
-            self.acknowledged.push(call_id.to_owned());
+            self.acknowledged = Some(call_id.to_owned());
             return true;
         }
         let user = message.uri().ok().and_then(|uri| uri.user_unescaped().map(|user| user.into_owned()));

@@ -1,6 +1,6 @@
 //! The parties: what the suite asks of them is told to Asterisk, and what Asterisk tells is what they notice.
 
-use super::ami::{Ami, Message};
+use super::ami::{Ami, LOOK, Message};
 use super::leg::{Leg, State};
 use super::loss::Loss;
 use super::phones::Phones;
@@ -18,6 +18,9 @@ use std::time::{Duration, Instant};
 const DONE: Duration = Duration::from_secs(3);
 /// After the last sign of life Asterisk may still have something in hand for so long.
 const QUIET: Duration = Duration::from_millis(60);
+
+/// So long a call stays parked, and a little more.
+const PARKED: Duration = Duration::from_secs(7);
 
 /// Something that a party does by itself.
 #[derive(Debug)]
@@ -103,7 +106,8 @@ impl Switchroom {
             match ami.event() {
                 Some(event) if event.event() == last => return Ok(items),
                 Some(event) if event.event() == item => items.push(event),
-                Some(_) | None => {}
+                Some(_) => {}
+                None => std::thread::sleep(LOOK),
             }
         }
         Err(format!("{action}: the list does not end"))
@@ -117,9 +121,10 @@ impl Switchroom {
     fn extensions(&self) -> Result<Vec<String>, String> {
         let fields = [("Context", "lines")];
         let all = self.list("ShowDialPlan", &fields, "ListDialplan", "ShowDialPlanComplete")?;
-        let added = all.iter().filter(|entry| entry.get("Registrar").to_ascii_lowercase().contains("ami")
-            || entry.get("Registrar").eq_ignore_ascii_case("manager"));
-        Ok(added.map(|entry| entry.get("Extension").to_owned()).collect())
+        let extensions = all.iter().map(|entry| entry.get("Extension"));
+        // The configuration has patterns here, and who names free orbits.
+        let added = extensions.filter(|extension| !extension.starts_with('_') && *extension != "park");
+        Ok(added.map(str::to_owned).collect())
     }
 
     fn ask(&mut self, action: &str, fields: &[(&str, &str)]) -> Result<Message, String> {
@@ -145,6 +150,7 @@ impl Switchroom {
             if begun.elapsed() > DONE {
                 return false;
             }
+            std::thread::sleep(LOOK);
         }
     }
 
@@ -242,11 +248,9 @@ impl Switchroom {
             "Hangup" => {
                 let status = event.get("TechCause").split_whitespace().last().and_then(|code| code.parse().ok());
                 let Some((_, leg)) = self.leg_at(event.get("Channel")) else { return };
-                if leg.calls && leg.state == State::Early && !leg.own_end {
-                    let redirected = leg.saw.iter().any(|saw| matches!(saw, Saw::Redirected(_)));
-                    if !redirected {
-                        leg.note(Saw::Refused(status.unwrap_or(0)));
-                    }
+                // Where a 302 leads to is told by the dialplan.
+                if leg.calls && leg.state == State::Early && !leg.own_end && status != Some(302) {
+                    leg.note(Saw::Refused(status.unwrap_or(0)));
                 }
                 leg.state = State::Over;
             }
@@ -264,6 +268,8 @@ impl Switchroom {
                     leg.note(Saw::Transferred(user, Some(Party(n as u32))));
                 }
             }
+            "ParkedCall" => self.parked = Some(Instant::now() + PARKED),
+            "UnParkedCall" | "ParkedCallGiveUp" => self.parked = None,
             _ => {}
         }
     }
@@ -379,6 +385,15 @@ impl Switchroom {
         self.until(|room| room.legs.get(n).is_some_and(|leg| leg.holds == holds));
     }
 
+    /// Takes all calls out of their bridges: from there Asterisk transfers nobody.
+    fn keep(&mut self) {
+        self.until(|room| room.legs.iter().all(|leg| leg.state != State::Up || leg.joined));
+        let up = self.legs.iter().filter(|leg| leg.state == State::Up);
+        for (channel, user) in up.map(|leg| (leg.channel.clone(), leg.user.clone())).collect::<Vec<_>>() {
+            self.redirect(&channel, "phone", &user, "audio");
+        }
+    }
+
     fn set(&mut self, channel: &str, variable: &str, value: &str) {
         self.tell("Setvar", &[("Channel", channel), ("Variable", variable), ("Value", value)]);
     }
@@ -412,18 +427,31 @@ impl Outside for Switchroom {
     }
 
     fn passes(&mut self, outward: bool, bytes: &[u8]) -> bool {
-        if outward { self.loss.outward(bytes) } else { self.loss.inward(bytes) }
+        if !outward {
+            return self.loss.inward(bytes);
+        }
+        let arrives = self.loss.outward(bytes);
+        if let Some(call_id) = self.loss.acknowledged.take() {
+            self.take_in();
+            let leg = self.legs.iter_mut().rev().find(|leg| leg.call_id == call_id && !leg.calls);
+            if let Some(leg) = leg.filter(|leg| leg.state == State::Up && !leg.saw.contains(&Saw::Confirmed)) {
+                leg.note(Saw::Confirmed);
+            }
+        }
+        if self.loss.told_user_information {
+            self.loss.told_user_information = false;
+            self.wire.unable("Asterisk does not tell what user information comes with anything but an INVITE");
+        }
+        arrives
+    }
+
+    fn pickup_prefix(&self) -> &'static str {
+        "**"
     }
 
     fn poll(&mut self, now: Time) -> bool {
         self.now = now;
         let mut any = self.take_in();
-        for call_id in std::mem::take(&mut self.loss.acknowledged) {
-            let leg = self.legs.iter_mut().find(|leg| leg.call_id == call_id && !leg.calls);
-            if let Some(leg) = leg.filter(|leg| leg.state == State::Up && !leg.saw.contains(&Saw::Confirmed)) {
-                leg.note(Saw::Confirmed);
-            }
-        }
         while let Some(entry) = self.plans.first_entry().filter(|entry| entry.key().0 <= now) {
             any = true;
             match entry.remove() {
@@ -560,7 +588,7 @@ impl Outside for Switchroom {
         if call.media != MediaTypes::VOICE {
             self.wire.unable("Asterisk offers audio in every INVITE that begins a call, and nothing else");
         }
-        let channel = format!("Local/{}@calls/n", call.from);
+        let channel = format!("Local/{}@calls/nm", call.from);
         let id = format!("{:x}-{n}", self.wire.run);
         let other = format!("{id}-2");
         let mut fields = vec![
@@ -624,7 +652,7 @@ impl Outside for Switchroom {
             Act::RefuseWithin(_) => self.wire.unable("Asterisk refuses no hold"),
             Act::FallSilent => self.loss.cut(&call_id),
             Act::WhenTransferred(200) => {}
-            Act::WhenTransferred(0) => self.redirect(&channel, "kept", &user, "1"),
+            Act::WhenTransferred(0) => self.keep(),
             Act::WhenTransferred(_) => {
                 self.wire.unable("Asterisk ends the call of who transfers when the target refuses");
             }
