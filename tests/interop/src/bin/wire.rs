@@ -3,7 +3,7 @@
 //! `--help` says what can be typed.
 #![allow(clippy::disallowed_methods)]
 
-use hookswitch_interop::wire::{Peers, asterisk::Asterisk, report::Report, scripted};
+use hookswitch_interop::wire::{Peers, asterisk::Asterisk, report::Report, scripted, sipp};
 use std::process::ExitCode;
 
 const USAGE: &str = "\
@@ -11,7 +11,7 @@ Runs the behaviour checklist against the SIP provider over real sockets, with pa
 
 Usage: wire [OPTIONS]
 
-  --peer NAME     only this one: asterisk; scripted (the suite's own, to find out whose fault it is)
+  --peer NAME     only this one: sipp, asterisk, or scripted (the suite's own, to find out whose fault it is)
   --item N ...    only these points
   --page FILE     write the page there; without --peer and --item docs/conformance-wire.md is written anew
   --trace         show what passes
@@ -62,8 +62,10 @@ fn main() -> ExitCode {
         }
     };
     let mut peers: Vec<Box<dyn Peers>> = Vec::new();
-    if asked.peer.as_deref() == Some("scripted") {
-        peers.push(Box::new(scripted::Scripted));
+    match asked.peer.as_deref() {
+        Some("scripted") => peers.push(Box::new(scripted::Scripted)),
+        Some("sipp") | None => peers.push(Box::new(sipp::Sipp::start())),
+        Some(_) => {}
     }
     if asked.peer.as_deref().is_none_or(|peer| peer == "asterisk") {
         match Asterisk::start() {

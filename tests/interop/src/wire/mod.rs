@@ -1,7 +1,7 @@
 //! The conformance suite over real sockets: the SIP provider, its media threads, and parties that a program of others plays.
 //!
 //! [`subject`] is the provider with a socket and a clock that runs fast where nothing is going on; [`outside`] is what plays the
-//! parties, seen from there; [`scripted`] lets the suite's own peer play them behind a socket, for finding out on which side a fault
+//! parties, seen from there, and [`sipp`] is one; [`scripted`] lets the suite's own peer play them behind a socket, for finding out on which side a fault
 //! lies. [`audio`] is what parties say and hear where the program itself cannot tell. [`report`] runs the items and writes the
 //! page.
 
@@ -10,6 +10,7 @@ pub mod audio;
 pub mod outside;
 pub mod report;
 pub mod scripted;
+pub mod sipp;
 pub mod subject;
 
 use hookswitch_testkit::conformance::items::{Installed, stored_with};

@@ -43,6 +43,8 @@ struct Sound {
     running: BTreeSet<StreamId>,
     /// Streams that were told to end and have not.
     ending: BTreeSet<StreamId>,
+    /// Streams that were asked for figures and have not given them.
+    reporting: BTreeSet<StreamId>,
     /// Digits and tones that are being sent, by their tags.
     generating: BTreeSet<(StreamId, u64)>,
     /// What each stream was last told to send.
@@ -70,6 +72,7 @@ impl Sound {
             events,
             running: BTreeSet::new(),
             ending: BTreeSet::new(),
+            reporting: BTreeSet::new(),
             generating: BTreeSet::new(),
             sources: BTreeMap::new(),
             remotes: BTreeMap::new(),
@@ -90,6 +93,7 @@ impl Sound {
             Command::SendDigits { stream, tag, .. } | Command::SendTone { stream, tag, .. } => {
                 self.generating.insert((*stream, *tag));
             }
+            Command::Report { stream } => drop(self.reporting.insert(*stream)),
             Command::Stop { stream } => drop(self.ending.insert(*stream)),
             Command::Mix { .. }
             | Command::Record { .. }
@@ -97,7 +101,6 @@ impl Sound {
             | Command::MonitorTones { .. }
             | Command::MonitorFax { .. }
             | Command::MonitorInBandDigits { .. }
-            | Command::Report { .. }
             | Command::Return { .. } => {}
         }
         if let Some(media) = &self.media {
@@ -111,11 +114,13 @@ impl Sound {
             Event::Stopped { stream, .. } => {
                 self.running.remove(stream);
                 self.ending.remove(stream);
+                self.reporting.remove(stream);
                 self.generating.retain(|(of, _)| of != stream);
             }
             Event::DigitsSent { stream, tag, .. } | Event::ToneSent { stream, tag, .. } => {
                 self.generating.remove(&(*stream, *tag));
             }
+            Event::Statistics { stream, .. } => drop(self.reporting.remove(stream)),
             Event::Digit { .. } | Event::ToneHeard { .. } => self.listening = None,
             _ => {}
         }
@@ -126,7 +131,7 @@ impl Sound {
         if self.listening.is_some_and(|until| Instant::now() > until) {
             self.listening = None;
         }
-        if !self.ending.is_empty() || self.listening.is_some() {
+        if !self.ending.is_empty() || !self.reporting.is_empty() || self.listening.is_some() {
             Pace::Working
         } else if self.generating.is_empty() {
             Pace::Idle

@@ -70,7 +70,7 @@ impl Peer {
         match message.status() {
             None if message.method() == Method::Invite && leg.calls => {
                 leg.own = message.header(Name::From).unwrap_or_default().to_owned();
-                if message.cseq().number == 1 {
+                if message.to_tag().is_none() {
                     leg.branch = message.branch().unwrap_or_default().to_owned();
                 }
             }

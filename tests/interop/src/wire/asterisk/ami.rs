@@ -60,13 +60,8 @@ impl Ami {
         let stream = TcpStream::connect_timeout(&address, ANSWER).map_err(|e| format!("{address}: {e}"))?;
         stream.set_nodelay(true).map_err(|error| error.to_string())?;
         stream.set_nonblocking(true).map_err(|error| error.to_string())?;
-        let mut ami = Self {
-            stream,
-            taken: Vec::new(),
-            events: VecDeque::new(),
-            answers: VecDeque::new(),
-            actions: 0,
-        };
+        let mut ami =
+            Self { stream, taken: Vec::new(), events: VecDeque::new(), answers: VecDeque::new(), actions: 0 };
         ami.ask("Login", &[("Username", user), ("Secret", secret)])?;
         Ok(ami)
     }

@@ -33,7 +33,9 @@ pub(super) struct Loss {
 impl Loss {
     /// Whether a datagram of the provider's arrives.
     pub(super) fn outward(&mut self, bytes: &[u8]) -> bool {
-        let Ok(message) = Message::parse(Bytes::copy_from_slice(bytes), &Limits::default()) else { return true };
+        let Ok(message) = Message::parse(Bytes::copy_from_slice(bytes), &Limits::default()) else {
+            return true;
+        };
         let call_id = message.call_id();
         if self.cut.contains(call_id) {
             return false;
@@ -67,7 +69,9 @@ impl Loss {
 
     /// Whether a datagram of Asterisk's arrives.
     pub(super) fn inward(&mut self, bytes: &[u8]) -> bool {
-        let Ok(message) = Message::parse(Bytes::copy_from_slice(bytes), &Limits::default()) else { return true };
+        let Ok(message) = Message::parse(Bytes::copy_from_slice(bytes), &Limits::default()) else {
+            return true;
+        };
         let call_id = message.call_id();
         if self.cut.contains(call_id) {
             return false;

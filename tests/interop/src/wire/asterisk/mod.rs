@@ -8,10 +8,12 @@
 //! behind a wire that loses what would come before ([`Loss`]); so is a party that falls silent.
 
 mod ami;
+mod asked;
 mod leg;
 mod loss;
 mod outside;
 mod phones;
+mod room;
 mod start;
 
 use super::Peers;

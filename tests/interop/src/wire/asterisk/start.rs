@@ -19,7 +19,8 @@ impl Instance {
     /// # Errors
     /// What is against it.
     pub fn start() -> Result<Self, String> {
-        let port = std::env::var("WIRE_ASTERISK_PORT").ok().and_then(|text| text.parse().ok()).unwrap_or(15_260);
+        let port =
+            std::env::var("WIRE_ASTERISK_PORT").ok().and_then(|text| text.parse().ok()).unwrap_or(15_260);
         let manager: u16 = port + 1;
         let said = Command::new(root().join("tests/peers/asterisk-up"))
             .env("ASTERISK_PORT", port.to_string())
