@@ -23,10 +23,10 @@ use std::net::{SocketAddr, UdpSocket};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// The longest that time stands still for somebody who is working.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(20);
 /// How long to wait for what the media threads make of a digit or tone that a party sent.
 const MEDIA_PATIENCE: Duration = Duration::from_millis(400);
 /// Between two looks.
@@ -35,6 +35,12 @@ const LOOK: Duration = Duration::from_micros(200);
 const STRIDE: Duration = Duration::from_millis(5);
 
 static RUNS: AtomicU64 = AtomicU64::new(1);
+
+/// What a provider draws its tags and branches from: a peer that runs on may remember those of the last half minute.
+fn unlike_any_before(run: u64) -> Entropy {
+    let begun = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Entropy::from_number((begun.as_micros() as u64) << 20 | run)
+}
 
 /// The provider's media threads and what is known of their streams.
 struct Sound {
@@ -189,7 +195,7 @@ impl WireSubject {
         let most: u32 = setup.lines.iter().map(|line| line.max_calls).sum();
         let stock = usize::try_from(most).unwrap_or(0) + 8;
         let mut subject = Self {
-            provider: lineup.provider(Self::endpoint(&wire), Entropy::from_number(run << 16)),
+            provider: lineup.provider(Self::endpoint(&wire), unlike_any_before(run)),
             outside,
             wire,
             lineup,
@@ -464,7 +470,7 @@ impl Subject for WireSubject {
 
     fn restart(&mut self) {
         self.lineup.restart();
-        let entropy = Entropy::from_number(RUNS.fetch_add(1, Ordering::Relaxed) << 16);
+        let entropy = unlike_any_before(RUNS.fetch_add(1, Ordering::Relaxed));
         self.provider = self.lineup.provider(Self::endpoint(&self.wire), entropy);
         // The old threads end before the new ones begin: they want the same ports.
         if let Some(media) = self.sound.media.take() {

@@ -6,7 +6,7 @@ use crate::wire::outside::{Pace, Traffic};
 use hookswitch_machine::Time;
 use hookswitch_spi::MediaTypes;
 use hookswitch_testkit::conformance::subject::{Act, Behaviour, Diverted, Incoming, Party, Saw};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 impl Room {
     pub(super) fn passes(&mut self, outward: bool, bytes: &[u8]) -> bool {

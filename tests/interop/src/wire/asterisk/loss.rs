@@ -6,8 +6,8 @@ use hookswitch_sip::message::{Limits, Message, Method, Name};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-/// So long a request is thought to be under way; Asterisk answers within a few milliseconds when the machine is idle.
-const UNDER_WAY: Duration = Duration::from_secs(3);
+/// So long a request is thought to be under way. Asterisk answers within milliseconds, but not on a machine that has too much to do.
+const UNDER_WAY: Duration = Duration::from_secs(20);
 
 /// The wire.
 #[derive(Debug, Default)]

@@ -10,11 +10,10 @@ use hookswitch_machine::Time;
 use hookswitch_testkit::conformance::subject::{Behaviour, Party, Saw};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 /// How long Asterisk may take to do what it was told.
-pub(super) const DONE: Duration = Duration::from_secs(3);
+pub(super) const DONE: Duration = Duration::from_secs(10);
 /// After the last sign of life Asterisk may still have something in hand for so long.
 pub(super) const QUIET: Duration = Duration::from_millis(60);
 
@@ -32,7 +31,6 @@ pub(super) enum Plan {
 pub(super) struct Room {
     pub(super) ami: RefCell<Ami>,
     pub(super) phones: Phones,
-    pub(super) sip: SocketAddr,
     pub(super) wire: Wire,
     pub(super) legs: Vec<Leg>,
     pub(super) behaviours: BTreeMap<String, Behaviour>,
@@ -59,7 +57,6 @@ impl Room {
         let mut room = Self {
             ami: RefCell::new(ami),
             phones,
-            sip: instance.sip,
             wire,
             legs: Vec::new(),
             behaviours: BTreeMap::new(),
@@ -443,7 +440,7 @@ fn octets(value: &str) -> Vec<u8> {
 }
 
 impl Drop for Room {
-    pub(super) fn drop(&mut self) {
+    fn drop(&mut self) {
         let _ = self.clear();
     }
 }
