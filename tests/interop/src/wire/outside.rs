@@ -1,8 +1,9 @@
 //! What plays the parties outside, seen from the suite.
 
 use hookswitch_machine::Time;
+use hookswitch_provider::Profile;
 use hookswitch_spi::CallTreatment;
-use hookswitch_testkit::conformance::subject::{Act, Behaviour, Incoming, Party, Saw};
+use hookswitch_testkit::conformance::subject::{Act, Behaviour, Incoming, LineSetup, Party, Saw};
 use std::cell::RefCell;
 use std::net::{SocketAddr, UdpSocket};
 use std::rc::Rc;
@@ -64,9 +65,9 @@ pub trait Outside {
         true
     }
 
-    /// What a line dials before the address whose alerting call it picks up, where the switch wants that.
-    fn pickup_prefix(&self) -> &'static str {
-        ""
+    /// What the profile of a line is like at this switch, where it is not as the suite has it.
+    fn fitted(&self) -> fn(&LineSetup, &mut Profile) {
+        |_, _| {}
     }
 
     /// Takes in what has become known, does what is due at `now`. Whether anything happened.

@@ -71,7 +71,7 @@ impl Sound {
         config.turn = Duration::from_millis(2);
         // How long a party is silent is a matter of the suite's time.
         config.stream.silence_limit = None;
-        let entropy = Entropy::from_number(RUNS.load(Ordering::Relaxed));
+        let entropy = unlike_any_before(RUNS.load(Ordering::Relaxed));
         let media = Media::start(config, Clock::start(), entropy, move |event| drop(sender.send(event)));
         Self {
             media: Some(media.unwrap_or_else(|error| panic!("no media threads: {error}"))),
@@ -191,7 +191,7 @@ impl WireSubject {
         let outside = outside(wire.clone());
         let registrar = outside.address();
         let registrar = Server { host: registrar.ip().to_string(), port: Some(registrar.port()) };
-        let lineup = Lineup::new(registrar, &setup.lines).picking_up_by(outside.pickup_prefix());
+        let lineup = Lineup::new(registrar, &setup.lines).fitted(outside.fitted());
         let most: u32 = setup.lines.iter().map(|line| line.max_calls).sum();
         let stock = usize::try_from(most).unwrap_or(0) + 8;
         let mut subject = Self {

@@ -12,8 +12,8 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub struct Lineup {
     registrar: Server,
-    /// What lines dial before the address whose alerting call they pick up; empty: they take the call's place by themselves.
-    pickup_prefix: String,
+    /// What the profile of a line is like at this switch.
+    fitted: fn(&LineSetup, &mut Profile),
     lines: Vec<LineSetup>,
     /// Lines that were removed in this session.
     gone: Vec<LineId>,
@@ -25,22 +25,22 @@ impl Lineup {
     pub fn new(registrar: Server, lines: &[LineSetup]) -> Self {
         Self {
             registrar,
-            pickup_prefix: String::new(),
+            fitted: |_, _| {},
             lines: lines.to_vec(),
             gone: Vec::new(),
             stored: None,
         }
     }
 
-    /// Alerting calls are picked up by dialling this and the address where they alert.
+    /// With profiles that are fitted to the switch.
     #[must_use]
-    pub fn picking_up_by(mut self, prefix: &str) -> Self {
-        self.pickup_prefix = prefix.to_owned();
+    pub fn fitted(mut self, fitted: fn(&LineSetup, &mut Profile)) -> Self {
+        self.fitted = fitted;
         self
     }
 
     fn account(&self, line: &LineSetup) -> Account {
-        account(line, &self.registrar, &self.pickup_prefix)
+        account(line, &self.registrar, self.fitted)
     }
 
     /// A provider with them.
@@ -107,8 +107,8 @@ impl Lineup {
 }
 
 /// The account of a line.
-fn account(line: &LineSetup, registrar: &Server, pickup_prefix: &str) -> Account {
-    let profile = Profile {
+fn account(line: &LineSetup, registrar: &Server, fitted: fn(&LineSetup, &mut Profile)) -> Account {
+    let mut profile = Profile {
         name: "conformance".into(),
         alerting: if line.accept_alerts { Alerting::OnAccept } else { Alerting::AtOnce },
         reject_status: match line.reject {
@@ -123,10 +123,10 @@ fn account(line: &LineSetup, registrar: &Server, pickup_prefix: &str) -> Account
         park: line.switch_features,
         park_finder: if line.switch_features { "park".into() } else { String::new() },
         dialog_events: line.switch_features,
-        pickup_prefix: if line.switch_features { pickup_prefix.to_owned() } else { String::new() },
         keep_alive: 0,
         ..Profile::default()
     };
+    fitted(line, &mut profile);
     Account {
         name: line.name.clone(),
         permanent: 0,

@@ -1,12 +1,17 @@
 //! What the suite asks of the parties, in Asterisk's terms.
 
-use super::leg::State;
-use super::room::{DONE, Plan, QUIET, Room};
+use super::leg::{Leg, State};
+use super::room::{Plan, QUIET, Room};
 use crate::wire::outside::{Pace, Traffic};
 use hookswitch_machine::Time;
 use hookswitch_spi::MediaTypes;
 use hookswitch_testkit::conformance::subject::{Act, Behaviour, Diverted, Incoming, Party, Saw};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// How long an answered call may take to be joined with its phone.
+const JOINED: Duration = Duration::from_secs(3);
+/// So long after that audio flows.
+const SETTLED: Duration = Duration::from_millis(150);
 
 impl Room {
     pub(super) fn passes(&mut self, outward: bool, bytes: &[u8]) -> bool {
@@ -23,10 +28,10 @@ impl Room {
                 leg.note(Saw::Confirmed);
             }
         }
-        if self.loss.told_user_information {
-            self.loss.told_user_information = false;
-            self.wire
-                .unable("Asterisk does not tell what user information comes with anything but an INVITE");
+        if let Some(call_id) = self.loss.unread.take()
+            && let Some(leg) = self.legs.iter_mut().rev().find(|leg| leg.call_id == call_id)
+        {
+            leg.unread = true;
         }
         arrives
     }
@@ -49,12 +54,11 @@ impl Room {
     }
 
     pub(super) fn pace(&mut self, traffic: Traffic) -> Pace {
-        let joining =
-            self.legs.iter().any(|leg| leg.state == State::Up && !leg.joined && !leg.channel.is_empty());
         if traffic.quiet < QUIET || self.stirred.elapsed() < QUIET || self.loss.under_way() {
             return Pace::Working;
         }
-        if joining && self.stirred.elapsed() < DONE / 3 {
+        let joining = self.legs.iter().any(|leg| self.joins(leg));
+        if joining && self.stirred.elapsed() < JOINED {
             return Pace::Working;
         }
         if self.sounding.is_some_and(|until| Instant::now() < until)
@@ -63,6 +67,14 @@ impl Room {
             return Pace::Playing;
         }
         Pace::Idle
+    }
+
+    /// Whether the audio of an answered call is still on its way to its phone. Asterisk transfers nobody before.
+    fn joins(&self, leg: &Leg) -> bool {
+        let open = self.phones.open_for(&leg.phone);
+        leg.state == State::Up
+            && !leg.channel.is_empty()
+            && (!leg.joined || open.is_none_or(|open| open < SETTLED))
     }
 
     pub(super) fn arrange(&mut self, address: &str, behaviour: Behaviour) {
@@ -172,7 +184,7 @@ impl Room {
         if call.media != MediaTypes::VOICE {
             self.wire.unable("Asterisk offers audio in every INVITE that begins a call, and nothing else");
         }
-        let channel = format!("Local/{}@calls/nm", call.from);
+        let channel = format!("Local/{}@calls/n", call.from);
         let id = format!("{:x}-{n}", self.wire.run);
         let other = format!("{id}-2");
         let mut fields = vec![
@@ -244,7 +256,12 @@ impl Room {
     }
 
     pub(super) fn saw(&self, party: Party) -> Vec<Saw> {
-        self.legs.get(party.0 as usize).map(|leg| leg.saw.clone()).unwrap_or_default()
+        let Some(leg) = self.legs.get(party.0 as usize) else { return Vec::new() };
+        if leg.unread {
+            self.wire
+                .unable("Asterisk does not tell what user information comes with anything but an INVITE");
+        }
+        leg.saw.clone()
     }
 
     pub(super) fn hears(&self, a: Party, b: Party) -> bool {

@@ -24,6 +24,8 @@ pub(super) struct Leg {
     /// It holds the provider.
     pub(super) holds: bool,
     pub(super) saw: Vec<Saw>,
+    /// It was sent user information that Asterisk tells nobody of.
+    pub(super) unread: bool,
 }
 
 /// How far a call has come.
@@ -51,6 +53,7 @@ impl Leg {
             own_end: false,
             holds: false,
             saw: Vec::new(),
+            unread: false,
         }
     }
 

@@ -26,8 +26,8 @@ pub(super) struct Loss {
     asked: BTreeMap<String, Instant>,
     /// The call whose answer the provider has just acknowledged.
     pub(super) acknowledged: Option<String>,
-    /// The provider has just sent user information in something else than an INVITE.
-    pub(super) told_user_information: bool,
+    /// The call in which the provider has just sent user information in something else than an INVITE.
+    pub(super) unread: Option<String>,
 }
 
 impl Loss {
@@ -42,7 +42,7 @@ impl Loss {
         }
         let begins = message.status().is_none() && message.method() == Method::Invite;
         if !begins && message.header(Name::new("User-to-User")).is_some() {
-            self.told_user_information = true;
+            self.unread = Some(call_id.to_owned());
         }
         if message.status().is_some() {
             return true;

@@ -4,7 +4,8 @@ use super::room::Room;
 use super::start::Instance;
 use crate::wire::outside::{Outside, Pace, Traffic, Wire};
 use hookswitch_machine::Time;
-use hookswitch_testkit::conformance::subject::{Act, Behaviour, Incoming, Party, Saw};
+use hookswitch_provider::Profile;
+use hookswitch_testkit::conformance::subject::{Act, Behaviour, Incoming, LineSetup, Party, Saw};
 use std::cell::RefCell;
 use std::net::SocketAddr;
 
@@ -33,8 +34,16 @@ impl Outside for Switchroom {
         self.room.get_mut().passes(outward, datagram)
     }
 
-    fn pickup_prefix(&self) -> &'static str {
-        "**"
+    fn fitted(&self) -> fn(&LineSetup, &mut Profile) {
+        |line, profile| {
+            // Its dialog events do not say enough of a call to take its place.
+            if line.switch_features {
+                profile.pickup_prefix = "**".into();
+            }
+            // What AudioSocket brings has no sequence numbers, and Asterisk's translators take it for late after what has: so that
+            // it translates nothing, calls are in its own format.
+            profile.codecs = vec!["L16/8000".into(), "PCMU".into()];
+        }
     }
 
     fn poll(&mut self, now: Time) -> bool {

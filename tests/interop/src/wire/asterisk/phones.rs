@@ -34,6 +34,8 @@ struct Voice {
     heard: VecDeque<i16>,
     /// Samples heard in all.
     total: u64,
+    /// Since when its audio is brought here.
+    since: Option<Instant>,
 }
 
 type Voices = Arc<Mutex<BTreeMap<String, Voice>>>;
@@ -96,6 +98,11 @@ impl Phones {
         locked(&self.voices).get(phone).map_or(0, |voice| voice.total)
     }
 
+    /// For how long a phone's audio has been brought here.
+    pub(super) fn open_for(&self, phone: &str) -> Option<Duration> {
+        Some(locked(&self.voices).get(phone)?.since?.elapsed())
+    }
+
     /// The last so many samples that a phone heard, fewer if there are fewer.
     pub(super) fn last(&self, phone: &str, samples: usize) -> Vec<i16> {
         let voices = locked(&self.voices);
@@ -153,7 +160,10 @@ fn serve(mut stream: TcpStream, voices: &Voices, alive: &dyn Fn() -> bool) {
         while let Some((kind, body)) = frame(&mut taken) {
             match kind {
                 HANGUP => return,
-                NAME => phone = name(&body),
+                NAME => {
+                    phone = name(&body);
+                    locked(voices).entry(phone.clone()).or_default().since = Some(Instant::now());
+                }
                 AUDIO => hear(voices, &phone, &body),
                 _ => {}
             }

@@ -403,11 +403,12 @@ impl Room {
         self.until(|room| room.legs.get(n).is_some_and(|leg| leg.holds == holds));
     }
 
-    /// Takes all calls out of their bridges: from there Asterisk transfers nobody.
+    /// Takes all calls out of their bridges, from where Asterisk completes no transfer, and leaves no address to transfer to.
     pub(super) fn keep(&mut self) {
         self.until(|room| room.legs.iter().all(|leg| leg.state != State::Up || leg.joined));
         let up = self.legs.iter().filter(|leg| leg.state == State::Up);
         for (channel, user) in up.map(|leg| (leg.channel.clone(), leg.user.clone())).collect::<Vec<_>>() {
+            self.set(&channel, "TRANSFER_CONTEXT", "nowhere");
             self.redirect(&channel, "phone", &user, "audio");
         }
     }
