@@ -31,6 +31,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const MEDIA_PATIENCE: Duration = Duration::from_millis(400);
 /// Between two looks.
 const LOOK: Duration = Duration::from_micros(200);
+/// So many datagrams are sent before whoever receives them has shown that they were taken: no buffer overflows.
+const BURST: usize = 16;
 /// The most that time passes between two looks.
 const STRIDE: Duration = Duration::from_millis(5);
 
@@ -163,6 +165,9 @@ pub struct WireSubject {
     reachable: bool,
     datagrams: u64,
     last: Instant,
+    /// What waits to be sent, and how much was since everything outside was idle.
+    outbox: VecDeque<Bytes>,
+    burst: usize,
     /// Since when time stands still.
     waiting: Option<Instant>,
     /// When time last passed.
@@ -200,6 +205,8 @@ impl WireSubject {
             reachable: setup.reachable,
             datagrams: 0,
             last: Instant::now(),
+            outbox: VecDeque::new(),
+            burst: 0,
             waiting: None,
             passed: None,
             trace,
@@ -237,12 +244,17 @@ impl WireSubject {
         }
     }
 
-    fn send(&mut self, bytes: &[u8]) {
-        if self.reachable {
-            self.say("provider sends", bytes);
-            self.datagrams += 1;
-            self.last = Instant::now();
-            let _ = self.wire.socket.send_to(bytes, self.outside.address());
+    /// Sends what waits, as far as it may be sent now.
+    fn post(&mut self) {
+        while self.burst < BURST {
+            let Some(bytes) = self.outbox.pop_front() else { return };
+            if self.reachable {
+                self.say("provider sends", &bytes);
+                self.burst += 1;
+                self.datagrams += 1;
+                self.last = Instant::now();
+                let _ = self.wire.socket.send_to(&bytes, self.outside.address());
+            }
         }
     }
 
@@ -323,7 +335,7 @@ impl Subject for WireSubject {
             while let Some(action) = self.provider.poll_action() {
                 quiet = false;
                 match action {
-                    Output::Transmit { bytes, .. } => self.send(&bytes),
+                    Output::Transmit { bytes, .. } => self.outbox.push_back(bytes),
                     Output::Resolve { query, .. } => self.answers.push_back(query),
                     Output::Media(command) => self.sound.command(command),
                     Output::Event(never) => match never {},
@@ -334,6 +346,7 @@ impl Subject for WireSubject {
                 let target = Target { transport: Transport::Udp, address: self.outside.address() };
                 self.provider.resolved(self.now, query, Ok(vec![target]));
             }
+            self.post();
             if quiet {
                 return;
             }
@@ -362,6 +375,11 @@ impl Subject for WireSubject {
                     }
                 }
                 Pace::Idle => {
+                    self.burst = 0;
+                    if !self.outbox.is_empty() {
+                        self.post();
+                        continue;
+                    }
                     let due = [self.provider.next_timeout(), self.outside.next()];
                     match due.into_iter().flatten().min().filter(|at| *at <= limit) {
                         Some(at) => self.now = self.now.max(at),

@@ -16,9 +16,13 @@ use std::fmt::Write;
 use std::net::{SocketAddr, UdpSocket};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 /// SIPp takes one message after the other, so an answer to the second of two questions shows that it is done with everything before.
 const ROUNDS: u32 = 2;
+
+/// An answer that has not come by then was lost.
+const LOST: Duration = Duration::from_millis(500);
 
 static PINGS: AtomicU64 = AtomicU64::new(2);
 
@@ -37,6 +41,17 @@ fn order(verb: &str, call_id: &str, number: u64, more: &str, fields: &str, conte
     )
 }
 
+/// A question to SIPp.
+#[derive(Clone, Copy, Debug)]
+struct Question {
+    number: u64,
+    /// How many follow it.
+    left: u32,
+    /// What had passed when the first was asked.
+    when: (u64, u64),
+    asked: Instant,
+}
+
 /// Everybody that SIPp plays for one subject.
 pub(super) struct Parties {
     peer: Peer,
@@ -49,8 +64,8 @@ pub(super) struct Parties {
     numbers: HashMap<String, u64>,
     /// Orders and messages of the trace so far.
     passed: u64,
-    /// The question under way: its number, how many follow it, and what had passed when the first was asked.
-    asked: Option<(u64, u32, (u64, u64))>,
+    /// The question under way.
+    asked: Option<Question>,
     /// What had passed when SIPp was last known to be done.
     settled: Option<(u64, u64)>,
 }
@@ -140,6 +155,12 @@ impl Parties {
         self.tell(&verb, &call_id, &more, &fields, content);
     }
 
+    fn ask(&mut self, left: u32, when: (u64, u64)) {
+        let number = PINGS.fetch_add(1, Ordering::Relaxed);
+        self.asked = Some(Question { number, left, when, asked: Instant::now() });
+        ping(&self.control, self.sipp, number);
+    }
+
     fn tell(&mut self, verb: &str, call_id: &str, more: &str, fields: &str, content: &str) {
         // The next request bears the number after that of the order; a CANCEL that of its INVITE, which was the first.
         let last = self.numbers.entry(call_id.to_owned()).or_insert(1);
@@ -157,7 +178,10 @@ impl Parties {
             Entry::Received(bytes) => {
                 let Some(message) = foreign(&bytes) else { return };
                 // One SIPp plays for one subject after the other.
-                if message.status().is_some() && !message.call_id().starts_with("in-") && self.peer.legs().all(|(_, leg)| leg.call_id != message.call_id()) {
+                if message.status().is_some()
+                    && !message.call_id().starts_with("in-")
+                    && self.peer.legs().all(|(_, leg)| leg.call_id != message.call_id())
+                {
                     return;
                 }
                 self.passed += 1;
@@ -209,24 +233,20 @@ impl Outside for Parties {
         let mut answer = [0; 2_048];
         while let Ok(length) = self.control.recv(&mut answer) {
             let text = String::from_utf8_lossy(answer.get(..length).unwrap_or_default()).into_owned();
-            let number = text.lines().find_map(|line| line.strip_prefix("CSeq: ")?.split(' ').next()?.parse().ok());
-            let Some((expected, left, when)) = self.asked.filter(|(expected, _, _)| number == Some(*expected)) else {
+            let number =
+                text.lines().find_map(|line| line.strip_prefix("CSeq: ")?.split(' ').next()?.parse().ok());
+            let Some(question) = self.asked.filter(|question| number == Some(question.number)) else {
                 continue;
             };
-            if left == 0 {
-                self.settled = Some(when);
-                self.asked = None;
+            self.asked = None;
+            if question.left == 0 {
+                self.settled = Some(question.when);
             } else {
-                let next = PINGS.fetch_add(1, Ordering::Relaxed);
-                ping(&self.control, self.sipp, next);
-                self.asked = Some((next, left - 1, when));
+                self.ask(question.left - 1, question.when);
             }
-            debug_assert!(expected > 0);
         }
-        if self.asked.is_none() && self.settled != Some(passed) {
-            let number = PINGS.fetch_add(1, Ordering::Relaxed);
-            ping(&self.control, self.sipp, number);
-            self.asked = Some((number, ROUNDS - 1, passed));
+        if self.settled != Some(passed) && self.asked.is_none_or(|question| question.asked.elapsed() > LOST) {
+            self.ask(ROUNDS - 1, passed);
         }
         // What it did before it answered is there by now, and is looked at before anything else.
         Pace::Working

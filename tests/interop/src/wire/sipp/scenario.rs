@@ -21,9 +21,9 @@ use std::fmt::Write;
 
 /// What an INVITE can be answered with, 100 apart.
 pub(super) const ANSWERS: &[u16] = &[
-    180, 183, 200, 300, 301, 302, 305, 380, 400, 401, 402, 403, 404, 405, 406, 407, 408, 410, 413, 414, 415, 416,
-    420, 421, 422, 423, 430, 433, 437, 438, 480, 481, 482, 483, 484, 485, 486, 487, 488, 489, 491, 493, 494, 499,
-    500, 501, 502, 503, 504, 505, 513, 580, 600, 603, 604, 606, 607, 608,
+    180, 183, 200, 300, 301, 302, 305, 380, 400, 401, 402, 403, 404, 405, 406, 407, 408, 410, 413, 414, 415,
+    416, 420, 421, 422, 423, 430, 433, 437, 438, 480, 481, 482, 483, 484, 485, 486, 487, 488, 489, 491, 493,
+    494, 499, 500, 501, 502, 503, 504, 505, 513, 580, 600, 603, 604, 606, 607, 608,
 ];
 /// What a REFER or a SUBSCRIBE can be answered with.
 pub(super) const REPLIES: &[u16] = &[200, 202, 403, 481, 489, 603];
@@ -68,7 +68,8 @@ const fn part(name: &'static str, variable: &'static str, fits: &'static str) ->
 }
 
 const VIA: &str = "Via: SIP/2.0/UDP [local_ip]:[local_port];branch=z9hG4bK-[pid]-[call_number]-[cseq]";
-const ACK_VIA: &str = "Via: SIP/2.0/UDP [local_ip]:[local_port];branch=z9hG4bK-[pid]-[call_number]-[$anumber]-ack";
+const ACK_VIA: &str =
+    "Via: SIP/2.0/UDP [local_ip]:[local_port];branch=z9hG4bK-[pid]-[call_number]-[$anumber]-ack";
 const CONTACT: &str = "Contact: <sip:party@[local_ip]:[local_port]>";
 const LAST: &str = "[last_Via:]\n[last_From:]\n[last_To:]\n[last_Call-ID:]\n[last_CSeq:]";
 
@@ -111,10 +112,15 @@ fn beginnings(all: &mut Scenario) {
     }
     all.receive("request", "ACK", "start", &[]);
     all.receive_last("XPING", "ping");
-    all.send("gone", "start", "", &format!("SIP/2.0 481 No Such Call\n{LAST};tag=[pid]none\nContent-Length: 0\n").replace(
-        "[last_To:]\n[last_Call-ID:]\n[last_CSeq:];tag=[pid]none",
-        "[last_To:];tag=[pid]none\n[last_Call-ID:]\n[last_CSeq:]",
-    ));
+    all.send(
+        "gone",
+        "start",
+        "",
+        &format!("SIP/2.0 481 No Such Call\n{LAST};tag=[pid]none\nContent-Length: 0\n").replace(
+            "[last_To:]\n[last_Call-ID:]\n[last_CSeq:];tag=[pid]none",
+            "[last_To:];tag=[pid]none\n[last_Call-ID:]\n[last_CSeq:]",
+        ),
+    );
     all.send("ping", "start", "", &format!("SIP/2.0 200 OK\n{LAST}\nContent-Length: 0\n"));
     all.send(
         "registers",

@@ -69,7 +69,9 @@ mod tests {
     #[test]
     fn messages_are_taken_whole() {
         let mut trace = Trace { file: None, rest: Vec::new() };
-        trace.rest.extend(b"----- date\nUDP message received [5] bytes :\n\nA\r\nB\n\n---\nUDP message sent (3 by");
+        trace
+            .rest
+            .extend(b"----- date\nUDP message received [5] bytes :\n\nA\r\nB\n\n---\nUDP message sent (3 by");
         assert!(matches!(trace.take(), Some(Entry::Received(bytes)) if *bytes == *b"A\r\nB\n"));
         assert!(trace.take().is_none());
         trace.rest.extend(b"tes):\n\nX\r\n\n");
