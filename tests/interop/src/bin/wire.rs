@@ -3,6 +3,7 @@
 //! `--help` says what can be typed.
 #![allow(clippy::disallowed_methods)]
 
+use hookswitch_interop::needs;
 use hookswitch_interop::wire::{Peers, report::Report, scripted, sipp};
 use std::process::ExitCode;
 
@@ -64,8 +65,8 @@ fn main() -> ExitCode {
     let mut peers: Vec<Box<dyn Peers>> = Vec::new();
     match asked.peer.as_deref() {
         Some("scripted") => peers.push(Box::new(scripted::Scripted)),
-        Some("sipp") | None => peers.push(Box::new(sipp::Sipp::start())),
-        Some(_) => {}
+        Some("sipp") | None if needs(&["sipp"]) => peers.push(Box::new(sipp::Sipp::start())),
+        Some(_) | None => {}
     }
     if peers.is_empty() {
         eprintln!("wire: there is no such peer here; --help shows which there may be");

@@ -28,13 +28,13 @@ use std::time::{Duration, Instant};
 /// The longest that time stands still for somebody who is working.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long to wait for what the media threads make of a digit or tone that a party sent.
-const MEDIA_PATIENCE: Duration = Duration::from_millis(400);
+const MEDIA_PATIENCE: Duration = Duration::from_millis(1_500);
 /// Between two looks.
 const LOOK: Duration = Duration::from_micros(200);
 /// So many datagrams are sent before whoever receives them has shown that they were taken: no buffer overflows.
 const BURST: usize = 16;
 /// The most that time passes between two looks.
-const STRIDE: Duration = Duration::from_millis(5);
+const STRIDE: Duration = Duration::from_millis(50);
 
 static RUNS: AtomicU64 = AtomicU64::new(1);
 
