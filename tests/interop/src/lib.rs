@@ -1,9 +1,10 @@
 //! Support for tests with real peers: our line on one side, a program that others wrote on the other.
 //!
 //! `rig` starts a service with lines from a few words of configuration; `sipp` runs a scenario of `tests/sipp`; `peers` says
-//! which programs are there and runs the scripts of `tests/peers`; `asterisk` asks Asterisk's console; `phone` is baresip;
-//! `softphone` is baresip at our own softswitch, which `switchboard` starts; `sound` measures recordings; `wire` runs the conformance
-//! suite over real sockets (`cargo run -p hookswitch-interop --bin wire`). Nothing here waits for a fixed time: every wait is for something, with a deadline.
+//! which programs are there and runs the scripts of `tests/peers`; `asterisk` asks Asterisk's console;
+//! `softphone` is baresip; `switchboard` starts our own softswitch; `sound` measures recordings; `wire` runs the conformance suite over
+//! real sockets (`cargo run --release -p hookswitch-interop --bin wire`). Nothing here waits for a fixed time: every wait is for
+//! something, with a deadline. Tests run beside each other, but for those that need Asterisk.
 //!
 //! A test begins with [`needs`]: where a peer is missing it is left out and says so, and with `CI=true` it fails.
 #![forbid(unsafe_code)]
@@ -12,7 +13,6 @@
 
 pub mod asterisk;
 mod peers;
-pub mod phone;
 mod ports;
 mod rig;
 mod sipp;

@@ -3,6 +3,7 @@
 use crate::{Script, free_port, root, script, soon, until, within};
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -16,7 +17,9 @@ const LONGEST_MESSAGE: usize = 1 << 20;
 
 /// A softphone that runs. Dropping it ends it.
 pub struct Softphone {
+    /// Its name, which no other of this process has: tests run beside each other.
     name: String,
+    port: u16,
     control: OwnedWriteHalf,
     responses: UnboundedReceiver<String>,
     events: UnboundedReceiver<PhoneEvent>,
@@ -38,6 +41,8 @@ impl Softphone {
     /// Starts a phone that registers as `settings` say (those of `tests/peers/baresip-up`); ports are chosen. What the script
     /// says if it cannot register.
     pub async fn start(name: &str, settings: &[&str]) -> Result<Self, Script> {
+        static STARTED: AtomicU16 = AtomicU16::new(1);
+        let name = format!("{name}-{}", STARTED.fetch_add(1, Ordering::Relaxed));
         let port = free_port();
         // Beside its own port it listens for TLS.
         let ports = [
@@ -45,7 +50,7 @@ impl Softphone {
             format!("CONTROL_PORT={}", port + 2),
             format!("RTP_PORTS={}-{}", port + 4, port + 9),
         ];
-        let mut arguments = vec![name];
+        let mut arguments = vec![name.as_str()];
         arguments.extend(ports.iter().map(String::as_str));
         arguments.extend(settings);
         let started = script("tests/peers/baresip-up", &arguments).await;
@@ -57,8 +62,12 @@ impl Softphone {
         let (answer, responses) = unbounded_channel();
         let (tell, events) = unbounded_channel();
         tokio::spawn(read(reader, answer, tell));
-        let name = name.to_owned();
-        Ok(Self { name, control, responses, events, old: Vec::new(), ended: Cell::new(false) })
+        Ok(Self { name, port, control, responses, events, old: Vec::new(), ended: Cell::new(false) })
+    }
+
+    /// Where it listens.
+    pub const fn port(&self) -> u16 {
+        self.port
     }
 
     /// Gives a command (`dial`, `accept`, `hangup`, `hold`, `resume`, `transfer`); fails if the phone refuses it.

@@ -2,9 +2,8 @@
 #![allow(clippy::disallowed_methods, clippy::expect_used, clippy::unwrap_used, clippy::panic)]
 
 use hookswitch::{Audio, CallState, ConnectedMode, DisconnectMode, EndedBy, StateKind};
-use hookswitch_interop::phone::Phone;
 use hookswitch_interop::sound::carries;
-use hookswitch_interop::{Rig, asterisk, needs, reached, root, soon};
+use hookswitch_interop::{Rig, Softphone, asterisk, needs, reached, root, soon};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -21,6 +20,14 @@ async fn talk(seconds: f32) {
     tokio::time::sleep(Duration::from_secs_f32(seconds)).await;
 }
 
+async fn phone(name: &str, settings: &[&str]) -> Softphone {
+    Softphone::start(name, settings).await.unwrap_or_else(|said| panic!("{}", said.errors))
+}
+
+async fn phone_of_asterisk(name: &str) -> Softphone {
+    phone(name, &[&format!("REGISTRAR={}", asterisk::registrar()), "USER=1002", "TONE=1000"]).await
+}
+
 async fn line_of_asterisk() -> Rig {
     let mut rig = Rig::with(&[asterisk::line("1001")]).await;
     rig.in_service(0).await;
@@ -34,14 +41,14 @@ async fn the_phone_calls_our_line_through_asterisk() {
     }
     let _alone = asterisk::alone().await;
     let mut rig = line_of_asterisk().await;
-    let mut phone = Phone::of_asterisk("interop-calls", "1002", 1_000).await;
+    let mut phone = phone_of_asterisk("interop-calls").await;
     phone.tell("dial", &format!("sip:1001@{}", asterisk::registrar())).await;
     let call = rig.offered().await;
     let caller = &call.first_info().expect("information").caller;
     assert!(caller.address.contains("1002"), "{caller:?}");
     soon("accept", call.accept()).await.expect("the call is accepted");
     soon("the answer", call.answer(Audio::tone(700))).await.expect("the call is answered");
-    phone.says("Call established").await;
+    phone.event("CALL_ESTABLISHED").await;
     talk(0.5).await;
     let path = recording("phone-calls");
     soon("record", call.record(&path)).await.expect("the call is recorded");
@@ -50,11 +57,10 @@ async fn the_phone_calls_our_line_through_asterisk() {
     phone.tell("hangup", "").await;
     let end = soon("the end", call.ended()).await.expect("the phone hangs up");
     assert_eq!((end.mode, end.by), (DisconnectMode::Normal, EndedBy::Peer), "{end}");
-    phone.says("call: terminate call").await;
+    phone.event("CALL_CLOSED").await;
     carries(&asterisk::complete(&path).await, Some(0), 1_000, 3.5);
-    let heard = phone.heard();
-    let heard = heard.first().expect("the phone's recording");
-    carries(&asterisk::complete(heard).await, None, 700, 3.5);
+    let heard = phone.heard().await;
+    carries(heard.first().expect("the phone's recording"), None, 700, 3.5);
     drop(call);
     rig.end().await;
 }
@@ -66,21 +72,20 @@ async fn our_line_calls_the_phone_through_asterisk() {
     }
     let _alone = asterisk::alone().await;
     let rig = line_of_asterisk().await;
-    let mut phone = Phone::of_asterisk("interop-called", "1002", 1_000).await;
+    let mut phone = phone_of_asterisk("interop-called").await;
     let call = soon("the call", rig.line().call("1002", Audio::tone(700))).await.expect("the call is made");
     soon("the answer", call.connected()).await.expect("the phone answers");
-    phone.says("Call established").await;
+    phone.event("CALL_ESTABLISHED").await;
     talk(0.5).await;
     let path = recording("phone-called");
     soon("record", call.record(&path)).await.expect("the call is recorded");
     talk(4.0).await;
     soon("the end of the recording", call.stop_recording()).await.expect("the recording is complete");
     soon("the hang-up", call.hang_up()).await.expect("the call is hung up");
-    phone.says("session closed").await;
+    phone.event("CALL_CLOSED").await;
     carries(&asterisk::complete(&path).await, Some(0), 1_000, 3.5);
-    let heard = phone.heard();
-    let heard = heard.first().expect("the phone's recording");
-    carries(&asterisk::complete(heard).await, None, 700, 3.5);
+    let heard = phone.heard().await;
+    carries(heard.first().expect("the phone's recording"), None, 700, 3.5);
     drop(call);
     rig.end().await;
 }
@@ -91,12 +96,11 @@ async fn the_phone_calls_our_line_directly_and_holds() {
         return;
     }
     let mut rig = Rig::called("").await;
-    let mut phone =
-        Phone::start("interop-direct", &["REGISTER=0", "USER=2001", "PASSWORD=none", "TONE=1000"]).await;
+    let mut phone = phone("interop-direct", &["REGISTER=0", "USER=2001", "PASSWORD=none", "TONE=1000"]).await;
     phone.tell("dial", &format!("sip:1001@{}", rig.address())).await;
     let call = rig.offered().await;
     soon("the answer", call.answer(Audio::tone(700))).await.expect("the call is answered");
-    phone.says("Call established").await;
+    phone.event("CALL_ESTABLISHED").await;
     talk(0.5).await;
     let path = recording("phone-direct");
     soon("record", call.record(&path)).await.expect("the call is recorded");
@@ -111,10 +115,10 @@ async fn the_phone_calls_our_line_directly_and_holds() {
     phone.tell("hangup", "").await;
     let end = soon("the end", call.ended()).await.expect("the phone hangs up");
     assert_eq!((end.mode, end.by), (DisconnectMode::Normal, EndedBy::Peer), "{end}");
-    phone.says("call: terminate call").await;
+    phone.event("CALL_CLOSED").await;
     carries(&asterisk::complete(&path).await, Some(0), 1_000, 10.0);
-    let heard = phone.heard();
-    carries(&asterisk::complete(heard.first().expect("a recording")).await, None, 700, 10.0);
+    let heard = phone.heard().await;
+    carries(heard.first().expect("a recording"), None, 700, 10.0);
     drop(call);
     rig.end().await;
 }
@@ -124,24 +128,22 @@ async fn our_line_calls_the_phone_directly_holds_it_and_sends_digits() {
     if !needs(&["baresip"]) {
         return;
     }
-    let mut phone =
-        Phone::start("interop-trunk", &["REGISTER=0", "USER=2001", "PASSWORD=none", "TONE=1000"]).await;
-    let uri = phone.uri("2001");
-    let port = uri.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
-    let rig = Rig::trunk(port, "").await;
+    let mut phone = phone("interop-trunk", &["REGISTER=0", "USER=2001", "PASSWORD=none", "TONE=1000"]).await;
+    let uri = format!("sip:2001@127.0.0.1:{}", phone.port());
+    let rig = Rig::trunk(phone.port(), "").await;
     let call = soon("the call", rig.line().call(&uri, Audio::tone(700))).await.expect("the call is made");
     soon("the answer", call.connected()).await.expect("the phone answers");
-    phone.says("Call established").await;
+    phone.event("CALL_ESTABLISHED").await;
     soon("hold", call.hold()).await.expect("the phone is held");
     reached(&call, StateKind::OnHold).await;
     soon("retrieve", call.retrieve()).await.expect("the phone is retrieved");
     reached(&call, StateKind::Connected).await;
     soon("digits", call.send_digits("19#")).await.expect("the digits are sent");
     for digit in ["'1'", "'9'", "'#'"] {
-        phone.says(&format!("received event: {digit}")).await;
+        phone.logs(&format!("received event: {digit}")).await;
     }
     soon("the hang-up", call.hang_up()).await.expect("the call is hung up");
-    phone.says("session closed").await;
+    phone.event("CALL_CLOSED").await;
     drop(call);
     rig.end().await;
 }

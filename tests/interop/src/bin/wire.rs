@@ -3,6 +3,7 @@
 //! `--help` says what can be typed.
 #![allow(clippy::disallowed_methods)]
 
+use hookswitch_interop::needs;
 use hookswitch_interop::wire::{Peers, asterisk::Asterisk, report::Report, scripted, sipp};
 use std::process::ExitCode;
 
@@ -64,10 +65,14 @@ fn main() -> ExitCode {
     let mut peers: Vec<Box<dyn Peers>> = Vec::new();
     match asked.peer.as_deref() {
         Some("scripted") => peers.push(Box::new(scripted::Scripted)),
-        Some("sipp") | None => peers.push(Box::new(sipp::Sipp::start())),
-        Some(_) => {}
+        Some("sipp") | None if needs(&["sipp"]) => peers.push(Box::new(sipp::Sipp::start())),
+        Some(_) | None => {}
     }
-    if asked.peer.as_deref().is_none_or(|peer| peer == "asterisk") {
+    let asterisk = match asked.peer.as_deref() {
+        Some(peer) => peer == "asterisk",
+        None => needs(&["asterisk"]),
+    };
+    if asterisk {
         match Asterisk::start() {
             Ok(asterisk) => peers.push(Box::new(asterisk)),
             Err(why) => eprintln!("wire: no Asterisk: {why}"),

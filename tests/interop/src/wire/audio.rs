@@ -4,9 +4,10 @@
 //! own, and only while somebody listens; who hears whom is what was measured.
 
 use bytes::Bytes;
-use hookswitch_media::audio::{Tone, tone_level_dbm0};
+use hookswitch_media::audio::{Tone, level_dbm0, tone_level_dbm0};
 use hookswitch_media::codec::Codec;
 use hookswitch_sip::message::{Limits, Message};
+use hookswitch_spi::CallTreatment;
 use hookswitch_testkit::conformance::sip::Peer;
 use hookswitch_testkit::conformance::subject::{Party, Saw};
 use std::collections::BTreeMap;
@@ -23,6 +24,8 @@ const HEARD_DBM0: f32 = -30.0;
 const ENOUGH: usize = 8;
 /// So many frames without are no tone.
 const PATIENCE: usize = 50;
+/// How long to listen to what somebody hears who waits.
+const LISTEN: Duration = Duration::from_millis(700);
 /// The payload type of digits in the session descriptions of parties, RFC 4733.
 const DIGITS: u8 = 101;
 const KEYS: &str = "0123456789*#ABCD";
@@ -115,6 +118,30 @@ impl Voices {
             }
         }
         false
+    }
+
+    /// What a party hears that waits. Silence may be a pause in something: of that nothing is said.
+    pub fn treatment(&mut self, party: Party) -> Option<CallTreatment> {
+        let ear = self.voices.get_mut(&party)?;
+        ear.listen();
+        ear.heard.clear();
+        std::thread::sleep(LISTEN);
+        ear.listen();
+        let frames = ear.heard.chunks_exact(FRAME);
+        let audible: Vec<&[i16]> = frames.filter(|frame| level_dbm0(frame) >= HEARD_DBM0).collect();
+        let carry = |hertz: u16| {
+            let carrying = audible.iter().filter(|frame| tone_level_dbm0(frame, RATE, hertz) >= HEARD_DBM0);
+            carrying.count() * 10 >= audible.len() * 8
+        };
+        if audible.len() < ENOUGH {
+            return None;
+        }
+        // Ringback is 440 and 480 Hz, busy is 480 and 620 Hz.
+        Some(match (carry(440), carry(480), carry(620)) {
+            (true, true, false) => CallTreatment::Ringback,
+            (false, true, true) => CallTreatment::Busy,
+            _ => CallTreatment::Music,
+        })
     }
 
     /// A party presses a digit.

@@ -99,7 +99,8 @@ impl Report {
 
     /// The page.
     pub fn page(&self) -> String {
-        let mut page = String::from(PREFACE);
+        let peers: Vec<&str> = self.peers.iter().map(|peer| proper(peer)).collect();
+        let mut page = PREFACE.replace("{peers}", &peers.join(" and by "));
         page.push_str("\n| # | what is expected |");
         for peer in &self.peers {
             let _ = write!(page, " {} |", proper(peer));
@@ -136,9 +137,9 @@ fn proper(peer: &str) -> &str {
 const PREFACE: &str = "# Conformance over the wire
 
 The points of [conformance.md](conformance.md) once more, with nothing of ours outside: the SIP provider has a real socket and real
-media threads, and the parties are played by SIPp and by Asterisk, each in its own words. The suite is the same; it tells the peer what
-a party decides (ring, answer, hold, hang up), and reads what the peer says it has seen. Who hears whom is measured in audio. The
-provider's time jumps where nothing can happen, so hours pass in seconds.
+media threads, and the parties are played by {peers}. The suite is the same; it tells the peer what a party decides (ring, answer,
+hold, hang up), and reads what the peer says it has seen. Who hears whom is measured in audio. The provider's time jumps where nothing
+can happen, so hours pass in seconds.
 
 *Not played* means that this peer has no means to do what the point asks of the parties, and says what.
 

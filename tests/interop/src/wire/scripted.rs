@@ -5,6 +5,7 @@ use super::outside::{Outside, Pace, Traffic, Wire};
 use super::{Peers, first_port};
 use bytes::Bytes;
 use hookswitch_machine::Time;
+use hookswitch_spi::CallTreatment;
 use hookswitch_testkit::conformance::sip::{Peer, Place};
 use hookswitch_testkit::conformance::subject::{Act, Behaviour, Incoming, Party, Saw, Setup};
 use std::cell::RefCell;
@@ -110,6 +111,10 @@ impl Outside for Behind {
 
     fn hears(&self, a: Party, b: Party) -> bool {
         self.voices.borrow_mut().hears(&self.peer, a, b)
+    }
+
+    fn treatment(&self, party: Party) -> Option<CallTreatment> {
+        self.voices.borrow_mut().treatment(party)
     }
 
     fn port(&self, party: Party) -> Option<u16> {

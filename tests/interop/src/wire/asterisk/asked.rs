@@ -184,7 +184,7 @@ impl Room {
         if call.media != MediaTypes::VOICE {
             self.wire.unable("Asterisk offers audio in every INVITE that begins a call, and nothing else");
         }
-        let channel = format!("Local/{}@calls/n", call.from);
+        let channel = format!("Local/{}@calls/nm", call.from);
         let id = format!("{:x}-{n}", self.wire.run);
         let other = format!("{id}-2");
         let mut fields = vec![

@@ -8,6 +8,7 @@ use super::trace::{Entry, Trace};
 use bytes::Bytes;
 use hookswitch_machine::Time;
 use hookswitch_sip::message::{Limits, Message};
+use hookswitch_spi::CallTreatment;
 use hookswitch_testkit::conformance::sip::{Peer, Place};
 use hookswitch_testkit::conformance::subject::{Act, Behaviour, Incoming, Party, Saw};
 use std::cell::RefCell;
@@ -16,9 +17,13 @@ use std::fmt::Write;
 use std::net::{SocketAddr, UdpSocket};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 /// SIPp takes one message after the other, so an answer to the second of two questions shows that it is done with everything before.
 const ROUNDS: u32 = 2;
+
+/// An answer that has not come by then was lost.
+const LOST: Duration = Duration::from_millis(500);
 
 static PINGS: AtomicU64 = AtomicU64::new(2);
 
@@ -37,6 +42,17 @@ fn order(verb: &str, call_id: &str, number: u64, more: &str, fields: &str, conte
     )
 }
 
+/// A question to SIPp.
+#[derive(Clone, Copy, Debug)]
+struct Question {
+    number: u64,
+    /// How many follow it.
+    left: u32,
+    /// What had passed when the first was asked.
+    when: (u64, u64),
+    asked: Instant,
+}
+
 /// Everybody that SIPp plays for one subject.
 pub(super) struct Parties {
     peer: Peer,
@@ -49,8 +65,8 @@ pub(super) struct Parties {
     numbers: HashMap<String, u64>,
     /// Orders and messages of the trace so far.
     passed: u64,
-    /// The question under way: its number, how many follow it, and what had passed when the first was asked.
-    asked: Option<(u64, u32, (u64, u64))>,
+    /// The question under way.
+    asked: Option<Question>,
     /// What had passed when SIPp was last known to be done.
     settled: Option<(u64, u64)>,
 }
@@ -89,55 +105,22 @@ impl Parties {
     }
 
     fn decided(&mut self, text: &str) {
-        let (head, content) = text.split_once("\r\n\r\n").unwrap_or((text, ""));
-        let mut lines = head.lines();
-        let mut first = lines.next().unwrap_or_default().split(' ');
-        let (method, second) = (first.next().unwrap_or_default(), first.next().unwrap_or_default());
-        let mut own_contact = true;
-        let (mut call_id, mut from, mut to, mut cseq, mut fields) = ("", "", "", "", String::new());
-        for line in lines {
-            let (name, value) = line.split_once(": ").unwrap_or((line, ""));
-            match name {
-                "Via" | "Max-Forwards" | "Content-Length" => {}
-                "Call-ID" => call_id = value,
-                "From" => from = value.split(";tag=").next().unwrap_or_default(),
-                "To" => to = value,
-                "CSeq" => cseq = value,
-                // SIPp has one of its own; only a redirection names another.
-                "Contact" if std::mem::take(&mut own_contact) => {}
-                _ => drop(write!(fields, "\r\n{line}")),
-            }
-        }
-        let more = match method {
-            "INVITE" if !to.contains(";tag=") => {
-                let late = if content.is_empty() { "X-Late: yes\r\n" } else { "" };
-                format!("X-Target: {second}\r\nX-From: {from}\r\nX-To: {to}\r\n{late}")
-            }
-            _ => String::new(),
+        let Some(order) = translated(text) else { return };
+        let missing = |prefix: &str, known: &[u16]| {
+            let status = order.verb.strip_prefix(prefix).and_then(|status| status.parse().ok());
+            status.is_some_and(|status: u16| !known.contains(&status))
         };
-        let asked = cseq.split(' ').next_back().unwrap_or_default();
-        let verb = match (method, second, asked) {
-            ("INVITE", _, _) if !more.is_empty() => "XCALL".to_owned(),
-            // SIPp acknowledges by itself, but for an offer in the 200, whose answer it cannot know.
-            ("ACK", _, _) if content.is_empty() => return,
-            ("SIP/2.0", "100", "INVITE") => "XTRYING".to_owned(),
-            ("SIP/2.0", status, "INVITE") => format!("XANSWER{status}"),
-            ("SIP/2.0", status, "REFER" | "SUBSCRIBE") => format!("XREPLY{status}"),
-            // Everything else has one answer.
-            ("SIP/2.0", _, _) => return,
-            (method, _, _) => format!("X{method}"),
-        };
-        let status = second.parse().unwrap_or(0);
-        let known = match asked {
-            "INVITE" => &ANSWERS[..],
-            _ => &REPLIES[..],
-        };
-        if method == "SIP/2.0" && status != 100 && !known.contains(&status) {
-            self.wire.unable(format!("the scenario has no answer {status} to {asked}"));
+        if missing("XANSWER", ANSWERS) || missing("XREPLY", REPLIES) {
+            self.wire.unable(format!("the scenario knows no {}", order.verb));
             return;
         }
-        let call_id = call_id.to_owned();
-        self.tell(&verb, &call_id, &more, &fields, content);
+        self.tell(&order.verb, &order.call_id, &order.more, &order.fields, &order.content);
+    }
+
+    fn ask(&mut self, left: u32, when: (u64, u64)) {
+        let number = PINGS.fetch_add(1, Ordering::Relaxed);
+        self.asked = Some(Question { number, left, when, asked: Instant::now() });
+        ping(&self.control, self.sipp, number);
     }
 
     fn tell(&mut self, verb: &str, call_id: &str, more: &str, fields: &str, content: &str) {
@@ -155,12 +138,7 @@ impl Parties {
     fn take_in(&mut self, now: Time, entry: Entry) {
         match entry {
             Entry::Received(bytes) => {
-                let Some(message) = foreign(&bytes) else { return };
-                // One SIPp plays for one subject after the other.
-                if message.status().is_some()
-                    && !message.call_id().starts_with("in-")
-                    && self.peer.legs().all(|(_, leg)| leg.call_id != message.call_id())
-                {
+                if foreign(&bytes).is_none() {
                     return;
                 }
                 self.passed += 1;
@@ -174,6 +152,59 @@ impl Parties {
             }
         }
     }
+}
+
+/// What a message of the suite's peer is as an order to SIPp.
+#[derive(Debug, PartialEq, Eq)]
+struct Order {
+    verb: String,
+    call_id: String,
+    /// Header lines of the order itself.
+    more: String,
+    /// Header lines of the message, each with CRLF before it.
+    fields: String,
+    content: String,
+}
+
+/// The order that makes SIPp send a message in its own words; nothing for what it sends by itself.
+fn translated(text: &str) -> Option<Order> {
+    let (head, content) = text.split_once("\r\n\r\n")?;
+    let mut lines = head.lines();
+    let mut first = lines.next()?.split(' ');
+    let (method, second) = (first.next()?, first.next()?);
+    let mut own_contact = true;
+    let (mut call_id, mut from, mut to, mut cseq, mut fields) = ("", "", "", "", String::new());
+    for line in lines {
+        let (name, value) = line.split_once(": ").unwrap_or((line, ""));
+        match name {
+            "Via" | "Max-Forwards" | "Content-Length" => {}
+            "Call-ID" => call_id = value,
+            // The tag is SIPp's own.
+            "From" => from = value.split(";tag=").next().unwrap_or_default(),
+            "To" => to = value,
+            "CSeq" => cseq = value,
+            // SIPp has one of its own; only a redirection names another.
+            "Contact" if std::mem::take(&mut own_contact) => {}
+            _ => drop(write!(fields, "\r\n{line}")),
+        }
+    }
+    let asked = cseq.split(' ').next_back().unwrap_or_default();
+    let calls = method == "INVITE" && !to.contains(";tag=");
+    let verb = match (method, second, asked) {
+        _ if calls => "XCALL".to_owned(),
+        // SIPp acknowledges by itself, but for an offer in the 200, whose answer it cannot know.
+        ("ACK", _, _) if content.is_empty() => return None,
+        ("SIP/2.0", "100", "INVITE") => "XTRYING".to_owned(),
+        ("SIP/2.0", status, "INVITE") => format!("XANSWER{status}"),
+        ("SIP/2.0", status, "REFER" | "SUBSCRIBE") => format!("XREPLY{status}"),
+        // Everything else has one answer.
+        ("SIP/2.0", _, _) => return None,
+        (method, _, _) => format!("X{method}"),
+    };
+    let late = if content.is_empty() { "X-Late: yes\r\n" } else { "" };
+    let more = format!("X-Target: {second}\r\nX-From: {from}\r\nX-To: {to}\r\n{late}");
+    let more = if calls { more } else { String::new() };
+    Some(Order { verb, call_id: call_id.to_owned(), more, fields, content: content.to_owned() })
 }
 
 /// A message that is none of the suite's orders.
@@ -214,25 +245,18 @@ impl Outside for Parties {
             let text = String::from_utf8_lossy(answer.get(..length).unwrap_or_default()).into_owned();
             let number =
                 text.lines().find_map(|line| line.strip_prefix("CSeq: ")?.split(' ').next()?.parse().ok());
-            let Some((expected, left, when)) =
-                self.asked.filter(|(expected, _, _)| number == Some(*expected))
-            else {
+            let Some(question) = self.asked.filter(|question| number == Some(question.number)) else {
                 continue;
             };
-            if left == 0 {
-                self.settled = Some(when);
-                self.asked = None;
+            self.asked = None;
+            if question.left == 0 {
+                self.settled = Some(question.when);
             } else {
-                let next = PINGS.fetch_add(1, Ordering::Relaxed);
-                ping(&self.control, self.sipp, next);
-                self.asked = Some((next, left - 1, when));
+                self.ask(question.left - 1, question.when);
             }
-            debug_assert!(expected > 0);
         }
-        if self.asked.is_none() && self.settled != Some(passed) {
-            let number = PINGS.fetch_add(1, Ordering::Relaxed);
-            ping(&self.control, self.sipp, number);
-            self.asked = Some((number, ROUNDS - 1, passed));
+        if self.settled != Some(passed) && self.asked.is_none_or(|question| question.asked.elapsed() > LOST) {
+            self.ask(ROUNDS - 1, passed);
         }
         // What it did before it answered is there by now, and is looked at before anything else.
         Pace::Working
@@ -278,6 +302,10 @@ impl Outside for Parties {
         self.voices.borrow_mut().hears(&self.peer, a, b)
     }
 
+    fn treatment(&self, party: Party) -> Option<CallTreatment> {
+        self.voices.borrow_mut().treatment(party)
+    }
+
     fn port(&self, party: Party) -> Option<u16> {
         self.peer.leg(party).map(|leg| leg.port)
     }
@@ -291,5 +319,42 @@ impl Outside for Parties {
         let party = self.peer.alerting_elsewhere(at, from);
         self.flush();
         party
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REST: &str = "Via: SIP/2.0/UDP 1.2.3.4;branch=z\r\nFrom: <sip:ann@x>;tag=1\r\nTo: <sip:desk@x>;tag=2\r\nCall-ID: c\r\n";
+
+    fn of(first: &str, rest: &str) -> Option<Order> {
+        translated(&format!("{first}\r\n{REST}{rest}"))
+    }
+
+    #[test]
+    fn what_was_decided_is_told_and_the_rest_is_left_to_sipp() {
+        let bye = of("BYE sip:a@b SIP/2.0", "CSeq: 3 BYE\r\nContact: <sip:ann@p>\r\nReason: Q.850\r\n\r\n")
+            .unwrap();
+        assert_eq!((bye.verb.as_str(), bye.call_id.as_str()), ("XBYE", "c"));
+        assert_eq!((bye.fields.as_str(), bye.more.as_str()), ("\r\nReason: Q.850", ""));
+        let redirect = "CSeq: 3 INVITE\r\nContact: <sip:ann@p>\r\nContact: <sip:cora@x>\r\n\r\n";
+        let redirect = of("SIP/2.0 302 Moved", redirect).unwrap();
+        assert_eq!(
+            (redirect.verb.as_str(), redirect.fields.as_str()),
+            ("XANSWER302", "\r\nContact: <sip:cora@x>")
+        );
+        assert_eq!(of("SIP/2.0 200 OK", "CSeq: 3 BYE\r\n\r\n"), None);
+        assert_eq!(of("ACK sip:a@b SIP/2.0", "CSeq: 3 ACK\r\n\r\n"), None);
+        assert!(of("ACK sip:a@b SIP/2.0", "CSeq: 3 ACK\r\n\r\nv=0").is_some());
+    }
+
+    #[test]
+    fn a_new_call_names_its_parties_without_their_tags() {
+        let text = "INVITE sip:t@p SIP/2.0\r\nFrom: \"A\" <sip:ann@x>;tag=1\r\nTo: <sip:desk@x>\r\nCall-ID: c\r\nCSeq: 1 INVITE\r\n\r\n";
+        let order = translated(text).unwrap();
+        assert_eq!(order.verb, "XCALL");
+        let more = "X-Target: sip:t@p\r\nX-From: \"A\" <sip:ann@x>\r\nX-To: <sip:desk@x>\r\nX-Late: yes\r\n";
+        assert_eq!(order.more, more);
     }
 }

@@ -282,3 +282,20 @@ impl Scenario {
         self.0.push_str(if text.ends_with(']') { "]]>\n  </send>\n" } else { "\n    ]]>\n  </send>\n" });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_label_is_there_and_every_order_is_understood() {
+        let text = text();
+        for part in text.split("next=\"").skip(1) {
+            let label = part.split('"').next().unwrap();
+            assert!(text.contains(&format!("<label id=\"{label}\"/>")), "no label {label}");
+        }
+        for order in ["XCALL", "XINVITE", "XBYE", "XANSWER486", "XREPLY202", "XSILENT", "XPING"] {
+            assert!(text.contains(&format!("request=\"{order}\"")), "{order}");
+        }
+    }
+}
