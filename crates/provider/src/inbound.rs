@@ -53,6 +53,7 @@ impl Core {
         // A switch that is believed may still say who calls (RFC 4916).
         let may_come = trust == Trust::Trusted;
         let caller = parties::party(caller, may_come);
+        let called = parties::called(line, address, parties::party(called, may_come));
         if let Some(old) = replaced {
             self.replaced(now, leg, id, old, caller, message);
             return;
@@ -89,7 +90,7 @@ impl Core {
             reason,
             connected: caller.clone(),
             caller,
-            called: parties::party(called, may_come),
+            called,
             redirecting,
             redirection: Party::default(),
             call_id: message.call_id().into(),

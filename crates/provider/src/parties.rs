@@ -4,7 +4,7 @@ use crate::core::Core;
 use crate::line::Line;
 use hookswitch_sip::cause::{self, DiversionReason, Trust};
 use hookswitch_sip::message::{Message, Name, Uri};
-use hookswitch_spi::{CallId, CallerKind, InfoParts, LineId, Origin, Party, Presentation, Reason};
+use hookswitch_spi::{AddressId, CallId, CallerKind, InfoParts, LineId, Origin, Party, Presentation, Reason};
 
 /// A party as applications see it. `may_come`: what is not known may still be told.
 pub(crate) fn party(from: cause::Party, may_come: bool) -> Party {
@@ -20,6 +20,15 @@ pub(crate) fn party(from: cause::Party, may_come: bool) -> Party {
         address: from.address.unwrap_or_default().into(),
         name: from.name.unwrap_or_default().into(),
         presentation,
+    }
+}
+
+/// Who was called. A switch that puts our Contact in the To says no more than which line it is: that one's address, then.
+pub(crate) fn called(line: &Line, address: AddressId, told: Party) -> Party {
+    let ours = Uri::parse(&told.address).ok().and_then(|uri| Some(*uri.user_unescaped()? == *line.token));
+    match ours {
+        Some(true) => Party::known(line.uri(address), ""),
+        Some(false) | None => told,
     }
 }
 
@@ -47,7 +56,8 @@ pub(crate) fn reason(
 /// Whether a call is a parked one that comes back to who parked it (`urn:alert:service:recall`, RFC 7462).
 pub(crate) fn is_recall(message: &Message, reason: Reason) -> bool {
     let says = |value: &str| value.to_ascii_lowercase().contains("urn:alert:service:recall");
-    reason == Reason::Direct && message.headers(Name::AlertInfo).take(4).any(says)
+    // A switch that was asked to park by REFER may go on saying who asked.
+    matches!(reason, Reason::Direct | Reason::Transferred) && message.headers(Name::AlertInfo).take(4).any(says)
 }
 
 /// Where a caller belongs, by the host of its address: to the line's own domain, or elsewhere. One that is not known is external.

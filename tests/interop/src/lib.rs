@@ -2,8 +2,9 @@
 //!
 //! `rig` starts a service with lines from a few words of configuration; `sipp` runs a scenario of `tests/sipp`; `peers` says
 //! which programs are there and runs the scripts of `tests/peers`; `asterisk` asks Asterisk's console;
-//! `softphone` is baresip; `switchboard` starts our own softswitch; `sound` measures recordings. Nothing here waits for a fixed time:
-//! every wait is for something, with a deadline. Tests run beside each other, but for those that need Asterisk.
+//! `softphone` is baresip; `switchboard` starts our own softswitch; `sound` measures recordings; `wire` runs the conformance suite over
+//! real sockets (`cargo run --release -p hookswitch-interop --bin wire`). Nothing here waits for a fixed time: every wait is for
+//! something, with a deadline. Tests run beside each other, but for those that need Asterisk.
 //!
 //! A test begins with [`needs`]: where a peer is missing it is left out and says so, and with `CI=true` it fails.
 #![forbid(unsafe_code)]
@@ -19,6 +20,7 @@ mod softphone;
 pub mod sound;
 mod switchboard;
 mod wait;
+pub mod wire;
 
 pub use peers::{Script, needs, root, script};
 pub use ports::{free_media_ports, free_port};

@@ -119,6 +119,7 @@ This page is written by
 
     cargo run --release -p hookswitch-testkit --bin conformance
 
-and `--mutants` shows that every point bites: under a fault that breaks just that point it has to fail. The last column names the tests in
-`tests/interop` that show a point with real peers (SIPp, Asterisk, baresip) over real sockets.
+and `--mutants` shows that every point bites: under a fault that breaks just that point it has to fail.
+[conformance-wire.md](conformance-wire.md) has the same points over real sockets, with SIPp and Asterisk as everybody outside. The last
+column names further tests in `tests/interop` that show a point with real peers (SIPp, Asterisk, baresip).
 ";

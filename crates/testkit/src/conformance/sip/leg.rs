@@ -4,22 +4,47 @@ use crate::conformance::subject::Saw;
 use hookswitch_sip::message::{Message, Name};
 use hookswitch_spi::MediaTypes;
 use std::fmt::Write;
+use std::net::SocketAddr;
 
-/// Where the scripted peer is.
-pub(super) const PEER: &str = "10.0.0.2:5060";
-/// Where the provider is.
-pub(super) const PROVIDER: &str = "10.0.0.1:5060";
 /// The domain of the lines.
-pub(super) const DOMAIN: &str = "pbx.test";
+pub const DOMAIN: &str = "pbx.test";
+
+/// Where a peer is, and what it may use there.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// Where the peer is: what its Via, its Contacts and its session descriptions name.
+    pub peer: SocketAddr,
+    /// Where the provider is.
+    pub provider: SocketAddr,
+    /// The audio port of the first party, and how far that of the next is.
+    pub audio: (u16, u16),
+    /// Tells the Call-IDs of this peer's calls from those of others.
+    pub run: String,
+}
+
+impl Default for Place {
+    /// In virtual time, where nobody else is.
+    fn default() -> Self {
+        Self {
+            peer: ([10, 0, 0, 2], 5_060).into(),
+            provider: ([10, 0, 0, 1], 5_060).into(),
+            audio: (30_000, 20),
+            run: String::new(),
+        }
+    }
+}
 
 /// A call as a party sees it.
 #[derive(Debug)]
-pub(super) struct Leg {
+pub struct Leg {
+    /// Where the peer is.
+    pub(super) place: SocketAddr,
     /// Who the party is: a user part.
-    pub(super) user: String,
-    pub(super) call_id: String,
+    pub user: String,
+    /// Its Call-ID.
+    pub call_id: String,
     /// `From` of what the party sends within the dialog, tag included.
-    pub(super) own: String,
+    pub own: String,
     /// `To` of what it sends; with the provider's tag once that is known.
     pub(super) theirs: String,
     /// Where its requests go.
@@ -27,7 +52,7 @@ pub(super) struct Leg {
     /// The last number it used.
     pub(super) cseq: u32,
     /// The party called the provider.
-    pub(super) calls: bool,
+    pub calls: bool,
     pub(super) state: LegState,
     /// The provider's INVITE that waits for an answer.
     pub(super) pending: Option<Message>,
@@ -41,13 +66,16 @@ pub(super) struct Leg {
     pub(super) direction: &'static str,
     /// What it was last offered: the provider holds it.
     pub(super) held: bool,
-    pub(super) port: u16,
-    pub(super) saw: Vec<Saw>,
+    /// Where it hears.
+    pub port: u16,
+    /// What it noticed, oldest first.
+    pub saw: Vec<Saw>,
     pub(super) refuse_within: u16,
-    pub(super) silent: bool,
+    /// It does not answer anything any more.
+    pub silent: bool,
     pub(super) when_transferred: u16,
     /// Whom it talks to after a transfer.
-    pub(super) joined: Option<u32>,
+    pub joined: Option<u32>,
 }
 
 /// How far a call has come, at the party.
@@ -62,11 +90,17 @@ pub(super) enum LegState {
 }
 
 impl Leg {
+    /// Whether it has ended.
+    pub fn is_over(&self) -> bool {
+        self.state == LegState::Over
+    }
+
     /// The party's session description.
     pub(super) fn sdp(&mut self) -> String {
         self.version += 1;
         let mut sdp = format!(
-            "v=0\r\no=- {port} {version} IN IP4 10.0.0.2\r\ns=-\r\nc=IN IP4 10.0.0.2\r\nt=0 0\r\n",
+            "v=0\r\no=- {port} {version} IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\n",
+            ip = self.place.ip(),
             port = self.port,
             version = self.version,
         );
@@ -94,8 +128,9 @@ impl Leg {
             self.cseq += 1;
         }
         let mut text = format!(
-            "{method} {target} SIP/2.0\r\nVia: SIP/2.0/UDP {PEER};branch={branch}\r\nMax-Forwards: 70\r\n\
+            "{method} {target} SIP/2.0\r\nVia: SIP/2.0/UDP {peer};branch={branch}\r\nMax-Forwards: 70\r\n\
              From: {own}\r\nTo: {theirs}\r\nCall-ID: {call_id}\r\nCSeq: {cseq} {method}\r\n",
+            peer = self.place,
             target = self.target,
             own = self.own,
             theirs = self.theirs,
@@ -103,7 +138,7 @@ impl Leg {
             cseq = self.cseq,
         );
         if method != "CANCEL" {
-            let _ = write!(text, "Contact: <sip:{}@{PEER}>\r\n", self.user);
+            let _ = write!(text, "Contact: <sip:{}@{}>\r\n", self.user, self.place);
         }
         text.push_str(fields);
         body.end(&mut text);
@@ -113,10 +148,12 @@ impl Leg {
     /// A response to a request of the provider's.
     pub(super) fn response(&self, request: &Message, status: u16, fields: &str, body: Body<'_>) -> String {
         let own_tag = self.own.rsplit_once(";tag=").map_or("", |(_, tag)| tag);
-        respond(request, status, own_tag, &format!("Contact: <sip:{}@{PEER}>\r\n{fields}", self.user), body)
+        let fields = format!("Contact: <sip:{}@{}>\r\n{fields}", self.user, self.place);
+        respond(request, status, own_tag, &fields, body)
     }
 
-    pub(super) fn note(&mut self, saw: Saw) {
+    /// Something is noticed.
+    pub fn note(&mut self, saw: Saw) {
         self.saw.push(saw);
     }
 }

@@ -1,10 +1,16 @@
 //! The SIP provider as a subject: a scripted peer writes and reads its messages as text, so that it shares nothing with the stack
-//! under test but the parser. `leg` is one dialog of the peer, `peer` all of it, `subject` the provider with the peer, a media
-//! device and virtual time.
+//! under test but the parser. `leg` is one dialog of the peer, `peer` all of it, `lineup` the provider's lines, `subject` the
+//! provider with the peer, a media device and virtual time. Lines and peer serve real sockets as well.
 
 mod leg;
+mod lineup;
 mod peer;
 mod subject;
+
+pub use leg::{DOMAIN, Leg, Place};
+pub use lineup::Lineup;
+pub use peer::Peer;
+pub use subject::{left_over, treatment_of};
 
 use super::Factory;
 use super::items::Installed;

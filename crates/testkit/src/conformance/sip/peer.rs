@@ -1,6 +1,6 @@
 //! The scripted peer: a registrar, a switch and everybody behind it, as far as one script needs.
 
-use super::leg::{Body, DOMAIN, Leg, LegState, PEER, PROVIDER, respond, user_info, user_info_line};
+use super::leg::{Body, DOMAIN, Leg, LegState, Place, respond, user_info, user_info_line};
 use crate::conformance::subject::{Act, Behaviour, Diverted, Incoming, Party, Saw};
 use bytes::Bytes;
 use hookswitch_machine::Time;
@@ -22,13 +22,15 @@ enum Plan {
     Recall(String, String),
 }
 
-/// The peer.
+/// The peer: what everybody outside makes up their minds to do. It writes its messages itself; another program that sends them
+/// in its own words is told so by [`sent`](Self::sent).
 #[derive(Debug, Default)]
-pub(super) struct Peer {
+pub struct Peer {
+    place: Place,
     legs: Vec<Leg>,
     behaviours: BTreeMap<String, Behaviour>,
     /// What leaves, for the provider.
-    pub(super) out: VecDeque<String>,
+    out: VecDeque<String>,
     plans: BTreeMap<(Time, u64), Plan>,
     planned: u64,
     branches: u64,
@@ -41,7 +43,7 @@ pub(super) struct Peer {
     /// Parties that are parked, by orbit.
     orbits: BTreeMap<String, u32>,
     /// Stations that alert, with the leg of the caller.
-    pub(super) alerting: Vec<(String, u32)>,
+    alerting: Vec<(String, u32)>,
 }
 
 #[derive(Debug)]
@@ -52,33 +54,67 @@ struct Subscription {
 }
 
 impl Peer {
-    pub(super) fn arrange(&mut self, address: &str, behaviour: Behaviour) {
+    /// A peer at a place.
+    pub fn new(place: Place) -> Self {
+        Self { place, ..Self::default() }
+    }
+
+    /// The next message that leaves, for the provider.
+    pub fn pop(&mut self) -> Option<String> {
+        self.out.pop_front()
+    }
+
+    /// What really left, where another program sends for the peer: it names its dialogs itself.
+    pub fn sent(&mut self, message: &Message) {
+        let Some(leg) = self.leg_of(message).and_then(|n| self.legs.get_mut(n as usize)) else { return };
+        match message.status() {
+            None if message.method() == Method::Invite && leg.calls => {
+                leg.own = message.header(Name::From).unwrap_or_default().to_owned();
+                if message.to_tag().is_none() {
+                    leg.branch = message.branch().unwrap_or_default().to_owned();
+                }
+            }
+            Some(101..) if !leg.calls && message.to_tag().is_some() && message.method() == Method::Invite => {
+                leg.own = message.header(Name::To).unwrap_or_default().to_owned();
+            }
+            Some(_) | None => {}
+        }
+    }
+
+    /// From now on, whoever calls `address` finds it so.
+    pub fn arrange(&mut self, address: &str, behaviour: Behaviour) {
         self.behaviours.insert(address.into(), behaviour);
         self.notify_dialogs(address);
     }
 
-    pub(super) fn leg(&self, party: Party) -> Option<&Leg> {
+    /// A party's call.
+    pub fn leg(&self, party: Party) -> Option<&Leg> {
         self.legs.get(party.0 as usize)
     }
 
-    pub(super) fn legs(&self) -> impl Iterator<Item = (Party, &Leg)> {
+    /// All of them.
+    pub fn legs(&self) -> impl Iterator<Item = (Party, &Leg)> {
         self.legs.iter().enumerate().map(|(n, leg)| (Party(n as u32), leg))
     }
 
-    pub(super) fn leg_mut(&mut self, party: Party) -> Option<&mut Leg> {
+    /// A party's call, to note something there.
+    pub fn leg_mut(&mut self, party: Party) -> Option<&mut Leg> {
         self.legs.get_mut(party.0 as usize)
     }
 
-    pub(super) fn party_at(&self, address: &str) -> Option<Party> {
+    /// The call that last reached an address.
+    pub fn party_at(&self, address: &str) -> Option<Party> {
         let at = self.legs.iter().rposition(|leg| !leg.calls && leg.user == address)?;
         Some(Party(at as u32))
     }
 
-    pub(super) fn next(&self) -> Option<Time> {
+    /// When it will do something next.
+    pub fn next(&self) -> Option<Time> {
         self.plans.first_key_value().map(|((at, _), _)| *at)
     }
 
-    pub(super) fn due(&mut self, now: Time) {
+    /// Does what is due.
+    pub fn due(&mut self, now: Time) {
         while let Some(entry) = self.plans.first_entry().filter(|entry| entry.key().0 <= now) {
             match entry.remove() {
                 Plan::Answer(n) => self.answer(n),
@@ -101,7 +137,9 @@ impl Peer {
 
     fn new_leg(&mut self, user: &str, call_id: String, calls: bool, media: MediaTypes) -> u32 {
         let n = self.legs.len() as u32;
+        let (first, apart) = self.place.audio;
         self.legs.push(Leg {
+            place: self.place.peer,
             user: user.into(),
             call_id,
             own: String::new(),
@@ -116,7 +154,7 @@ impl Peer {
             version: 0,
             direction: "sendrecv",
             held: false,
-            port: 30_000 + 20 * n as u16,
+            port: first.wrapping_add(apart.wrapping_mul(n as u16)),
             saw: Vec::new(),
             refuse_within: 0,
             silent: false,
@@ -127,7 +165,7 @@ impl Peer {
     }
 
     /// Somebody calls a line whose first address is `line` at its address `called`.
-    pub(super) fn call_in(&mut self, line: &str, called: &str, call: &Incoming) -> Party {
+    pub fn call_in(&mut self, line: &str, called: &str, call: &Incoming) -> Party {
         self.call_in_with(line, called, call, "")
     }
 
@@ -141,7 +179,7 @@ impl Peer {
 
     fn call_in_with(&mut self, line: &str, called: &str, call: &Incoming, more: &str) -> Party {
         let number = self.legs.len();
-        let n = self.new_leg(&call.from, format!("in-{number}@{DOMAIN}"), true, call.media);
+        let n = self.new_leg(&call.from, format!("in-{}{number}@{DOMAIN}", self.place.run), true, call.media);
         let domain = if call.external { "elsewhere.test" } else { DOMAIN };
         let name = if call.name.is_empty() { String::new() } else { format!("\"{}\" ", call.name) };
         let tag = format!(";tag=peer{n}");
@@ -178,7 +216,8 @@ impl Peer {
                 fields.push_str(&format!("{header}: {};to-tag={to};from-tag={from}\r\n", leg.call_id));
             }
         }
-        let contact = self.contacts.get(line).cloned().unwrap_or_else(|| format!("sip:{line}@{PROVIDER}"));
+        let contact = self.contacts.get(line).cloned();
+        let contact = contact.unwrap_or_else(|| format!("sip:{line}@{}", self.place.provider));
         let branch = self.branch();
         let Some(leg) = self.legs.get_mut(n as usize) else { return Party(n) };
         leg.own = if call.private {
@@ -203,9 +242,14 @@ impl Peer {
     }
 
     /// A station alerts for a call of `from`.
-    pub(super) fn alerting_elsewhere(&mut self, at: &str, from: &str) -> Party {
+    pub fn alerting_elsewhere(&mut self, at: &str, from: &str) -> Party {
         let number = self.legs.len();
-        let n = self.new_leg(from, format!("elsewhere-{number}@{DOMAIN}"), true, MediaTypes::VOICE);
+        let n = self.new_leg(
+            from,
+            format!("elsewhere-{}{number}@{DOMAIN}", self.place.run),
+            true,
+            MediaTypes::VOICE,
+        );
         if let Some(leg) = self.legs.get_mut(n as usize) {
             leg.own = format!("<sip:{from}@{DOMAIN}>;tag=peer{n}");
             leg.theirs = format!("<sip:{at}@{DOMAIN}>;tag=station{n}");
@@ -215,13 +259,14 @@ impl Peer {
         Party(n)
     }
 
-    pub(super) fn messages(&mut self, user: &str, new: u32, old: u32) {
+    /// So many messages wait for a user.
+    pub fn messages(&mut self, user: &str, new: u32, old: u32) {
         self.messages.insert(user.into(), (new, old));
         self.notify_package(user, "message-summary");
     }
 
     /// A party does something.
-    pub(super) fn act(&mut self, party: Party, act: Act) {
+    pub fn act(&mut self, party: Party, act: Act) {
         let n = party.0;
         let Some(leg) = self.legs.get_mut(n as usize) else { return };
         match act {
@@ -343,7 +388,7 @@ impl Peer {
     }
 
     /// A message of the provider's.
-    pub(super) fn receive(&mut self, now: Time, bytes: Bytes) {
+    pub fn receive(&mut self, now: Time, bytes: Bytes) {
         let Ok(message) = Message::parse(bytes, &Limits::default()) else { return };
         match message.status() {
             Some(status) => self.response(status, &message),
@@ -631,7 +676,12 @@ impl Peer {
                 None => {
                     let media = MediaTypes::VOICE;
                     let number = self.legs.len();
-                    let other = self.new_leg(&user, format!("referred-{number}@{DOMAIN}"), false, media);
+                    let other = self.new_leg(
+                        &user,
+                        format!("referred-{}{number}@{DOMAIN}", self.place.run),
+                        false,
+                        media,
+                    );
                     if let Some(leg) = self.legs.get_mut(other as usize) {
                         leg.note(Saw::Called(Vec::new()));
                         leg.state = LegState::Over;
@@ -665,6 +715,7 @@ impl Peer {
         let at = known.unwrap_or_else(|| {
             let number = self.subscriptions.len();
             let leg = Leg {
+                place: self.place.peer,
                 user: user.clone(),
                 call_id: message.call_id().to_owned(),
                 own: format!("{};tag=watch{number}", message.header(Name::To).unwrap_or_default()),
@@ -741,11 +792,12 @@ impl Peer {
                 dialogs.push_str(&format!(
                     "<dialog id=\"d{of}\" call-id=\"{}\" local-tag=\"{}\" remote-tag=\"{}\" direction=\"recipient\">\
                      <state>early</state><remote><identity>sip:{user}@{DOMAIN}</identity>\
-                     <target uri=\"sip:{user}@{PEER}\"/></remote></dialog>",
+                     <target uri=\"sip:{user}@{peer}\"/></remote></dialog>",
                     caller.call_id,
                     tag(&caller.theirs),
                     tag(&caller.own),
                     user = caller.user,
+                    peer = self.place.peer,
                 ));
             }
             let body = format!(

@@ -1,18 +1,17 @@
 //! The SIP provider, its scripted peer, a media device, and virtual time.
 
-use super::leg::{DOMAIN, PEER, PROVIDER};
+use super::leg::Place;
+use super::lineup::Lineup;
 use super::peer::Peer;
 use crate::conformance::subject::{Act, Behaviour, Can, Incoming, LineSetup, Party, Saw, Setup, Subject};
 use crate::device::VirtualMedia;
 use bytes::Bytes;
 use hookswitch_machine::{Endpoint, EndpointId, Entropy, Flow, Output, QueryId, Target, Time, Transport};
 use hookswitch_media::control::{Command, Event, GeneratedTone, Source, StreamId, WatchedTone};
-use hookswitch_provider::{Account, Alerting, Profile, ProviderConfig, SipProvider};
-use hookswitch_sip::auth::Secret;
-use hookswitch_spi::{CallTreatment, LineId, Provider, RejectReason};
+use hookswitch_provider::{Server, SipProvider};
+use hookswitch_spi::{CallTreatment, LineId, Provider};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// One way from here to there.
@@ -33,10 +32,7 @@ pub(super) struct SipSubject {
     posted: u64,
     answers: VecDeque<QueryId>,
     reachable: bool,
-    lines: Vec<LineSetup>,
-    /// Lines that were removed in this session.
-    gone: Vec<LineId>,
-    stored: Option<Vec<LineSetup>>,
+    lineup: Lineup,
     sessions: u64,
     /// What each stream was last told to send.
     sources: BTreeMap<StreamId, Source>,
@@ -48,8 +44,11 @@ pub(super) struct SipSubject {
 
 impl SipSubject {
     pub(super) fn new(setup: &Setup) -> Self {
+        let registrar = Place::default().peer;
+        let registrar = Server { host: registrar.ip().to_string(), port: Some(registrar.port()) };
+        let lineup = Lineup::new(registrar, &setup.lines);
         let mut subject = Self {
-            provider: Self::provider(&setup.lines, 1),
+            provider: Self::provider(&lineup, 1),
             media: VirtualMedia::new([10, 0, 0, 1].into(), 200),
             peer: Peer::default(),
             now: Time::from_millis(1_000),
@@ -57,9 +56,7 @@ impl SipSubject {
             posted: 0,
             answers: VecDeque::new(),
             reachable: setup.reachable,
-            lines: setup.lines.clone(),
-            gone: Vec::new(),
-            stored: None,
+            lineup,
             sessions: 1,
             sources: BTreeMap::new(),
             remotes: BTreeMap::new(),
@@ -69,20 +66,10 @@ impl SipSubject {
         subject
     }
 
-    fn provider(lines: &[LineSetup], session: u64) -> SipProvider {
-        let endpoint = Endpoint {
-            id: EndpointId(1),
-            transport: Transport::Udp,
-            advertised: PROVIDER.parse().unwrap_or_else(|_| ([10, 0, 0, 1], 5_060).into()),
-        };
-        let accounts = lines.iter().map(account).collect();
-        SipProvider::new(ProviderConfig::new(vec![endpoint], accounts), Entropy::from_number(session))
-    }
-
-    /// The lines that are there.
-    fn present(&self) -> Vec<LineSetup> {
-        let lines = self.lines.iter().zip((0..).map(LineId));
-        lines.filter(|(_, number)| !self.gone.contains(number)).map(|(line, _)| line.clone()).collect()
+    fn provider(lineup: &Lineup, session: u64) -> SipProvider {
+        let advertised = Place::default().provider;
+        let endpoint = Endpoint { id: EndpointId(1), transport: Transport::Udp, advertised };
+        lineup.provider(endpoint, Entropy::from_number(session))
     }
 
     /// The media device's ports go to the provider.
@@ -134,45 +121,6 @@ impl SipSubject {
     }
 }
 
-fn account(line: &LineSetup) -> Account {
-    let profile = Profile {
-        name: "conformance".into(),
-        alerting: if line.accept_alerts { Alerting::OnAccept } else { Alerting::AtOnce },
-        reject_status: match line.reject {
-            RejectReason::NoAnswer => 480,
-            RejectReason::Decline => 603,
-            RejectReason::Default | RejectReason::Busy => 486,
-        },
-        redirect: line.redirect,
-        refer: line.refer,
-        answer_mode: line.answer_mode,
-        reconnect: line.reconnects,
-        park: line.switch_features,
-        park_finder: if line.switch_features { "park".into() } else { String::new() },
-        dialog_events: line.switch_features,
-        keep_alive: 0,
-        ..Profile::default()
-    };
-    Account {
-        name: line.name.clone(),
-        permanent: 0,
-        profile: Arc::new(profile),
-        registrar: hookswitch_provider::Server { host: "10.0.0.2".into(), port: Some(5_060) },
-        domain: DOMAIN.into(),
-        user: line.name.clone(),
-        auth_user: line.name.clone(),
-        password: Secret::new("secret".to_owned()),
-        realm: None,
-        display_name: String::new(),
-        register: line.registers,
-        numbers: line.numbers.clone(),
-        accept_from: Vec::new(),
-        max_calls: line.max_calls,
-        media: line.media,
-        forward: hookswitch_spi::ForwardingRules::default(),
-    }
-}
-
 impl Subject for SipSubject {
     fn can(&self, what: Can) -> bool {
         match what {
@@ -202,14 +150,13 @@ impl Subject for SipSubject {
                     Output::Event(never) => match never {},
                 }
             }
-            while let Some(text) = self.peer.out.pop_front() {
+            while let Some(text) = self.peer.pop() {
                 quiet = false;
                 self.send(Post::ToProvider(text.into()));
             }
             while let Some(query) = self.answers.pop_front() {
                 quiet = false;
-                let address = PEER.parse().unwrap_or_else(|_| ([10, 0, 0, 2], 5_060).into());
-                let target = Target { transport: Transport::Udp, address };
+                let target = Target { transport: Transport::Udp, address: Place::default().peer };
                 self.provider.resolved(self.now, query, Ok(vec![target]));
             }
             if quiet {
@@ -226,7 +173,7 @@ impl Subject for SipSubject {
             return false;
         };
         self.now = self.now.max(at);
-        let (now, flow) = (self.now, Flow::to(EndpointId(1), ([10, 0, 0, 2], 5_060).into()));
+        let (now, flow) = (self.now, Flow::to(EndpointId(1), Place::default().peer));
         while let Some(entry) = self.post.first_entry().filter(|entry| entry.key().0 <= now) {
             match entry.remove() {
                 Post::ToProvider(bytes) => self.provider.received(now, flow, bytes),
@@ -248,13 +195,7 @@ impl Subject for SipSubject {
     }
 
     fn call_in(&mut self, call: Incoming) -> Party {
-        let (line, address) = call.to;
-        let setup = self.lines.get(line.0 as usize);
-        let name = setup.map(|line| line.name.clone()).unwrap_or_default();
-        let called = match address {
-            0 => name.clone(),
-            n => setup.and_then(|line| line.numbers.get(usize::from(n) - 1).cloned()).unwrap_or_default(),
-        };
+        let (name, called) = self.lineup.called(call.to);
         let party = self.peer.call_in(&name, &called, &call);
         self.settle();
         party
@@ -294,18 +235,7 @@ impl Subject for SipSubject {
     }
 
     fn treatment(&self, party: Party) -> Option<CallTreatment> {
-        let source = self.sources.get(&self.stream_of(party)?)?;
-        match source {
-            Source::Silence => Some(CallTreatment::Silence),
-            Source::Music => Some(CallTreatment::Music),
-            Source::Generated(GeneratedTone::Ringback) => Some(CallTreatment::Ringback),
-            Source::Generated(GeneratedTone::Busy) => Some(CallTreatment::Busy),
-            Source::Echo
-            | Source::Tone { .. }
-            | Source::Generated(_)
-            | Source::File { .. }
-            | Source::Live(_) => None,
-        }
+        treatment_of(self.sources.get(&self.stream_of(party)?)?)
     }
 
     fn reachable(&mut self, reachable: bool) {
@@ -316,10 +246,8 @@ impl Subject for SipSubject {
     }
 
     fn messages(&mut self, line: LineId, new: u32, old: u32) {
-        if let Some(setup) = self.lines.get(line.0 as usize) {
-            let user = setup.name.clone();
-            self.peer.messages(&user, new, old);
-        }
+        let (user, _) = self.lineup.called((line, 0));
+        self.peer.messages(&user, new, old);
         self.settle();
     }
 
@@ -330,35 +258,18 @@ impl Subject for SipSubject {
     }
 
     fn add_line(&mut self, line: LineSetup) -> LineId {
-        let number = LineId(self.lines.len() as u32);
-        self.provider.add_line(self.now, number, account(&line));
-        self.lines.push(line);
+        let number = self.lineup.add(self.now, &mut self.provider, line);
         self.settle();
         number
     }
 
     fn remove_line(&mut self, line: LineId) {
-        self.provider.remove_line(self.now, line);
-        self.gone.push(line);
+        self.lineup.remove(self.now, &mut self.provider, line);
         self.settle();
     }
 
     fn configure(&mut self, lines: Vec<LineSetup>) {
-        let old: Vec<LineSetup> = self.stored.clone().unwrap_or_else(|| self.present());
-        for (n, known) in self.lines.clone().iter().enumerate() {
-            let number = LineId(n as u32);
-            if !self.gone.contains(&number) && !lines.iter().any(|line| line.name == known.name) {
-                self.remove_line(number);
-            }
-        }
-        for line in &lines {
-            match old.iter().find(|known| known.name == line.name) {
-                None => drop(self.add_line(line.clone())),
-                Some(known) if known == line => {}
-                Some(_) => self.provider.reinitialise(format!("line {} changed", line.name)),
-            }
-        }
-        self.stored = Some(lines);
+        self.lineup.configure(self.now, &mut self.provider, lines);
         self.settle();
     }
 
@@ -372,32 +283,50 @@ impl Subject for SipSubject {
     }
 
     fn restart(&mut self) {
-        self.lines = self.stored.take().unwrap_or_else(|| self.present());
-        self.gone.clear();
+        self.lineup.restart();
         self.sessions += 1;
-        self.provider = Self::provider(&self.lines, self.sessions);
+        self.provider = Self::provider(&self.lineup, self.sessions);
         self.media = VirtualMedia::new([10, 0, 0, 1].into(), 200);
         self.stock();
     }
 
     fn leaks(&mut self) -> String {
-        let alive = self.provider.alive();
-        let mut text = String::new();
-        for (what, number) in [
-            ("calls", alive.calls),
-            ("sessions", alive.sessions),
-            ("transactions", alive.transactions),
-            ("timers", alive.timers),
-            ("look-ups", alive.queries),
-            ("streams", self.media.running()),
-        ] {
-            if number > 0 {
-                text.push_str(&format!("{number} {what}, "));
-            }
-        }
+        let mut text = left_over(&self.provider, self.media.running());
         for fault in self.media.faults() {
             text.push_str(&format!("media: {fault}, "));
         }
         text.trim_end_matches(", ").to_owned()
+    }
+}
+
+/// What is alive of a provider, and so many streams, in words; empty if nothing.
+pub fn left_over(provider: &SipProvider, streams: usize) -> String {
+    let alive = provider.alive();
+    let mut text = String::new();
+    for (what, number) in [
+        ("calls", alive.calls),
+        ("sessions", alive.sessions),
+        ("transactions", alive.transactions),
+        ("timers", alive.timers),
+        ("look-ups", alive.queries),
+        ("streams", streams),
+    ] {
+        if number > 0 {
+            text.push_str(&format!("{number} {what}, "));
+        }
+    }
+    text
+}
+
+/// The treatment that a source is to whoever waits.
+pub fn treatment_of(source: &Source) -> Option<CallTreatment> {
+    match source {
+        Source::Silence => Some(CallTreatment::Silence),
+        Source::Music => Some(CallTreatment::Music),
+        Source::Generated(GeneratedTone::Ringback) => Some(CallTreatment::Ringback),
+        Source::Generated(GeneratedTone::Busy) => Some(CallTreatment::Busy),
+        Source::Echo | Source::Tone { .. } | Source::Generated(_) | Source::File { .. } | Source::Live(_) => {
+            None
+        }
     }
 }
