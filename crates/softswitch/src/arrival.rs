@@ -4,39 +4,14 @@ use crate::core::Core;
 use crate::event::Event;
 use crate::gate::Pass;
 use crate::own::user_of;
-use crate::passage::Way;
 use crate::proxy::breadth;
-use crate::routing::Routing;
+use crate::routing::{Destination, Fields, Routing};
 use crate::softswitch::Softswitch;
-use crate::takeover;
+use crate::takeover::Place;
 use bytes::Bytes;
 use hookswitch_machine::{Flow, Time};
 use hookswitch_sip::auth::Place as AuthPlace;
 use hookswitch_sip::message::{Message, Method, Name, Response, Scheme, Uri};
-
-/// Header fields of an answer.
-type Fields = Vec<(Name<'static>, String)>;
-
-/// Where a request is to go.
-#[derive(Debug)]
-pub(crate) enum Destination {
-    /// Nowhere: this is the answer.
-    Refused(u16, Fields),
-    /// To a dialog that we know nothing of, with nothing that could be asked of its sender: 481.
-    Gone,
-    /// To the other side of a dialog that we saw begin.
-    Within(Way),
-    /// To the registrar.
-    Registrar,
-    /// To the softswitch itself, not to a user of it.
-    Itself,
-    /// To a dialog of the extensions.
-    Dialog,
-    /// To a user or an extension.
-    User(String),
-    /// To the phone whose contact its Request-URI is, for the place that it has in a call.
-    Phone,
-}
 
 impl Softswitch {
     /// Where a request is to go.
@@ -48,7 +23,7 @@ impl Softswitch {
             return refused(416);
         }
         if let Some(way) = routing.way.filter(|_| message.to_tag().is_some()) {
-            if is_invite && takeover::Place::wanted(message) != Ok(takeover::Place::Nothing) {
+            if is_invite && Place::wanted(message) != Ok(Place::Nothing) {
                 // Another place is asked for outside the dialog that one has (RFC 3891 4).
                 return refused(403);
             }
