@@ -4,39 +4,14 @@ use crate::core::Core;
 use crate::event::Event;
 use crate::gate::Pass;
 use crate::own::user_of;
-use crate::passage::Way;
 use crate::proxy::breadth;
-use crate::routing::Routing;
+use crate::routing::{Destination, Fields, Routing};
 use crate::softswitch::Softswitch;
-use crate::takeover;
+use crate::takeover::Place;
 use bytes::Bytes;
 use hookswitch_machine::{Flow, Time};
 use hookswitch_sip::auth::Place as AuthPlace;
 use hookswitch_sip::message::{Message, Method, Name, Response, Scheme, Uri};
-
-/// Header fields of an answer.
-type Fields = Vec<(Name<'static>, String)>;
-
-/// Where a request is to go.
-#[derive(Debug)]
-pub(crate) enum Destination {
-    /// Nowhere: this is the answer.
-    Refused(u16, Fields),
-    /// To a dialog that we know nothing of, with nothing that could be asked of its sender: 481.
-    Gone,
-    /// To the other side of a dialog that we saw begin.
-    Within(Way),
-    /// To the registrar.
-    Registrar,
-    /// To the softswitch itself, not to a user of it.
-    Itself,
-    /// To a dialog of the extensions.
-    Dialog,
-    /// To a user or an extension.
-    User(String),
-    /// To the phone whose contact its Request-URI is, for the place that it has in a call.
-    Phone,
-}
 
 impl Softswitch {
     /// Where a request is to go.
@@ -48,7 +23,7 @@ impl Softswitch {
             return refused(416);
         }
         if let Some(way) = routing.way.filter(|_| message.to_tag().is_some()) {
-            if is_invite && takeover::Place::wanted(message) != Ok(takeover::Place::Nothing) {
+            if is_invite && Place::wanted(message) != Ok(Place::Nothing) {
                 // Another place is asked for outside the dialog that one has (RFC 3891 4).
                 return refused(403);
             }
@@ -114,18 +89,41 @@ impl Softswitch {
         match message.method() {
             Method::Invite => self.turn_away_caller(now, flow, message),
             Method::Ack | Method::Cancel => None,
-            _ => self.challenge(now, flow, message),
+            _ => self.turn_away_other(now, flow, message),
         }
     }
 
-    /// The challenge to a request other than INVITE without any credentials.
-    fn challenge(&mut self, now: Time, flow: Flow, message: &Message) -> Option<Bytes> {
-        let says_something = [Name::Authorization, Name::ProxyAuthorization, Name::Require];
-        if message.to_tag().is_some() || says_something.iter().any(|name| message.header(*name).is_some()) {
+    fn turn_away_caller(&mut self, now: Time, flow: Flow, message: &Message) -> Option<Bytes> {
+        let routing = Routing::of(&self.core, message).ok();
+        let in_dialog = message.to_tag().is_some_and(|tag| {
+            routing.as_ref().is_some_and(|routing| routing.way.is_some()) || self.services.has_leg(tag)
+        });
+        if in_dialog || self.is_proven(now, flow, message, AuthPlace::Proxy) {
+            return None;
+        }
+        let destination = routing.map(|routing| self.destination(message, &routing));
+        let (status, fields) = match destination {
+            None => (400, Vec::new()),
+            Some(Destination::Refused(status, fields)) => (status, fields),
+            Some(Destination::Gone | Destination::Dialog) => (481, Vec::new()),
+            // These are not for INVITEs, or for those that prove something.
+            Some(Destination::Registrar | Destination::Itself | Destination::Within(_)) => return None,
+            Some(Destination::User(_) | Destination::Phone) => {
+                self.stranger(now, flow, message, AuthPlace::Proxy)
+            }
+        };
+        Some(self.core.answer_once(flow, message, status, fields))
+    }
+
+    /// Requests that make no session, outside dialogs; refusals of them are never retransmitted.
+    fn turn_away_other(&mut self, now: Time, flow: Flow, message: &Message) -> Option<Bytes> {
+        if message.to_tag().is_some() {
             return None;
         }
         let routing = Routing::of(&self.core, message).ok()?;
         let place = match self.destination(message, &routing) {
+            // RFC 3261 10.3, 2: what is required is looked at first.
+            Destination::Registrar if message.header(Name::Require).is_some() => return None,
             Destination::Registrar => AuthPlace::Server,
             Destination::User(_) => AuthPlace::Proxy,
             Destination::Refused(..)
@@ -135,48 +133,38 @@ impl Softswitch {
             | Destination::Dialog
             | Destination::Phone => return None,
         };
-        let (status, name, values) = self.core.gate.challenge(now, place, message);
-        let fields = values.into_iter().map(|value| (Name::new(name), value)).collect();
+        if self.is_proven(now, flow, message, place) {
+            return None;
+        }
+        let (status, fields) = self.stranger(now, flow, message, place);
         Some(self.core.answer_once(flow, message, status, fields))
     }
 
-    fn turn_away_caller(&mut self, now: Time, flow: Flow, message: &Message) -> Option<Bytes> {
-        let routing = Routing::of(&self.core, message).ok();
-        let in_dialog = message.to_tag().is_some_and(|tag| {
-            routing.as_ref().is_some_and(|routing| routing.way.is_some()) || self.services.has_leg(tag)
-        });
-        if in_dialog || self.core.gate.is_proven(now, flow.peer.ip(), message, &self.core.locations) {
-            return None;
-        }
-        let destination = routing.map(|routing| self.destination(message, &routing));
-        let core = &mut self.core;
-        let (status, fields) = match destination {
-            None => (400, Vec::new()),
-            Some(Destination::Refused(status, fields)) => (status, fields),
-            Some(Destination::Gone | Destination::Dialog) => (481, Vec::new()),
-            // These are not for INVITEs, or for those that prove something.
-            Some(Destination::Registrar | Destination::Itself | Destination::Within(_)) => return None,
-            Some(Destination::User(_) | Destination::Phone) => {
-                match core.gate.stranger(now, flow.peer.ip(), message, &core.locations) {
-                    Pass::Challenge(status, name, values) => {
-                        (status, values.into_iter().map(|value| (Name::new(name), value)).collect())
-                    }
-                    Pass::Malformed => (400, Vec::new()),
-                    Pass::Forbidden | Pass::User(_) => (403, Vec::new()),
-                }
+    fn is_proven(&mut self, now: Time, flow: Flow, message: &Message, place: AuthPlace) -> bool {
+        let Core { gate, locations, .. } = &mut self.core;
+        gate.is_proven(now, place, flow.peer.ip(), message, locations)
+    }
+
+    /// What a request is answered whose credentials are missing or do not fit.
+    fn stranger(&mut self, now: Time, flow: Flow, message: &Message, place: AuthPlace) -> (u16, Fields) {
+        let Core { gate, locations, .. } = &mut self.core;
+        match gate.stranger(now, place, flow.peer.ip(), message, locations) {
+            Pass::Challenge(status, name, values) => {
+                (status, values.into_iter().map(|value| (Name::new(name), value)).collect())
             }
-        };
-        if status != 407 {
-            let (method, from) = (message.method().to_string(), user_of(&message.from()));
-            core.tell(Event::Refused { method, from, status, flow });
+            Pass::Malformed => (400, Vec::new()),
+            Pass::Forbidden | Pass::User(_) => (403, Vec::new()),
         }
-        Some(core.answer_once(flow, message, status, fields))
     }
 }
 
 impl Core {
-    /// An answer without a transaction.
-    fn answer_once(&self, flow: Flow, request: &Message, status: u16, fields: Fields) -> Bytes {
+    /// An answer without a transaction. The operator is told of refusals; challenges are none.
+    fn answer_once(&mut self, flow: Flow, request: &Message, status: u16, fields: Fields) -> Bytes {
+        if !matches!(status, 401 | 407) {
+            let (method, from) = (request.method().to_string(), user_of(&request.from()));
+            self.tell(Event::Refused { method, from, status, flow });
+        }
         // RFC 3261 8.2.7: the same tag for every copy.
         let tag = format!("{:08x}", self.loops.mark(request));
         let mut response = Response::to(request, status).received(flow.peer).to_tag(&tag);

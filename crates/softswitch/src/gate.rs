@@ -87,18 +87,18 @@ impl Gate {
         }
     }
 
-    /// Whether a request has credentials for the proxy that fit, fresh or not. Nothing is used up, and whoever has guessed too often
-    /// learns nothing.
+    /// Whether a request has credentials that fit, fresh or not. Nothing is used up, and whoever has guessed too often learns nothing.
     pub(crate) fn is_proven(
         &mut self,
         now: Time,
+        place: Place,
         from: IpAddr,
         request: &Message,
         locations: &Locations,
     ) -> bool {
-        request.header(Name::ProxyAuthorization).is_some()
-            && !self.is_blocked(now, Place::Proxy, from, request)
-            && matches!(self.read(request, locations), Verdict::Challenge { stale: true })
+        request.header(Name::new(place.credentials_header())).is_some()
+            && !self.is_blocked(now, place, from, request)
+            && matches!(self.read(place, request, locations), Verdict::Challenge { stale: true })
     }
 
     fn is_blocked(&mut self, now: Time, place: Place, from: IpAddr, request: &Message) -> bool {
@@ -107,34 +107,25 @@ impl Gate {
         named.is_some_and(|user| self.failures.is_blocked(now, &user, from))
     }
 
-    /// What a request without credentials is answered with: status, header field name, values.
-    pub(crate) fn challenge(
-        &mut self,
-        now: Time,
-        place: Place,
-        request: &Message,
-    ) -> (u16, &'static str, Vec<String>) {
-        let server = match place {
-            Place::Server => &mut self.registrar,
-            Place::Proxy => &mut self.proxy,
-        };
-        challenge(server, now, place, request, false)
-    }
-
     /// What a request is answered whose credentials are missing or do not fit.
     pub(crate) fn stranger(
         &mut self,
         now: Time,
+        place: Place,
         from: IpAddr,
         request: &Message,
         locations: &Locations,
     ) -> Pass {
-        if self.is_blocked(now, Place::Proxy, from, request) {
+        if self.is_blocked(now, place, from, request) {
             return Pass::Forbidden;
         }
-        match self.read(request, locations) {
+        match self.read(place, request, locations) {
             Verdict::Challenge { .. } => {
-                let (status, name, values) = self.challenge(now, Place::Proxy, request);
+                let server = match place {
+                    Place::Server => &mut self.registrar,
+                    Place::Proxy => &mut self.proxy,
+                };
+                let (status, name, values) = challenge(server, now, place, request, false);
                 Pass::Challenge(status, name, values)
             }
             Verdict::BadCredentials { user } => {
@@ -146,8 +137,8 @@ impl Gate {
         }
     }
 
-    fn read<'m>(&mut self, request: &'m Message, locations: &Locations) -> Verdict<'m> {
-        let values = request.headers(Name::ProxyAuthorization);
+    fn read<'m>(&mut self, place: Place, request: &'m Message, locations: &Locations) -> Verdict<'m> {
+        let values = request.headers(Name::new(place.credentials_header()));
         let account = |name: &str, _| locations.password(name).map(Account::Password);
         self.reader.check(Time::ZERO, request.method().as_str(), values, request.body(), account)
     }

@@ -1,4 +1,4 @@
-//! Where a request is to go: the route information of RFC 3261 16.4, and what its Request-URI then means.
+//! Where a request is to go: the route information of RFC 3261 16.4, and what its Request-URI then can mean.
 
 use crate::core::Core;
 use crate::own::joined;
@@ -18,6 +18,30 @@ pub(crate) struct Routing<'m> {
     pub(crate) changed: bool,
     /// Which way the request goes within a dialog, if it showed a passage of ours.
     pub(crate) way: Option<Way>,
+}
+
+/// Header fields of an answer.
+pub(crate) type Fields = Vec<(Name<'static>, String)>;
+
+/// Where a request is to go.
+#[derive(Debug)]
+pub(crate) enum Destination {
+    /// Nowhere: this is the answer.
+    Refused(u16, Fields),
+    /// To a dialog that we know nothing of, with nothing that could be asked of its sender: 481.
+    Gone,
+    /// To the other side of a dialog that we saw begin.
+    Within(Way),
+    /// To the registrar.
+    Registrar,
+    /// To the softswitch itself, not to a user of it.
+    Itself,
+    /// To a dialog of the extensions.
+    Dialog,
+    /// To a user or an extension.
+    User(String),
+    /// To the phone whose contact its Request-URI is, for the place that it has in a call.
+    Phone,
 }
 
 /// The Request-URI or a Route cannot be read: answer 400.

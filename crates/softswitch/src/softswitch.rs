@@ -1,6 +1,5 @@
 //! The machine: what arrives is sorted here to registrar, proxy or extensions.
 
-use crate::arrival::Destination;
 use crate::calls::Calls;
 use crate::config::{Config, Limits};
 use crate::core::{Core, Timer};
@@ -16,7 +15,7 @@ use crate::phones;
 use crate::proxy::{Arrived, Kind, Onward, Proxy};
 use crate::referrals::Referrals;
 use crate::registrar;
-use crate::routing::Routing;
+use crate::routing::{Destination, Routing};
 use crate::services::Services;
 use crate::watch::Watchers;
 use bytes::Bytes;

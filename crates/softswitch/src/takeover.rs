@@ -49,20 +49,37 @@ impl Place {
     }
 }
 
+/// What right somebody has to a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Right {
+    /// None.
+    No,
+    /// It may fetch what rings: the phone is to be asked for an early dialog only, because it may be answered meanwhile.
+    WhileItRings,
+    /// It may have the place.
+    Yes,
+}
+
 impl Core {
-    /// Whether the sender of an INVITE may have the place that it asks for.
-    pub(crate) fn may_have(&mut self, now: Time, sender: UserId, place: &Place) -> bool {
-        let named = match place {
-            Place::Nothing => return true,
+    /// What right the sender of an INVITE has to the place that it asks for.
+    pub(crate) fn right_to(&mut self, now: Time, sender: UserId, place: &Place) -> Right {
+        let (named, rings) = match place {
+            Place::Nothing => return Right::Yes,
             Place::Of(replaces) => {
                 if self.referrals.sent_by(now, sender, &Goal::Call(replaces.clone())).is_some() {
-                    return true;
+                    return Right::Yes;
                 }
-                replaces
+                (replaces, Right::WhileItRings)
             }
-            Place::Beside(named) => named,
+            Place::Beside(named) => (named, Right::No),
         };
-        self.all_named(named, |call| self.may_take(sender, call))
+        if self.all_named(named, |call| self.may_take_answered(sender, call)) {
+            Right::Yes
+        } else if self.all_named(named, |call| self.may_take(sender, call)) {
+            rings
+        } else {
+            Right::No
+        }
     }
 
     /// Whether calls of this name are known, and all of them are such. Call-ID and tags are chosen by the phones: whoever makes
@@ -74,17 +91,25 @@ impl Core {
 
     /// Whether a user may take somebody's place in a call, and so may know what it is called.
     pub(crate) fn may_take(&self, user: UserId, call: &Call) -> bool {
-        if call.has(user) {
-            return true;
+        match call.state {
+            CallState::Trying { .. } | CallState::Early { .. } => {
+                call.has(user) || self.may_fetch(user, call, self.features.who_may_pick_up)
+            }
+            CallState::Confirmed => self.may_take_answered(user, call),
         }
-        let Some(callee) = call.callee.user else { return false };
-        let rule = self.features.who_may_pick_up;
-        let given = match (call.state, rule) {
-            (CallState::Trying { .. } | CallState::Early { .. }, Rule::Everyone | Rule::SameGroup)
-            | (CallState::Confirmed, Rule::SameGroup) => true,
-            (CallState::Confirmed, Rule::Everyone) => false,
+    }
+
+    /// Whether it may once the call is answered.
+    fn may_take_answered(&self, user: UserId, call: &Call) -> bool {
+        let by_group = match self.features.who_may_pick_up {
+            Rule::Everyone => false,
+            rule @ Rule::SameGroup => self.may_fetch(user, call, rule),
         };
-        given && self.locations.permits(rule, user, callee)
+        call.has(user) || by_group
+    }
+
+    fn may_fetch(&self, user: UserId, call: &Call, rule: Rule) -> bool {
+        call.callee.user.is_some_and(|callee| self.locations.permits(rule, user, callee))
     }
 
     /// Who sends a request within a dialog, and to whom, if the path it came on is one of the sender's: the dialog's own, or one

@@ -8,10 +8,11 @@ use crate::proxy::{Arrived, Kind, Target};
 use crate::routing::Routing;
 use crate::services::{Code, Ringing};
 use crate::softswitch::Softswitch;
-use crate::takeover::Place;
+use crate::takeover::{Place, Right};
 use crate::watch::Package;
 use hookswitch_machine::{Flow, Time};
-use hookswitch_sip::message::{Message, Method, Name, Uri};
+use hookswitch_sip::message::{Forward, Limits, Message, Method, Name, Uri};
+use hookswitch_sip::refer::Replaces;
 use hookswitch_sip::transaction::{Received, ServerId};
 
 impl Softswitch {
@@ -33,9 +34,16 @@ impl Softswitch {
         }
         let place = if is_invite { Place::wanted(message) } else { Ok(Place::Nothing) };
         let Ok(place) = place else { return self.core.refuse(now, server, flow, message, 400, &[]) };
-        if !self.core.may_have(now, sender, &place) {
-            return self.core.refuse(now, server, flow, message, 403, &[]);
-        }
+        let early_only = match self.core.right_to(now, sender, &place) {
+            Right::Yes => None,
+            Right::WhileItRings => match early_only(message) {
+                // It has become too large.
+                None => return self.core.refuse(now, server, flow, message, 513, &[]),
+                said => said,
+            },
+            Right::No => return self.core.refuse(now, server, flow, message, 403, &[]),
+        };
+        let message = early_only.as_ref().unwrap_or(message);
         let code = self.services.find(user);
         if let Some(Code::Pickup(whom)) = &code
             && is_invite
@@ -173,4 +181,11 @@ impl Softswitch {
             self.services.given(&mut self.core, now, &wanted, given);
         }
     }
+}
+
+/// The INVITE with a Replaces that means early dialogs only (RFC 3891 7.1).
+fn early_only(invite: &Message) -> Option<Message> {
+    let replaces = Replaces::parse(invite.header(Name::Replaces)?).ok()?.early_only();
+    let bytes = Forward::new(invite).replace(Name::Replaces, replaces).finish();
+    Message::parse(bytes, &Limits::default()).ok()
 }

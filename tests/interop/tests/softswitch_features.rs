@@ -1,5 +1,5 @@
 //! Parking, retrieving, ringing back and picking up at our own softswitch, by real softphones that know nothing of these: they
-//! dial, answer, transfer. Who hears whom is measured in what they recorded.
+//! dial, answer, transfer; and a transfer with consultation among lines of ours. Who hears whom is measured in what they recorded.
 #![allow(clippy::disallowed_methods, clippy::expect_used, clippy::unwrap_used, clippy::panic)]
 
 use hookswitch::{Audio, HandOffTarget, TransferOutcome};
@@ -169,4 +169,49 @@ async fn a_line_parks_a_phone_and_retrieves_it_or_is_rung_back() {
         phone.end().await;
         board.end().await;
     }
+}
+
+/// Two lines talk, one of them consults a third and leaves: the softswitch passes the INVITE with Replaces, because it saw the REFER.
+#[tokio::test]
+async fn a_line_joins_two_others_with_consultation() {
+    let board = Switchboard::start();
+    let mut rigs = Vec::new();
+    for user in ["1001", "1002", "1003"] {
+        let mut rig = Rig::over("udp tcp", &[board.line(user, "")]).await;
+        rig.in_service(0).await;
+        rigs.push(rig);
+    }
+    let [first, second, third] = &mut rigs[..] else { panic!("three lines") };
+    let call = soon("the call", first.line().call(&board.uri("1002"), Audio::tone(TONES[0]))).await;
+    let call = call.expect("the call is made");
+    let party = second.offered().await;
+    soon("the answer", party.answer(Audio::tone(TONES[1]))).await.expect("the party answers");
+    soon("the answer", call.connected()).await.expect("the party answers");
+    let consult = soon("the consultation", call.consult("1003", Audio::tone(TONES[0]))).await;
+    let consult = consult.expect("consulted");
+    let target = third.offered().await;
+    soon("the answer", target.answer(Audio::tone(TONES[2]))).await.expect("the target answers");
+    soon("the answer", consult.connected()).await.expect("the target answers");
+    let outcome = soon("the outcome", call.complete_transfer(&consult, Duration::from_secs(30))).await;
+    assert_eq!(outcome, Ok(TransferOutcome::Succeeded));
+    drop((call, consult));
+    let mut paths = Vec::new();
+    for (call, name) in [(&party, "party"), (&target, "target")] {
+        let path = root().join(format!("tests/out/softswitch-joined-{name}.wav"));
+        let _ = std::fs::remove_file(&path);
+        soon("recording", call.record(&path)).await.expect("the call is recorded");
+        paths.push(path);
+    }
+    tokio::time::sleep(Duration::from_secs_f32(SHORT_RECORDED)).await;
+    soon("the hang-up", party.hang_up()).await.expect("the call is hung up");
+    soon("the end", target.ended()).await.expect("the other side ends the call");
+    for (path, tone) in paths.iter().zip([TONES[2], TONES[1]]) {
+        recorded(path).await;
+        assert!(sound::contains(path, Some(0), tone, SHORT), "{tone} Hz in {}", path.display());
+    }
+    drop((party, target));
+    for rig in rigs {
+        rig.end().await;
+    }
+    board.end().await;
 }

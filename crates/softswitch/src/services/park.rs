@@ -1,9 +1,10 @@
 //! Parking and retrieving.
 //!
-//! A call is parked by sending the other party to an orbit: by REFER, which any phone can do, or by a redirection. A call to a free
-//! orbit is parked if we have seen that happen, or if the caller itself is named by its `Referred-By` or holds the reservation: what
-//! a caller says of others proves nothing. Anybody else who calls a free orbit comes too late to retrieve, and gets 404. Calling an
-//! occupied orbit retrieves what is parked there; whoever is sent to one gets 486, so that no two strangers are connected. After a while the parker is rung back, marked by `Alert-Info: <urn:alert:service:recall:hold>` (RFC 7462).
+//! A call is parked by sending the other party to an orbit: by REFER, which any phone can do, or by a redirection. A call to a
+//! free orbit is parked if we have seen that happen, or if the caller itself is named by its `Referred-By` or holds the
+//! reservation: what a caller says of others proves nothing. Anybody else who calls a free orbit comes too late to retrieve, and
+//! gets 404. Calling an occupied orbit retrieves what is parked there; whoever is sent to one gets 486, so that no two strangers
+//! are connected. After a while the parker is rung back, marked by `Alert-Info: <urn:alert:service:recall:hold>` (RFC 7462).
 
 use super::Services;
 use super::codes::OrbitNo;

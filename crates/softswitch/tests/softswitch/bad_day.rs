@@ -4,14 +4,16 @@ use super::phone::{Manner, SDP};
 use super::world::World;
 use hookswitch_machine::Transport::{Tcp, Udp};
 use hookswitch_machine::{Entropy, Input};
+use hookswitch_sip::message::{Method, Uri};
+use hookswitch_sip::refer::{ReferTo, Replaces};
 use hookswitch_sip::ua::{Indication, LegId};
 use std::net::SocketAddr;
 
-/// What a bad day must bring about all the same, in the end: pickups, parkings, retrievals, lamps.
-const WANTED: [&str; 4] = ["*8", "park here", "701", "lamp"];
+/// What a bad day must bring about all the same, in the end: pickups, parkings, retrievals, places taken, lamps.
+const WANTED: [&str; 5] = ["*8", "park here", "701", "place", "lamp"];
 
 /// Everything at once over a network that loses, doubles and reorders. How often each of [`WANTED`] came about.
-fn a_bad_day(seed: u64) -> [usize; 4] {
+fn a_bad_day(seed: u64) -> [usize; 5] {
     let mut tried: Vec<(usize, LegId, usize)> = Vec::new();
     let mut world = World::new();
     world.stock(60);
@@ -25,8 +27,13 @@ fn a_bad_day(seed: u64) -> [usize; 4] {
         let now = world.now;
         let whom = ["ann", "bob", "cat"][chance.below(3) as usize];
         let by = format!("Referred-By: <sip:{whom}@example.org>\r\n");
+        // A call of any phone, for those who send somebody there, and for those who just go.
+        let place = world.phones[chance.below(5) as usize].a_dialog(&mut chance).map(|(_, dialog)| {
+            let uri = dialog.remote().trim_matches(['<', '>']).to_owned();
+            (uri, Replaces::of(dialog))
+        });
         let phones = &mut world.phones[phone];
-        match chance.below(10) {
+        match chance.below(13) {
             0 => phones.subscribe(now, whom, "", "dialog", 60 * chance.below(4) as u32),
             1 => drop(phones.call(now, whom)),
             2 => tried.push((phone, phones.call(now, "*8"), 0)),
@@ -41,6 +48,24 @@ fn a_bad_day(seed: u64) -> [usize; 4] {
             8 if !phones.legs.is_empty() => {
                 let leg = phones.legs[chance.below(phones.legs.len() as u64) as usize];
                 let _ = phones.agent.offer(now, &mut phones.layer, leg, SDP.as_bytes());
+            }
+            9 | 10 => {
+                let orbit = chance.chance(1, 3).then(|| "<sip:701@example.org>".to_owned());
+                let place = place.and_then(|(uri, named)| {
+                    Some(ReferTo::new(&Uri::parse(&uri).ok()?, Some(named)).to_string())
+                });
+                let leg = phones.a_dialog(&mut chance).map(|(leg, _)| leg);
+                if let (Some(to), Some(leg)) = (orbit.or(place), leg) {
+                    let fields = format!("Refer-To: {to}\r\n");
+                    let layer = &mut phones.layer;
+                    let _ = phones.agent.send_within(now, layer, leg, Method::Refer, &fields, None);
+                }
+            }
+            11 => {
+                if let Some((uri, named)) = place {
+                    let fields = format!("Replaces: {named}\r\n");
+                    tried.push((phone, phones.call_at(now, &uri, Some(SDP), &fields), 3));
+                }
             }
             _ => {
                 if let Some(leg) = phones.incoming.last().copied() {
@@ -60,12 +85,12 @@ fn a_bad_day(seed: u64) -> [usize; 4] {
             }
         }
     }
-    let mut reached = [0; 4];
+    let mut reached = [0; 5];
     for (phone, leg, what) in tried {
         let answered = world.phones[phone].indications.contains(&Indication::Answered(leg));
         reached[what] += usize::from(answered);
     }
-    reached[3] = world.phones.iter().map(|phone| phone.notified().len()).sum();
+    reached[4] = world.phones.iter().map(|phone| phone.notified().len()).sum();
     world.calm_down();
     world.drain();
     reached
@@ -73,7 +98,7 @@ fn a_bad_day(seed: u64) -> [usize; 4] {
 
 #[test]
 fn nothing_is_left_behind_on_a_bad_day() {
-    let mut reached = [0; 4];
+    let mut reached = [0; 5];
     let seeds = option_env!("HOOKSWITCH_SEEDS").and_then(|text| text.parse().ok()).unwrap_or(40);
     for seed in 0..seeds {
         println!("seed {seed}");

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use hookswitch_machine::{Endpoint, EndpointId, Entropy, Flow, Time, Transport};
 use hookswitch_sip::auth::Credentials;
+use hookswitch_sip::dialog::Dialog;
 use hookswitch_sip::message::{Message, Method, Name, Request, Response};
 use hookswitch_sip::transaction::{self, Layer, Received};
 use hookswitch_sip::ua::{AccountId, Config, Indication, Invitation, LegId, UserAgent};
@@ -176,6 +177,13 @@ impl Phone {
         let leg = self.agent.invite(now, &mut self.layer, &invitation).unwrap();
         self.legs.push(leg);
         leg
+    }
+
+    /// Any call that has a dialog.
+    pub(crate) fn a_dialog(&self, chance: &mut Entropy) -> Option<(LegId, &Dialog)> {
+        let all: Vec<_> = self.legs.iter().filter_map(|leg| Some((*leg, self.agent.dialog(*leg)?))).collect();
+        let at = chance.below(all.len().max(1) as u64) as usize;
+        all.into_iter().nth(at)
     }
 
     pub(crate) fn answer(&mut self, now: Time) -> LegId {

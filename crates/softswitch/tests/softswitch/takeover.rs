@@ -421,3 +421,22 @@ fn what_was_permitted_while_it_rang_is_not_redirected_to_what_was_answered_since
     it.world.phones[second].silent = false;
     it.end();
 }
+
+#[test]
+fn whoever_may_fetch_what_rings_gets_it_only_while_it_rings() {
+    let mut it = talking();
+    let (ann, bob, dan) = (it.ann, it.bob, it.dan);
+    let second = it.world.phone("bob", Udp, Manner::Rings);
+    it.world.phones[ann].call(it.world.now, "bob");
+    it.world.run(1);
+    let ringing = *it.world.phones[bob].incoming.last().unwrap();
+    let named = it.world.replaces(bob, ringing);
+    // Between the switch and Ann's phone it may be answered.
+    for (phone, expected) in [(dan, format!("{named};early-only")), (second, named.to_string())] {
+        let asked = it.invites(phone, "sip:ann@example.org", &format!("Replaces: {named}\r\n"));
+        assert!(asked.is_ok());
+        let invite = it.world.phones[ann].last(Method::Invite);
+        assert_eq!(invite.header(Name::Replaces).map(str::to_owned), Some(expected));
+    }
+    it.end();
+}
