@@ -1,6 +1,7 @@
 //! A call: what the provider keeps of it from its first event to its close.
 
 use crate::arranged::{Fetch, Parking};
+use crate::controls::Controls;
 use crate::ears::Ears;
 use crate::info_digits::Dictation;
 use crate::referral::Referral;
@@ -95,6 +96,8 @@ pub(crate) struct Extra {
     /// The answer that went out before the call was answered (183), to be repeated then.
     pub(crate) early: Option<Box<[u8]>>,
     pub(crate) ears: Ears,
+    /// What its audio does by itself.
+    pub(crate) controls: Option<Box<Controls>>,
     /// Digits on their way by INFO.
     pub(crate) dictation: Option<Box<Dictation>>,
     /// Its part in a conference.

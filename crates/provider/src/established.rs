@@ -279,6 +279,7 @@ impl Core {
         match digit.filter(|c| "0123456789ABCD*#".contains(*c)) {
             Some(digit) => {
                 let duration = Duration::from_millis(millis);
+                self.digit_controls(id, digit);
                 self.digit_heard(id, digit, duration);
                 (200, String::new())
             }

@@ -7,9 +7,9 @@
 //! `membership` (calls together), `parking`, `fetching` and `pickup` (calls that the switch keeps, or that alert elsewhere),
 //! `watching`, `messages` and `callback` (what is subscribed to, and what follows from it), `user_info`, `physical` and
 //! `extension` (what travels with calls), `service` (lines taken out of service), `operations` (what applications ask),
-//! `streams` (audio), `sending`, `info_digits`, `listening` and `treatment` (what is sent into it and heard in it),
+//! `streams` (audio), `sending`, `info_digits`, `listening`, `controlling` and `treatment` (what is sent into it and heard in it),
 //! `provider` (the interface).
-//! Pure rules stand apart: `dial`, `ears`, `ending`, `forwarding`, `parties`, `glance`.
+//! Pure rules stand apart: `dial`, `controls`, `ears`, `ending`, `forwarding`, `parties`, `glance`.
 #![forbid(unsafe_code)]
 
 mod able;
@@ -20,6 +20,8 @@ mod call;
 mod callback;
 mod conference;
 mod consulting;
+mod controlling;
+mod controls;
 mod core;
 mod data;
 mod dial;

@@ -5,7 +5,7 @@ use crate::options::{CallTreatment, CompletionMode, DigitMonitoring, ParkAt, Pic
 use crate::set::member;
 use crate::{
     BusyMode, ConnectedMode, DisconnectMode, Extension, ForwardCondition, InfoParts, MediaTypes,
-    OfferingMode, Operation, OperationError, Origin, Reason, Set, StateKind, StatusKind,
+    MediaControlSizes, OfferingMode, Operation, OperationError, Origin, Reason, Set, StateKind, StatusKind,
 };
 use serde::Serialize;
 use std::time::Duration;
@@ -66,6 +66,8 @@ pub struct Capabilities {
     pub gather_after: Bounds,
     /// Tones listened for at a time.
     pub max_tone_patterns: u16,
+    /// Entries of a list of media controls.
+    pub media_control: MediaControlSizes,
     /// Octets of user information in each message.
     pub user_info: UserInfoSizes,
     /// Octets of call data.
@@ -205,6 +207,7 @@ impl Capabilities {
             digit_monitoring: Set::NONE,
             gather_after: Bounds::default(),
             max_tone_patterns: 0,
+            media_control: MediaControlSizes::default(),
             user_info: UserInfoSizes::default(),
             max_call_data: 0,
             removed_member: StateKind::Idle,
@@ -289,6 +292,7 @@ impl Capabilities {
                 let most = self.max_tone_patterns;
                 Err(OperationError::InvalidParameter(format!("at most {most} tones can be listened for")))
             }
+            O::SetMediaControl { controls, .. } => crate::media_control::check(self, controls),
             O::GatherDigits { gather, .. } => self.check_gather(gather),
             O::SendDigits { digits, .. } => check_digits(digits),
             O::Forward { rules, .. } if rules.rules.len() > usize::from(self.max_forward_rules) => {

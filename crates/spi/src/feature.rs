@@ -47,13 +47,14 @@ pub enum Feature {
     MonitorDigits,
     MonitorTones,
     MonitorMedia,
+    SetMediaControl,
     Play,
     Record,
     Statistics,
     Extension,
 }
 
-member!(Feature: MakeCall, Dial, Accept, Answer, Redirect, Forward, Drop, Hold, Retrieve, SwapHold, SetupTransfer, CompleteTransfer, BlindTransfer, SetupConference, PrepareAddToConference, AddToConference, RemoveFromConference, Park, Unpark, Pickup, CompleteCall, UncompleteCall, SecureCall, SendUserInfo, ReleaseUserInfo, SetMediaType, SetCallData, SetAppSpecific, SetTreatment, SetService, SendDigits, SendTone, StopSending, GatherDigits, StopGathering, MonitorDigits, MonitorTones, MonitorMedia, Play, Record, Statistics, Extension);
+member!(Feature: MakeCall, Dial, Accept, Answer, Redirect, Forward, Drop, Hold, Retrieve, SwapHold, SetupTransfer, CompleteTransfer, BlindTransfer, SetupConference, PrepareAddToConference, AddToConference, RemoveFromConference, Park, Unpark, Pickup, CompleteCall, UncompleteCall, SecureCall, SendUserInfo, ReleaseUserInfo, SetMediaType, SetCallData, SetAppSpecific, SetTreatment, SetService, SendDigits, SendTone, StopSending, GatherDigits, StopGathering, MonitorDigits, MonitorTones, MonitorMedia, SetMediaControl, Play, Record, Statistics, Extension);
 
 /// A set of features.
 pub type Features = Set<Feature>;
@@ -100,6 +101,7 @@ impl Feature {
             Operation::MonitorDigits { .. } => Self::MonitorDigits,
             Operation::MonitorTones { .. } => Self::MonitorTones,
             Operation::MonitorMedia { .. } => Self::MonitorMedia,
+            Operation::SetMediaControl { .. } => Self::SetMediaControl,
             Operation::Play { .. } => Self::Play,
             Operation::Record { .. } => Self::Record,
             Operation::Statistics { .. } => Self::Statistics,
@@ -148,6 +150,7 @@ impl Feature {
             Self::MonitorDigits => "monitor digits",
             Self::MonitorTones => "monitor tones",
             Self::MonitorMedia => "monitor media",
+            Self::SetMediaControl => "set media control",
             Self::Play => "play",
             Self::Record => "record",
             Self::Statistics => "statistics",
@@ -191,7 +194,8 @@ impl Feature {
             | Self::StopGathering
             | Self::MonitorDigits
             | Self::MonitorTones
-            | Self::MonitorMedia => ALIVE,
+            | Self::MonitorMedia
+            | Self::SetMediaControl => ALIVE,
             Self::Play | Self::Record => {
                 &[S::Offering, S::Accepted, S::Proceeding, S::Ringback, S::Connected, S::OnHold]
             }

@@ -27,6 +27,7 @@ mod forward;
 mod ids;
 mod info;
 mod media;
+mod media_control;
 mod operation;
 mod options;
 mod outcome;
@@ -56,6 +57,7 @@ pub use ids::{
 };
 pub use info::{CallInfo, InfoParts, Origin, Party, Presentation, Reason};
 pub use media::{MediaType, MediaTypes};
+pub use media_control::{MediaAction, MediaControl, MediaControlSizes, MediaTrigger};
 pub use operation::Operation;
 pub use options::{
     AudioSource, CallOptions, CallTreatment, CompletionMode, ConsultOptions, DigitMonitoring, DigitOptions,

@@ -5,7 +5,7 @@ use crate::options::{
     CallOptions, CallTreatment, CompletionMode, ConsultOptions, DigitMonitoring, DigitOptions, GatherOptions,
     ParkAt, PickupFrom, RejectReason, ToneOptions, TonePattern, TransferMode, UserInfo,
 };
-use crate::{AddressId, AudioSource, CallId, CompletionId, ForwardingRules, LineId, MediaTypes};
+use crate::{AddressId, AudioSource, CallId, CompletionId, ForwardingRules, LineId, MediaControl, MediaTypes};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -307,6 +307,15 @@ pub enum Operation {
         /// Which.
         media: MediaTypes,
     },
+    /// What the call's audio does by itself from now on, when something happens in the call (lineSetMediaControl): takes the place
+    /// of the list before, whoever set it; an empty one ends it. It stays with the call when its owner changes, and ends with it.
+    /// Several entries for one thing are carried out in their order. In a conference, digits are those of the conference call.
+    SetMediaControl {
+        /// The call.
+        call: CallId,
+        /// The new list.
+        controls: Vec<MediaControl>,
+    },
     /// Change what the other party hears.
     Play {
         /// The call.
@@ -395,6 +404,7 @@ impl Operation {
             | Self::MonitorDigits { call, .. }
             | Self::MonitorTones { call, .. }
             | Self::MonitorMedia { call, .. }
+            | Self::SetMediaControl { call, .. }
             | Self::Play { call, .. }
             | Self::Record { call, .. }
             | Self::Statistics { call } => Some(*call),

@@ -298,6 +298,7 @@ fn whatever_is_asked_the_exchange_keeps_its_contract() {
         Feature::StopGathering,
         Feature::MonitorTones,
         Feature::MonitorMedia,
+        Feature::SetMediaControl,
         Feature::Record,
         Feature::Statistics,
     ]);

@@ -13,8 +13,8 @@ use super::{LoopbackLine, versions};
 use hookswitch_machine::Time;
 use hookswitch_spi::{
     AddressId, CallCounts, CallId, CallInfo, CallState, Completion, CompletionId, Completions, Disconnect,
-    EndedBy, GatherEnd, InfoParts, InterfaceVersion, LineId, Operation, OperationError, Outcome,
-    PhysicalCallId, ProviderEvent, RequestId, StateKind, StatusKind, TransferOutcome, UserInfo,
+    EndedBy, GatherEnd, InfoParts, InterfaceVersion, LineId, MediaTrigger, Operation, OperationError,
+    Outcome, PhysicalCallId, ProviderEvent, RequestId, StateKind, StatusKind, TransferOutcome, UserInfo,
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -131,6 +131,9 @@ impl Loopback {
             self.say(line, ProviderEvent::CallState { call, state: told, media });
         }
         self.count(line, address);
+        if from != to {
+            self.set_off(call, |trigger| *trigger == MediaTrigger::State(to));
+        }
     }
 
     /// Tells something that cannot be turned off.

@@ -61,6 +61,8 @@ faults! {
     HidesWhatItDoes = 16,
     /// An operation is advertised and then unavailable.
     AdvertisesWhatItCannot = 17,
+    /// A list of media controls that is refused clears the one before.
+    WrongControlClears = 17,
     /// Closing a line leaves its requests without completion.
     CloseLosesRequests = 18,
     /// The wish to close a line is told before what is outstanding has completed.
@@ -169,6 +171,12 @@ faults! {
     DigitsDoNotReplace = 63,
     /// A terminator does not end collecting digits.
     IgnoresTerminators = 64,
+    /// A new list of media controls is added to the one before.
+    ControlAppends = 64,
+    /// Digits set off media controls only while somebody wants to hear of them.
+    ControlsWhatIsTold = 64,
+    /// A digit that sets off a media control is not collected.
+    ControlSwallowsDigits = 64,
     /// Another call is let through to a secured one.
     InterruptsSecuredCalls = 65,
 }

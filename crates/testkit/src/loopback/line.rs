@@ -3,9 +3,9 @@
 use hookswitch_spi::{
     AddressDescription, AddressId, Bounds, BusyMode, CallCounts, CallTreatment, Capabilities,
     CapabilityFlags, CompletionMode, ConnectedMode, DigitMonitoring, DisconnectMode, ExtensionVersion,
-    Features, ForwardingRules, InfoParts, InterfaceVersion, LineState, MediaType, MediaTypes, OfferingMode,
-    Origin, ParkKind, PickupKind, Reason, RejectReason, SIP_EXTENSION, Set, StateKind, StatusKind,
-    TransferMode, UserInfoSizes,
+    Features, ForwardingRules, InfoParts, InterfaceVersion, LineState, MediaControlSizes, MediaType,
+    MediaTypes, OfferingMode, Origin, ParkKind, PickupKind, Reason, RejectReason, SIP_EXTENSION, Set,
+    StateKind, StatusKind, TransferMode, UserInfoSizes,
 };
 use std::time::Duration;
 
@@ -81,6 +81,7 @@ fn everything() -> Capabilities {
         ]),
         gather_after: Bounds { least: Duration::from_millis(1), most: Duration::from_secs(3_600) },
         max_tone_patterns: 8,
+        media_control: MediaControlSizes { digits: 16, tones: 8, media: 8, states: 16 },
         user_info: UserInfoSizes {
             make_call: 128,
             accept: 128,

@@ -234,6 +234,9 @@ impl Provider for Loopback {
                 {
                     self.release(*call, 486, None);
                 }
+                if let Operation::SetMediaControl { call, .. } = &operation {
+                    self.control_refused(*call, &error);
+                }
                 return Err(error);
             }
         };

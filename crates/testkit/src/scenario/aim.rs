@@ -141,6 +141,7 @@ fn put(operation: &mut Operation, call: CallId, other: CallId) {
         | Operation::MonitorDigits { call: at, .. }
         | Operation::MonitorTones { call: at, .. }
         | Operation::MonitorMedia { call: at, .. }
+        | Operation::SetMediaControl { call: at, .. }
         | Operation::Play { call: at, .. }
         | Operation::Record { call: at, .. }
         | Operation::Statistics { call: at } => *at = call,

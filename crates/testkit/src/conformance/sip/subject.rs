@@ -4,12 +4,13 @@ use super::leg::{DOMAIN, PEER, PROVIDER};
 use super::peer::Peer;
 use crate::conformance::subject::{Act, Behaviour, Can, Incoming, LineSetup, Party, Saw, Setup, Subject};
 use crate::device::VirtualMedia;
+use crate::loopback::Playing;
 use bytes::Bytes;
 use hookswitch_machine::{Endpoint, EndpointId, Entropy, Flow, Output, QueryId, Target, Time, Transport};
 use hookswitch_media::control::{Command, Event, GeneratedTone, Source, StreamId, WatchedTone};
 use hookswitch_provider::{Account, Alerting, Profile, ProviderConfig, SipProvider};
 use hookswitch_sip::auth::Secret;
-use hookswitch_spi::{CallTreatment, LineId, Provider, RejectReason};
+use hookswitch_spi::{AudioSource, CallTreatment, LineId, Provider, RejectReason};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -38,8 +39,8 @@ pub(super) struct SipSubject {
     gone: Vec<LineId>,
     stored: Option<Vec<LineSetup>>,
     sessions: u64,
-    /// What each stream was last told to send.
-    sources: BTreeMap<StreamId, Source>,
+    /// What each stream was last told to send, whether that stands still, and how loud it is.
+    sources: BTreeMap<StreamId, (Source, bool, i8)>,
     /// Where each stream sends to.
     remotes: BTreeMap<StreamId, SocketAddr>,
     /// The tones that each stream is watched for.
@@ -113,7 +114,18 @@ impl SipSubject {
     fn command(&mut self, command: Command) {
         match &command {
             Command::Start { stream, source, .. } | Command::Send { stream, source } => {
-                self.sources.insert(*stream, source.clone());
+                let gain = self.sources.get(stream).map_or(0, |(_, _, gain)| *gain);
+                self.sources.insert(*stream, (source.clone(), false, gain));
+            }
+            Command::Pause { stream, on } => {
+                if let Some((_, paused, _)) = self.sources.get_mut(stream) {
+                    *paused = *on;
+                }
+            }
+            Command::Gain { stream, decibels } => {
+                if let Some((_, _, gain)) = self.sources.get_mut(stream) {
+                    *gain = *decibels;
+                }
             }
             Command::MonitorTones { stream, tones } => {
                 self.watched.insert(*stream, tones.clone());
@@ -274,8 +286,8 @@ impl Subject for SipSubject {
         if let (Act::Tone([first, second], lasts), Some(stream)) = (&act, self.stream_of(party)) {
             let sounds =
                 |tone: &&WatchedTone| tone.frequencies == [*first, *second, 0] && tone.duration <= *lasts;
-            let heard = self.watched.get(&stream).and_then(|tones| tones.iter().find(sounds)).map(|t| t.tag);
-            if let Some(tag) = heard {
+            let heard = self.watched.get(&stream).into_iter().flatten().filter(sounds).map(|tone| tone.tag);
+            for tag in heard.collect::<Vec<_>>() {
                 self.provider.media_event(now, Event::ToneHeard { stream, tag });
             }
         }
@@ -294,7 +306,7 @@ impl Subject for SipSubject {
     }
 
     fn treatment(&self, party: Party) -> Option<CallTreatment> {
-        let source = self.sources.get(&self.stream_of(party)?)?;
+        let (source, _, _) = self.sources.get(&self.stream_of(party)?)?;
         match source {
             Source::Silence => Some(CallTreatment::Silence),
             Source::Music => Some(CallTreatment::Music),
@@ -306,6 +318,20 @@ impl Subject for SipSubject {
             | Source::File { .. }
             | Source::Live(_) => None,
         }
+    }
+
+    fn playing(&self, party: Party) -> Option<Playing> {
+        let (source, paused, gain) = self.sources.get(&self.stream_of(party)?)?.clone();
+        let source = match source {
+            // What a waiting party hears is no source of a call's own.
+            Source::Silence | Source::Generated(_) => AudioSource::Silence,
+            Source::Echo => AudioSource::Echo,
+            Source::Tone { frequencies, level } => AudioSource::Tone { frequencies, level },
+            Source::File { path, repeat } => AudioSource::File { path, repeat },
+            Source::Music => AudioSource::Music,
+            Source::Live(id) => AudioSource::Live(id.0),
+        };
+        Some(Playing { source, paused, gain })
     }
 
     fn reachable(&mut self, reachable: bool) {
