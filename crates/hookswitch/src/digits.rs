@@ -2,7 +2,8 @@
 
 use crate::{Call, Error};
 use hookswitch_spi::{
-    DigitMonitoring, DigitOptions, GatherEnd, GatherOptions, MediaControl, MediaTypes, Operation, ToneOptions, TonePattern,
+    DigitMonitoring, DigitOptions, GatherEnd, GatherOptions, MediaControl, MediaTypes, Operation,
+    ToneOptions, TonePattern,
 };
 use hookswitch_telephony::Reply;
 
@@ -81,6 +82,8 @@ impl Call {
     /// # Ok(()) }
     /// ```
     pub async fn control_media(&self, controls: &[MediaControl]) -> Result<(), Error> {
-        self.operate(Operation::SetMediaControl { call: self.id(), controls: controls.to_vec() }).await.map(drop)
+        self.operate(Operation::SetMediaControl { call: self.id(), controls: controls.to_vec() })
+            .await
+            .map(drop)
     }
 }

@@ -4,8 +4,8 @@ use crate::feature::{Feature, Features};
 use crate::options::{CallTreatment, CompletionMode, DigitMonitoring, ParkAt, PickupFrom, TransferMode};
 use crate::set::member;
 use crate::{
-    BusyMode, ConnectedMode, DisconnectMode, Extension, ForwardCondition, InfoParts, MediaTypes,
-    MediaControlSizes, OfferingMode, Operation, OperationError, Origin, Reason, Set, StateKind, StatusKind,
+    BusyMode, ConnectedMode, DisconnectMode, Extension, ForwardCondition, InfoParts, MediaControlSizes,
+    MediaTypes, OfferingMode, Operation, OperationError, Origin, Reason, Set, StateKind, StatusKind,
 };
 use serde::Serialize;
 use std::time::Duration;

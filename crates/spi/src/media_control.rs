@@ -130,7 +130,9 @@ pub(crate) fn check(line: &Capabilities, controls: &[MediaControl]) -> Result<()
             MediaTrigger::State(state) => {
                 let over = matches!(state, StateKind::Idle | StateKind::Disconnected);
                 if over || !line.states.contains(state) {
-                    return wrong(format!("expected a state in which calls of the line have audio; got {state}"));
+                    return wrong(format!(
+                        "expected a state in which calls of the line have audio; got {state}"
+                    ));
                 }
                 states += 1;
             }

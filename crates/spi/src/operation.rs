@@ -5,7 +5,9 @@ use crate::options::{
     CallOptions, CallTreatment, CompletionMode, ConsultOptions, DigitMonitoring, DigitOptions, GatherOptions,
     ParkAt, PickupFrom, RejectReason, ToneOptions, TonePattern, TransferMode, UserInfo,
 };
-use crate::{AddressId, AudioSource, CallId, CompletionId, ForwardingRules, LineId, MediaControl, MediaTypes};
+use crate::{
+    AddressId, AudioSource, CallId, CompletionId, ForwardingRules, LineId, MediaControl, MediaTypes,
+};
 use std::path::PathBuf;
 use std::time::Duration;
 

@@ -5,9 +5,9 @@ use super::script::{APPLICATIONS, LINES};
 use hookswitch_machine::Entropy;
 use hookswitch_spi::{
     AddressId, AudioSource, CallId, CallOptions, CallTreatment, CompletionId, CompletionMode, ConsultOptions,
-    DigitMonitoring, DigitOptions, ExtensionVersion, ForwardingRules, GatherOptions, LineId, MediaType,
-    MediaTypes, Operation, ParkAt, PickupFrom, RejectReason, StatusKind, ToneOptions, TonePattern,
-    TransferMode, UserInfo,
+    DigitMonitoring, DigitOptions, ExtensionVersion, ForwardingRules, GatherOptions, LineId, MediaAction,
+    MediaControl, MediaTrigger, MediaType, MediaTypes, Operation, ParkAt, PickupFrom, RejectReason,
+    StateKind, StatusKind, ToneOptions, TonePattern, TransferMode, UserInfo,
 };
 use hookswitch_telephony::{HandOffTarget, Interest, OpenId, Request};
 use std::time::Duration;
@@ -168,7 +168,7 @@ impl Asker<'_> {
     /// Digits, tones, and what is heard.
     fn audio(&mut self) -> Operation {
         let call = CALL;
-        match self.0.below(13) {
+        match self.0.below(15) {
             0 | 1 => {
                 let digits = self.one(&["1", "12#", "1,2", "x", ""], "1");
                 Operation::SendDigits { call, digits: DigitOptions::new(digits) }
@@ -220,8 +220,40 @@ impl Asker<'_> {
                 ];
                 Operation::SetTreatment { call, treatment: self.one(&treatments, CallTreatment::Music) }
             }
+            12 | 13 => Operation::SetMediaControl { call, controls: self.controls() },
             _ => Operation::Statistics { call },
         }
+    }
+
+    /// What a call's audio does by itself; sometimes nothing, sometimes nonsense.
+    fn controls(&mut self) -> Vec<MediaControl> {
+        let tone = MediaTrigger::Tone { frequencies: [440, 0], duration: Duration::from_millis(100) };
+        let triggers = [
+            MediaTrigger::Digit('1'),
+            MediaTrigger::Digit('#'),
+            tone,
+            MediaTrigger::Media(MediaType::Fax),
+            MediaTrigger::State(StateKind::Connected),
+            MediaTrigger::State(StateKind::OnHold),
+        ];
+        let count = self.0.below(4);
+        let wrong = self
+            .0
+            .chance(1, 20)
+            .then_some(MediaControl { when: MediaTrigger::State(StateKind::Idle), then: MediaAction::Stop });
+        let mut control = || {
+            let then = match self.0.below(7) {
+                0 => MediaAction::Start(AudioSource::Music),
+                1 => MediaAction::Stop,
+                2 => MediaAction::Pause,
+                3 => MediaAction::Resume,
+                4 => MediaAction::VolumeUp,
+                5 => MediaAction::VolumeDown,
+                _ => MediaAction::VolumeNormal,
+            };
+            MediaControl { when: self.one(&triggers, tone), then }
+        };
+        (0..count).map(|_| control()).chain(wrong).collect()
     }
 
     /// What is kept with calls, and told along with them.
