@@ -94,14 +94,15 @@ pub use hookswitch_softswitch::{
 pub use hookswitch_spi::{
     AddressDescription, AddressId, AddressStatus, AnswerMode, AudioSource, CallCounts, CallId, CallInfo,
     CallOptions, CallState, CallStatistics, CallTreatment, Capabilities, CompletionId, CompletionMode,
-    ConnectedMode, DigitMonitoring, DigitOptions, Disconnect, DisconnectMode, EndedBy, ExtensionAnswer,
-    ExtensionCommand, ExtensionEvent, ExtensionVersion, Feature, ForwardCondition, ForwardRule,
-    ForwardTarget, ForwardingRules, GatherEnd, GatherOptions, HookSwitch, InfoParts, InterfaceVersion,
-    LampMeaning, LampState, LineDescription, LineId, LineState, LineStatus, MediaAction, MediaControl,
-    MediaControlSizes, MediaTrigger, MediaType, MediaTypes, OperationError, Origin, OutOfService, ParkAt,
-    Party, PhoneCapabilities, PhoneDescription, PhoneFailure, PhoneId, PhoneLamp, PhonePart, PhoneSetting,
-    PhoneStatus, PickupFrom, Presentation, Reason, RejectReason, Set, StateKind, StatusKind, TimelineEntry,
-    TimelineFact, ToneOptions, TonePattern, TransferOutcome, UserInfo, VersionRange, Way,
+    ConnectedMode, DeviceChoices, DeviceConfig, DigitMonitoring, DigitOptions, DigitTransport, Disconnect,
+    DisconnectMode, EndedBy, ExtensionAnswer, ExtensionCommand, ExtensionEvent, ExtensionVersion, Feature,
+    ForwardCondition, ForwardRule, ForwardTarget, ForwardingRules, GatherEnd, GatherOptions, HookSwitch,
+    InfoParts, InterfaceVersion, LampMeaning, LampState, LineDescription, LineId, LineState, LineStatus,
+    MediaAction, MediaControl, MediaControlSizes, MediaTrigger, MediaType, MediaTypes, OperationError,
+    Origin, OutOfService, ParkAt, Party, PhoneCapabilities, PhoneDescription, PhoneFailure, PhoneId,
+    PhoneLamp, PhonePart, PhoneSetting, PhoneStatus, PickupFrom, Presentation, Reason, RejectReason, Set,
+    StateKind, StatusKind, TimelineEntry, TimelineFact, ToneOptions, TonePattern, TransferOutcome, UserInfo,
+    VersionRange, Way,
 };
 pub use hookswitch_telephony::{
     CallRequest, CallSnapshot, HandOffTarget, Interest, LadderNames, LineSnapshot, OLDEST, OpenId, OpenLine,

@@ -49,6 +49,7 @@ pub(crate) fn capabilities(account: &Account) -> Capabilities {
         Feature::MonitorMedia,
         Feature::SetMediaControl,
         Feature::SetTreatment,
+        Feature::SetCallParameters,
         Feature::Extension,
     ]);
     let mut states = Set::of(&[
@@ -150,6 +151,7 @@ pub(crate) fn capabilities(account: &Account) -> Capabilities {
             .union(InfoParts::IDENTITY)
             .union(InfoParts::REDIRECTION)
             .union(InfoParts::MEDIA)
+            .union(InfoParts::STREAM)
             .union(InfoParts::CALL_DATA)
             .union(InfoParts::APP_SPECIFIC)
             .union(InfoParts::TREATMENT)
@@ -173,6 +175,7 @@ pub(crate) fn capabilities(account: &Account) -> Capabilities {
         treatments: Set::<CallTreatment>::ALL,
         digit_monitoring: Set::<DigitMonitoring>::ALL,
         gather_after: Bounds { least: Duration::from_millis(100), most: Duration::from_secs(600) },
+        device: crate::terms::CHOICES,
         max_tone_patterns: (MAX_WATCHED_TONES - CONTROL_TONES) as u16,
         media_control: MediaControlSizes { digits: 32, tones: CONTROL_TONES as u16, media: 8, states: 16 },
         flags: CapabilityFlags {

@@ -253,7 +253,7 @@ impl Core {
                 self.resume(of);
                 self.complete(completion, Ok(Outcome::Done));
             }
-            Aim::SwapIn(_) | Aim::Return | Aim::Bridge(_) | Aim::Join => {
+            Aim::SwapIn(_) | Aim::Return | Aim::Bridge(_) | Aim::Join | Aim::Change => {
                 self.resume(of);
                 self.complete(completion, Ok(Outcome::Done));
             }

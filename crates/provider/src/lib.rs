@@ -3,13 +3,13 @@
 //! [`SipProvider`] implements the service provider interface on the SIP user agent, and shows the driver a plain sans-IO
 //! side. Reading order: `profile` and `account` (what is configured), `line`, `call` and `arranged` (what is kept), `core` (what all
 //! parts work on), `registering` (lines in and out of service), `inbound`, `outbound` and `dialing` (calls come up),
-//! `established`, `holding`, `transfer`, `consulting`, `bridging` and `replacing` (calls that are up), `conference` and
+//! `established`, `holding`, `parameters`, `transfer`, `consulting`, `bridging` and `replacing` (calls that are up), `conference` and
 //! `membership` (calls together), `parking`, `fetching` and `pickup` (calls that the switch keeps, or that alert elsewhere),
 //! `watching`, `messages` and `callback` (what is subscribed to, and what follows from it), `user_info`, `physical` and
 //! `extension` (what travels with calls), `service` (lines taken out of service), `operations` (what applications ask),
 //! `streams` (audio), `sending`, `info_digits`, `listening`, `controlling` and `treatment` (what is sent into it and heard in it),
 //! `provider` (the interface).
-//! Pure rules stand apart: `dial`, `controls`, `ears`, `ending`, `forwarding`, `parties`, `glance`.
+//! Pure rules stand apart: `dial`, `controls`, `ears`, `ending`, `forwarding`, `parties`, `glance`, `terms`.
 #![forbid(unsafe_code)]
 
 mod able;
@@ -42,6 +42,7 @@ mod membership;
 mod messages;
 mod operations;
 mod outbound;
+mod parameters;
 mod parking;
 mod parties;
 mod physical;
@@ -58,6 +59,7 @@ mod sending;
 mod service;
 mod status;
 mod streams;
+mod terms;
 mod transfer;
 mod treatment;
 mod user_info;

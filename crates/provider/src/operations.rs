@@ -104,6 +104,7 @@ impl Core {
             Operation::MonitorTones { call, tones } => self.monitor_tones(ask, call, tones),
             Operation::MonitorMedia { call, media } => self.monitor_media(ask, call, media),
             Operation::SetMediaControl { call, controls } => self.set_media_control(ask, call, controls),
+            Operation::SetCallParameters { call, audio } => self.set_call_parameters(now, ask, call, &audio),
             Operation::SetTreatment { call, treatment } => self.set_treatment(now, ask, call, treatment),
             Operation::Play { call, source } => self.play(ask, call, source),
             Operation::Record { call, path } => self.record_audio(ask, call, path),

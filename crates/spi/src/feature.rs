@@ -37,6 +37,7 @@ pub enum Feature {
     SetMediaType,
     SetCallData,
     SetAppSpecific,
+    SetCallParameters,
     SetTreatment,
     SetService,
     SendDigits,
@@ -54,7 +55,7 @@ pub enum Feature {
     Extension,
 }
 
-member!(Feature: MakeCall, Dial, Accept, Answer, Redirect, Forward, Drop, Hold, Retrieve, SwapHold, SetupTransfer, CompleteTransfer, BlindTransfer, SetupConference, PrepareAddToConference, AddToConference, RemoveFromConference, Park, Unpark, Pickup, CompleteCall, UncompleteCall, SecureCall, SendUserInfo, ReleaseUserInfo, SetMediaType, SetCallData, SetAppSpecific, SetTreatment, SetService, SendDigits, SendTone, StopSending, GatherDigits, StopGathering, MonitorDigits, MonitorTones, MonitorMedia, SetMediaControl, Play, Record, Statistics, Extension);
+member!(Feature: MakeCall, Dial, Accept, Answer, Redirect, Forward, Drop, Hold, Retrieve, SwapHold, SetupTransfer, CompleteTransfer, BlindTransfer, SetupConference, PrepareAddToConference, AddToConference, RemoveFromConference, Park, Unpark, Pickup, CompleteCall, UncompleteCall, SecureCall, SendUserInfo, ReleaseUserInfo, SetMediaType, SetCallData, SetAppSpecific, SetCallParameters, SetTreatment, SetService, SendDigits, SendTone, StopSending, GatherDigits, StopGathering, MonitorDigits, MonitorTones, MonitorMedia, SetMediaControl, Play, Record, Statistics, Extension);
 
 /// A set of features.
 pub type Features = Set<Feature>;
@@ -91,6 +92,7 @@ impl Feature {
             Operation::SetMediaType { .. } => Self::SetMediaType,
             Operation::SetCallData { .. } => Self::SetCallData,
             Operation::SetAppSpecific { .. } => Self::SetAppSpecific,
+            Operation::SetCallParameters { .. } => Self::SetCallParameters,
             Operation::SetTreatment { .. } => Self::SetTreatment,
             Operation::SetService { .. } => Self::SetService,
             Operation::SendDigits { .. } => Self::SendDigits,
@@ -140,6 +142,7 @@ impl Feature {
             Self::SetMediaType => "set media type",
             Self::SetCallData => "set call data",
             Self::SetAppSpecific => "set application value",
+            Self::SetCallParameters => "set call parameters",
             Self::SetTreatment => "set treatment",
             Self::SetService => "set service",
             Self::SendDigits => "send digits",
@@ -188,6 +191,7 @@ impl Feature {
             Self::SendUserInfo => &[S::Offering, S::Accepted, S::Ringback, S::Connected],
             Self::ReleaseUserInfo | Self::SetAppSpecific => ANY,
             Self::SetMediaType | Self::SetCallData => NOT_IDLE,
+            Self::SetCallParameters => &[S::Offering, S::Accepted, S::Dialtone, S::Dialing, S::Connected],
             Self::SetTreatment => ALIVE,
             Self::StopSending
             | Self::GatherDigits

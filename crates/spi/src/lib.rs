@@ -19,6 +19,7 @@
 mod call;
 mod capability;
 mod completion;
+mod device_config;
 mod error;
 mod event;
 mod extension;
@@ -44,6 +45,7 @@ pub use capability::{
     AnswerMode, Bounds, Capabilities, CapabilityFlags, ParkKind, PickupKind, UserInfoSizes,
 };
 pub use completion::{Completion, Completions};
+pub use device_config::{DeviceChoices, DeviceConfig, DigitTransport};
 pub use error::{LineError, OperationError};
 pub use event::{LineState, OutOfService, ProviderEvent};
 pub use extension::{

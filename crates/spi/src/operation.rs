@@ -6,7 +6,8 @@ use crate::options::{
     ParkAt, PickupFrom, RejectReason, ToneOptions, TonePattern, TransferMode, UserInfo,
 };
 use crate::{
-    AddressId, AudioSource, CallId, CompletionId, ForwardingRules, LineId, MediaControl, MediaTypes,
+    AddressId, AudioSource, CallId, CompletionId, DeviceConfig, ForwardingRules, LineId, MediaControl,
+    MediaTypes,
 };
 use std::path::PathBuf;
 use std::time::Duration;
@@ -240,6 +241,15 @@ pub enum Operation {
         /// Which.
         value: u32,
     },
+    /// Change how a call's audio is sent (lineSetCallParams): of a connected call by an offer within its session, after which the
+    /// codec is the one that the other side chose of the list. If it refuses, the request fails and the call is as it was. A call
+    /// that is not answered or not dialled yet begins with it.
+    SetCallParameters {
+        /// The call.
+        call: CallId,
+        /// How it is to be sent.
+        audio: DeviceConfig,
+    },
     /// What a party hears that waits: unanswered where the line sends early audio, or on hold (lineSetCallTreatment).
     SetTreatment {
         /// The call.
@@ -397,6 +407,7 @@ impl Operation {
             | Self::SetMediaType { call, .. }
             | Self::SetCallData { call, .. }
             | Self::SetAppSpecific { call, .. }
+            | Self::SetCallParameters { call, .. }
             | Self::SetTreatment { call, .. }
             | Self::SendDigits { call, .. }
             | Self::SendTone { call, .. }

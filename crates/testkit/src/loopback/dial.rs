@@ -37,6 +37,9 @@ impl Loopback {
         if let Some(leg) = self.legs.get_mut(&call) {
             leg.rest.playing.source = options.source.clone();
             leg.rest.headers = options.headers.clone();
+            if let Some(audio) = options.audio.as_deref() {
+                leg.rest.config = Some(audio.clone());
+            }
             leg.rest.options = options;
         }
         call

@@ -99,7 +99,9 @@ impl Loopback {
     /// A new call, of which nobody has heard.
     pub(crate) fn add_leg(&mut self, info: CallInfo, taken: Taken) -> CallId {
         let call = CallId::minted(0, self.mint());
-        self.legs.insert(call, Leg::new(self.now, info, taken));
+        let mut leg = Leg::new(self.now, info, taken);
+        leg.rest.config = self.lines.get(&leg.line).map(|line| line.config.clone());
+        self.legs.insert(call, leg);
         call
     }
 

@@ -69,6 +69,10 @@ faults! {
     CloseRequestedFirst = 19,
     /// Media types are accepted that the line cannot carry.
     DetectsEverything = 20,
+    /// A line's device configuration changes calls that exist.
+    ConfigChangesCalls = 20,
+    /// Of a device configuration that is refused, what is right takes effect.
+    ConfigInParts = 20,
     /// Wanting to hear of nothing silences calls too.
     SilencesCalls = 21,
     /// A line that appears is not announced.
@@ -149,6 +153,8 @@ faults! {
     ForwardUnclamped = 55,
     /// The held party does not hear that it is held.
     HoldsSilently = 56,
+    /// Call parameters that the other side refuses are in force all the same.
+    RefusedChangeStays = 56,
     /// When the consultation call ends, the held call stays held.
     ForgetsToReconnect = 57,
     /// A transfer ends both calls and joins nobody.

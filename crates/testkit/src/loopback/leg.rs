@@ -4,8 +4,9 @@ use super::control::Playing;
 use super::stranger::PartyId;
 use hookswitch_machine::Time;
 use hookswitch_spi::{
-    AddressId, CallId, CallInfo, CallOptions, CallState, DigitMonitoring, GatherOptions, LineId,
-    MediaControl, MediaTypes, Origin, Party, PhysicalCallId, Reason, RequestId, TonePattern, UserInfo,
+    AddressId, CallId, CallInfo, CallOptions, CallState, DeviceConfig, DigitMonitoring, GatherOptions,
+    LineId, MediaControl, MediaTypes, Origin, Party, PhysicalCallId, Reason, RequestId, TonePattern,
+    UserInfo,
 };
 use std::collections::VecDeque;
 
@@ -60,6 +61,8 @@ pub(crate) struct Rest {
     pub(crate) playing: Playing,
     /// What that does by itself.
     pub(crate) controls: Vec<MediaControl>,
+    /// How its audio is sent.
+    pub(crate) config: Option<DeviceConfig>,
     pub(crate) digits: DigitMonitoring,
     pub(crate) tones: Vec<TonePattern>,
     pub(crate) watched: MediaTypes,

@@ -141,13 +141,14 @@ impl Loopback {
                 self.play(call, source);
                 self.done(request);
             }
+            Operation::SetCallParameters { call, audio } => self.set_parameters(request, call, audio),
             Operation::SetMediaControl { call, controls } => {
                 self.control_media(call, controls);
                 self.done(request);
             }
             Operation::Record { .. } => self.done(request),
-            Operation::Statistics { .. } => {
-                let figures = CallStatistics { codec: "loopback", ..CallStatistics::default() };
+            Operation::Statistics { call } => {
+                let figures = CallStatistics { codec: self.codec_of(call), ..CallStatistics::default() };
                 self.complete(request, Ok(Outcome::Statistics(figures)));
             }
             Operation::Extension { call, command, .. } => self.extension(request, call, command),

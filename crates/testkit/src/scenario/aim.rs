@@ -79,6 +79,8 @@ impl Aim {
             | Request::Lines
             | Request::Capabilities { .. }
             | Request::Forwarding { .. }
+            | Request::DeviceConfig { .. }
+            | Request::SetDeviceConfig { .. }
             | Request::LineStatus { .. }
             | Request::AddressStatus { .. }
             | Request::AddressId { .. }
@@ -142,6 +144,7 @@ fn put(operation: &mut Operation, call: CallId, other: CallId) {
         | Operation::MonitorTones { call: at, .. }
         | Operation::MonitorMedia { call: at, .. }
         | Operation::SetMediaControl { call: at, .. }
+        | Operation::SetCallParameters { call: at, .. }
         | Operation::Play { call: at, .. }
         | Operation::Record { call: at, .. }
         | Operation::Statistics { call: at } => *at = call,

@@ -5,9 +5,9 @@ use super::script::{APPLICATIONS, LINES};
 use hookswitch_machine::Entropy;
 use hookswitch_spi::{
     AddressId, AudioSource, CallId, CallOptions, CallTreatment, CompletionId, CompletionMode, ConsultOptions,
-    DigitMonitoring, DigitOptions, ExtensionVersion, ForwardingRules, GatherOptions, LineId, MediaAction,
-    MediaControl, MediaTrigger, MediaType, MediaTypes, Operation, ParkAt, PickupFrom, RejectReason,
-    StateKind, StatusKind, ToneOptions, TonePattern, TransferMode, UserInfo,
+    DeviceConfig, DigitMonitoring, DigitOptions, DigitTransport, ExtensionVersion, ForwardingRules,
+    GatherOptions, LineId, MediaAction, MediaControl, MediaTrigger, MediaType, MediaTypes, Operation, ParkAt,
+    PickupFrom, RejectReason, StateKind, StatusKind, ToneOptions, TonePattern, TransferMode, UserInfo,
 };
 use hookswitch_telephony::{HandOffTarget, Interest, OpenId, Request};
 use std::time::Duration;
@@ -141,7 +141,9 @@ impl Asker<'_> {
             18 => Operation::RemoveFromConference { member: call },
             19 => {
                 let destination = self.one(&["", "60;", "601", "not an address"], "").into();
-                Operation::MakeCall { line, address, destination, options: CallOptions::default() }
+                let audio = self.0.chance(1, 8).then(|| Box::new(self.config()));
+                let options = CallOptions { audio, ..CallOptions::default() };
+                Operation::MakeCall { line, address, destination, options }
             }
             20 => Operation::Dial { call, digits: self.one(&["", "1", "60;", "a b"], "1").into() },
             21 => match self.0.below(3) {
@@ -168,7 +170,7 @@ impl Asker<'_> {
     /// Digits, tones, and what is heard.
     fn audio(&mut self) -> Operation {
         let call = CALL;
-        match self.0.below(15) {
+        match self.0.below(17) {
             0 | 1 => {
                 let digits = self.one(&["1", "12#", "1,2", "x", ""], "1");
                 Operation::SendDigits { call, digits: DigitOptions::new(digits) }
@@ -220,9 +222,20 @@ impl Asker<'_> {
                 ];
                 Operation::SetTreatment { call, treatment: self.one(&treatments, CallTreatment::Music) }
             }
+            14 | 15 => Operation::SetCallParameters { call, audio: self.config() },
             12 | 13 => Operation::SetMediaControl { call, controls: self.controls() },
             _ => Operation::Statistics { call },
         }
+    }
+
+    /// How audio is sent; sometimes nonsense.
+    fn config(&mut self) -> DeviceConfig {
+        let lists: [&[&str]; 5] =
+            [&["PCMU"], &["PCMA", "PCMU"], &["PCMU", "PCMA"], &["L16/16000", "PCMA"], &["nonsense"]];
+        let codecs = self.one(&lists, &["PCMU"]).iter().map(|name| (*name).to_owned()).collect();
+        let ways = [DigitTransport::EventsOrAudio, DigitTransport::EventsOrInfo, DigitTransport::Audio];
+        let digits = self.one(&ways, DigitTransport::Info);
+        DeviceConfig { codecs, packet_time: self.one(&[20, 30, 40], 20), digits }
     }
 
     /// What a call's audio does by itself; sometimes nothing, sometimes nonsense.
@@ -300,7 +313,7 @@ impl Asker<'_> {
     /// Lines, applications, and what they want to hear.
     fn about_the_house(&mut self) -> Request {
         let (line, address) = (self.line(), AddressId(0));
-        match self.0.below(14) {
+        match self.0.below(17) {
             0 | 1 => Request::Snapshot,
             2 => {
                 let order = if self.0.chance(1, 2) { ["queue", "desk"] } else { ["wall", "queue"] };
@@ -332,6 +345,8 @@ impl Asker<'_> {
                 Request::NegotiateExtension { line, offered }
             }
             12 => Request::RegisterRecipient { wanted: self.0.chance(1, 2) },
+            13 => Request::DeviceConfig { line },
+            14 | 15 => Request::SetDeviceConfig { line, config: Box::new(self.config()) },
             _ => Request::TakeRequest,
         }
     }

@@ -1,13 +1,15 @@
-//! What a call's audio does by itself: parts of the items about refusals, media and digits (checklist 17, 20, 64).
+//! What a call's audio does by itself, and how it is sent: parts of the items about refusals, media, hold and digits (checklist 17,
+//! 20, 56, 64).
 
-use super::operations::{LINE, able, ok};
+use super::operations::{LINE, able, created, ok};
 use crate::conformance::bench::{ensure, same};
-use crate::conformance::subject::{Act, Party, Setup};
+use crate::conformance::subject::{Act, Behaviour, Party, Setup};
 use crate::conformance::{Bench, Finding, Suite, Verdict};
 use crate::loopback::Playing;
 use hookswitch_spi::{
-    AudioSource, CallId, DigitMonitoring, Feature, GatherEnd, GatherOptions, MediaAction, MediaControl,
-    MediaTrigger, MediaType, MediaTypes, Operation, OperationError, Outcome, ProviderEvent, StateKind,
+    AddressId, AudioSource, CallId, CallOptions, DeviceConfig, DigitMonitoring, DigitTransport, Feature,
+    GatherEnd, GatherOptions, InfoParts, LineError, LineId, MediaAction, MediaControl, MediaTrigger,
+    MediaType, MediaTypes, Operation, OperationError, Outcome, ProviderEvent, StateKind,
 };
 use std::time::Duration;
 
@@ -155,5 +157,91 @@ pub(super) fn controlled(suite: &Suite<'_>) -> Verdict {
     set(&mut bench, call, Vec::new())?;
     press(&mut bench, ann, '9');
     plays(&bench, ann, prompt(), "after the list was emptied")?;
+    bench.finish()
+}
+
+fn config(codecs: &[&str]) -> DeviceConfig {
+    DeviceConfig {
+        codecs: codecs.iter().map(|name| (*name).to_owned()).collect(),
+        packet_time: 40,
+        digits: DigitTransport::EventsOrAudio,
+    }
+}
+
+/// The codec that a call uses.
+fn codec(bench: &mut Bench, call: CallId) -> Result<&'static str, Finding> {
+    match ok(bench, Operation::Statistics { call })? {
+        Outcome::Statistics(figures) => Ok(figures.codec),
+        other => Err(Finding(format!("statistics are answered with {other:?}"))),
+    }
+}
+
+/// Part of item 20: a line's device configuration is taken whole or refused, and is that of later calls.
+pub(super) fn device_config(suite: &Suite<'_>) -> Verdict {
+    let mut bench = suite.open(&Setup::one());
+    let first = bench.provider().device_config(LINE);
+    let first = first.ok_or_else(|| Finding("the line has no device configuration".into()))?;
+    let choices = bench.able(LINE).device;
+    same!(choices.check(&first), Ok(()), "the configuration of a line that nobody changed");
+    let (old, _) = bench.talking(LINE, "ann")?;
+    same!(codec(&mut bench, old)?, "PCMU", "the codec of a call");
+    for wrong in
+        [config(&[]), config(&["PCMA", "nonsense"]), DeviceConfig { packet_time: 13, ..config(&["PCMA"]) }]
+    {
+        let refused = bench.provider().set_device_config(LINE, wrong.clone());
+        ensure!(matches!(refused, Err(LineError::InvalidParameter(_))), "{wrong:?} brings {refused:?}");
+        same!(bench.provider().device_config(LINE), Some(first.clone()), "after {wrong:?} was refused");
+    }
+    let wanted = config(&["PCMA"]);
+    same!(bench.provider().set_device_config(LINE, wanted.clone()), Ok(()), "setting it");
+    same!(bench.provider().device_config(LINE), Some(wanted), "what was set");
+    same!(codec(&mut bench, old)?, "PCMU", "the codec of a call that was there before");
+    let (new, _) = bench.talking(LINE, "amy")?;
+    same!(codec(&mut bench, new)?, "PCMA", "the codec of a later call");
+    // One call alone.
+    bench.arrange("zoe", Behaviour::Answers(Duration::from_millis(100)));
+    let options = CallOptions { audio: Some(Box::new(config(&["PCMU"]))), ..CallOptions::default() };
+    let made = Operation::MakeCall { line: LINE, address: AddressId(0), destination: "zoe".into(), options };
+    let one = created(ok(&mut bench, made)?)?;
+    ensure!(bench.reaches(one, StateKind::Connected), "a call with a configuration of its own");
+    same!(codec(&mut bench, one)?, "PCMU", "the codec of a call with a configuration of its own");
+    let missing = bench.provider().set_device_config(LineId(99), config(&["PCMA"]));
+    same!(missing, Err(LineError::NoSuchLine(LineId(99))), "a line that does not exist");
+    bench.finish()
+}
+
+/// Part of item 56: a connected call changes how its audio is sent if the other side agrees; else it is as it was.
+pub(super) fn call_parameters(suite: &Suite<'_>) -> Verdict {
+    let mut bench = suite.open(&Setup::one());
+    if !able(&mut bench, Feature::SetCallParameters) {
+        return bench.finish();
+    }
+    let (call, ann) = bench.answered(LINE, "ann")?;
+    same!(codec(&mut bench, call)?, "PCMU", "the codec of a call");
+    let change = |codecs: &[&str]| Operation::SetCallParameters { call, audio: config(codecs) };
+    bench.act(ann, Act::RefuseWithin(488));
+    let refused = bench.perform(change(&["PCMA"]));
+    ensure!(
+        matches!(refused, Err(OperationError::Refused { status: 488, .. })),
+        "a change that is refused brings {refused:?}"
+    );
+    same!(bench.kind(call), Some(StateKind::Connected), "the call whose change was refused");
+    same!(codec(&mut bench, call)?, "PCMU", "its codec");
+    bench.act(ann, Act::RefuseWithin(0));
+    let refused = bench.perform(change(&["L16/16000"]));
+    ensure!(
+        matches!(refused, Err(OperationError::Refused { status: 488, .. })),
+        "a codec that the other side does not know brings {refused:?}"
+    );
+    same!(ok(&mut bench, change(&["PCMA", "PCMU"]))?, Outcome::Done, "a change");
+    same!(codec(&mut bench, call)?, "PCMA", "the codec after it");
+    ensure!(bench.changes(call).contains(&InfoParts::STREAM), "that it changed is not told");
+    ok(&mut bench, Operation::Hold { call })?;
+    let held = bench.ask(change(&["PCMU"]));
+    ensure!(matches!(held, Err(OperationError::InvalidCallState { .. })), "while it is held: {held:?}");
+    ok(&mut bench, Operation::Retrieve { call })?;
+    same!(codec(&mut bench, call)?, "PCMA", "the codec after it was held");
+    let nonsense = bench.ask(change(&["nonsense"]));
+    ensure!(matches!(nonsense, Err(OperationError::InvalidParameter(_))), "nonsense brings {nonsense:?}");
     bench.finish()
 }

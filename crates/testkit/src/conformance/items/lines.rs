@@ -288,7 +288,8 @@ fn media_detection(suite: &Suite<'_>) -> Verdict {
     }
     bench.talking(LINE, "ben")?;
     bench.finish()?;
-    audio::controlled_by_media(suite)
+    audio::controlled_by_media(suite)?;
+    audio::device_config(suite)
 }
 
 fn status_messages(suite: &Suite<'_>) -> Verdict {

@@ -42,6 +42,8 @@ pub(super) struct Leg {
     /// What it was last offered: the provider holds it.
     pub(super) held: bool,
     pub(super) port: u16,
+    /// The codec that it talks in: PCMU or PCMA.
+    pub(super) payload: u8,
     pub(super) saw: Vec<Saw>,
     pub(super) refuse_within: u16,
     pub(super) silent: bool,
@@ -75,8 +77,8 @@ impl Leg {
             let _ = match media {
                 M::Voice => write!(
                     sdp,
-                    "m=audio {} RTP/AVP 0 101\r\na=rtpmap:101 telephone-event/8000\r\na={}\r\n",
-                    self.port, self.direction
+                    "m=audio {} RTP/AVP {} 101\r\na=rtpmap:101 telephone-event/8000\r\na={}\r\n",
+                    self.port, self.payload, self.direction
                 ),
                 M::Video => write!(sdp, "m=video {} RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\n", self.port + 2),
                 M::Fax => write!(sdp, "m=image {} udptl t38\r\n", self.port + 4),
@@ -86,6 +88,15 @@ impl Leg {
             };
         }
         sdp
+    }
+
+    /// Chooses a codec of an offer; false if the party knows none of it.
+    pub(super) fn agree(&mut self, offer: &str) -> bool {
+        let Some(audio) = offer.lines().find_map(|line| line.strip_prefix("m=audio ")) else { return true };
+        let payloads = audio.split_whitespace().skip(2).filter_map(|payload| payload.parse().ok());
+        let known = payloads.into_iter().find(|payload: &u8| matches!(payload, 0 | 8));
+        self.payload = known.unwrap_or(self.payload);
+        known.is_some()
     }
 
     /// A request within the dialog, or the one that opens it.

@@ -117,6 +117,7 @@ impl Peer {
             direction: "sendrecv",
             held: false,
             port: 30_000 + 20 * n as u16,
+            payload: 0,
             saw: Vec::new(),
             refuse_within: 0,
             silent: false,
@@ -290,6 +291,7 @@ impl Peer {
             return;
         };
         let Some(invite) = leg.pending.take() else { return };
+        leg.agree(&String::from_utf8_lossy(invite.body()));
         let sdp = leg.sdp();
         let text = leg.response(&invite, 200, "", Body::Sdp(&sdp));
         leg.state = LegState::Up;
@@ -562,6 +564,11 @@ impl Peer {
             return;
         }
         let body = String::from_utf8_lossy(message.body()).into_owned();
+        if !leg.agree(&body) {
+            let text = leg.response(message, 488, "", Body::None);
+            self.out.push_back(text);
+            return;
+        }
         let direction = body.lines().find_map(|line| match line.trim() {
             "a=sendonly" => Some((true, false)),
             "a=inactive" => Some((false, false)),
@@ -680,6 +687,7 @@ impl Peer {
                 direction: "inactive",
                 held: false,
                 port: 9,
+                payload: 0,
                 saw: Vec::new(),
                 refuse_within: 0,
                 silent: false,
