@@ -334,6 +334,8 @@ impl Bench {
             Command::Stop { stream } => self.stopped.push(*stream),
             Command::Configure { .. }
             | Command::Send { .. }
+            | Command::Pause { .. }
+            | Command::Gain { .. }
             | Command::StartLocal { .. }
             | Command::Mix { .. }
             | Command::Record { .. }

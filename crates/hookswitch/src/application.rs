@@ -5,8 +5,8 @@ use crate::session::Session;
 use crate::token::SessionToken;
 use crate::{Audio, Call, Error, Event};
 use hookswitch_spi::{
-    AddressId, AddressStatus, CallOptions, Capabilities, ForwardingRules, LineDescription, LineId, LineState,
-    LineStatus, MediaType, MediaTypes, Operation, Set, StatusKind,
+    AddressId, AddressStatus, CallOptions, Capabilities, DeviceConfig, ForwardingRules, LineDescription,
+    LineId, LineState, LineStatus, MediaType, MediaTypes, Operation, Set, StatusKind,
 };
 use hookswitch_telephony::{CallRequest, HandOffTarget, Interest, OpenId, Reply, Request, RequestError};
 use std::fmt;
@@ -314,6 +314,22 @@ impl Line {
             Reply::Forwarding(rules) => Ok(rules),
             _ => Err(Error::Stopped),
         }
+    }
+
+    /// How the audio of the line's next call is sent: codecs, packet time, digits (lineGetDevConfig).
+    pub async fn device_config(&self) -> Result<DeviceConfig, Error> {
+        match self.session.request(Request::DeviceConfig { line: self.id }).await? {
+            Reply::DeviceConfig(config) => Ok(*config),
+            _ => Err(Error::Stopped),
+        }
+    }
+
+    /// Has the audio of all later calls of the line sent so, whoever makes or answers them (lineSetDevConfig); calls that exist
+    /// keep what they have. One call can begin with its own, in [`CallOptions::audio`], or be changed with
+    /// [`Call::set_parameters`]. What can be chosen is in [`Capabilities::device`](hookswitch_spi::Capabilities::device).
+    pub async fn set_device_config(&self, config: &DeviceConfig) -> Result<(), Error> {
+        let config = Box::new(config.clone());
+        self.session.request(Request::SetDeviceConfig { line: self.id, config }).await.map(drop)
     }
 
     /// Takes the line out of service, or back into it (lineSetLineDevStatus): its account un-registers or registers.

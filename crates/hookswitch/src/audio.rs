@@ -48,6 +48,12 @@ impl Audio {
     }
 }
 
+impl From<Audio> for AudioSource {
+    fn from(audio: Audio) -> Self {
+        audio.0
+    }
+}
+
 /// The audio of a call as 16 bit frames in and out of this program.
 pub struct LiveAudio {
     pcm: LivePcm,

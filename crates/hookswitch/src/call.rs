@@ -3,8 +3,8 @@
 use crate::session::Session;
 use crate::{Audio, Error, LiveAudio};
 use hookswitch_spi::{
-    CallId, CallInfo, CallState, CallStatistics, Disconnect, Operation, RejectReason, StateKind,
-    TimelineEntry, TransferOutcome, UserInfo,
+    CallId, CallInfo, CallState, CallStatistics, DeviceConfig, Disconnect, Operation, RejectReason,
+    StateKind, TimelineEntry, TransferOutcome, UserInfo,
 };
 use hookswitch_telephony::{CallSnapshot, HandOffTarget, LadderNames, Reply, Request, ladder};
 use std::collections::VecDeque;
@@ -292,6 +292,12 @@ impl Call {
     pub async fn conference_calls(&self) -> Result<Vec<Call>, Error> {
         let asked = self.0.session.request_call(Request::ConferenceCalls { call: self.0.id }).await;
         asked.map(|(_, calls)| calls)
+    }
+
+    /// Changes how the call's audio is sent: codecs, packet time, digits (lineSetCallParams). Done when the other side agreed; if it
+    /// refuses, the call is as it was. A call that is not answered or not dialled yet begins with it.
+    pub async fn set_parameters(&self, audio: DeviceConfig) -> Result<(), Error> {
+        self.operate(Operation::SetCallParameters { call: self.0.id, audio }).await.map(drop)
     }
 
     /// Changes what the other side hears.

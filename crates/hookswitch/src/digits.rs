@@ -1,8 +1,9 @@
-//! Digits and tones of a call: sent, collected, listened for.
+//! Digits and tones of a call: sent, collected, listened for; and what its audio does by itself when they come.
 
 use crate::{Call, Error};
 use hookswitch_spi::{
-    DigitMonitoring, DigitOptions, GatherEnd, GatherOptions, MediaTypes, Operation, ToneOptions, TonePattern,
+    DigitMonitoring, DigitOptions, GatherEnd, GatherOptions, MediaControl, MediaTypes, Operation,
+    ToneOptions, TonePattern,
 };
 use hookswitch_telephony::Reply;
 
@@ -65,5 +66,24 @@ impl Call {
     /// tells.
     pub async fn monitor_media(&self, media: MediaTypes) -> Result<(), Error> {
         self.operate(Operation::MonitorMedia { call: self.id(), media }).await.map(drop)
+    }
+
+    /// What the call's audio does by itself from now on, when a digit, a tone, a media type or a state comes (lineSetMediaControl).
+    /// It happens where the audio is made: at once, whether or not this application is there, and whether or not anybody
+    /// wants to hear of what set it off. Takes the place of the list before; an empty one ends it. Bounds are in
+    /// [`Capabilities::media_control`](hookswitch_spi::Capabilities::media_control).
+    ///
+    /// ```no_run
+    /// # use hookswitch::{Audio, Call, Error, MediaAction, MediaControl};
+    /// # async fn menu(call: &Call) -> Result<(), Error> {
+    /// // The menu is played until the caller presses a key.
+    /// call.control_media(&MediaControl::at_any_digit(&MediaAction::Stop)).await?;
+    /// call.play(Audio::file("menu.wav")).await?;
+    /// # Ok(()) }
+    /// ```
+    pub async fn control_media(&self, controls: &[MediaControl]) -> Result<(), Error> {
+        self.operate(Operation::SetMediaControl { call: self.id(), controls: controls.to_vec() })
+            .await
+            .map(drop)
     }
 }

@@ -92,15 +92,16 @@ pub use hookswitch_softswitch::{
     Unregistered,
 };
 pub use hookswitch_spi::{
-    AddressDescription, AddressId, AddressStatus, AnswerMode, CallCounts, CallId, CallInfo, CallOptions,
-    CallState, CallStatistics, CallTreatment, Capabilities, CompletionId, CompletionMode, ConnectedMode,
-    DigitMonitoring, DigitOptions, Disconnect, DisconnectMode, EndedBy, ExtensionAnswer, ExtensionCommand,
-    ExtensionEvent, ExtensionVersion, Feature, ForwardCondition, ForwardRule, ForwardTarget, ForwardingRules,
-    GatherEnd, GatherOptions, HookSwitch, InfoParts, InterfaceVersion, LampMeaning, LampState,
-    LineDescription, LineId, LineState, LineStatus, MediaType, MediaTypes, OperationError, Origin,
-    OutOfService, ParkAt, Party, PhoneCapabilities, PhoneDescription, PhoneFailure, PhoneId, PhoneLamp,
-    PhonePart, PhoneSetting, PhoneStatus, PickupFrom, Presentation, Reason, RejectReason, Set, StateKind,
-    StatusKind, TimelineEntry, TimelineFact, ToneOptions, TonePattern, TransferOutcome, UserInfo,
+    AddressDescription, AddressId, AddressStatus, AnswerMode, AudioSource, CallCounts, CallId, CallInfo,
+    CallOptions, CallState, CallStatistics, CallTreatment, Capabilities, CompletionId, CompletionMode,
+    ConnectedMode, DeviceChoices, DeviceConfig, DigitMonitoring, DigitOptions, DigitTransport, Disconnect,
+    DisconnectMode, EndedBy, ExtensionAnswer, ExtensionCommand, ExtensionEvent, ExtensionVersion, Feature,
+    ForwardCondition, ForwardRule, ForwardTarget, ForwardingRules, GatherEnd, GatherOptions, HookSwitch,
+    InfoParts, InterfaceVersion, LampMeaning, LampState, LineDescription, LineId, LineState, LineStatus,
+    MediaAction, MediaControl, MediaControlSizes, MediaTrigger, MediaType, MediaTypes, OperationError,
+    Origin, OutOfService, ParkAt, Party, PhoneCapabilities, PhoneDescription, PhoneFailure, PhoneId,
+    PhoneLamp, PhonePart, PhoneSetting, PhoneStatus, PickupFrom, Presentation, Reason, RejectReason, Set,
+    StateKind, StatusKind, TimelineEntry, TimelineFact, ToneOptions, TonePattern, TransferOutcome, UserInfo,
     VersionRange, Way,
 };
 pub use hookswitch_telephony::{

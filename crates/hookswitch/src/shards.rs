@@ -52,6 +52,8 @@ pub(crate) fn concerned(request: &Request, shards: usize) -> Option<usize> {
         | Request::ExistingCalls { line, .. }
         | Request::Capabilities { line }
         | Request::LineStatus { line }
+        | Request::DeviceConfig { line }
+        | Request::SetDeviceConfig { line, .. }
         | Request::AddressStatus { line, .. }
         | Request::AddressId { line, .. }
         | Request::CouldDetect { line, .. }

@@ -172,6 +172,22 @@ pub enum Command {
         /// The new source.
         source: Source,
     },
+    /// Lets the source stand still, and sends silence; or lets it go on where it stood. A source that comes later does not stand
+    /// still. Digits, tones and what a mix has to say are not the source.
+    Pause {
+        /// The stream.
+        stream: StreamId,
+        /// Whether it stands still.
+        on: bool,
+    },
+    /// How much louder than it is the source is sent, now and later ones too. An echo, whose packets go back as they came, stays as
+    /// it is.
+    Gain {
+        /// The stream.
+        stream: StreamId,
+        /// Decibels; 0 for as it is.
+        decibels: i8,
+    },
     /// Join a mix, change the part in it, or leave. In a mix, the stream's source is what it hears while it is away, or while its
     /// direction lets us only send (held by us); otherwise it hears the other members. What it does not send us, or sends while
     /// its direction does not let us receive, is not heard by the others. Digits pass between the two members of a bridge, and

@@ -2,15 +2,20 @@
 
 use crate::Account;
 use crate::profile::MessageWaiting;
+use hookswitch_media::control::MAX_WATCHED_TONES;
 use hookswitch_spi::{
     Bounds, BusyMode, CallTreatment, Capabilities, CapabilityFlags, CompletionMode, ConnectedMode,
-    DigitMonitoring, DisconnectMode, Feature, Features, ForwardCondition, InfoParts, OfferingMode, Origin,
-    ParkKind, PickupKind, Reason, SIP_EXTENSION, Set, StateKind, StatusKind, TransferMode, UserInfoSizes,
+    DigitMonitoring, DisconnectMode, Feature, Features, ForwardCondition, InfoParts, MediaControlSizes,
+    OfferingMode, Origin, ParkKind, PickupKind, Reason, SIP_EXTENSION, Set, StateKind, StatusKind,
+    TransferMode, UserInfoSizes,
 };
 use std::time::Duration;
 
 /// Octets of user information that are read; more in one message is ignored.
 const RECEIVED_USER_INFO: u16 = 2_048;
+
+/// Of the tones that a stream is watched for, so many are for media control.
+const CONTROL_TONES: usize = 8;
 
 /// The table of a line.
 pub(crate) fn capabilities(account: &Account) -> Capabilities {
@@ -42,7 +47,9 @@ pub(crate) fn capabilities(account: &Account) -> Capabilities {
         Feature::MonitorDigits,
         Feature::MonitorTones,
         Feature::MonitorMedia,
+        Feature::SetMediaControl,
         Feature::SetTreatment,
+        Feature::SetCallParameters,
         Feature::Extension,
     ]);
     let mut states = Set::of(&[
@@ -144,6 +151,7 @@ pub(crate) fn capabilities(account: &Account) -> Capabilities {
             .union(InfoParts::IDENTITY)
             .union(InfoParts::REDIRECTION)
             .union(InfoParts::MEDIA)
+            .union(InfoParts::STREAM)
             .union(InfoParts::CALL_DATA)
             .union(InfoParts::APP_SPECIFIC)
             .union(InfoParts::TREATMENT)
@@ -167,7 +175,9 @@ pub(crate) fn capabilities(account: &Account) -> Capabilities {
         treatments: Set::<CallTreatment>::ALL,
         digit_monitoring: Set::<DigitMonitoring>::ALL,
         gather_after: Bounds { least: Duration::from_millis(100), most: Duration::from_secs(600) },
-        max_tone_patterns: hookswitch_media::control::MAX_WATCHED_TONES as u16,
+        device: crate::terms::CHOICES,
+        max_tone_patterns: (MAX_WATCHED_TONES - CONTROL_TONES) as u16,
+        media_control: MediaControlSizes { digits: 32, tones: CONTROL_TONES as u16, media: 8, states: 16 },
         flags: CapabilityFlags {
             close_drops: true,
             accept_alerts: profile.alerting == crate::profile::Alerting::OnAccept,

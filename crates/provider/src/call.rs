@@ -1,10 +1,12 @@
 //! A call: what the provider keeps of it from its first event to its close.
 
 use crate::arranged::{Fetch, Parking};
+use crate::controls::Controls;
 use crate::ears::Ears;
 use crate::info_digits::Dictation;
 use crate::referral::Referral;
 use crate::role::Role;
+use crate::terms::OwnTerms;
 use hookswitch_machine::Time;
 use hookswitch_machine::TimerKey;
 use hookswitch_media::control::{Port, Source, Statistics, StreamId};
@@ -95,6 +97,10 @@ pub(crate) struct Extra {
     /// The answer that went out before the call was answered (183), to be repeated then.
     pub(crate) early: Option<Box<[u8]>>,
     pub(crate) ears: Ears,
+    /// What its audio does by itself.
+    pub(crate) controls: Option<Box<Controls>>,
+    /// How its audio is sent, if not as its line says.
+    pub(crate) terms: Option<Box<OwnTerms>>,
     /// Digits on their way by INFO.
     pub(crate) dictation: Option<Box<Dictation>>,
     /// Its part in a conference.
@@ -273,6 +279,8 @@ pub(crate) enum Aim {
     Bridge(CallId),
     /// It is retrieved, and becomes a member of a conference.
     Join,
+    /// Its audio is sent otherwise; who holds whom stays as it is.
+    Change,
 }
 
 impl Aim {
@@ -280,7 +288,9 @@ impl Aim {
     pub(crate) const fn holds(self) -> bool {
         match self {
             Self::Hold | Self::Consult(_) | Self::SwapOut(_) => true,
-            Self::SwapIn(_) | Self::Retrieve | Self::Return | Self::Bridge(_) | Self::Join => false,
+            Self::SwapIn(_) | Self::Retrieve | Self::Return | Self::Bridge(_) | Self::Join | Self::Change => {
+                false
+            }
         }
     }
 }
@@ -375,6 +385,11 @@ impl Call {
     /// What few calls have; made if it has none yet.
     pub(crate) fn extra(&mut self) -> &mut Extra {
         self.extra.get_or_insert_default()
+    }
+
+    /// Its own terms; made if it has none yet.
+    pub(crate) fn own_terms(&mut self) -> &mut OwnTerms {
+        self.extra().terms.get_or_insert_default()
     }
 
     /// The number of the call's audio stream: that of the call.

@@ -18,7 +18,7 @@ use hookswitch_spi::{
 };
 
 /// What can be asked of a conference call.
-const OF_CONFERENCES: [Feature; 19] = [
+const OF_CONFERENCES: [Feature; 20] = [
     Feature::Drop,
     Feature::Hold,
     Feature::Retrieve,
@@ -35,19 +35,21 @@ const OF_CONFERENCES: [Feature; 19] = [
     Feature::GatherDigits,
     Feature::StopGathering,
     Feature::MonitorDigits,
+    Feature::SetMediaControl,
     Feature::Play,
     Feature::Record,
     Feature::Statistics,
 ];
 
 /// What can be asked of a call that is on its way into a conference.
-const OF_CALLS_ON_THEIR_WAY: [Feature; 9] = [
+const OF_CALLS_ON_THEIR_WAY: [Feature; 10] = [
     Feature::Drop,
     Feature::SetCallData,
     Feature::SetAppSpecific,
     Feature::MonitorDigits,
     Feature::MonitorTones,
     Feature::MonitorMedia,
+    Feature::SetMediaControl,
     Feature::StopSending,
     Feature::StopGathering,
     Feature::Statistics,
@@ -251,7 +253,7 @@ impl Core {
                 self.resume(of);
                 self.complete(completion, Ok(Outcome::Done));
             }
-            Aim::SwapIn(_) | Aim::Return | Aim::Bridge(_) | Aim::Join => {
+            Aim::SwapIn(_) | Aim::Return | Aim::Bridge(_) | Aim::Join | Aim::Change => {
                 self.resume(of);
                 self.complete(completion, Ok(Outcome::Done));
             }

@@ -63,6 +63,7 @@ impl Core {
         // What could not be sent was refused before.
         let placing = self.placing(line, &options).unwrap_or_default();
         let consult = self.new_outgoing(now, line, address, options.source, options.call_data);
+        self.begin_with(consult, options.audio.as_deref());
         if let Some(call) = self.calls.get_mut(consult) {
             let extra = call.extra();
             extra.placing = placing;

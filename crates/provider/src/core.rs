@@ -423,6 +423,8 @@ impl Core {
         if call.state == state || call.state == CallState::Idle {
             return;
         }
+        let kind = state.kind();
+        let moved = call.state.kind() != kind;
         call.state = state.clone();
         call.since = self.now;
         let media = call.media_types;
@@ -432,10 +434,13 @@ impl Core {
         self.treat(id);
         self.comes_out_of_queue(id);
         if over {
+            self.end_media_control(id);
             self.end_gathering(id, GatherEnd::Cancelled);
             self.stop_dictating(id);
             self.partner_ended(id);
             self.parted(self.now, id);
+        } else if moved {
+            self.state_controls(id, kind);
         }
     }
 

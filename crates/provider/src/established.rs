@@ -6,22 +6,16 @@ use crate::ending;
 use crate::inbound::{given, media_types, refusal};
 use crate::info_digits::RELAY;
 use hookswitch_machine::{Flow, Time};
-use hookswitch_media::negotiate::{Capabilities as MediaCapabilities, NegotiateError};
+use hookswitch_media::negotiate::NegotiateError;
 use hookswitch_sip::message::{Message, Method};
 use hookswitch_sip::transaction::{ClientId, ServerId};
 use hookswitch_sip::ua::{Failure, LegId};
 use hookswitch_spi::{
     CallId, CallState, Disconnect, DisconnectMode, EndedBy, OperationError, Outcome, StateKind,
 };
-use std::sync::Arc;
 use std::time::Duration;
 
 impl Core {
-    /// The codecs and settings that a call may negotiate.
-    pub(crate) fn line_media(&self, id: CallId) -> Option<Arc<MediaCapabilities>> {
-        self.calls.get(id).and_then(|call| self.line(call.line)).map(|line| Arc::clone(&line.media))
-    }
-
     /// The call whose present session this is: after being transferred, a call has its old session for a while.
     pub(crate) fn call_of_present(&self, leg: LegId) -> Option<CallId> {
         self.call_by_leg(leg).filter(|id| self.calls.get(*id).is_some_and(|call| call.leg == Some(leg)))
@@ -60,7 +54,7 @@ impl Core {
     }
 
     pub(crate) fn take_answer(&mut self, id: CallId, body: &[u8]) -> Result<(), String> {
-        let capabilities = self.line_media(id).ok_or("the line is gone")?;
+        let capabilities = self.answered_media(id).ok_or("the line is gone")?;
         let call = self.calls.get_mut(id).ok_or("the call is gone")?;
         let parameters = call.media.receive_answer(&capabilities, body).map_err(|error| error.to_string())?;
         self.configure(id, parameters);
@@ -294,6 +288,7 @@ impl Core {
         match digit.filter(|c| "0123456789ABCD*#".contains(*c)) {
             Some(digit) => {
                 let duration = Duration::from_millis(millis);
+                self.digit_controls(id, digit);
                 self.digit_heard(id, digit, duration);
                 (200, String::new())
             }

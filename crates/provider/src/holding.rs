@@ -12,7 +12,6 @@ use hookswitch_media::negotiate::NegotiateError;
 use hookswitch_sip::message::Message;
 use hookswitch_sip::ua::{Failure, LegError, LegId};
 use hookswitch_spi::{AnswerMode, CallId, CallState, Completion, OperationError, Outcome, StateKind};
-use std::sync::Arc;
 
 impl Core {
     /// Holds or retrieves a call by an application's wish.
@@ -56,7 +55,7 @@ impl Core {
     pub(crate) fn can_change(&self, id: CallId) -> Result<(), OperationError> {
         match self.calls.get(id) {
             Some(call) if call.is_changing() => {
-                Err(OperationError::Failed("a hold or retrieve of this call is already on its way".into()))
+                Err(OperationError::Failed("a change of this call is already on its way".into()))
             }
             Some(_) | None => Ok(()),
         }
@@ -67,15 +66,21 @@ impl Core {
         let call = self.calls.get(id).ok_or(OperationError::NoSuchCall(id))?;
         let leg = call.leg.ok_or(OperationError::CallEnded)?;
         let line = self.line(call.line).ok_or(OperationError::Closed)?;
-        let capabilities = Arc::clone(&line.media);
         let direction = match (aim.holds(), line.account.profile.hold) {
+            (false, _) if aim == Aim::Change => call.media.wanted(),
             (false, _) => Direction::SendRecv,
             (true, crate::HoldDirection::SendOnly) => Direction::SendOnly,
             (true, crate::HoldDirection::Inactive) => Direction::Inactive,
         };
+        let capabilities = if aim == Aim::Change { self.asked_media(id) } else { self.line_media(id) };
+        let capabilities = capabilities.ok_or(OperationError::Closed)?;
         let call = self.calls.get_mut(id).ok_or(OperationError::NoSuchCall(id))?;
         let rtp = call.port.ok_or(OperationError::CallEnded)?.rtp;
-        let sdp = match call.media.offer(&capabilities, rtp, direction) {
+        let offer = match aim {
+            Aim::Change => call.media.offer_change(&capabilities, rtp, direction),
+            _ => call.media.offer(&capabilities, rtp, direction),
+        };
+        let sdp = match offer {
             Ok(sdp) => sdp,
             Err(NegotiateError::OfferPending { .. }) => return Ok(Wait::Turn(aim)),
             Err(error) => return Err(OperationError::Failed(error.to_string())),
@@ -195,6 +200,7 @@ impl Core {
             }
             Aim::Bridge(consult) => self.bridge(now, id, consult, completion),
             Aim::Join => self.retrieved_to_join(id, completion),
+            Aim::Change => self.changed_terms(id, completion),
         }
     }
 
@@ -228,6 +234,7 @@ impl Core {
                 }
             }
             Aim::Join => self.not_retrieved(now, id),
+            Aim::Change => self.not_changed(id),
             Aim::Hold | Aim::SwapOut(_) | Aim::Retrieve | Aim::Return | Aim::Bridge(_) => {}
         }
     }

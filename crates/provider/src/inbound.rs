@@ -302,7 +302,8 @@ impl Core {
             // Our 200 will offer: audio is what the line can do.
             return Ok(MediaTypes::from(MediaType::Unknown).union(MediaTypes::VOICE));
         }
-        let offered = media.receive_offer(&line.media, message.body()).map_err(|error| refusal(&error))?;
+        let offered =
+            media.receive_offer(&line.terms.media, message.body()).map_err(|error| refusal(&error))?;
         let types = media_types(offered.media);
         match offered.refusal {
             None => Ok(types),

@@ -33,7 +33,7 @@ impl Core {
     /// Whether a call's digits go by INFO.
     pub(crate) fn digits_by_info(&self, id: CallId) -> bool {
         let Some(call) = self.calls.get(id).filter(|call| call.leg.is_some()) else { return false };
-        let wanted = self.line(call.line).is_some_and(|line| line.account.profile.info_digits);
+        let wanted = self.terms(id).is_some_and(|terms| terms.info_digits);
         wanted && call.media.parameters().is_none_or(|parameters| parameters.send_digits.is_none())
     }
 

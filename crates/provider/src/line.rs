@@ -1,8 +1,8 @@
 //! A line: an account, its registration, and where its switch can be reached.
 
 use crate::Account;
+use crate::terms::Terms;
 use hookswitch_machine::{Flow, QueryId, Target};
-use hookswitch_media::negotiate::Capabilities as MediaCapabilities;
 use hookswitch_sip::registration::Registration;
 use hookswitch_sip::ua::{AccountId, SubscriptionId};
 use hookswitch_spi::{
@@ -20,7 +20,8 @@ pub(crate) struct Line {
     pub(crate) token: Box<str>,
     pub(crate) credentials: AccountId,
     pub(crate) capabilities: Capabilities,
-    pub(crate) media: Arc<MediaCapabilities>,
+    /// What its later calls begin with.
+    pub(crate) terms: Terms,
     pub(crate) open: Option<Open>,
     pub(crate) state: LineState,
     /// Rules in force, one list for each address.
@@ -91,12 +92,7 @@ impl Line {
         let profile = &account.profile;
         let addresses = 1 + account.numbers.len();
         let capabilities = crate::able::capabilities(&account);
-        let media = Arc::new(MediaCapabilities {
-            codecs: profile.codec_list(),
-            packet_time: std::time::Duration::from_millis(profile.packet_time.into()),
-            rtcp_mux: profile.rtcp_mux,
-            ..MediaCapabilities::default()
-        });
+        let terms = Terms::of_profile(profile);
         let state =
             LineState::OutOfService(OutOfService { status: None, reason: "the line is not open".into() });
         Self {
@@ -104,7 +100,7 @@ impl Line {
             token,
             credentials,
             capabilities,
-            media,
+            terms,
             open: None,
             state,
             forwarding,

@@ -92,9 +92,10 @@ impl Core {
         id: CallId,
         media: MediaTypes,
     ) -> Result<(), OperationError> {
+        let before = self.listens_for_fax(id);
         let call = self.calls.get_mut(id).ok_or(OperationError::NoSuchCall(id))?;
-        let before = std::mem::replace(&mut call.extra().ears.media, media).contains(MediaType::Fax);
-        if before != media.contains(MediaType::Fax) {
+        call.extra().ears.media = media;
+        if before != self.listens_for_fax(id) {
             self.watch_fax(id);
         }
         self.done(ask, Outcome::Done);
@@ -103,6 +104,7 @@ impl Core {
 
     /// The other side begins to press a digit.
     pub(crate) fn digit_begun(&mut self, from: CallId, digit: char) {
+        self.digit_controls(from, digit);
         let id = self.heard_at(from);
         self.stop_waiting_for_digit(id);
         if self.ears(id).and_then(|ears| ears.digits) == Some(DigitMonitoring::BeginningAndEnd) {
@@ -126,6 +128,9 @@ impl Core {
 
     /// A tone that is watched for sounds.
     pub(crate) fn tone_heard(&mut self, id: CallId, tag: u64) {
+        if self.tone_controls(id, tag) {
+            return;
+        }
         let wanted = |ears: &Ears| ears.tones.iter().map(|tone| tone.tag).find(|own| u64::from(*own) == tag);
         if let Some(tag) = self.ears(id).and_then(wanted) {
             self.tell(id, ProviderEvent::Tone { call: id, tag });
@@ -151,19 +156,22 @@ impl Core {
 
     fn tell_media(&mut self, id: CallId, types: MediaTypes) {
         let wanted = self.ears(id).map_or(MediaTypes::NONE, |ears| ears.media);
-        for media in types.intersection(wanted).iter() {
-            self.tell(id, ProviderEvent::Media { call: id, media });
+        for media in types.iter() {
+            self.media_controls(id, media);
+            if wanted.contains(media) {
+                self.tell(id, ProviderEvent::Media { call: id, media });
+            }
         }
     }
 
     /// A stream began to run: what was asked to be listened for before is listened for now.
     pub(crate) fn listen(&mut self, id: CallId) {
         let Some(ears) = self.ears(id) else { return };
-        let (tones, fax) = (!ears.tones.is_empty(), ears.media.contains(MediaType::Fax));
-        if tones {
+        if !ears.tones.is_empty() || self.controls_tones(id) {
             self.watch_tones(id);
         }
-        if fax {
+        self.tune(id);
+        if self.listens_for_fax(id) {
             self.watch_fax(id);
         }
         self.search_for_digits(id);
@@ -174,11 +182,13 @@ impl Core {
     pub(crate) fn search_for_digits(&mut self, id: CallId) {
         for from in self.members_or_self(id) {
             let by_info = self.digits_by_info(from);
+            let at = self.heard_at(from);
             let wanted = !by_info
-                && self.ears(self.heard_at(from)).is_some_and(|ears| {
-                    ears.gathering.is_some()
-                        || ears.digits.is_some_and(|digits| digits != DigitMonitoring::Off)
-                });
+                && (self.controls_digits(at)
+                    || self.ears(at).is_some_and(|ears| {
+                        ears.gathering.is_some()
+                            || ears.digits.is_some_and(|digits| digits != DigitMonitoring::Off)
+                    }));
             let Some(call) = self.calls.get_mut(from) else { continue };
             let searched = call.extra.as_ref().is_some_and(|extra| extra.ears.in_band);
             if wanted != searched && call.stream == Stream::Running && call.leg.is_some() {
@@ -188,23 +198,28 @@ impl Core {
         }
     }
 
-    fn watch_tones(&mut self, id: CallId) {
+    pub(crate) fn watch_tones(&mut self, id: CallId) {
         let Some(call) = self.calls.get(id).filter(|call| call.stream == Stream::Running) else { return };
         let Some(extra) = call.extra.as_ref() else { return };
         let watched = |tone: &TonePattern| {
             let [first, second] = tone.frequencies;
             WatchedTone { tag: tone.tag.into(), frequencies: [first, second, 0], duration: tone.duration }
         };
-        let tones = extra.ears.tones.iter().map(watched).collect();
+        let controls = extra.controls.iter().flat_map(|controls| controls.tones());
+        let tones = extra.ears.tones.iter().map(watched).chain(controls).collect();
         self.media(Command::MonitorTones { stream: Call::stream_id(id), tones });
     }
 
-    fn watch_fax(&mut self, id: CallId) {
+    pub(crate) fn watch_fax(&mut self, id: CallId) {
         let running = self.calls.get(id).is_some_and(|call| call.stream == Stream::Running);
-        let on = self.ears(id).is_some_and(|ears| ears.media.contains(MediaType::Fax));
+        let on = self.listens_for_fax(id);
         if running {
             self.media(Command::MonitorFax { stream: Call::stream_id(id), on });
         }
+    }
+
+    pub(crate) fn listens_for_fax(&self, id: CallId) -> bool {
+        self.controls_fax(id) || self.ears(id).is_some_and(|ears| ears.media.contains(MediaType::Fax))
     }
 
     /// Whoever pressed a digit is gone: the next is waited for again.

@@ -1,6 +1,6 @@
 //! What applications ask of calls, from the check of its arguments to its completion.
 
-use crate::call::{Aim, Ask, Call, Stream, Taken, Wait, source};
+use crate::call::{Aim, Ask, Call, Stream, Taken, Wait};
 use crate::core::Core;
 use crate::dial;
 use crate::forwarding;
@@ -103,6 +103,8 @@ impl Core {
             Operation::MonitorDigits { call, digits } => self.monitor_digits(ask, call, digits),
             Operation::MonitorTones { call, tones } => self.monitor_tones(ask, call, tones),
             Operation::MonitorMedia { call, media } => self.monitor_media(ask, call, media),
+            Operation::SetMediaControl { call, controls } => self.set_media_control(ask, call, controls),
+            Operation::SetCallParameters { call, audio } => self.set_call_parameters(now, ask, call, &audio),
             Operation::SetTreatment { call, treatment } => self.set_treatment(now, ask, call, treatment),
             Operation::Play { call, source } => self.play(ask, call, source),
             Operation::Record { call, path } => self.record_audio(ask, call, path),
@@ -370,12 +372,7 @@ impl Core {
     }
 
     fn play(&mut self, ask: &mut Ask, id: CallId, audio: AudioSource) -> Result<(), OperationError> {
-        let call = self.calls.get_mut(id).ok_or(OperationError::NoSuchCall(id))?;
-        call.source = audio;
-        if call.stream == Stream::Running {
-            let command = Command::Send { stream: Call::stream_id(id), source: source(&call.source) };
-            self.media(command);
-        }
+        self.sound(id, audio);
         self.done(ask, Outcome::Done);
         Ok(())
     }

@@ -49,6 +49,7 @@ impl Core {
             self.can_make(line_id)?;
         }
         let id = self.new_outgoing(now, line_id, address, options.source, options.call_data);
+        self.begin_with(id, options.audio.as_deref());
         match dialled {
             Dialled::Whole(uri) => {
                 if let Err(error) = self.place(now, id, uri, &placing) {
@@ -170,7 +171,8 @@ impl Core {
         let (line_id, address, target) = (call.line, call.address, call.facts.target.clone());
         let number = call.facts.physical;
         let line = self.line(line_id).ok_or(OperationError::NoSuchLine(line_id))?;
-        let (capabilities, credentials) = (std::sync::Arc::clone(&line.media), line.credentials);
+        let capabilities = self.line_media(id).ok_or(OperationError::NoSuchLine(line_id))?;
+        let credentials = line.credentials;
         let name = placing.display_name.as_deref().unwrap_or(&line.account.display_name);
         let from = if name.is_empty() {
             format!("<{}>", line.uri(address))

@@ -218,7 +218,8 @@ impl Profile {
     }
 }
 
-fn codec(name: &str) -> Option<hookswitch_media::codec::Codec> {
+/// The codec of this name.
+pub(crate) fn codec(name: &str) -> Option<hookswitch_media::codec::Codec> {
     use hookswitch_media::codec::Codec;
     match name.to_ascii_uppercase().as_str() {
         "PCMU" => Some(Codec::Pcmu),

@@ -2,6 +2,7 @@
 
 use crate::account::Account;
 use crate::core::{Action, Core, Counters};
+use crate::terms::Terms;
 use bytes::Bytes;
 use hookswitch_machine::{CloseReason, Endpoint, Entropy, Flow, QueryId, ResolveError, Target, Time};
 use hookswitch_media::control::Event as MediaEvent;
@@ -11,9 +12,9 @@ use hookswitch_sip::transaction::{self, Layer};
 use hookswitch_sip::ua::{self, UserAgent};
 use hookswitch_spi::{
     AddressDescription, AddressId, AddressStatus, CallId, CallInfo, CallOptions, CallState, CallStatus,
-    Capabilities, Devices, ExtensionVersion, ForwardingRules, InterfaceVersion, LineDescription, LineError,
-    LineId, LineStatus, MediaTypes, Operation, OperationError, PhysicalCallId, Provider, ProviderEvent,
-    RequestId, Set, StatusKind, VersionRange,
+    Capabilities, DeviceConfig, Devices, ExtensionVersion, ForwardingRules, InterfaceVersion,
+    LineDescription, LineError, LineId, LineStatus, MediaTypes, Operation, OperationError, PhysicalCallId,
+    Provider, ProviderEvent, RequestId, Set, StatusKind, VersionRange,
 };
 
 /// What a [`SipProvider`] is made of.
@@ -326,6 +327,14 @@ impl Provider for SipProvider {
         Ok(())
     }
 
+    fn device_config(&self, line: LineId) -> Option<DeviceConfig> {
+        self.core.device_config(line)
+    }
+
+    fn set_device_config(&mut self, line: LineId, config: DeviceConfig) -> Result<(), LineError> {
+        self.core.set_device_config(line, &config)
+    }
+
     fn negotiate_extension(
         &self,
         line: LineId,
@@ -424,6 +433,9 @@ impl Provider for SipProvider {
     fn shutdown(&mut self, now: Time) {
         for line in 0..self.core.lines.len() as u32 {
             self.close_line(now, LineId(line));
+        }
+        for line in self.core.lines.iter_mut().flatten() {
+            line.terms = Terms::of_profile(&line.account.profile);
         }
         self.core.initialised = false;
     }

@@ -104,7 +104,8 @@ impl Core {
             AcceptReferrals::Never => return Err(603),
         }
         let flow = line.flow().ok_or(480_u16)?;
-        let (capabilities, credentials) = (std::sync::Arc::clone(&line.media), line.credentials);
+        let capabilities = self.line_media(id).ok_or(480_u16)?;
+        let credentials = line.credentials;
         let from = format!("<{}>", line.uri(call.address));
         let contact = self.contact_of(call.line);
         let rtp = call.port.map(|port| port.rtp).ok_or(480_u16)?;

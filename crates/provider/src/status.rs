@@ -27,6 +27,9 @@ impl Core {
     ) -> Result<(), LineError> {
         self.can_carry(id, media)?;
         let line = self.line(id).ok_or(LineError::NoSuchLine(id))?;
+        if let Some(audio) = &options.audio {
+            line.capabilities.device.check(audio).map_err(LineError::InvalidParameter)?;
+        }
         let bounds = line.capabilities.no_answer_after;
         match options.no_answer_after {
             Some(after) if !bounds.contains(after) => {
@@ -106,6 +109,7 @@ impl Core {
             Feature::SwapHold,
             Feature::SetupTransfer,
             Feature::CompleteTransfer,
+            Feature::SetCallParameters,
         ]);
         let transfers = Features::of(&[
             Feature::BlindTransfer,
@@ -122,6 +126,7 @@ impl Core {
             (!ready, Features::of(&[Feature::CompleteTransfer])),
             (!held, Features::of(&[Feature::SwapHold])),
             (call.is_changing(), changes),
+            (self.is_answered_early(call), Features::of(&[Feature::SetCallParameters])),
             (call.is_leaving(), transfers),
             // Nobody is called yet who could be told.
             (call.is_call_back(), Features::of(&[Feature::SendUserInfo])),

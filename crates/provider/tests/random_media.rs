@@ -94,8 +94,32 @@ impl Trial {
         let treatment = chance.of(&treatments)?;
         let digits =
             chance.of(&[DigitMonitoring::Off, DigitMonitoring::Digits, DigitMonitoring::BeginningAndEnd])?;
+        let states = [StateKind::Connected, StateKind::OnHold, StateKind::OnHoldPendingConference];
+        let triggers = [
+            MediaTrigger::Digit('1'),
+            MediaTrigger::Tone { frequencies: [425, 0], duration: some },
+            MediaTrigger::Media(MediaType::Voice),
+            MediaTrigger::State(chance.of(&states)?),
+        ];
+        let actions = [
+            MediaAction::Start(AudioSource::Music),
+            MediaAction::Stop,
+            MediaAction::Pause,
+            MediaAction::Resume,
+            MediaAction::VolumeUp,
+            MediaAction::VolumeNormal,
+        ];
+        let controls = (0..chance.below(4))
+            .map_while(|_| Some(MediaControl { when: chance.of(&triggers)?, then: chance.of(&actions)? }))
+            .collect();
+        let lists: [&[&str]; 3] = [&["PCMU"], &["PCMA", "PCMU"], &["L16/8000"]];
+        let audio = DeviceConfig {
+            codecs: chance.of(&lists)?.iter().map(|name| (*name).to_owned()).collect(),
+            packet_time: chance.of(&[20, 40])?,
+            digits: chance.of(DigitTransport::ALL)?,
+        };
         let tone = TonePattern { tag: 1, frequencies: [425, 0], duration: some };
-        Some(match chance.below(34) {
+        Some(match chance.below(39) {
             0 | 1 => Operation::SetupConference { line, address, call: Some(call), consult },
             2 => Operation::SetupConference { line, address, call: None, consult },
             3 | 4 => Operation::PrepareAddToConference { conference: call, consult },
@@ -118,6 +142,8 @@ impl Trial {
             30 => Operation::SetTreatment { call, treatment },
             31 => Operation::Dial { call, digits: "1".into() },
             32 => Operation::Play { call, source: AudioSource::Echo },
+            33 | 34 => Operation::SetMediaControl { call, controls },
+            35..=37 => Operation::SetCallParameters { call, audio },
             _ => Operation::answer(call),
         })
     }
@@ -313,6 +339,8 @@ impl Trial {
                 }
                 Command::Configure { stream, .. }
                 | Command::Send { stream, .. }
+                | Command::Pause { stream, .. }
+                | Command::Gain { stream, .. }
                 | Command::Mix { stream, .. }
                 | Command::Record { stream, .. }
                 | Command::StopGenerating { stream }

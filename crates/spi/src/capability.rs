@@ -4,8 +4,9 @@ use crate::feature::{Feature, Features};
 use crate::options::{CallTreatment, CompletionMode, DigitMonitoring, ParkAt, PickupFrom, TransferMode};
 use crate::set::member;
 use crate::{
-    BusyMode, ConnectedMode, DisconnectMode, Extension, ForwardCondition, InfoParts, MediaTypes,
-    OfferingMode, Operation, OperationError, Origin, Reason, Set, StateKind, StatusKind,
+    BusyMode, ConnectedMode, DeviceChoices, DisconnectMode, Extension, ForwardCondition, InfoParts,
+    MediaControlSizes, MediaTypes, OfferingMode, Operation, OperationError, Origin, Reason, Set, StateKind,
+    StatusKind,
 };
 use serde::Serialize;
 use std::time::Duration;
@@ -66,6 +67,10 @@ pub struct Capabilities {
     pub gather_after: Bounds,
     /// Tones listened for at a time.
     pub max_tone_patterns: u16,
+    /// What the device configuration of the line and of its calls can be.
+    pub device: DeviceChoices,
+    /// Entries of a list of media controls.
+    pub media_control: MediaControlSizes,
     /// Octets of user information in each message.
     pub user_info: UserInfoSizes,
     /// Octets of call data.
@@ -205,6 +210,8 @@ impl Capabilities {
             digit_monitoring: Set::NONE,
             gather_after: Bounds::default(),
             max_tone_patterns: 0,
+            device: DeviceChoices::default(),
+            media_control: MediaControlSizes::default(),
             user_info: UserInfoSizes::default(),
             max_call_data: 0,
             removed_member: StateKind::Idle,
@@ -289,6 +296,10 @@ impl Capabilities {
                 let most = self.max_tone_patterns;
                 Err(OperationError::InvalidParameter(format!("at most {most} tones can be listened for")))
             }
+            O::SetCallParameters { audio, .. } => {
+                self.device.check(audio).map_err(OperationError::InvalidParameter)
+            }
+            O::SetMediaControl { controls, .. } => crate::media_control::check(self, controls),
             O::GatherDigits { gather, .. } => self.check_gather(gather),
             O::SendDigits { digits, .. } => check_digits(digits),
             O::Forward { rules, .. } if rules.rules.len() > usize::from(self.max_forward_rules) => {
@@ -302,6 +313,9 @@ impl Capabilities {
     fn check_call(&self, options: &crate::CallOptions) -> Result<(), OperationError> {
         fits(options.user_info.as_ref(), self.user_info.make_call)?;
         self.data_fits(&options.call_data)?;
+        if let Some(audio) = &options.audio {
+            self.device.check(audio).map_err(OperationError::InvalidParameter)?;
+        }
         match options.no_answer_after {
             Some(after) if !self.no_answer_after.contains(after) => {
                 let Bounds { least, most } = self.no_answer_after;

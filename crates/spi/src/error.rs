@@ -131,6 +131,9 @@ pub enum LineError {
     /// The line cannot carry this media type (LINEERR_INVALMEDIAMODE).
     #[error("the line cannot carry {0}")]
     UnsupportedMedia(crate::MediaTypes),
+    /// What the line is to be set to is not possible (LINEERR_INVALPARAM); nothing was changed.
+    #[error("{0}")]
+    InvalidParameter(String),
     /// The provider is shut down or not yet initialised (LINEERR_UNINITIALIZED).
     #[error("the provider is not initialised")]
     NotInitialised,

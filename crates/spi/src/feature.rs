@@ -37,6 +37,7 @@ pub enum Feature {
     SetMediaType,
     SetCallData,
     SetAppSpecific,
+    SetCallParameters,
     SetTreatment,
     SetService,
     SendDigits,
@@ -47,13 +48,14 @@ pub enum Feature {
     MonitorDigits,
     MonitorTones,
     MonitorMedia,
+    SetMediaControl,
     Play,
     Record,
     Statistics,
     Extension,
 }
 
-member!(Feature: MakeCall, Dial, Accept, Answer, Redirect, Forward, Drop, Hold, Retrieve, SwapHold, SetupTransfer, CompleteTransfer, BlindTransfer, SetupConference, PrepareAddToConference, AddToConference, RemoveFromConference, Park, Unpark, Pickup, CompleteCall, UncompleteCall, SecureCall, SendUserInfo, ReleaseUserInfo, SetMediaType, SetCallData, SetAppSpecific, SetTreatment, SetService, SendDigits, SendTone, StopSending, GatherDigits, StopGathering, MonitorDigits, MonitorTones, MonitorMedia, Play, Record, Statistics, Extension);
+member!(Feature: MakeCall, Dial, Accept, Answer, Redirect, Forward, Drop, Hold, Retrieve, SwapHold, SetupTransfer, CompleteTransfer, BlindTransfer, SetupConference, PrepareAddToConference, AddToConference, RemoveFromConference, Park, Unpark, Pickup, CompleteCall, UncompleteCall, SecureCall, SendUserInfo, ReleaseUserInfo, SetMediaType, SetCallData, SetAppSpecific, SetCallParameters, SetTreatment, SetService, SendDigits, SendTone, StopSending, GatherDigits, StopGathering, MonitorDigits, MonitorTones, MonitorMedia, SetMediaControl, Play, Record, Statistics, Extension);
 
 /// A set of features.
 pub type Features = Set<Feature>;
@@ -90,6 +92,7 @@ impl Feature {
             Operation::SetMediaType { .. } => Self::SetMediaType,
             Operation::SetCallData { .. } => Self::SetCallData,
             Operation::SetAppSpecific { .. } => Self::SetAppSpecific,
+            Operation::SetCallParameters { .. } => Self::SetCallParameters,
             Operation::SetTreatment { .. } => Self::SetTreatment,
             Operation::SetService { .. } => Self::SetService,
             Operation::SendDigits { .. } => Self::SendDigits,
@@ -100,6 +103,7 @@ impl Feature {
             Operation::MonitorDigits { .. } => Self::MonitorDigits,
             Operation::MonitorTones { .. } => Self::MonitorTones,
             Operation::MonitorMedia { .. } => Self::MonitorMedia,
+            Operation::SetMediaControl { .. } => Self::SetMediaControl,
             Operation::Play { .. } => Self::Play,
             Operation::Record { .. } => Self::Record,
             Operation::Statistics { .. } => Self::Statistics,
@@ -138,6 +142,7 @@ impl Feature {
             Self::SetMediaType => "set media type",
             Self::SetCallData => "set call data",
             Self::SetAppSpecific => "set application value",
+            Self::SetCallParameters => "set call parameters",
             Self::SetTreatment => "set treatment",
             Self::SetService => "set service",
             Self::SendDigits => "send digits",
@@ -148,6 +153,7 @@ impl Feature {
             Self::MonitorDigits => "monitor digits",
             Self::MonitorTones => "monitor tones",
             Self::MonitorMedia => "monitor media",
+            Self::SetMediaControl => "set media control",
             Self::Play => "play",
             Self::Record => "record",
             Self::Statistics => "statistics",
@@ -185,13 +191,15 @@ impl Feature {
             Self::SendUserInfo => &[S::Offering, S::Accepted, S::Ringback, S::Connected],
             Self::ReleaseUserInfo | Self::SetAppSpecific => ANY,
             Self::SetMediaType | Self::SetCallData => NOT_IDLE,
+            Self::SetCallParameters => &[S::Offering, S::Accepted, S::Dialtone, S::Dialing, S::Connected],
             Self::SetTreatment => ALIVE,
             Self::StopSending
             | Self::GatherDigits
             | Self::StopGathering
             | Self::MonitorDigits
             | Self::MonitorTones
-            | Self::MonitorMedia => ALIVE,
+            | Self::MonitorMedia
+            | Self::SetMediaControl => ALIVE,
             Self::Play | Self::Record => {
                 &[S::Offering, S::Accepted, S::Proceeding, S::Ringback, S::Connected, S::OnHold]
             }

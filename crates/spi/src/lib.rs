@@ -19,6 +19,7 @@
 mod call;
 mod capability;
 mod completion;
+mod device_config;
 mod error;
 mod event;
 mod extension;
@@ -27,6 +28,7 @@ mod forward;
 mod ids;
 mod info;
 mod media;
+mod media_control;
 mod operation;
 mod options;
 mod outcome;
@@ -43,6 +45,7 @@ pub use capability::{
     AnswerMode, Bounds, Capabilities, CapabilityFlags, ParkKind, PickupKind, UserInfoSizes,
 };
 pub use completion::{Completion, Completions};
+pub use device_config::{DeviceChoices, DeviceConfig, DigitTransport};
 pub use error::{LineError, OperationError};
 pub use event::{LineState, OutOfService, ProviderEvent};
 pub use extension::{
@@ -56,6 +59,7 @@ pub use ids::{
 };
 pub use info::{CallInfo, InfoParts, Origin, Party, Presentation, Reason};
 pub use media::{MediaType, MediaTypes};
+pub use media_control::{MediaAction, MediaControl, MediaControlSizes, MediaTrigger};
 pub use operation::Operation;
 pub use options::{
     AudioSource, CallOptions, CallTreatment, CompletionMode, ConsultOptions, DigitMonitoring, DigitOptions,

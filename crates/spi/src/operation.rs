@@ -5,7 +5,10 @@ use crate::options::{
     CallOptions, CallTreatment, CompletionMode, ConsultOptions, DigitMonitoring, DigitOptions, GatherOptions,
     ParkAt, PickupFrom, RejectReason, ToneOptions, TonePattern, TransferMode, UserInfo,
 };
-use crate::{AddressId, AudioSource, CallId, CompletionId, ForwardingRules, LineId, MediaTypes};
+use crate::{
+    AddressId, AudioSource, CallId, CompletionId, DeviceConfig, ForwardingRules, LineId, MediaControl,
+    MediaTypes,
+};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -243,6 +246,15 @@ pub enum Operation {
         /// Which.
         value: u32,
     },
+    /// Change how a call's audio is sent (lineSetCallParams): of a connected call by an offer within its session, after which the
+    /// codec is the one that the other side chose of the list. If it refuses, the request fails and the call is as it was. A call
+    /// that is not answered or not dialled yet begins with it.
+    SetCallParameters {
+        /// The call.
+        call: CallId,
+        /// How it is to be sent.
+        audio: DeviceConfig,
+    },
     /// What a party hears that waits: unanswered where the line sends early audio, or on hold (lineSetCallTreatment).
     SetTreatment {
         /// The call.
@@ -311,6 +323,15 @@ pub enum Operation {
         call: CallId,
         /// Which.
         media: MediaTypes,
+    },
+    /// What the call's audio does by itself from now on, when something happens in the call (lineSetMediaControl): takes the place
+    /// of the list before, whoever set it; an empty one ends it. It stays with the call when its owner changes, and ends with it.
+    /// Several entries for one thing are carried out in their order. In a conference, digits are those of the conference call.
+    SetMediaControl {
+        /// The call.
+        call: CallId,
+        /// The new list.
+        controls: Vec<MediaControl>,
     },
     /// Change what the other party hears.
     Play {
@@ -391,6 +412,7 @@ impl Operation {
             | Self::SetMediaType { call, .. }
             | Self::SetCallData { call, .. }
             | Self::SetAppSpecific { call, .. }
+            | Self::SetCallParameters { call, .. }
             | Self::SetTreatment { call, .. }
             | Self::SendDigits { call, .. }
             | Self::SendTone { call, .. }
@@ -400,6 +422,7 @@ impl Operation {
             | Self::MonitorDigits { call, .. }
             | Self::MonitorTones { call, .. }
             | Self::MonitorMedia { call, .. }
+            | Self::SetMediaControl { call, .. }
             | Self::Play { call, .. }
             | Self::Record { call, .. }
             | Self::Statistics { call } => Some(*call),

@@ -1,5 +1,6 @@
 //! The details of requests.
 
+use crate::DeviceConfig;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -17,6 +18,8 @@ pub struct CallOptions {
     pub user_info: Option<UserInfo>,
     /// Kept with the call from its beginning.
     pub call_data: Vec<u8>,
+    /// How its audio is sent (TAPI: dwDeviceConfig of LINECALLPARAMS); the line's way if absent.
+    pub audio: Option<Box<DeviceConfig>>,
     /// Headers added to the request, only with the line's extension selected.
     pub headers: Vec<(Box<str>, Box<str>)>,
 }

@@ -2,8 +2,9 @@
 
 use crate::{
     AddressId, AddressStatus, CallId, CallInfo, CallOptions, CallState, CallStatus, Capabilities,
-    ExtensionVersion, ForwardingRules, InterfaceVersion, LineError, LineId, LineState, LineStatus,
-    MediaTypes, Operation, OperationError, ProviderEvent, RequestId, Set, StatusKind, VersionRange,
+    DeviceConfig, ExtensionVersion, ForwardingRules, InterfaceVersion, LineError, LineId, LineState,
+    LineStatus, MediaTypes, Operation, OperationError, ProviderEvent, RequestId, Set, StatusKind,
+    VersionRange,
 };
 use hookswitch_machine::Time;
 
@@ -79,6 +80,16 @@ pub trait Provider {
     /// Which changes of the line and its addresses somebody wants to hear of (TSPI_lineSetStatusMessages); more may be told.
     /// Kinds that the line never has are accepted.
     fn detect_status(&mut self, line: LineId, kinds: Set<StatusKind>) -> Result<(), LineError>;
+
+    /// How the audio of the line's next call is sent (TSPI_lineGetDevConfig). `None`: no such line.
+    fn device_config(&self, line: LineId) -> Option<DeviceConfig>;
+
+    /// Has the audio of all later calls of the line sent so (TSPI_lineSetDevConfig), until the session ends. Calls that exist keep
+    /// what they have.
+    ///
+    /// # Errors
+    /// [`LineError::InvalidParameter`] if any part of it is not among [`Capabilities::device`]; nothing was changed.
+    fn set_device_config(&mut self, line: LineId, config: DeviceConfig) -> Result<(), LineError>;
 
     /// The versions of the line's extension that can be had now: all within `offered`, or only the one that is selected
     /// (TSPI_lineNegotiateExtVersion).

@@ -5,9 +5,9 @@ use crate::{AppRequestId, CallRequest, Interest, OpenId, Privilege, RequestError
 use hookswitch_machine::Time;
 use hookswitch_spi::{
     AddressId, AddressStatus, CallCounts, CallId, CallInfo, CallState, CallStatistics, Capabilities,
-    CompletionId, ExtensionAnswer, ExtensionEvent, ExtensionVersion, Features, ForwardingRules, GatherEnd,
-    InfoParts, InterfaceVersion, LineDescription, LineId, LineState, LineStatus, MediaType, Outcome,
-    TimelineEntry, TransferOutcome,
+    CompletionId, DeviceConfig, ExtensionAnswer, ExtensionEvent, ExtensionVersion, Features, ForwardingRules,
+    GatherEnd, InfoParts, InterfaceVersion, LineDescription, LineId, LineState, LineStatus, MediaType,
+    Outcome, TimelineEntry, TransferOutcome,
 };
 use std::time::Duration;
 
@@ -349,6 +349,8 @@ pub enum Reply {
     Capabilities(Box<Capabilities>),
     /// Forwarding rules.
     Forwarding(ForwardingRules),
+    /// How the audio of a line's calls is sent.
+    DeviceConfig(Box<DeviceConfig>),
     /// How a line is.
     LineStatus(Box<LineStatus>),
     /// How an address is.

@@ -2,8 +2,8 @@
 
 use crate::{CallRequest, OpenId, SessionId};
 use hookswitch_spi::{
-    AddressId, CallId, CallOptions, ExtensionVersion, InterfaceVersion, LineId, MediaType, MediaTypes,
-    Operation, Set, StatusKind, VersionRange,
+    AddressId, CallId, CallOptions, DeviceConfig, ExtensionVersion, InterfaceVersion, LineId, MediaType,
+    MediaTypes, Operation, Set, StatusKind, VersionRange,
 };
 use std::time::Duration;
 
@@ -142,6 +142,19 @@ pub enum Request {
         line: LineId,
         /// Which of its addresses.
         address: AddressId,
+    },
+    /// How the audio of a line's next call is sent (lineGetDevConfig).
+    DeviceConfig {
+        /// Which line.
+        line: LineId,
+    },
+    /// Has the audio of a line's later calls sent so (lineSetDevConfig); asked by who has opened the line. It is the line's, so
+    /// calls of other applications go by it too.
+    SetDeviceConfig {
+        /// Which line.
+        line: LineId,
+        /// How.
+        config: Box<DeviceConfig>,
     },
     /// How a line is now (lineGetLineDevStatus).
     LineStatus {

@@ -171,6 +171,17 @@ impl Telephony {
                     .map(|rules| Answer::Now(Reply::Forwarding(rules)))
                     .ok_or(RequestError::NoSuchAddress(line))
             }
+            Request::DeviceConfig { line } => {
+                let config = provider.device_config(line).ok_or(LineError::NoSuchLine(line))?;
+                Ok(Answer::Now(Reply::DeviceConfig(Box::new(config))))
+            }
+            Request::SetDeviceConfig { line, config } => {
+                if !shard.sessions.get(session).is_some_and(|session| session.lines.contains(&line)) {
+                    return Err(RequestError::LineNotOpen(line));
+                }
+                provider.set_device_config(line, *config)?;
+                Ok(Answer::Now(Reply::Done))
+            }
             Request::LineStatus { line } => {
                 let status = provider.line_status(line).ok_or(LineError::NoSuchLine(line))?;
                 Ok(Answer::Now(Reply::LineStatus(Box::new(status))))

@@ -6,10 +6,10 @@ use common::{LINE, answer, short, to_application};
 use hookswitch_machine::{Entropy, Time};
 use hookswitch_spi::{
     AddressId, AddressStatus, CallId, CallInfo, CallOptions, CallState, CallStatus, Capabilities,
-    ConsultOptions, Devices, DigitMonitoring, ExtensionAnswer, ExtensionCommand, ExtensionEvent,
-    ExtensionVersion, ForwardingRules, InfoParts, InterfaceVersion, LineDescription, LineError, LineId,
-    LineStatus, MediaType, MediaTypes, Operation, OperationError, Outcome, Provider, ProviderEvent,
-    RequestId, Set, StatusKind, TonePattern, VersionRange,
+    ConsultOptions, DeviceConfig, Devices, DigitMonitoring, ExtensionAnswer, ExtensionCommand,
+    ExtensionEvent, ExtensionVersion, ForwardingRules, InfoParts, InterfaceVersion, LineDescription,
+    LineError, LineId, LineStatus, MediaType, MediaTypes, Operation, OperationError, Outcome, Provider,
+    ProviderEvent, RequestId, Set, StatusKind, TonePattern, VersionRange,
 };
 use hookswitch_telephony::{
     AppRequestId, Config, Event, Interest, Limits, Privilege, Reply, Request, RequestError, SessionId,
@@ -60,6 +60,12 @@ impl Provider for Willing {
     }
     fn detect_status(&mut self, line: LineId, kinds: Set<StatusKind>) -> Result<(), LineError> {
         self.inner.detect_status(line, kinds)
+    }
+    fn device_config(&self, line: LineId) -> Option<DeviceConfig> {
+        self.inner.device_config(line)
+    }
+    fn set_device_config(&mut self, line: LineId, config: DeviceConfig) -> Result<(), LineError> {
+        self.inner.set_device_config(line, config)
     }
     fn negotiate_extension(
         &self,

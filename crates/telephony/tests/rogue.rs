@@ -6,9 +6,9 @@ use common::{LINE, make_call, short};
 use hookswitch_machine::{Entropy, Time};
 use hookswitch_spi::{
     AddressId, AddressStatus, CallId, CallInfo, CallOptions, CallState, CallStatus, Capabilities,
-    ConnectedMode, Devices, ExtensionVersion, ForwardingRules, InterfaceVersion, LineDescription, LineError,
-    LineId, LineStatus, MediaTypes, Operation, OperationError, Outcome, Provider, ProviderEvent, RequestId,
-    Set, StatusKind, VersionRange,
+    ConnectedMode, DeviceConfig, Devices, ExtensionVersion, ForwardingRules, InterfaceVersion,
+    LineDescription, LineError, LineId, LineStatus, MediaTypes, Operation, OperationError, Outcome, Provider,
+    ProviderEvent, RequestId, Set, StatusKind, VersionRange,
 };
 use hookswitch_telephony::{AppRequestId, Config, Event, Interest, Request, SessionId, Telephony};
 use hookswitch_testkit::loopback::{Loopback, LoopbackLine};
@@ -39,6 +39,12 @@ impl Provider for Rogue {
     }
     fn detect_status(&mut self, line: LineId, kinds: Set<StatusKind>) -> Result<(), LineError> {
         self.inner.detect_status(line, kinds)
+    }
+    fn device_config(&self, line: LineId) -> Option<DeviceConfig> {
+        self.inner.device_config(line)
+    }
+    fn set_device_config(&mut self, line: LineId, config: DeviceConfig) -> Result<(), LineError> {
+        self.inner.set_device_config(line, config)
     }
     fn negotiate_extension(
         &self,

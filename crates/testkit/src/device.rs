@@ -163,6 +163,12 @@ impl VirtualMedia {
             Command::Send { stream, .. } => {
                 self.stream(stream, "given a source");
             }
+            Command::Pause { stream, .. } => {
+                self.stream(stream, "paused");
+            }
+            Command::Gain { stream, .. } => {
+                self.stream(stream, "made louder or softer");
+            }
             Command::Mix { stream, mix, part } => self.mix(now, stream, mix, part),
             Command::Record { stream, .. } => {
                 self.stream(stream, "recorded");

@@ -299,6 +299,7 @@ fn whatever_is_asked_the_exchange_keeps_its_contract() {
         Feature::StopGathering,
         Feature::MonitorTones,
         Feature::MonitorMedia,
+        Feature::SetMediaControl,
         Feature::Record,
         Feature::Statistics,
     ]);

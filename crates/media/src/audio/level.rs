@@ -37,6 +37,12 @@ pub(super) fn mean_power(samples: &[i16]) -> f32 {
     sum as f32 / samples.len() as f32
 }
 
+/// Makes samples so many decibels louder; what gets out of range is clipped.
+pub fn amplify(samples: &mut [i16], decibels: i8) {
+    let factor = 10f32.powf(f32::from(decibels) / 20.0);
+    samples.iter_mut().for_each(|sample| *sample = nearest_sample(f32::from(*sample) * factor));
+}
+
 /// How loud samples are on average, whatever they carry, in dBm0; −100 for silence or no samples.
 pub fn level_dbm0(samples: &[i16]) -> f32 {
     peak_to_dbm0((2.0 * mean_power(samples)).sqrt())
@@ -66,6 +72,16 @@ mod tests {
     fn twenty_decibels_are_a_tenth_of_the_peak() {
         assert!((peak_amplitude(-16.83) - FULL_SCALE_PEAK / 10.0).abs() < 1.0);
         assert!((peak_to_dbm0(peak_amplitude(-30.0)) + 30.0).abs() < 0.01);
+    }
+
+    #[test]
+    fn what_is_amplified_is_louder_and_never_wraps_around() {
+        let mut samples = [1_000, -1_000, 20_000, -20_000, 0];
+        amplify(&mut samples, 6);
+        assert_eq!(samples, [1_995, -1_995, i16::MAX, i16::MIN, 0]);
+        let mut samples = [1_000, -1_000];
+        amplify(&mut samples, -20);
+        assert_eq!(samples, [100, -100]);
     }
 
     #[test]

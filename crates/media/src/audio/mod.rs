@@ -30,7 +30,7 @@ pub use detect::ToneDetector;
 pub(crate) use detect::{DETECTION_FRAME, Goertzel, power_of_dbm0};
 pub use digit_tone::{DigitTones, digit_frequencies, digit_of_frequencies};
 pub(crate) use halfband::{Doubler, Halver};
-pub use level::{FULL_SCALE_DBM0, level_dbm0, peak_amplitude};
+pub use level::{FULL_SCALE_DBM0, amplify, level_dbm0, peak_amplitude};
 pub use melody::render_melody;
 pub use mix::{MIX_FRAME, MIX_RATE, MIX_TIME, MixFrame, is_audible};
 pub use playback::Playback;

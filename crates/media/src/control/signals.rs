@@ -5,7 +5,7 @@ use std::time::Duration;
 /// Parts of a custom tone that sound; more are left out.
 pub const MAX_TONE_PARTS: usize = 8;
 /// Tones that one stream can be watched for; more are left out.
-pub const MAX_WATCHED_TONES: usize = 16;
+pub const MAX_WATCHED_TONES: usize = 24;
 
 /// One frequency of a generated tone, with a cadence of its own (TAPI LINEGENERATETONE). The parts of a tone sound together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -161,9 +161,33 @@ impl MediaSession {
         rtp: SocketAddr,
         wanted: Direction,
     ) -> Result<Vec<u8>, NegotiateError> {
-        self.expect_no_offer()?;
         let in_use = self.parameters.as_ref().map(|parameters| parameters.codec);
-        let in_use = in_use.filter(|codec| capabilities.codecs.contains(codec));
+        let first = in_use.filter(|codec| capabilities.codecs.contains(codec));
+        self.describe(capabilities, rtp, wanted, first)
+    }
+
+    /// Makes an offer to change the codec: as [`MediaSession::offer`], but whatever is in use, the order is that of the capabilities.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn offer_change(
+        &mut self,
+        capabilities: &Capabilities,
+        rtp: SocketAddr,
+        wanted: Direction,
+    ) -> Result<Vec<u8>, NegotiateError> {
+        self.describe(capabilities, rtp, wanted, None)
+    }
+
+    /// An offer of ours, with this codec first.
+    fn describe(
+        &mut self,
+        capabilities: &Capabilities,
+        rtp: SocketAddr,
+        wanted: Direction,
+        in_use: Option<Codec>,
+    ) -> Result<Vec<u8>, NegotiateError> {
+        self.expect_no_offer()?;
         let others = capabilities.codecs.iter().copied().filter(|codec| Some(*codec) != in_use);
         let mut list = Listing::default();
         for codec in in_use.into_iter().chain(others) {

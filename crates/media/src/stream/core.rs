@@ -2,7 +2,7 @@
 
 use super::config::StreamConfig;
 use super::ears::Ears;
-use super::feed::{Feed, Outbox, Playing, Recorder, report_change, report_digit};
+use super::feed::{Feed, Outbox, Playing, Recorder, Tuning, report_change, report_digit};
 use super::mixed::Mixed;
 use super::outgoing::Outgoing;
 use super::playout::Playout;
@@ -22,6 +22,7 @@ pub struct Stream {
     pub(super) wall: WallClock,
     pub(super) entropy: Entropy,
     pub(super) playing: Playing,
+    pub(super) tuning: Tuning,
     pub(super) outgoing: Option<Box<Outgoing>>,
     pub(super) recorder: Option<Box<dyn Recorder>>,
     pub(super) ears: Option<Box<Ears>>,
@@ -42,6 +43,7 @@ impl Stream {
             wall,
             entropy,
             playing: feed.into(),
+            tuning: Tuning::default(),
             outgoing: None,
             recorder: None,
             ears: None,
@@ -112,6 +114,20 @@ impl Stream {
         self.keep_beat(now);
         self.playing = feed.into();
         self.fit_playout();
+    }
+
+    /// Lets what is sent stand still, or go on: this feed, and those that follow until it is said again.
+    pub fn pause(&mut self, now: Time, on: bool) {
+        self.keep_beat(now);
+        self.tuning.paused = on;
+        if let Playing::Echo(map) = &mut self.playing {
+            map.reset();
+        }
+    }
+
+    /// Sends feeds so many decibels louder than they are.
+    pub const fn amplify(&mut self, decibels: i8) {
+        self.tuning.gain = decibels;
     }
 
     /// Begins a recording, or ends it with `None`; returns the one before.
@@ -259,8 +275,13 @@ impl Stream {
     pub(super) fn has_beat(&self) -> bool {
         let (Some(session), None) = (&self.session, &self.mixed) else { return false };
         let direction = session.parameters.direction;
-        let echoes = self.playing.is_echo() && direction.receives() && self.outgoing.is_none();
+        let echoes = self.is_echo() && direction.receives() && self.outgoing.is_none();
         (direction.sends() && !echoes) || self.is_listened_to()
+    }
+
+    /// What arrives goes back.
+    pub(super) const fn is_echo(&self) -> bool {
+        self.playing.is_echo() && !self.tuning.paused
     }
 
     fn is_listened_to(&self) -> bool {

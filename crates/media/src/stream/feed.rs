@@ -1,7 +1,7 @@
 //! What a stream sends, and the borders to whoever takes what it hears.
 
 use super::echo::EchoMap;
-use crate::audio::{CadencedTone, Playback, Tone};
+use crate::audio::{CadencedTone, Playback, Tone, amplify};
 use crate::control::{Event, GeneratedTone, StreamId};
 use crate::dtmf::{DigitChange, ReceivedDigit};
 use std::fmt;
@@ -73,6 +73,15 @@ pub(super) enum Emission {
     Nothing,
 }
 
+/// How a feed is sent.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Tuning {
+    /// It stands still.
+    pub(super) paused: bool,
+    /// Decibels louder than it is.
+    pub(super) gain: i8,
+}
+
 /// A feed at work.
 #[derive(Debug)]
 pub(super) enum Playing {
@@ -110,6 +119,26 @@ impl Playing {
 
     /// Fills `sent` with what comes next at `rate`; `received` is what is heard meanwhile.
     pub(super) fn fill(
+        &mut self,
+        stream: StreamId,
+        rate: u32,
+        tuning: Tuning,
+        received: &[i16],
+        sent: &mut [i16],
+        out: &mut dyn Outbox,
+    ) -> Emission {
+        if tuning.paused {
+            self.bypass(rate, received);
+            return Emission::Silence;
+        }
+        let emission = self.play(stream, rate, received, sent, out);
+        if tuning.gain != 0 && emission == Emission::Audio {
+            amplify(sent, tuning.gain);
+        }
+        emission
+    }
+
+    fn play(
         &mut self,
         stream: StreamId,
         rate: u32,

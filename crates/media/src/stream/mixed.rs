@@ -227,7 +227,7 @@ impl Stream {
             outgoing.report(self.id, false, out);
             self.outgoing = None;
         }
-        match self.playing.fill(self.id, MIX_RATE, &mixed.last, own, out) {
+        match self.playing.fill(self.id, MIX_RATE, self.tuning, &mixed.last, own, out) {
             Emission::Audio => true,
             Emission::Common | Emission::Silence | Emission::Nothing => false,
         }

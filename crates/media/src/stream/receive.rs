@@ -97,7 +97,7 @@ impl Stream {
             }
             Kind::Unknown => self.discarded += 1,
         }
-        if let (Playing::Echo(_), None, None) = (&self.playing, &self.outgoing, &self.mixed) {
+        if self.is_echo() && self.outgoing.is_none() && self.mixed.is_none() {
             self.echo(now, kind, &packet, newest, out);
         }
     }

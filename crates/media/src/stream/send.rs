@@ -2,7 +2,7 @@
 
 use super::common::CommonPayloads;
 use super::core::Stream;
-use super::feed::{Emission, Outbox, Playing};
+use super::feed::{Emission, Outbox};
 use super::outgoing::{Outgoing, Way};
 use super::session::{MAX_SAMPLES, Session};
 use crate::control::{Event, Statistics};
@@ -234,13 +234,11 @@ impl Stream {
             self.playing.bypass(rate, received);
             return mixed.heard(sent);
         }
-        if let (Playing::Echo(_), None) = (&self.playing, &self.mixed)
-            && session.parameters.direction.receives()
-        {
+        if self.is_echo() && self.mixed.is_none() && session.parameters.direction.receives() {
             // The packets went back as they came; this is what the recording is told.
             sent.copy_from_slice(received);
             return Emission::Nothing;
         }
-        self.playing.fill(self.id, rate, received, sent, out)
+        self.playing.fill(self.id, rate, self.tuning, received, sent, out)
     }
 }

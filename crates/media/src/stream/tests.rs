@@ -435,6 +435,64 @@ fn samples_play_to_their_end_and_say_so() {
 }
 
 #[test]
+fn what_stands_still_goes_on_where_it_stood() {
+    // Each sample is another one than those before it.
+    let samples: Vec<i16> = (0..8_000).map(|n| n * 4 - 16_000).collect();
+    let feed = Feed::Samples { samples: samples.clone().into(), rate: 8_000, repeat: false };
+    let mut pair = Pair::new([feed, Feed::Silence], Network::default());
+    pair.configure_with(|_, parameters| parameters.codec = Codec::L16 { rate: 8_000 });
+    let tape = pair.record(0);
+    pair.run(300);
+    let now = pair.now;
+    pair.streams[0].pause(now, true);
+    pair.run(500);
+    assert_eq!(pair.count(0, |e| matches!(e, Event::Played { .. })), 0);
+    let sent = pair.arrived[1].len();
+    let now = pair.now;
+    pair.streams[0].pause(now, false);
+    pair.run(1_500);
+    let played: Vec<i16> = tape.channels().1.into_iter().filter(|sample| *sample != 0).collect();
+    let expected: Vec<i16> = samples.into_iter().filter(|sample| *sample != 0).collect();
+    assert_eq!(played, expected);
+    assert!(sent >= 38, "packets of silence meanwhile: {sent} in all");
+    assert_eq!(pair.count(0, |e| matches!(e, Event::Played { .. })), 1);
+}
+
+#[test]
+fn an_echo_stands_still_and_goes_on() {
+    let mut pair = Pair::new([tone(440), Feed::Echo], Network { delay_ms: 5, ..Network::default() });
+    pair.configure();
+    let tape = pair.record(0);
+    pair.run(1_000);
+    let now = pair.now;
+    pair.streams[1].pause(now, true);
+    pair.run(1_000);
+    let now = pair.now;
+    pair.streams[1].pause(now, false);
+    pair.run(1_000);
+    let heard = tape.channels().0;
+    let level = |from: usize| crate::audio::level_dbm0(&heard[from..from + 4_000]);
+    let levels = [level(3_000), level(11_000), level(19_000)];
+    assert!(levels[0] > -12.0 && levels[1] < -60.0 && levels[2] > -12.0, "{levels:?}");
+}
+
+#[test]
+fn a_gain_makes_what_is_sent_louder_or_softer() {
+    let mut pair = Pair::new([tone(440), Feed::Silence], Network::default());
+    pair.configure();
+    let tape = pair.record(0);
+    for gain in [0, 6, -24] {
+        pair.streams[0].amplify(gain);
+        pair.run(1_000);
+    }
+    let sent = tape.channels().1;
+    let level = |second: usize| crate::audio::level_dbm0(&sent[second * 8_000 + 400..][..7_200]);
+    for (second, expected) in [(0, -10.0), (1, -4.0), (2, -34.0)] {
+        assert!((level(second) - expected).abs() < 0.3, "{} instead of {expected}", level(second));
+    }
+}
+
+#[test]
 fn a_live_stream_exchanges_frames_with_its_application() {
     let live = Feed::Live(Box::new(Doubling));
     let mut pair = Pair::new([tone(700), live], Network { delay_ms: 10, ..Network::default() });

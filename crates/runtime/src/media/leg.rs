@@ -135,6 +135,7 @@ impl Leg {
         self.loaded_rate = None;
         self.waiting = false;
         self.load_number += 1;
+        self.stream.pause(now, false);
         // Lets go of live audio first: the new source may be the same.
         self.stream.feed(now, Feed::Silence);
         let feed = match &self.source {

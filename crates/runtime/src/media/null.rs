@@ -49,6 +49,8 @@ impl NullDevice {
             Command::StartLocal { .. }
             | Command::Configure { .. }
             | Command::Send { .. }
+            | Command::Pause { .. }
+            | Command::Gain { .. }
             | Command::Mix { .. }
             | Command::Record { .. }
             | Command::StopGenerating { .. }

@@ -127,6 +127,8 @@ impl Media {
             }
             Command::Configure { stream, .. }
             | Command::Send { stream, .. }
+            | Command::Pause { stream, .. }
+            | Command::Gain { stream, .. }
             | Command::Record { stream, .. }
             | Command::SendDigits { stream, .. }
             | Command::SendTone { stream, .. }

@@ -304,6 +304,8 @@ impl Worker {
                 let statistics = leg.stream.statistics();
                 (self.services.sink)(Event::Statistics { stream, statistics });
             }
+            Command::Pause { on, .. } => leg_stream.pause(now, on),
+            Command::Gain { decibels, .. } => leg_stream.amplify(decibels),
             Command::Send { source, .. } => leg.send(now, source, &self.services, &self.deliver),
             Command::Record { path, .. } => leg.record(now, path, &self.services),
             Command::Stop { .. } => self.stop(stream),

@@ -4,7 +4,9 @@ use super::desk::DeskFault;
 use super::items::{Installed, StoreFault};
 use super::subject::{Act, Behaviour, Can, Incoming, LineSetup, Party, Saw, Setup, Subject};
 use super::{Factory, ITEMS, Outcome, Suite};
-use crate::loopback::{self, Fault, Heard, Loopback, LoopbackLine, Noticed, Outside, PartyId, Refusal};
+use crate::loopback::{
+    self, Fault, Heard, Loopback, LoopbackLine, Noticed, Outside, PartyId, Playing, Refusal,
+};
 use hookswitch_machine::Time;
 use hookswitch_spi::{
     AddressId, CallTreatment, Feature, LineId, LineState, OutOfService, PhysicalCallId, Presentation,
@@ -402,6 +404,10 @@ impl Subject for LoopbackSubject {
             Heard::Treatment(treatment) => Some(treatment),
             Heard::Nothing | Heard::Talk | Heard::Source(_) => None,
         }
+    }
+
+    fn playing(&self, party: Party) -> Option<Playing> {
+        self.exchange.playing(self.exchange.call_of(id(party))?)
     }
 
     fn reachable(&mut self, reachable: bool) {

@@ -1,5 +1,6 @@
 //! What the suite needs of an implementation: the provider itself, and the world around it under the suite's control.
 
+use crate::loopback::Playing;
 use hookswitch_machine::Time;
 use hookswitch_spi::{
     AnswerMode, CallTreatment, InterfaceVersion, LineId, MediaTypes, Provider, RejectReason,
@@ -46,6 +47,9 @@ pub trait Subject {
 
     /// What a party that waits hears.
     fn treatment(&self, party: Party) -> Option<CallTreatment>;
+
+    /// What a party is played, whether it hears it at the moment or not; `None` if it is not in a call of the provider.
+    fn playing(&self, party: Party) -> Option<Playing>;
 
     /// The switch and all parties outside are silent from now on, or answer again. Nothing reaches them and nothing comes.
     fn reachable(&mut self, reachable: bool);

@@ -35,6 +35,8 @@ pub(super) fn kind(request: &Request) -> &'static str {
         Request::CouldDetect { .. } => "could detect",
         Request::NegotiateExtension { .. } => "negotiate extension",
         Request::SelectExtension { .. } => "select extension",
+        Request::DeviceConfig { .. } => "device config",
+        Request::SetDeviceConfig { .. } => "set device config",
         Request::CallInfo { .. } => "call info",
         Request::Timeline { .. } => "timeline",
         Request::Snapshot => "snapshot",
@@ -42,7 +44,7 @@ pub(super) fn kind(request: &Request) -> &'static str {
 }
 
 /// Kinds of requests that are no operations, and are answered.
-const OTHERS: [&str; 29] = [
+const OTHERS: [&str; 31] = [
     "attach",
     "detach",
     "open line",
@@ -68,6 +70,8 @@ const OTHERS: [&str; 29] = [
     "address status",
     "address id",
     "could detect",
+    "device config",
+    "set device config",
     "negotiate extension",
     "select extension",
     "call info",

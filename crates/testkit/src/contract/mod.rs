@@ -224,6 +224,8 @@ impl Observer {
             | Request::Lines
             | Request::Capabilities { .. }
             | Request::Forwarding { .. }
+            | Request::DeviceConfig { .. }
+            | Request::SetDeviceConfig { .. }
             | Request::LineStatus { .. }
             | Request::AddressStatus { .. }
             | Request::AddressId { .. }

@@ -229,6 +229,7 @@ impl Loopback {
             | F::SetupConference
             | F::Park
             | F::SendUserInfo
+            | F::SetCallParameters
             | F::CompleteTransfer => leg.members().is_none(),
             // Digits of members are those of their conference.
             F::GatherDigits | F::StopGathering | F::MonitorDigits | F::MonitorTones => {

@@ -35,8 +35,11 @@ impl Loopback {
         info.call_data = options.call_data.clone().into();
         let call = self.add_leg(info, Taken::Yes);
         if let Some(leg) = self.legs.get_mut(&call) {
-            leg.rest.source = options.source.clone();
+            leg.rest.playing.source = options.source.clone();
             leg.rest.headers = options.headers.clone();
+            if let Some(audio) = options.audio.as_deref() {
+                leg.rest.config = Some(audio.clone());
+            }
             leg.rest.options = options;
         }
         call

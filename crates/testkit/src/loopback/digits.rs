@@ -6,8 +6,8 @@ use super::faults::Fault;
 use super::leg::{Gather, Leg, Other, Sending};
 use super::stranger::Noticed;
 use hookswitch_spi::{
-    CallId, DigitMonitoring, DigitOptions, GatherEnd, GatherOptions, Operation, OperationError, Outcome,
-    ProviderEvent, RequestId, ToneOptions,
+    CallId, DigitMonitoring, DigitOptions, GatherEnd, GatherOptions, MediaControl, MediaTrigger, Operation,
+    OperationError, Outcome, ProviderEvent, RequestId, ToneOptions,
 };
 use std::time::Duration;
 
@@ -88,6 +88,10 @@ impl Loopback {
         if told {
             self.events.push_back(ProviderEvent::DigitBegun { call, digit });
         }
+        if self.legs.get(&call).is_some_and(|leg| leg.answered) {
+            let pressed = |trigger: &MediaTrigger| matches!(trigger, MediaTrigger::Digit(wanted) if wanted.eq_ignore_ascii_case(&digit));
+            self.set_off(call, pressed);
+        }
     }
 
     /// A digit of the other side is over: it is told, and counts where digits are collected.
@@ -99,6 +103,10 @@ impl Loopback {
             DigitMonitoring::Digits | DigitMonitoring::BeginningAndEnd => {
                 self.events.push_back(ProviderEvent::Digit { call, digit, duration });
             }
+        }
+        let fits = |control: &MediaControl| matches!(control.when, MediaTrigger::Digit(d) if d == digit);
+        if leg.rest.controls.iter().any(fits) && self.faults.contains(&Fault::ControlSwallowsDigits) {
+            return;
         }
         let Some(gather) = leg.rest.gather.as_mut() else { return };
         gather.digits.push(digit);
@@ -176,10 +184,16 @@ impl Loopback {
         let heard = leg.rest.tones.iter().filter(|pattern| {
             sorted(pattern.frequencies) == sorted(frequencies) && sounds >= pattern.duration
         });
-        let heard: Vec<_> = heard.map(|pattern| pattern.tag).collect();
-        for tag in heard {
+        let tags: Vec<_> = heard.map(|pattern| pattern.tag).collect();
+        for tag in tags {
             self.events.push_back(ProviderEvent::Tone { call, tag });
         }
+        self.set_off(call, |trigger| match trigger {
+            MediaTrigger::Tone { frequencies: wanted, duration } => {
+                sorted(*wanted) == sorted(frequencies) && sounds >= *duration
+            }
+            MediaTrigger::Digit(_) | MediaTrigger::Media(_) | MediaTrigger::State(_) => false,
+        });
     }
 
     /// The other side of a call presses a digit.

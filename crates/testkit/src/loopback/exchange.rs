@@ -13,8 +13,8 @@ use super::{LoopbackLine, versions};
 use hookswitch_machine::Time;
 use hookswitch_spi::{
     AddressId, CallCounts, CallId, CallInfo, CallState, Completion, CompletionId, Completions, Disconnect,
-    EndedBy, GatherEnd, InfoParts, InterfaceVersion, LineId, Operation, OperationError, Outcome,
-    PhysicalCallId, ProviderEvent, RequestId, StateKind, StatusKind, TransferOutcome, UserInfo,
+    EndedBy, GatherEnd, InfoParts, InterfaceVersion, LineId, MediaTrigger, Operation, OperationError,
+    Outcome, PhysicalCallId, ProviderEvent, RequestId, StateKind, StatusKind, TransferOutcome, UserInfo,
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -99,7 +99,9 @@ impl Loopback {
     /// A new call, of which nobody has heard.
     pub(crate) fn add_leg(&mut self, info: CallInfo, taken: Taken) -> CallId {
         let call = CallId::minted(0, self.mint());
-        self.legs.insert(call, Leg::new(self.now, info, taken));
+        let mut leg = Leg::new(self.now, info, taken);
+        leg.rest.config = self.lines.get(&leg.line).map(|line| line.config.clone());
+        self.legs.insert(call, leg);
         call
     }
 
@@ -133,6 +135,9 @@ impl Loopback {
         self.count(line, address);
         if !matches!(to, StateKind::Proceeding | StateKind::Ringback | StateKind::Busy) {
             self.leave_queue(call);
+        }
+        if from != to {
+            self.set_off(call, |trigger| *trigger == MediaTrigger::State(to));
         }
     }
 

@@ -92,6 +92,7 @@ impl Loopback {
 
     pub(crate) fn extension(&mut self, request: RequestId, call: Option<CallId>, command: ExtensionCommand) {
         let Some(call) = call else { return };
+        let codec = self.codec_of(call);
         let Some(leg) = self.legs.get_mut(&call) else { return };
         let physical = leg.info.physical.0;
         let answer = match command {
@@ -119,7 +120,7 @@ impl Loopback {
                 user_agent: "loopback".into(),
             },
             ExtensionCommand::Stream => ExtensionAnswer::Stream {
-                codec: if leg.answered { "loopback".into() } else { "".into() },
+                codec: if leg.answered { codec.into() } else { "".into() },
                 encryption: "".into(),
                 local: "".into(),
                 remote: "".into(),

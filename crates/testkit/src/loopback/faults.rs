@@ -61,12 +61,18 @@ faults! {
     HidesWhatItDoes = 16,
     /// An operation is advertised and then unavailable.
     AdvertisesWhatItCannot = 17,
+    /// A list of media controls that is refused clears the one before.
+    WrongControlClears = 17,
     /// Closing a line leaves its requests without completion.
     CloseLosesRequests = 18,
     /// The wish to close a line is told before what is outstanding has completed.
     CloseRequestedFirst = 19,
     /// Media types are accepted that the line cannot carry.
     DetectsEverything = 20,
+    /// A line's device configuration changes calls that exist.
+    ConfigChangesCalls = 20,
+    /// Of a device configuration that is refused, what is right takes effect.
+    ConfigInParts = 20,
     /// Wanting to hear of nothing silences calls too.
     SilencesCalls = 21,
     /// A line that appears is not announced.
@@ -147,6 +153,8 @@ faults! {
     ForwardUnclamped = 55,
     /// The held party does not hear that it is held.
     HoldsSilently = 56,
+    /// Call parameters that the other side refuses are in force all the same.
+    RefusedChangeStays = 56,
     /// When the consultation call ends, the held call stays held.
     ForgetsToReconnect = 57,
     /// A transfer ends both calls and joins nobody.
@@ -189,6 +197,12 @@ faults! {
     DigitsDoNotReplace = 63,
     /// A terminator does not end collecting digits.
     IgnoresTerminators = 64,
+    /// A new list of media controls is added to the one before.
+    ControlAppends = 64,
+    /// Digits set off media controls only while somebody wants to hear of them.
+    ControlsWhatIsTold = 64,
+    /// A digit that sets off a media control is not collected.
+    ControlSwallowsDigits = 64,
     /// Another call is let through to a secured one.
     InterruptsSecuredCalls = 65,
 }

@@ -1,10 +1,12 @@
 //! One call of one line: a leg, and what is at its other end.
 
+use super::control::Playing;
 use super::stranger::PartyId;
 use hookswitch_machine::Time;
 use hookswitch_spi::{
-    AddressId, AudioSource, CallId, CallInfo, CallOptions, CallState, DigitMonitoring, GatherOptions, LineId,
-    MediaTypes, Origin, Party, PhysicalCallId, Reason, RequestId, TonePattern, UserInfo,
+    AddressId, CallId, CallInfo, CallOptions, CallState, DeviceConfig, DigitMonitoring, GatherOptions,
+    LineId, MediaControl, MediaTypes, Origin, Party, PhysicalCallId, Reason, RequestId, TonePattern,
+    UserInfo,
 };
 use std::collections::VecDeque;
 
@@ -55,8 +57,12 @@ pub(crate) struct Rest {
     /// The address as far as it is dialled.
     pub(crate) dialled: String,
     pub(crate) options: CallOptions,
-    /// What the other party hears.
-    pub(crate) source: AudioSource,
+    /// What the other party is played.
+    pub(crate) playing: Playing,
+    /// What that does by itself.
+    pub(crate) controls: Vec<MediaControl>,
+    /// How its audio is sent.
+    pub(crate) config: Option<DeviceConfig>,
     pub(crate) digits: DigitMonitoring,
     pub(crate) tones: Vec<TonePattern>,
     pub(crate) watched: MediaTypes,

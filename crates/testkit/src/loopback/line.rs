@@ -1,11 +1,12 @@
 //! A line of the exchange, and what it can do.
 
+use super::config;
 use hookswitch_spi::{
     AddressDescription, AddressId, Bounds, BusyMode, CallCounts, CallTreatment, Capabilities,
-    CapabilityFlags, CompletionMode, ConnectedMode, DigitMonitoring, DisconnectMode, ExtensionVersion,
-    Features, ForwardingRules, InfoParts, InterfaceVersion, LineState, MediaType, MediaTypes, OfferingMode,
-    Origin, ParkKind, PickupKind, Reason, RejectReason, SIP_EXTENSION, Set, StateKind, StatusKind,
-    TransferMode, UserInfoSizes,
+    CapabilityFlags, CompletionMode, ConnectedMode, DeviceConfig, DigitMonitoring, DisconnectMode,
+    ExtensionVersion, Features, ForwardingRules, InfoParts, InterfaceVersion, LineState, MediaControlSizes,
+    MediaType, MediaTypes, OfferingMode, Origin, ParkKind, PickupKind, Reason, RejectReason, SIP_EXTENSION,
+    Set, StateKind, StatusKind, TransferMode, UserInfoSizes,
 };
 use std::time::Duration;
 
@@ -81,6 +82,8 @@ fn everything() -> Capabilities {
         ]),
         gather_after: Bounds { least: Duration::from_millis(1), most: Duration::from_secs(3_600) },
         max_tone_patterns: 8,
+        device: config::CHOICES,
+        media_control: MediaControlSizes { digits: 16, tones: 8, media: 8, states: 16 },
         user_info: UserInfoSizes {
             make_call: 128,
             accept: 128,
@@ -120,6 +123,8 @@ pub(crate) struct Line {
     pub(crate) counted: Vec<CallCounts>,
     /// Messages that wait: new and old ones.
     pub(crate) messages: (u32, u32),
+    /// What its later calls begin with.
+    pub(crate) config: DeviceConfig,
 }
 
 /// What holds of a line while it is open.
@@ -156,6 +161,7 @@ impl Line {
             state: LineState::InService,
             open: None,
             messages: (0, 0),
+            config: config::usual(),
         }
     }
 
@@ -181,6 +187,7 @@ impl Line {
     pub(crate) fn forget(&mut self) {
         self.open = None;
         self.messages = (0, 0);
+        self.config = config::usual();
         self.forwarding.fill(ForwardingRules::default());
         self.counted.fill(CallCounts::default());
     }

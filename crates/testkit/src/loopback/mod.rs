@@ -8,7 +8,8 @@
 //! `table` (which state may follow which), `provider` (the interface), `check` (what is refused, what is possible), `operate`
 //! (carrying out; hanging up). One idea each: `session`, `versions`, `extension`, `alert` (announcing and ringing), `dial`, `route`
 //! (finding the called party; forwarding rules), `cause`, `hold`, `transfer`, `conference` (and who hears whom), `park`
-//! (and picking up), `callback` and `camping` (call completion), `digits`, `told` (user information).
+//! (and picking up), `callback` and `camping` (call completion), `digits`, `control` (what is played, and does something by itself),
+//! `config` (how audio would be sent), `told` (user information).
 //!
 //! The world outside is the test's: `script` says how parties behave that are called, `stranger` what they notice,
 //! `outside` what they do. `faults` are breaches of the contract, one rule each, to show that a suite notices them.
@@ -49,6 +50,8 @@ mod camping;
 mod cause;
 mod check;
 mod conference;
+mod config;
+mod control;
 mod dial;
 mod digits;
 mod exchange;
@@ -71,6 +74,7 @@ mod transfer;
 mod versions;
 
 pub use cause::Refusal;
+pub use control::Playing;
 pub use exchange::Loopback;
 pub use faults::Fault;
 pub use line::LoopbackLine;

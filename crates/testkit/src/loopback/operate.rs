@@ -135,15 +135,17 @@ impl Loopback {
                 self.done(request);
             }
             Operation::Play { call, source } => {
-                if let AudioSource::File { repeat: false, .. } = source {
-                    self.after(Duration::from_secs(1), Task::PlayedOut(call));
-                }
-                self.with_leg(call, |leg| leg.rest.source = source);
+                self.play(call, source);
+                self.done(request);
+            }
+            Operation::SetCallParameters { call, audio } => self.set_parameters(request, call, audio),
+            Operation::SetMediaControl { call, controls } => {
+                self.control_media(call, controls);
                 self.done(request);
             }
             Operation::Record { .. } => self.done(request),
-            Operation::Statistics { .. } => {
-                let figures = CallStatistics { codec: "loopback", ..CallStatistics::default() };
+            Operation::Statistics { call } => {
+                let figures = CallStatistics { codec: self.codec_of(call), ..CallStatistics::default() };
                 self.complete(request, Ok(Outcome::Statistics(figures)));
             }
             Operation::Extension { call, command, .. } => self.extension(request, call, command),
@@ -167,7 +169,7 @@ impl Loopback {
         let Some(leg) = self.legs.get_mut(&call).filter(|leg| leg.is_offered()) else { return };
         leg.info.connected = leg.info.caller.clone();
         leg.answered = true;
-        leg.rest.source = source;
+        leg.rest.playing.source = source;
         let (other, decides, calls) = (leg.other, leg.decides.take(), leg.rest.calls.clone());
         self.enter(call, CallState::Connected(self.mode_of(call)));
         self.done(request);

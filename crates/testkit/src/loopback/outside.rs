@@ -9,7 +9,8 @@ use super::route::{Caller, Found};
 use super::stranger::{GivesUp, Heard, Incoming, Noticed, PartyId, Stranger};
 use hookswitch_spi::{
     AddressId, AudioSource, CallId, CallState, CallTreatment, ConnectedMode, Disconnect, DisconnectMode,
-    EndedBy, InfoParts, LineId, MediaType, MediaTypes, Origin, Party, ProviderEvent, Reason, StatusKind,
+    EndedBy, InfoParts, LineId, MediaTrigger, MediaType, MediaTypes, Origin, Party, ProviderEvent, Reason,
+    StatusKind,
 };
 
 impl Loopback {
@@ -331,8 +332,11 @@ impl Loopback {
             leg.rest.offered = Some(media);
         }
         self.with_info(call, InfoParts::STREAM, |_| {});
-        for one in media.iter().filter(|one| !before.contains(*one) && watched.contains(*one)) {
-            self.events.push_back(ProviderEvent::Media { call, media: one });
+        for one in media.iter().filter(|one| !before.contains(*one)) {
+            if watched.contains(one) {
+                self.events.push_back(ProviderEvent::Media { call, media: one });
+            }
+            self.set_off(call, |trigger| *trigger == MediaTrigger::Media(one));
         }
     }
 
@@ -341,6 +345,7 @@ impl Loopback {
         if self.known(call).is_some_and(|leg| leg.is_up() && leg.rest.watched.contains(media)) {
             self.events.push_back(ProviderEvent::Media { call, media });
         }
+        self.set_off(call, |trigger| *trigger == MediaTrigger::Media(media));
     }
 
     /// Messages wait for a line's user: new ones and old ones.
@@ -364,7 +369,7 @@ impl Loopback {
             CallState::OnHold | CallState::OnHoldPendingTransfer | CallState::OnHoldPendingConference => {
                 waits(CallTreatment::Music)
             }
-            CallState::Connected(_) if leg.answered => match &leg.rest.source {
+            CallState::Connected(_) if leg.answered => match &leg.rest.playing.source {
                 AudioSource::Silence => Heard::Talk,
                 source => Heard::Source(source.clone()),
             },

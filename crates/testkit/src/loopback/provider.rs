@@ -7,10 +7,10 @@ use super::line::Open;
 use super::versions;
 use hookswitch_machine::Time;
 use hookswitch_spi::{
-    AddressId, AddressStatus, CallId, CallInfo, CallOptions, CallState, CallStatus, Capabilities, Devices,
-    ExtensionVersion, Feature, ForwardingRules, InterfaceVersion, LineDescription, LineError, LineId,
-    LineState, LineStatus, MediaType, MediaTypes, Operation, OperationError, Provider, ProviderEvent,
-    RequestId, Set, StatusKind, VersionRange,
+    AddressId, AddressStatus, CallId, CallInfo, CallOptions, CallState, CallStatus, Capabilities,
+    DeviceConfig, Devices, ExtensionVersion, Feature, ForwardingRules, InterfaceVersion, LineDescription,
+    LineError, LineId, LineState, LineStatus, MediaType, MediaTypes, Operation, OperationError, Provider,
+    ProviderEvent, RequestId, Set, StatusKind, VersionRange,
 };
 
 impl Loopback {
@@ -196,6 +196,15 @@ impl Provider for Loopback {
         Ok(())
     }
 
+    fn device_config(&self, line: LineId) -> Option<DeviceConfig> {
+        self.line_at(line).ok().map(|line| line.config.clone())
+    }
+
+    fn set_device_config(&mut self, line: LineId, config: DeviceConfig) -> Result<(), LineError> {
+        self.line_at(line)?;
+        self.configure_line(line, config)
+    }
+
     fn negotiate_extension(
         &self,
         line: LineId,
@@ -233,6 +242,9 @@ impl Provider for Loopback {
                     (self.broken(Fault::RedirectLosesCall), &error, &operation)
                 {
                     self.release(*call, 486, None);
+                }
+                if let Operation::SetMediaControl { call, .. } = &operation {
+                    self.control_refused(*call, &error);
                 }
                 return Err(error);
             }

@@ -84,6 +84,8 @@ impl Aim {
             | Request::Lines
             | Request::Capabilities { .. }
             | Request::Forwarding { .. }
+            | Request::DeviceConfig { .. }
+            | Request::SetDeviceConfig { .. }
             | Request::LineStatus { .. }
             | Request::AddressStatus { .. }
             | Request::AddressId { .. }
@@ -146,6 +148,8 @@ fn put(operation: &mut Operation, call: CallId, other: CallId) {
         | Operation::MonitorDigits { call: at, .. }
         | Operation::MonitorTones { call: at, .. }
         | Operation::MonitorMedia { call: at, .. }
+        | Operation::SetMediaControl { call: at, .. }
+        | Operation::SetCallParameters { call: at, .. }
         | Operation::Play { call: at, .. }
         | Operation::Record { call: at, .. }
         | Operation::Statistics { call: at } => *at = call,

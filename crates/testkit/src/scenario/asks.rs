@@ -5,9 +5,10 @@ use super::script::{APPLICATIONS, LINES};
 use hookswitch_machine::Entropy;
 use hookswitch_spi::{
     AddressId, AudioSource, CallId, CallOptions, CallTreatment, CompletionId, CompletionMode, ConsultOptions,
-    DigitMonitoring, DigitOptions, ExtensionCommand, ExtensionVersion, ForwardingRules, GatherOptions,
-    LineId, MediaType, MediaTypes, Operation, ParkAt, PickupFrom, RejectReason, StatusKind, ToneOptions,
-    TonePattern, TransferMode, UserInfo,
+    DeviceConfig, DigitMonitoring, DigitOptions, DigitTransport, ExtensionCommand, ExtensionVersion,
+    ForwardingRules, GatherOptions, LineId, MediaAction, MediaControl, MediaTrigger, MediaType, MediaTypes,
+    Operation, ParkAt, PickupFrom, RejectReason, StateKind, StatusKind, ToneOptions, TonePattern,
+    TransferMode, UserInfo,
 };
 use hookswitch_telephony::{CallRequest, HandOffTarget, Interest, OpenId, Request};
 use std::time::Duration;
@@ -193,7 +194,9 @@ impl Asker<'_> {
             18 => Operation::RemoveFromConference { member: call },
             19 => {
                 let destination = self.one(&["", "60;", "601", "not an address"], "").into();
-                Operation::MakeCall { line, address, destination, options: CallOptions::default() }
+                let audio = self.0.chance(1, 8).then(|| Box::new(self.config()));
+                let options = CallOptions { audio, ..CallOptions::default() };
+                Operation::MakeCall { line, address, destination, options }
             }
             20 => Operation::Dial { call, digits: self.one(&["", "1", "60;", "a b"], "1").into() },
             21 => match self.0.below(3) {
@@ -220,7 +223,7 @@ impl Asker<'_> {
     /// Digits, tones, and what is heard.
     fn audio(&mut self) -> Operation {
         let call = CALL;
-        match self.0.below(13) {
+        match self.0.below(17) {
             0 | 1 => {
                 let digits = self.one(&["1", "12#", "1,2", "x", ""], "1");
                 Operation::SendDigits { call, digits: DigitOptions::new(digits) }
@@ -272,8 +275,51 @@ impl Asker<'_> {
                 ];
                 Operation::SetTreatment { call, treatment: self.one(&treatments, CallTreatment::Music) }
             }
+            14 | 15 => Operation::SetCallParameters { call, audio: self.config() },
+            12 | 13 => Operation::SetMediaControl { call, controls: self.controls() },
             _ => Operation::Statistics { call },
         }
+    }
+
+    /// How audio is sent; sometimes nonsense.
+    fn config(&mut self) -> DeviceConfig {
+        let lists: [&[&str]; 5] =
+            [&["PCMU"], &["PCMA", "PCMU"], &["PCMU", "PCMA"], &["L16/16000", "PCMA"], &["nonsense"]];
+        let codecs = self.one(&lists, &["PCMU"]).iter().map(|name| (*name).to_owned()).collect();
+        let ways = [DigitTransport::EventsOrAudio, DigitTransport::EventsOrInfo, DigitTransport::Audio];
+        let digits = self.one(&ways, DigitTransport::Info);
+        DeviceConfig { codecs, packet_time: self.one(&[20, 30, 40], 20), digits }
+    }
+
+    /// What a call's audio does by itself; sometimes nothing, sometimes nonsense.
+    fn controls(&mut self) -> Vec<MediaControl> {
+        let tone = MediaTrigger::Tone { frequencies: [440, 0], duration: Duration::from_millis(100) };
+        let triggers = [
+            MediaTrigger::Digit('1'),
+            MediaTrigger::Digit('#'),
+            tone,
+            MediaTrigger::Media(MediaType::Fax),
+            MediaTrigger::State(StateKind::Connected),
+            MediaTrigger::State(StateKind::OnHold),
+        ];
+        let count = self.0.below(4);
+        let wrong = self
+            .0
+            .chance(1, 20)
+            .then_some(MediaControl { when: MediaTrigger::State(StateKind::Idle), then: MediaAction::Stop });
+        let mut control = || {
+            let then = match self.0.below(7) {
+                0 => MediaAction::Start(AudioSource::Music),
+                1 => MediaAction::Stop,
+                2 => MediaAction::Pause,
+                3 => MediaAction::Resume,
+                4 => MediaAction::VolumeUp,
+                5 => MediaAction::VolumeDown,
+                _ => MediaAction::VolumeNormal,
+            };
+            MediaControl { when: self.one(&triggers, tone), then }
+        };
+        (0..count).map(|_| control()).chain(wrong).collect()
     }
 
     /// What is kept with calls, and told along with them.
@@ -320,7 +366,7 @@ impl Asker<'_> {
     /// Lines, applications, and what they want to hear.
     fn about_the_house(&mut self) -> Request {
         let (line, address) = (self.line(), AddressId(0));
-        match self.0.below(19) {
+        match self.0.below(22) {
             14 => {
                 let order = if self.0.chance(1, 2) { ["queue", "desk"] } else { ["desk", "nobody"] };
                 Request::SetRecipientPriority { order: order.map(Box::from).into() }
@@ -369,6 +415,8 @@ impl Asker<'_> {
                 Request::NegotiateExtension { line, offered }
             }
             12 => Request::RegisterRecipient { wanted: self.0.chance(1, 2) },
+            19 => Request::DeviceConfig { line },
+            20 | 21 => Request::SetDeviceConfig { line, config: Box::new(self.config()) },
             _ => Request::TakeRequest,
         }
     }

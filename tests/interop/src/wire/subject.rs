@@ -8,15 +8,16 @@ use super::first_port;
 use super::outside::{Outside, Pace, Traffic, Wire};
 use bytes::Bytes;
 use hookswitch_machine::{Endpoint, EndpointId, Entropy, Flow, Output, QueryId, Target, Time, Transport};
-use hookswitch_media::control::{Command, Event, Source, StreamId};
+use hookswitch_media::control::{Command, Event, StreamId};
 use hookswitch_provider::{Server, SipProvider};
 use hookswitch_runtime::Clock;
 use hookswitch_runtime::media::{Media, MediaConfig};
 use hookswitch_spi::{CallTreatment, LineId, Provider};
-use hookswitch_testkit::conformance::sip::{Lineup, left_over, treatment_of};
+use hookswitch_testkit::conformance::sip::{Lineup, Sources, left_over};
 use hookswitch_testkit::conformance::subject::{
     Act, Behaviour, Can, Incoming, LineSetup, Party, Saw, Setup, Subject,
 };
+use hookswitch_testkit::loopback::Playing;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{SocketAddr, UdpSocket};
@@ -56,7 +57,7 @@ struct Sound {
     /// Digits and tones that are being sent, by their tags.
     generating: BTreeSet<(StreamId, u64)>,
     /// What each stream was last told to send.
-    sources: BTreeMap<StreamId, Source>,
+    sources: Sources,
     /// Where each stream sends to.
     remotes: BTreeMap<StreamId, SocketAddr>,
     /// A party has just been sending a digit or a tone, and until when something may come of it.
@@ -82,19 +83,18 @@ impl Sound {
             ending: BTreeSet::new(),
             reporting: BTreeSet::new(),
             generating: BTreeSet::new(),
-            sources: BTreeMap::new(),
+            sources: Sources::default(),
             remotes: BTreeMap::new(),
             listening: None,
         }
     }
 
     fn command(&mut self, command: Command) {
+        self.sources.command(&command);
         match &command {
-            Command::Start { stream, source, .. } | Command::StartLocal { stream, source } => {
+            Command::Start { stream, .. } | Command::StartLocal { stream, .. } => {
                 self.running.insert(*stream);
-                self.sources.insert(*stream, source.clone());
             }
-            Command::Send { stream, source } => drop(self.sources.insert(*stream, source.clone())),
             Command::Configure { stream, parameters } => {
                 self.remotes.insert(*stream, parameters.remote_rtp);
             }
@@ -104,6 +104,9 @@ impl Sound {
             Command::Report { stream } => drop(self.reporting.insert(*stream)),
             Command::Stop { stream } => drop(self.ending.insert(*stream)),
             Command::Mix { .. }
+            | Command::Send { .. }
+            | Command::Pause { .. }
+            | Command::Gain { .. }
             | Command::Record { .. }
             | Command::StopGenerating { .. }
             | Command::MonitorTones { .. }
@@ -440,8 +443,12 @@ impl Subject for WireSubject {
     }
 
     fn treatment(&self, party: Party) -> Option<CallTreatment> {
-        let told = self.stream_of(party).and_then(|stream| self.sound.sources.get(&stream));
-        self.outside.treatment(party).or_else(|| told.and_then(treatment_of))
+        let told = self.stream_of(party).and_then(|stream| self.sound.sources.treatment(stream));
+        self.outside.treatment(party).or(told)
+    }
+
+    fn playing(&self, party: Party) -> Option<Playing> {
+        self.sound.sources.playing(self.stream_of(party)?)
     }
 
     fn reachable(&mut self, reachable: bool) {

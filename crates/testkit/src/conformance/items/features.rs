@@ -1,7 +1,7 @@
 //! Part F, second half: transfer, conference, park, dialling, information, digits, security (checklist 57 to 65).
 
-use super::item;
 use super::operations::{ADDRESS, LINE, able, created, hung_up, ok};
+use super::{audio, item};
 use crate::conformance::bench::{ensure, same};
 use crate::conformance::subject::{Act, Behaviour, Incoming, Party, Saw, Setup};
 use crate::conformance::{Bench, Finding, Item, Suite, Verdict};
@@ -707,7 +707,8 @@ fn gathering_digits(suite: &Suite<'_>) -> Verdict {
     press(&mut bench, "6");
     bench.act(ann, Act::HangUp(String::new()));
     same!(bench.result(last).cloned(), ended("6", GatherEnd::Cancelled), "gathering when the call ends");
-    bench.finish()
+    bench.finish()?;
+    audio::controlled(suite)
 }
 
 fn securing(suite: &Suite<'_>) -> Verdict {

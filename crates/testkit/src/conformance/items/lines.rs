@@ -1,6 +1,6 @@
 //! Part C: opening and closing lines, and capabilities (checklist 14 to 23).
 
-use super::item;
+use super::{audio, item};
 use crate::conformance::bench::{ensure, same};
 use crate::conformance::subject::{Act, Behaviour, Can, Incoming, LineSetup, Setup};
 use crate::conformance::{Check, Finding, Item, Suite, Verdict};
@@ -181,7 +181,8 @@ fn two_errors(suite: &Suite<'_>) -> Verdict {
             operation.name()
         );
     }
-    bench.finish()
+    bench.finish()?;
+    audio::controls_refused(suite)
 }
 
 fn close_line(suite: &Suite<'_>) -> Verdict {
@@ -286,7 +287,9 @@ fn media_detection(suite: &Suite<'_>) -> Verdict {
         ensure!(!bench.saw(party).is_empty(), "a call that nobody wants is neither announced nor refused");
     }
     bench.talking(LINE, "ben")?;
-    bench.finish()
+    bench.finish()?;
+    audio::controlled_by_media(suite)?;
+    audio::device_config(suite)
 }
 
 fn status_messages(suite: &Suite<'_>) -> Verdict {

@@ -1,6 +1,7 @@
 //! The items, by the parts of the checklist.
 
 mod applications;
+mod audio;
 mod calls;
 mod camping;
 mod features;

@@ -1,6 +1,6 @@
 //! Part F, first half: responses to offered calls, forwarding and hold (checklist 51 to 56).
 
-use super::item;
+use super::{audio, item};
 use crate::conformance::bench::{ensure, same};
 use crate::conformance::subject::{Act, Behaviour, Incoming, Party, Saw, Setup};
 use crate::conformance::{Bench, Finding, Item, Suite, Verdict};
@@ -333,5 +333,6 @@ fn holding(suite: &Suite<'_>) -> Verdict {
         bench.run(Duration::from_millis(300));
         same!(bench.subject.treatment(zoe), Some(CallTreatment::Music), "what the held party hears");
     }
-    bench.finish()
+    bench.finish()?;
+    audio::call_parameters(suite)
 }

@@ -117,6 +117,18 @@ pub(super) fn all_operations(call: CallId, other: CallId) -> Vec<Operation> {
         Operation::MonitorDigits { call, digits: DigitMonitoring::Digits },
         Operation::MonitorTones { call, tones: Vec::new() },
         Operation::MonitorMedia { call, media: MediaTypes::VOICE },
+        Operation::SetCallParameters {
+            call,
+            audio: hookswitch_spi::DeviceConfig {
+                codecs: vec!["PCMA".into(), "PCMU".into()],
+                packet_time: 20,
+                digits: hookswitch_spi::DigitTransport::EventsOrAudio,
+            },
+        },
+        Operation::SetMediaControl {
+            call,
+            controls: hookswitch_spi::MediaControl::at_any_digit(&hookswitch_spi::MediaAction::Stop),
+        },
         Operation::Play { call, source: hookswitch_spi::AudioSource::Music },
         Operation::Record { call, path: None },
         Operation::Statistics { call },

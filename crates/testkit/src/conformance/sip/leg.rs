@@ -68,6 +68,8 @@ pub struct Leg {
     pub(super) held: bool,
     /// Where it hears.
     pub port: u16,
+    /// The codec that it talks in: PCMU or PCMA.
+    pub(super) payload: u8,
     /// What it noticed, oldest first.
     pub saw: Vec<Saw>,
     pub(super) refuse_within: u16,
@@ -109,8 +111,8 @@ impl Leg {
             let _ = match media {
                 M::Voice => write!(
                     sdp,
-                    "m=audio {} RTP/AVP 0 101\r\na=rtpmap:101 telephone-event/8000\r\na={}\r\n",
-                    self.port, self.direction
+                    "m=audio {} RTP/AVP {} 101\r\na=rtpmap:101 telephone-event/8000\r\na={}\r\n",
+                    self.port, self.payload, self.direction
                 ),
                 M::Video => write!(sdp, "m=video {} RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\n", self.port + 2),
                 M::Fax => write!(sdp, "m=image {} udptl t38\r\n", self.port + 4),
@@ -120,6 +122,15 @@ impl Leg {
             };
         }
         sdp
+    }
+
+    /// Chooses a codec of an offer; false if the party knows none of it.
+    pub(super) fn agree(&mut self, offer: &str) -> bool {
+        let Some(audio) = offer.lines().find_map(|line| line.strip_prefix("m=audio ")) else { return true };
+        let payloads = audio.split_whitespace().skip(2).filter_map(|payload| payload.parse().ok());
+        let known = payloads.into_iter().find(|payload: &u8| matches!(payload, 0 | 8));
+        self.payload = known.unwrap_or(self.payload);
+        known.is_some()
     }
 
     /// A request within the dialog, or the one that opens it.

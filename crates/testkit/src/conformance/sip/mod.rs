@@ -5,12 +5,14 @@
 mod leg;
 mod lineup;
 mod peer;
+mod sources;
 mod subject;
 
 pub use leg::{DOMAIN, Leg, Place};
 pub use lineup::Lineup;
 pub use peer::Peer;
-pub use subject::{left_over, treatment_of};
+pub use sources::Sources;
+pub use subject::left_over;
 
 use super::Factory;
 use super::items::Installed;

@@ -155,6 +155,7 @@ impl Peer {
             direction: "sendrecv",
             held: false,
             port: first.wrapping_add(apart.wrapping_mul(n as u16)),
+            payload: 0,
             saw: Vec::new(),
             refuse_within: 0,
             silent: false,
@@ -335,6 +336,7 @@ impl Peer {
             return;
         };
         let Some(invite) = leg.pending.take() else { return };
+        leg.agree(&String::from_utf8_lossy(invite.body()));
         let sdp = leg.sdp();
         let text = leg.response(&invite, 200, "", Body::Sdp(&sdp));
         leg.state = LegState::Up;
@@ -607,6 +609,11 @@ impl Peer {
             return;
         }
         let body = String::from_utf8_lossy(message.body()).into_owned();
+        if !leg.agree(&body) {
+            let text = leg.response(message, 488, "", Body::None);
+            self.out.push_back(text);
+            return;
+        }
         let direction = body.lines().find_map(|line| match line.trim() {
             "a=sendonly" => Some((true, false)),
             "a=inactive" => Some((false, false)),
@@ -731,6 +738,7 @@ impl Peer {
                 direction: "inactive",
                 held: false,
                 port: 9,
+                payload: 0,
                 saw: Vec::new(),
                 refuse_within: 0,
                 silent: false,

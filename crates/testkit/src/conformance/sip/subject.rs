@@ -3,11 +3,13 @@
 use super::leg::Place;
 use super::lineup::Lineup;
 use super::peer::Peer;
+use super::sources::Sources;
 use crate::conformance::subject::{Act, Behaviour, Can, Incoming, LineSetup, Party, Saw, Setup, Subject};
 use crate::device::VirtualMedia;
+use crate::loopback::Playing;
 use bytes::Bytes;
 use hookswitch_machine::{Endpoint, EndpointId, Entropy, Flow, Output, QueryId, Target, Time, Transport};
-use hookswitch_media::control::{Command, Event, GeneratedTone, Source, StreamId, WatchedTone};
+use hookswitch_media::control::{Command, Event, StreamId, WatchedTone};
 use hookswitch_provider::{Server, SipProvider};
 use hookswitch_spi::{CallTreatment, LineId, Provider};
 use std::collections::{BTreeMap, VecDeque};
@@ -34,8 +36,7 @@ pub(super) struct SipSubject {
     reachable: bool,
     lineup: Lineup,
     sessions: u64,
-    /// What each stream was last told to send.
-    sources: BTreeMap<StreamId, Source>,
+    sources: Sources,
     /// Where each stream sends to.
     remotes: BTreeMap<StreamId, SocketAddr>,
     /// The tones that each stream is watched for.
@@ -58,7 +59,7 @@ impl SipSubject {
             reachable: setup.reachable,
             lineup,
             sessions: 1,
-            sources: BTreeMap::new(),
+            sources: Sources::default(),
             remotes: BTreeMap::new(),
             watched: BTreeMap::new(),
         };
@@ -98,10 +99,8 @@ impl SipSubject {
     }
 
     fn command(&mut self, command: Command) {
+        self.sources.command(&command);
         match &command {
-            Command::Start { stream, source, .. } | Command::Send { stream, source } => {
-                self.sources.insert(*stream, source.clone());
-            }
             Command::MonitorTones { stream, tones } => {
                 self.watched.insert(*stream, tones.clone());
             }
@@ -215,8 +214,8 @@ impl Subject for SipSubject {
         if let (Act::Tone([first, second], lasts), Some(stream)) = (&act, self.stream_of(party)) {
             let sounds =
                 |tone: &&WatchedTone| tone.frequencies == [*first, *second, 0] && tone.duration <= *lasts;
-            let heard = self.watched.get(&stream).and_then(|tones| tones.iter().find(sounds)).map(|t| t.tag);
-            if let Some(tag) = heard {
+            let heard = self.watched.get(&stream).into_iter().flatten().filter(sounds).map(|tone| tone.tag);
+            for tag in heard.collect::<Vec<_>>() {
                 self.provider.media_event(now, Event::ToneHeard { stream, tag });
             }
         }
@@ -235,7 +234,11 @@ impl Subject for SipSubject {
     }
 
     fn treatment(&self, party: Party) -> Option<CallTreatment> {
-        treatment_of(self.sources.get(&self.stream_of(party)?)?)
+        self.sources.treatment(self.stream_of(party)?)
+    }
+
+    fn playing(&self, party: Party) -> Option<Playing> {
+        self.sources.playing(self.stream_of(party)?)
     }
 
     fn reachable(&mut self, reachable: bool) {
@@ -316,17 +319,4 @@ pub fn left_over(provider: &SipProvider, streams: usize) -> String {
         }
     }
     text
-}
-
-/// The treatment that a source is to whoever waits.
-pub fn treatment_of(source: &Source) -> Option<CallTreatment> {
-    match source {
-        Source::Silence => Some(CallTreatment::Silence),
-        Source::Music => Some(CallTreatment::Music),
-        Source::Generated(GeneratedTone::Ringback) => Some(CallTreatment::Ringback),
-        Source::Generated(GeneratedTone::Busy) => Some(CallTreatment::Busy),
-        Source::Echo | Source::Tone { .. } | Source::Generated(_) | Source::File { .. } | Source::Live(_) => {
-            None
-        }
-    }
 }
