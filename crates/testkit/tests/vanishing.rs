@@ -6,10 +6,10 @@ use common::{Bench, LINE, bench_with, hookswitch, millis, profile, secs, switch}
 use hookswitch_provider::MessageWaiting;
 use hookswitch_sip::event::{DialogState, EndReason};
 use hookswitch_spi::{
-    CallOptions, CallState, CompletionMode, ConsultOptions, DisconnectMode, EndedBy, Operation, Reason,
-    StateKind as S, TransferMode, TransferOutcome,
+    CallOptions, CallState, CompletionId, CompletionMode, ConsultOptions, DisconnectMode, EndedBy,
+    MediaTypes, Operation, Reason, StateKind as S, TransferMode, TransferOutcome,
 };
-use hookswitch_telephony::{Event, Reply, Request};
+use hookswitch_telephony::{Event, Interest, Reply, Request};
 use hookswitch_testkit::apps::{Act, Plan};
 use hookswitch_testkit::phone::{Answering, Deed, OnSubscribe, PhoneRequest, Verdict};
 use hookswitch_testkit::{Conditions, Phone};
@@ -95,6 +95,31 @@ fn a_subscription_that_the_switch_ends_for_now_is_made_anew_and_for_good_ends_th
         assert_eq!(is_offered(&b), comes, "{reason:?}");
         b.finish();
     }
+}
+
+#[test]
+fn nobody_is_called_back_for_whoever_has_closed_the_line_before_it_was_arranged() {
+    let mut b = busy(false);
+    ask(&mut b, PhoneRequest::Answering("door".into(), Answering::no_answer()));
+    let queue = b.stage.attach("queue");
+    // Whoever watches the call keeps it from being gone with its owner.
+    b.stage.open(queue, LINE, Interest { monitor: true, ..Interest::owner(MediaTypes::VOICE) });
+    b.stage.make_call(b.app, LINE, "door", CallOptions::default(), Plan::default());
+    b.stage.run_for(secs(1));
+    let call = b.call();
+    let before = b.stage.heard().len();
+    let mode = CompletionMode::CallBack;
+    b.stage.ask(b.app, Request::Operate(Operation::CompleteCall { call, mode }));
+    b.stage.ask(b.app, Request::CloseLine { line: LINE });
+    b.stage.run_for(secs(1));
+    free(&mut b);
+    b.stage.run_for(secs(10));
+    let completed = b.stage.heard()[before..].iter().filter_map(|(_, _, event)| match event {
+        Event::NewCall { info, .. } => info.completion,
+        _ => None,
+    });
+    assert_eq!(completed.collect::<Vec<_>>(), [CompletionId(1)], "only the one that was arranged before");
+    b.finish();
 }
 
 #[test]

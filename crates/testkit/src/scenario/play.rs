@@ -327,6 +327,17 @@ impl Player {
             self.stage.ask(fresh, Request::Operate(operation));
             self.serves_again(fresh, line);
             let most = self.stage.most_calls(line);
+            // Calls on hold that nobody owns are left alone, even if their other side has gone.
+            let on_hold = |state: &CallState| {
+                matches!(
+                    state,
+                    CallState::OnHold
+                        | CallState::OnHoldPendingTransfer
+                        | CallState::Connected(ConnectedMode::ActiveHeld)
+                )
+            };
+            let held = self.stage.left(line).iter().filter(|(_, state)| on_hold(state)).count();
+            let held = if vanished { held } else { 0 };
             let before = self.stage.heard().len();
             for _ in 0..most {
                 let target = Target::Uri(format!("sip:{}@10.0.0.1", NAMES[n]));
@@ -340,14 +351,8 @@ impl Player {
                 *session == fresh && matches!(event, Event::NewCall { line: of, .. } if *of == line)
             });
             let offered = offered.count();
-            // Calls on hold that nobody owns are left alone, even if their other side has gone.
-            let left = self.stage.left(line);
-            let on_hold = |state: &CallState| {
-                matches!(state, CallState::OnHold | CallState::Connected(ConnectedMode::ActiveHeld))
-            };
-            let held = left.iter().filter(|(_, state)| on_hold(state));
-            let held = if vanished { held.count() } else { 0 };
             if offered + held != most as usize {
+                let left = self.stage.left(line);
                 let text = format!("{line} takes {offered} calls at the end, not {most}; there are {left:?}");
                 self.stage.object(text);
             }

@@ -294,7 +294,8 @@ impl Writer {
     /// Lines are taken out of service, and put back into it.
     fn service(&mut self) {
         for _ in 0..1 + self.entropy.below(3) {
-            let line = LINES[self.entropy.below(3) as usize];
+            // Only a registered line can be.
+            let line = if self.entropy.chance(7, 8) { LINES[0] } else { LINES[1] };
             let (mut at, length) = (self.millis(0, 120_000), self.millis(0, 30_000));
             for on in [false, true] {
                 let app = self.entropy.below(3) as usize;
