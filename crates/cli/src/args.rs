@@ -140,6 +140,7 @@ Examples:
   hookswitch call 1001 600 --tone 440 --duration 3 --ladder
   hookswitch call office sip:bob@example.org --play greeting.wav --record bob.wav
   hookswitch call office 5551234 --digits 1,,2# --duration 30
+  hookswitch call office 1002 --camp-on --play message.wav       as soon as 1002 is free
 
 Ends when the other side hangs up, when the file given by --play has been played, after --duration, or at Ctrl-C. The exit
 code is 0 if the call was answered.")]
@@ -172,6 +173,11 @@ pub(crate) struct Call {
     /// Give up when nobody has answered for this long.
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
     pub(crate) ring: Duration,
+
+    /// If the other side is busy, camp on: wait until it is free (an hour at most), and ring there then. The switch must let the
+    /// line watch it.
+    #[arg(long)]
+    pub(crate) camp_on: bool,
 
     /// Draw the call as a ladder at its end.
     #[arg(long)]
@@ -252,6 +258,7 @@ impl Dial {
             digits: link.extension.map(|extension| format!(",{extension}")),
             duration: self.duration,
             ring: self.ring,
+            camp_on: false,
             ladder: self.ladder,
             sockets: self.sockets,
         }

@@ -6,7 +6,9 @@ use crate::interrupt::Interrupt;
 use crate::setup::{Lines, farewell};
 use crate::show::{self, Stopwatch};
 use crate::terminal::Terminal;
-use hookswitch::{Application, Call, CallState, Disconnect, Error, Event, Interest, LadderNames, StateKind};
+use hookswitch::{
+    Application, Call, CallState, CompletionMode, Disconnect, Error, Event, Interest, LadderNames, StateKind,
+};
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
@@ -72,6 +74,8 @@ struct Conversation<'a> {
     answered: bool,
     recording: bool,
     sending: Option<Sending>,
+    /// Somebody is asked whether the call may wait until the other side is free.
+    camping: Option<Sending>,
     end: Option<Disconnect>,
     hung_up: Option<&'static str>,
 }
@@ -86,6 +90,7 @@ impl<'a> Conversation<'a> {
             answered: false,
             recording: false,
             sending: None,
+            camping: None,
             end: None,
             hung_up: None,
         }
@@ -98,6 +103,12 @@ impl<'a> Conversation<'a> {
             let sending = async {
                 match self.sending.as_mut() {
                     Some(sending) => sending.await,
+                    None => std::future::pending().await,
+                }
+            };
+            let camping = async {
+                match self.camping.as_mut() {
+                    Some(camping) => camping.await,
                     None => std::future::pending().await,
                 }
             };
@@ -114,6 +125,11 @@ impl<'a> Conversation<'a> {
                 sent = sending => {
                     self.sending = None;
                     self.sent(sent);
+                    continue;
+                }
+                camped = camping => {
+                    self.camping = None;
+                    self.camped(camped);
                     continue;
                 }
                 event = app.next() => event,
@@ -155,6 +171,10 @@ impl<'a> Conversation<'a> {
         match &state {
             CallState::Disconnected(end) => {
                 self.end = Some(end.clone());
+                if let Some(camping) = self.camping.take() {
+                    let camped = camping.await;
+                    self.camped(camped);
+                }
                 return Ok(true);
             }
             CallState::Idle => return Ok(true),
@@ -172,6 +192,11 @@ impl<'a> Conversation<'a> {
             _ => {
                 self.note(&state);
                 self.terminal.wait_for(format!("{state}: {}", self.options.address));
+                if matches!(state, CallState::Busy(_)) && self.options.camp_on {
+                    let call = self.call.clone();
+                    let camping = async move { call.complete_later(CompletionMode::CampOn).await.map(drop) };
+                    self.camping = Some(Box::pin(camping));
+                }
             }
         }
         self.record(state.kind()).await?;
@@ -198,13 +223,21 @@ impl<'a> Conversation<'a> {
         }
     }
 
+    fn camped(&self, camped: Result<(), Error>) {
+        let whom = &self.options.address;
+        match camped {
+            Ok(()) => self.note(format!("waits until {whom} is free")),
+            Err(error) => self.note(self.terminal.bad(format!("cannot wait until {whom} is free: {error}"))),
+        }
+    }
+
     fn note(&self, text: impl std::fmt::Display) {
         self.terminal.say(format!("{}  {text}", self.clock));
     }
 
     /// Hangs up where that is left to do, and says how it was.
     async fn conclude(mut self) -> Result<(), Failure> {
-        self.sending = None;
+        (self.sending, self.camping) = (None, None);
         let figures = if self.answered { self.call.statistics().await.ok() } else { None };
         if !matches!(self.call.state(), CallState::Idle) {
             // A call that ended meanwhile refuses; it is over all the same.

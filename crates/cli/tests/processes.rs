@@ -74,6 +74,11 @@ fn text(bytes: &[u8]) -> String {
 
 /// A softswitch on a free port, and a configuration of its lines 1001, 1002 and one with a wrong password.
 fn softswitch(name: &str) -> (Running, String) {
+    softswitch_with(name, "")
+}
+
+/// The same with further keys in each line's table.
+fn softswitch_with(name: &str, keys: &str) -> (Running, String) {
     let mut switch = Running::start(&[
         "softswitch",
         "--listen",
@@ -90,7 +95,7 @@ fn softswitch(name: &str) -> (Running, String) {
     for (line, user, password) in [("1001", "1001", "one"), ("1002", "1002", "two"), ("wrong", "1001", "two")]
     {
         config.push_str(&format!(
-            "[[line]]\nname = '{line}'\nregistrar = '{address}'\ndomain = 'hookswitch.local'\nuser = '{user}'\npassword = '{password}'\n"
+            "[[line]]\nname = '{line}'\nregistrar = '{address}'\ndomain = 'hookswitch.local'\nuser = '{user}'\npassword = '{password}'\n{keys}\n"
         ));
     }
     let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
@@ -163,6 +168,30 @@ fn who_is_not_reached_is_1_with_the_reason() {
     assert_eq!(busy.status.code(), Some(1));
     assert!(text(&busy.stderr).contains("busy, 486"), "{}", text(&busy.stderr));
     assert!(listener.end().0.contains("rejected"));
+}
+
+#[test]
+fn a_call_waits_for_somebody_who_is_busy() {
+    let (_switch, config) = softswitch("camp-on.toml");
+    // Lines that may not watch others cannot wait for them.
+    let mut listener = Running::start(&["-c", &config, "listen", "1002", "--reject", "busy", "--count", "1"]);
+    listener.line_with("in service");
+    let call = run(&["-c", &config, "call", "1001", "1002", "--camp-on"]);
+    assert_eq!(call.status.code(), Some(1));
+    assert!(text(&call.stdout).contains("cannot wait until 1002 is free"), "{}", text(&call.stdout));
+    listener.end();
+    let (_switch, config) = softswitch_with("camp-on-can.toml", "profile = 'hookswitch'");
+    let mut listener = Running::start(&["-c", &config, "listen", "1002", "--reject", "busy"]);
+    listener.line_with("in service");
+    let mut call = Running::start(&["-c", &config, "call", "1001", "1002", "--camp-on"]);
+    call.line_with("busy");
+    call.line_with("waits until 1002 is free");
+    // It says that it is busy although it is in no call: it is rung once more.
+    call.line_with("ringback");
+    let (said, code) = call.interrupt();
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("hung up by Ctrl-C"), "{said}");
+    assert!(listener.interrupt().0.matches("rejected").count() >= 1);
 }
 
 #[test]

@@ -272,6 +272,10 @@ impl Core {
         self.proceeding(id);
         self.fetched(id);
         self.leave_queue(now, id);
+        if let Some(extra) = self.calls.get_mut(id).and_then(|call| call.extra.as_mut()) {
+            // It does not go out again.
+            extra.placing = Placing::default();
+        }
         if let Some(timer) = self.calls.get_mut(id).and_then(|call| call.timer.take()) {
             self.timers.cancel(timer);
         }

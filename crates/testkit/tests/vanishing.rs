@@ -102,7 +102,8 @@ fn nobody_is_called_back_for_whoever_has_closed_the_line_before_it_was_arranged(
     let mut b = busy(false);
     ask(&mut b, PhoneRequest::Answering("door".into(), Answering::no_answer()));
     let queue = b.stage.attach("queue");
-    b.stage.open(queue, LINE, Interest::owner(MediaTypes::VOICE));
+    // Whoever watches the call keeps it from being gone with its owner.
+    b.stage.open(queue, LINE, Interest { monitor: true, ..Interest::owner(MediaTypes::VOICE) });
     b.stage.make_call(b.app, LINE, "door", CallOptions::default(), Plan::default());
     b.stage.run_for(secs(1));
     let call = b.call();

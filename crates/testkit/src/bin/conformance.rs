@@ -100,12 +100,19 @@ fn main() -> ExitCode {
     reason = "a command for whoever works on this tree: it reads the tests' sources"
 )]
 fn on_the_wire() -> Vec<(u8, String)> {
-    let Ok(folder) = std::fs::read_dir("tests/interop/tests") else { return Vec::new() };
-    let mut files: Vec<_> = folder.filter_map(Result::ok).map(|file| file.path()).collect();
+    let inside = |folder: &std::path::Path| -> Vec<_> {
+        let files = std::fs::read_dir(folder).into_iter().flatten();
+        files.filter_map(Result::ok).map(|file| file.path()).collect()
+    };
+    let tests = std::path::Path::new("tests/interop/tests");
+    // A test of several files is a folder.
+    let mut files: Vec<_> = inside(tests);
+    files.extend(files.clone().iter().flat_map(|folder| inside(folder)));
     files.sort();
     let mut shown = Vec::new();
     for path in files.iter().filter(|path| path.extension().is_some_and(|kind| kind == "rs")) {
-        let file = path.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let name = path.strip_prefix(tests).unwrap_or(path).with_extension("");
+        let file = name.to_string_lossy().replace('/', "::");
         let mut numbers: Vec<u8> = Vec::new();
         for line in std::fs::read_to_string(path).unwrap_or_default().lines().map(str::trim) {
             if let Some((_, list)) = line.split_once("Checklist ").filter(|_| line.starts_with("///")) {
