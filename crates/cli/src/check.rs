@@ -113,6 +113,7 @@ mod tests {
             "advertise",
             "user-agent",
             "shards",
+            "session-expires",
             "address",
             "ports",
             "threads",

@@ -16,6 +16,7 @@ use hookswitch_media::control::{Command, Event as MediaEvent};
 use hookswitch_provider::{Alive, Counters, ProviderConfig};
 use hookswitch_runtime::media::{Media, MediaConfig};
 use hookswitch_runtime::{Bound, Clock, Driver, DriverHandle, Listen, Options, Running, Sink, entropy};
+use hookswitch_sip::session_timer::Interval;
 use hookswitch_telephony::{Limits, Priorities, SessionId};
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -348,6 +349,8 @@ impl Service {
             let media = Arc::new(media);
             let mut provider = ProviderConfig::new(endpoints.clone(), config.lines.clone());
             provider.product.clone_from(&config.sip.user_agent);
+            provider.session_timer =
+                config.sip.session_expires.map(|expires| Interval { expires, ..Interval::default() });
             (provider.shard, provider.shards) = (shard as u16, count as u16);
             let options = &tuning.options;
             let limits = Limits { grace: options.longest_grace, ..Limits::default() };

@@ -195,6 +195,21 @@ impl Core {
         Ok(sdp)
     }
 
+    /// Our refresh of the session was answered: they may have moved their audio, or hold us.
+    pub(crate) fn refreshed(&mut self, now: Time, leg: LegId, message: &Message) {
+        let Some(id) = self.call_of_present(leg) else { return };
+        let Some(capabilities) = self.line_media(id) else { return };
+        let Some(call) = self.calls.get_mut(id) else { return };
+        match call.media.receive_answer_again(&capabilities, message.body()) {
+            Ok(Some(parameters)) => {
+                self.configure(id, parameters);
+                self.settled(id);
+            }
+            Ok(None) => {}
+            Err(_) => self.note_media(now, id, "the answer to a refresh cannot be used"),
+        }
+    }
+
     /// An exchange is complete: who holds whom may have changed.
     fn settled(&mut self, id: CallId) {
         let Some(call) = self.calls.get(id) else { return };

@@ -110,6 +110,7 @@ impl Core {
             | Indication::Offered(_)
             | Indication::OfferConfirmed(_)
             | Indication::OfferAnswered(_)
+            | Indication::Refreshed(_)
             | Indication::OfferRefused(..)
             | Indication::Request(..)
             | Indication::Response(..)

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use hookswitch_machine::{CloseReason, Endpoint, Entropy, Flow, QueryId, ResolveError, Target, Time};
 use hookswitch_media::control::Event as MediaEvent;
 use hookswitch_sip::message::Method;
+use hookswitch_sip::session_timer::Interval;
 use hookswitch_sip::transaction::{self, Layer};
 use hookswitch_sip::ua::{self, UserAgent};
 use hookswitch_spi::{
@@ -33,6 +34,8 @@ pub struct ProviderConfig {
     pub transactions: transaction::Config,
     /// The most calls at a time over all lines.
     pub max_calls: usize,
+    /// How long sessions live without a refresh, asked of every peer that supports it (RFC 4028); none: not asked.
+    pub session_timer: Option<Interval>,
 }
 
 impl ProviderConfig {
@@ -46,6 +49,7 @@ impl ProviderConfig {
             accounts,
             transactions: transaction::Config::default(),
             max_calls: 100_000,
+            session_timer: None,
         }
     }
 }
@@ -85,7 +89,16 @@ impl std::fmt::Debug for SipProvider {
 impl SipProvider {
     /// A provider with its lines closed.
     pub fn new(config: ProviderConfig, mut entropy: Entropy) -> Self {
-        let ProviderConfig { shard, shards, endpoints, product, accounts, transactions, max_calls } = config;
+        let ProviderConfig {
+            shard,
+            shards,
+            endpoints,
+            product,
+            accounts,
+            transactions,
+            max_calls,
+            session_timer,
+        } = config;
         let layer = Layer::new(transaction::Config { shard, ..transactions }, entropy.fork());
         let settings = ua::Config {
             shard,
@@ -94,6 +107,7 @@ impl SipProvider {
             max_legs: max_calls,
             // What waits for a user is told by some switches without being asked.
             methods: vec![Method::Notify],
+            session_timer,
             ..ua::Config::default()
         };
         let ua = UserAgent::new(settings, entropy.fork());

@@ -164,6 +164,7 @@ impl Core {
             | Indication::Replacing { .. }
             | Indication::Cancelled(_)
             | Indication::Confirmed(_)
+            | Indication::Refreshed(_)
             | Indication::Request(..)
             | Indication::OutOfDialog(_)
             | Indication::OutOfDialogResponse(..)

@@ -34,6 +34,7 @@ pub(super) struct Sip {
     pub(super) advertise: Option<Spanned<String>>,
     pub(super) user_agent: Option<Spanned<String>>,
     pub(super) shards: Option<Spanned<u16>>,
+    pub(super) session_expires: Option<Spanned<u32>>,
 }
 
 #[derive(Default, Deserialize)]

@@ -78,6 +78,9 @@ pub struct SipConfig {
     /// Shards, 1 to 64: threads that share the lines among them. As many as processors unless configured, at most one for
     /// each line.
     pub shards: usize,
+    /// How long a session may live without a refresh (RFC 4028), asked of every peer that supports it: peers that have vanished are
+    /// noticed then, even on hold. None: not asked. In seconds, `session-expires`.
+    pub session_expires: Option<u32>,
 }
 
 /// One socket. Written as `udp:0.0.0.0:5060` or `tcp:[::]:5060`.

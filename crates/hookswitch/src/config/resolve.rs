@@ -78,6 +78,7 @@ pub(super) fn config(file: file::File, origin: &Origin<'_>, directory: &Path) ->
                 None => std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(64),
             }
             .min(lines.len().max(1)),
+            session_expires: session_expires(file.sip.session_expires, origin)?,
         },
         media: media(file.media, origin)?,
         unowned: unowned(file.applications.unowned.as_ref(), origin)?,
@@ -180,6 +181,17 @@ fn unowned(text: Option<&Spanned<String>>, origin: &Origin<'_>) -> Result<Unowne
             "applications.unowned",
             format!("expected \"leave\", \"reject\", a number or an address to forward to, not {other:?}"),
         )),
+    }
+}
+
+/// Seconds between 90, which RFC 4028 demands, and a day.
+fn session_expires(value: Option<Spanned<u32>>, origin: &Origin<'_>) -> Result<Option<u32>, ConfigError> {
+    match value {
+        Some(seconds) if !(90..=86_400).contains(seconds.get_ref()) => {
+            let message = format!("expected 90 to 86400 seconds, not {}", seconds.get_ref());
+            Err(origin.error(&seconds.span(), "sip.session-expires", message))
+        }
+        value => Ok(value.map(Spanned::into_inner)),
     }
 }
 
@@ -520,6 +532,7 @@ mod tests {
             (format!("{line}domain = 'a b'\n"), 5, "domain"),
             (format!("{line}media = []\n"), 5, "at least one media type"),
             ("[sip]\nlisten = ['5060']\n".into(), 2, "udp:0.0.0.0:5060"),
+            ("[sip]\nsession-expires = 60\n".into(), 2, "90 to 86400"),
             ("[media]\nports = [20000, 10000]\n".into(), 2, "media.ports"),
             ("[media]\naddress = 'localhost'\n".into(), 2, "numeric address"),
             ("[sip\n".into(), 1, "expected"),

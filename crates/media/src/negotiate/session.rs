@@ -371,6 +371,41 @@ impl MediaSession {
         Ok(parameters)
     }
 
+    /// Takes their answer to a description of ours that was sent again as it was, to refresh the session (RFC 4028 7.4): what has
+    /// changed by it, or nothing.
+    ///
+    /// # Errors
+    /// As [`MediaSession::receive_answer`], but everything is as before it. [`NegotiateError::OfferPending`] while an offer is.
+    pub fn receive_answer_again(
+        &mut self,
+        capabilities: &Capabilities,
+        sdp: &[u8],
+    ) -> Result<Option<StreamParameters>, NegotiateError> {
+        self.expect_no_offer()?;
+        let Some(before) = self.parameters.clone() else { return Err(NegotiateError::NoOffer) };
+        let mut list = Listing::default();
+        for codec in capabilities.codecs.iter().copied().chain([before.codec]) {
+            list.add(Payload::Codec(codec), self.numbers.number(Payload::Codec(codec)));
+        }
+        if before.receive_digits.is_some() {
+            for rate in [8_000, 16_000] {
+                list.add(Payload::Digits(rate), self.numbers.number(Payload::Digits(rate)));
+            }
+        }
+        let offer = LocalOffer { wanted: self.wanted, listed: list.slots, rtcp_mux: before.rtcp_mux };
+        let held = self.held;
+        self.exchange = Exchange::LocalOffer { offer, first: false };
+        match self.receive_answer(capabilities, sdp) {
+            Ok(now) if now == before && held == self.held => Ok(None),
+            Ok(now) => Ok(Some(now)),
+            Err(error) => {
+                self.parameters = Some(before);
+                self.exchange = Exchange::Stable;
+                Err(error)
+            }
+        }
+    }
+
     /// The offer came to nothing (refused, 491, timed out, or we refuse theirs): everything is as before it. Without an offer
     /// nothing happens.
     pub fn abandon(&mut self) {

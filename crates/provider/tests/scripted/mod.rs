@@ -6,6 +6,7 @@ use hookswitch_machine::*;
 use hookswitch_media::control::{Command, Event as MediaEvent, MixId, MixPart, Port, PortId, StreamId};
 use hookswitch_provider::*;
 use hookswitch_sip::message::{Limits, Message, Name};
+use hookswitch_sip::session_timer::Interval;
 use hookswitch_spi::*;
 use std::sync::Arc;
 use std::time::Duration;
@@ -99,13 +100,23 @@ impl Rig {
         Self::of(Account { max_calls, ..account(Profile::default()) })
     }
 
+    /// A line whose sessions live so many seconds without a refresh.
+    pub fn refreshing(seconds: u32) -> Self {
+        let interval = Interval { expires: seconds, ..Interval::default() };
+        Self::timed(account(Profile::default()), Some(interval))
+    }
+
     pub fn of(account: Account) -> Self {
+        Self::timed(account, None)
+    }
+
+    fn timed(account: Account, session_timer: Option<Interval>) -> Self {
         let endpoint = Endpoint {
             id: EndpointId(1),
             transport: Transport::Udp,
             advertised: ([10, 0, 0, 1], 5060).into(),
         };
-        let config = ProviderConfig::new(vec![endpoint], vec![account]);
+        let config = ProviderConfig { session_timer, ..ProviderConfig::new(vec![endpoint], vec![account]) };
         let mut rig = Self {
             p: SipProvider::new(config, Entropy::from_number(1)),
             now: Time::from_millis(1000),
@@ -249,6 +260,11 @@ impl Rig {
 
     /// A call comes in.
     pub fn ring(&mut self, sdp: &str) -> Caller {
+        self.ring_with("", sdp)
+    }
+
+    /// A call comes in with these header fields.
+    pub fn ring_with(&mut self, fields: &str, sdp: &str) -> Caller {
         self.dialogs += 1;
         let number = self.dialogs;
         let caller = Caller {
@@ -259,7 +275,7 @@ impl Rig {
             cseq: 1,
         };
         let before = self.events.len();
-        self.caller_sends(&caller, "INVITE", "", &body(sdp));
+        self.caller_sends(&caller, "INVITE", fields, &body(sdp));
         let new = |event: &ProviderEvent| match event {
             ProviderEvent::NewCall { call, .. } => Some(*call),
             _ => None,

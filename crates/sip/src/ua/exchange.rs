@@ -133,9 +133,11 @@ impl UserAgent {
             leg.exchange
             && open == client
         {
-            if matches!(leg.exchange, Exchange::Ours { .. }) {
-                told = Indication::OfferAnswered(id);
-            }
+            told = match leg.exchange {
+                Exchange::Refreshing { .. } if message.body().is_empty() => Indication::None,
+                Exchange::Refreshing { .. } => Indication::Refreshed(id),
+                _ => Indication::OfferAnswered(id),
+            };
             self.timers.cancel(deadline);
             leg.exchange = Exchange::Idle;
             ours = true;

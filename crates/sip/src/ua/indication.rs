@@ -55,6 +55,9 @@ pub enum Indication {
     OfferConfirmed(LegId),
     /// Our re-INVITE was answered (message holds the answer).
     OfferAnswered(LegId),
+    /// Our re-INVITE that repeated our last description, to refresh the session (RFC 4028), was answered with one (message): nearly
+    /// always the same as before, but the other side may have moved its media.
+    Refreshed(LegId),
     /// Our re-INVITE was refused; the session goes on as before.
     OfferRefused(LegId, Failure),
     /// A request within the session that the user must answer with [`respond`](super::UserAgent::respond): REFER, NOTIFY,

@@ -300,6 +300,7 @@ impl Services {
                 | Indication::Progress(_)
                 | Indication::Answered(_)
                 | Indication::OfferAnswered(_)
+                | Indication::Refreshed(_)
                 | Indication::OutOfDialogResponse(..)
                 // Watchers are not the agent's.
                 | Indication::Subscription(..)

@@ -135,7 +135,11 @@ impl Phone {
                 let fields = format_args!("{fields}");
                 self.ua.respond(now, &mut self.layer, server, flow, message, status, fields);
             }
-            (Indication::Response(..) | Indication::OutOfDialogResponse(..), _) => {}
+            // Phones here repeat themselves in what they answer.
+            (
+                Indication::Response(..) | Indication::OutOfDialogResponse(..) | Indication::Refreshed(_),
+                _,
+            ) => {}
             (
                 Indication::Incoming(_)
                 | Indication::Replacing { .. }
