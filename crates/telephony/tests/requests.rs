@@ -3,7 +3,10 @@
 mod common;
 
 use common::*;
-use hookswitch_spi::{Feature, MediaTypes, OperationError, StateKind, TimelineFact};
+use hookswitch_spi::{
+    DeviceConfig, Feature, LineError, MediaAction, MediaControl, MediaTypes, Operation, OperationError,
+    StateKind, TimelineFact,
+};
 use hookswitch_telephony::{Config, Event, Interest, Limits, Reply, Request, RequestError, SessionId};
 use hookswitch_testkit::loopback::Outside;
 use std::time::Duration;
@@ -108,4 +111,35 @@ fn a_request_about_a_line_that_is_not_open_is_refused() {
     let open = bench.answer(app, Request::OpenLine { line: LINE, interest });
     assert!(matches!(open, Err(RequestError::Line(_))), "the line carries no text: {open:?}");
     assert_eq!(bench.answer(SessionId(9), Request::Lines), Err(RequestError::NotAttached));
+}
+
+#[test]
+fn who_owns_a_call_controls_its_audio_and_who_opened_a_line_says_how_it_is_sent() {
+    let mut bench = Bench::new();
+    let owner = bench.app(1, "desk", Interest::owner(VOICE));
+    let monitor = bench.app(2, "wall", Interest::monitor());
+    let stranger = bench.attach(3, "stranger");
+    let call = bench.connect(owner, VOICE);
+    let Ok(Reply::DeviceConfig(config)) = bench.answer(stranger, Request::DeviceConfig { line: LINE }) else {
+        panic!()
+    };
+    let controls = MediaControl::at_any_digit(&MediaAction::Stop);
+    for operation in [
+        Operation::SetMediaControl { call, controls },
+        Operation::SetCallParameters { call, audio: DeviceConfig::clone(&config) },
+    ] {
+        let watched = bench.answer(monitor, Request::Operate(operation.clone()));
+        assert_eq!(watched, Err(RequestError::NotOwner(call)), "{}", operation.name());
+        assert_eq!(bench.answer(owner, Request::Operate(operation)), Ok(Reply::Done));
+    }
+    let set = |config| Request::SetDeviceConfig { line: LINE, config: Box::new(config) };
+    let other = DeviceConfig { codecs: vec!["PCMA".into()], ..DeviceConfig::clone(&config) };
+    assert_eq!(bench.answer(stranger, set(other.clone())), Err(RequestError::LineNotOpen(LINE)));
+    let wrong = DeviceConfig { codecs: Vec::new(), ..other.clone() };
+    let refused = bench.answer(owner, set(wrong));
+    assert!(matches!(refused, Err(RequestError::Line(LineError::InvalidParameter(_)))), "{refused:?}");
+    assert_eq!(bench.answer(stranger, Request::DeviceConfig { line: LINE }), Ok(Reply::DeviceConfig(config)));
+    assert_eq!(bench.answer(owner, set(other.clone())), Ok(Reply::Done));
+    let now = bench.answer(stranger, Request::DeviceConfig { line: LINE });
+    assert_eq!(now, Ok(Reply::DeviceConfig(Box::new(other))));
 }
