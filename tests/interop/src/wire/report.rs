@@ -136,10 +136,11 @@ fn proper(peer: &str) -> &str {
 
 const PREFACE: &str = "# Conformance over the wire
 
-The points of [conformance.md](conformance.md) once more, with nothing of ours outside: the SIP provider has a real socket and real
-media threads, and the parties are played by {peers}. The suite is the same; it tells the peer what a party decides (ring, answer,
-hold, hang up), and reads what the peer says it has seen. Who hears whom is measured in audio. The provider's time jumps where nothing
-can happen, so hours pass in seconds.
+The points of [conformance.md](conformance.md) once more, at a real socket and with real media threads: every message outside is
+written and read by {peers}. What a party decides (ring, answer, hold, hang up) is still the suite's, and what it has noticed is
+what the peer says it has received. Who hears whom is measured in audio; SIPp, which has none, is lent sockets that say and hear
+tones. The provider's time jumps where nothing can happen, so hours pass in seconds. Points about the store, versions or applications
+alone send little or nothing.
 
 *Not played* means that this peer has no means to do what the point asks of the parties, and says what.
 
