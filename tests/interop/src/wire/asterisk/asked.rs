@@ -9,7 +9,7 @@ use hookswitch_testkit::conformance::subject::{Act, Behaviour, Diverted, Incomin
 use std::time::{Duration, Instant};
 
 /// How long an answered call may take to be joined with its phone.
-const JOINED: Duration = Duration::from_secs(3);
+const JOINED: Duration = Duration::from_secs(1);
 /// So long after that audio flows.
 const SETTLED: Duration = Duration::from_millis(150);
 
@@ -57,8 +57,7 @@ impl Room {
         if traffic.quiet < QUIET || self.stirred.elapsed() < QUIET || self.loss.under_way() {
             return Pace::Working;
         }
-        let joining = self.legs.iter().any(|leg| self.joins(leg));
-        if joining && self.stirred.elapsed() < JOINED {
+        if self.legs.iter().any(|leg| self.joins(leg)) {
             return Pace::Working;
         }
         if self.sounding.is_some_and(|until| Instant::now() < until)
@@ -73,7 +72,7 @@ impl Room {
     fn joins(&self, leg: &Leg) -> bool {
         let open = self.phones.open_for(&leg.phone);
         leg.state == State::Up
-            && !leg.channel.is_empty()
+            && leg.up_since.is_some_and(|since| since.elapsed() < JOINED)
             && (!leg.joined || open.is_none_or(|open| open < SETTLED))
     }
 
@@ -209,6 +208,8 @@ impl Room {
     }
 
     pub(super) fn act(&mut self, party: Party, act: Act) {
+        // What it does is about what it knows by now.
+        self.settle();
         let n = party.0 as usize;
         let Some(leg) = self.legs.get_mut(n) else { return };
         let (channel, user, call_id) = (leg.channel.clone(), leg.user.clone(), leg.call_id.clone());

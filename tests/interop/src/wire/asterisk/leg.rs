@@ -1,6 +1,7 @@
 //! One call of a party, as Asterisk tells it.
 
 use hookswitch_testkit::conformance::subject::Saw;
+use std::time::Instant;
 
 /// A call of a party.
 #[derive(Debug)]
@@ -17,6 +18,8 @@ pub(super) struct Leg {
     /// The channel that its phone is at.
     pub(super) half: String,
     pub(super) state: State,
+    /// When its call with the provider was answered.
+    pub(super) up_since: Option<Instant>,
     /// The two channels are joined.
     pub(super) joined: bool,
     /// It hung up, or refused, itself.
@@ -49,6 +52,7 @@ impl Leg {
             call_id: String::new(),
             half: String::new(),
             state: State::Early,
+            up_since: None,
             joined: false,
             own_end: false,
             holds: false,

@@ -209,6 +209,7 @@ impl Room {
                     "5" if leg.calls && leg.state == State::Early => leg.note(Saw::Alerted(Vec::new())),
                     "6" if leg.state == State::Early => {
                         leg.state = State::Up;
+                        leg.up_since = Some(Instant::now());
                         if leg.calls {
                             leg.note(Saw::Answered(Vec::new()));
                         }
