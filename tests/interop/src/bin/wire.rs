@@ -14,7 +14,7 @@ Usage: wire [OPTIONS]
 
   --peer NAME     only this one: sipp, asterisk, or scripted (the suite's own, to find out whose fault it is)
   --item N ...    only these points
-  --page FILE     write the page there; without --peer and --item docs/conformance-wire.md is written anew
+  --page FILE     write the page there; with all points and all peers docs/conformance-wire.md is written anew
   --trace         show what passes
   --help          this
 
@@ -86,7 +86,8 @@ fn main() -> ExitCode {
     for peers in &peers {
         report.run(peers.as_ref(), &asked.items, asked.trace, |line| println!("{line}"));
     }
-    let whole = asked.peer.is_none() && asked.items.is_empty();
+    // A page that lacks a peer says less than the one that is there.
+    let whole = peers.len() == 2 && asked.items.is_empty();
     if let Some(path) = asked.page.or_else(|| whole.then(|| "docs/conformance-wire.md".to_owned()))
         && let Err(error) = std::fs::write(&path, report.page())
     {
