@@ -57,7 +57,8 @@ pub(crate) fn reason(
 pub(crate) fn is_recall(message: &Message, reason: Reason) -> bool {
     let says = |value: &str| value.to_ascii_lowercase().contains("urn:alert:service:recall");
     // A switch that was asked to park by REFER may go on saying who asked.
-    matches!(reason, Reason::Direct | Reason::Transferred) && message.headers(Name::AlertInfo).take(4).any(says)
+    matches!(reason, Reason::Direct | Reason::Transferred)
+        && message.headers(Name::AlertInfo).take(4).any(says)
 }
 
 /// Where a caller belongs, by the host of its address: to the line's own domain, or elsewhere. One that is not known is external.

@@ -86,7 +86,7 @@ fn main() -> ExitCode {
     for peers in &peers {
         report.run(peers.as_ref(), &asked.items, asked.trace, |line| println!("{line}"));
     }
-    let whole = asked.peer.is_none() && asked.items.is_empty();
+    let whole = asked.peer.is_none() && asked.items.is_empty() && peers.len() == 2;
     if let Some(path) = asked.page.or_else(|| whole.then(|| "docs/conformance-wire.md".to_owned()))
         && let Err(error) = std::fs::write(&path, report.page())
     {

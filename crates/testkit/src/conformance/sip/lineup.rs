@@ -23,13 +23,7 @@ pub struct Lineup {
 impl Lineup {
     /// These lines, at this registrar.
     pub fn new(registrar: Server, lines: &[LineSetup]) -> Self {
-        Self {
-            registrar,
-            fitted: |_, _| {},
-            lines: lines.to_vec(),
-            gone: Vec::new(),
-            stored: None,
-        }
+        Self { registrar, fitted: |_, _| {}, lines: lines.to_vec(), gone: Vec::new(), stored: None }
     }
 
     /// With profiles that are fitted to the switch.
