@@ -635,3 +635,24 @@ fn what_came_for_the_display_is_kept_and_a_recall_is_a_reminder() {
     let info = r.info(call);
     assert_eq!((&*info.display, info.reason), ("Your order", Reason::Reminder));
 }
+
+#[test]
+fn a_recall_is_a_reminder_although_a_transfer_led_to_the_orbit() {
+    let mut r = Rig::new(account("10.0.0.2", false));
+    let more = "Referred-By: <sip:line@10.0.0.2>\r\nAlert-Info: <urn:alert:service:recall:hold>\r\n";
+    let call = r.offered("bob@10.0.0.2", more);
+    assert_eq!(r.info(call).reason, Reason::Reminder);
+}
+
+#[test]
+fn a_switch_that_calls_our_contact_by_its_name_called_the_lines_address() {
+    let mut r = Rig::new(account("10.0.0.2", true));
+    let contact = r.last("REGISTER").unwrap().contact().unwrap().uri().as_str().to_owned();
+    let reg = r.last("REGISTER").unwrap();
+    let accepted = reply(&reg, "200 OK", "")
+        .replace("Contact: <sip:peer@10.0.0.2:5060>", &format!("Contact: <{contact}>;expires=300"));
+    r.get(accepted);
+    r.get(invitation("bob@10.0.0.2", "").replace("sip:line@10.0.0.1", &contact));
+    let call = r.last_new().expect("a call was announced");
+    assert_eq!(&*r.info(call).called.address, "sip:line@pbx.test");
+}
