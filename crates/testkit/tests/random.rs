@@ -15,11 +15,13 @@ fn random_calls_over_bad_networks_break_no_contract() {
     }
 }
 
-/// Seeds far beyond those that are always played, at which something was found once.
+/// Seeds far beyond those that are always played, at which something was found once. They hold only as long as scenarios are written
+/// as they were then; what was wrong has tests of its own.
 #[test]
 fn what_was_found_once_is_not_found_again() {
-    // 107839: a call that is being dropped is bridged. 100761, 102630: ends that the judge had no reason for.
-    for seed in [107_839, 100_761, 102_630, 213_070] {
+    // 7005448: a completion is arranged for whoever has closed the line. The others: what a line still has at the end that the
+    // judge had no reason for: a completed call, calls on hold whose other side is gone.
+    for seed in [7_005_448, 3_000_954, 7_001_147, 7_002_612] {
         let outcome = scenario::run(seed, false);
         assert!(outcome.violations.is_empty(), "seed {seed}: {:#?}", outcome.violations);
     }

@@ -293,11 +293,14 @@ impl UserAgent {
         let ours = message.from_tag().and_then(Tag::parse).filter(|tag| self.is_own(tag));
         let is_invite = message.method() == Method::Invite;
         if let (Some(tag), true, Some(200..=299)) = (ours, is_invite, message.status()) {
-            let dialog = self.legs.get(tag.leg).and_then(|leg| leg.dialog.as_ref());
+            let leg = self.legs.get(tag.leg);
+            let dialog = leg.and_then(|leg| leg.dialog.as_ref());
             let same =
                 dialog.is_some_and(|dialog| dialog.remote_tag() == message.to_tag().unwrap_or_default());
-            if !same {
-                self.ack_and_bye(now, layer, flow, None, message, true);
+            // Our BYE is out, and this answers an offer that was given up before it.
+            let ends = leg.is_some_and(|leg| matches!(leg.state, State::HangingUp { .. }));
+            if !same || ends {
+                self.ack_and_bye(now, layer, flow, None, message, !same);
             }
         }
         Indication::None

@@ -115,6 +115,23 @@ fn a_2xx_is_sent_again_until_its_ack_and_each_copy_is_acknowledged() {
 }
 
 #[test]
+fn a_2xx_to_an_offer_that_was_given_up_is_acknowledged_while_the_bye_is_out() {
+    let mut net = Net::new();
+    let (a, _) = net.call_raw(None);
+    net.offer(A, a).unwrap();
+    net.run(20_000);
+    let invite = net.latest(RAW, "INVITE");
+    net.hang_up(A, a).unwrap();
+    // 64·T1 after the offer, and before they are over after the BYE.
+    net.run(13_000);
+    let (acks, byes) = (net.count(A, "ACK"), net.count(A, "BYE"));
+    net.reply(&invite, 200, "raw", OFFER);
+    net.run(100);
+    assert_eq!((net.count(A, "ACK"), net.count(A, "BYE")), (acks + 1, byes));
+    net.drain();
+}
+
+#[test]
 fn without_ack_for_64_t1_the_callee_says_bye() {
     let mut net = Net::new();
     net.lose = Box::new(|seen| seen.title() == "ACK");
