@@ -128,6 +128,8 @@ impl Core {
             (call.is_changing(), changes),
             (self.is_answered_early(call), Features::of(&[Feature::SetCallParameters])),
             (call.is_leaving(), transfers),
+            // Nobody is called yet who could be told.
+            (call.is_call_back(), Features::of(&[Feature::SendUserInfo])),
         ];
         for (applies, features) in not {
             if applies {

@@ -36,6 +36,10 @@ struct Play {
     completions: Vec<CompletionId>,
     /// What they subscribed to.
     watched: Vec<Message>,
+    /// The line was taken out of service.
+    off: bool,
+    /// The version of the extension that is selected.
+    extension: ExtensionVersion,
 }
 
 const BY_REPLY: [(&str, u64); 7] = [
@@ -53,6 +57,7 @@ impl Play {
         let mut chance = Entropy::from_number(seed);
         let account = hookswitch_provider::Account {
             max_calls: 4,
+            register: chance.chance(1, 3),
             ..trunk(|p| {
                 p.refer = chance.chance(1, 2);
                 p.reconnect = chance.chance(1, 2);
@@ -67,7 +72,7 @@ impl Play {
         };
         let mut r = Rig::new(account);
         r.p.detect_status(LINE, Set::ALL).unwrap();
-        Self {
+        let mut this = Self {
             r,
             chance,
             calls: Vec::new(),
@@ -85,7 +90,11 @@ impl Play {
             closed: Vec::new(),
             completions: Vec::new(),
             watched: Vec::new(),
-        }
+            off: false,
+            extension: ExtensionVersion::NONE,
+        };
+        this.note();
+        this
     }
 
     fn any<T: Clone>(&mut self, of: &[T]) -> Option<T> {
@@ -93,6 +102,7 @@ impl Play {
     }
 
     fn note(&mut self) {
+        let mut registers = Vec::new();
         let sent: Vec<String> = self.r.sent.iter().skip(self.seen).cloned().collect();
         for text in sent {
             self.story.push(format!("> {}", text.lines().next().unwrap_or_default()));
@@ -103,6 +113,7 @@ impl Play {
                     message.header(Name::To).unwrap().into(),
                     message.header(Name::From).unwrap().into(),
                 )),
+                (None, "REGISTER") => registers.push(message),
                 (None, _) => self.waiting.push(message),
                 (Some(200), "INVITE") => self.dialogs.push((
                     message.call_id().into(),
@@ -119,6 +130,12 @@ impl Play {
             self.hear(event);
         }
         self.heard = self.r.events.len();
+        // The registrar never fails here.
+        for register in registers {
+            let contact = register.header(Name::Contact).unwrap_or_default().to_owned();
+            let ok = reply(&register, "200 OK", "");
+            self.get(ok.replace("Contact: <sip:peer@10.0.0.2:5060>", &format!("Contact: {contact}")));
+        }
     }
 
     fn hear(&mut self, event: ProviderEvent) {
@@ -134,12 +151,21 @@ impl Play {
             ProviderEvent::Completed { result: Err(OperationError::NothingThere(_)), .. } => {
                 "nothing there".into()
             }
+            ProviderEvent::Completed { result: Ok(Outcome::Extension(answer)), .. } => match answer {
+                ExtensionAnswer::Done => "headers set".into(),
+                ExtensionAnswer::Headers(_) => "headers".into(),
+                ExtensionAnswer::Identifiers { .. } => "identifiers".into(),
+                ExtensionAnswer::Stream { .. } => "stream".into(),
+                ExtensionAnswer::Response { .. } => "response".into(),
+            },
             ProviderEvent::Completed { result: Ok(_), .. } => "done".into(),
             ProviderEvent::Completed { result: Err(_), .. } => "failed".into(),
             ProviderEvent::CallState { state, .. } => state.kind().name().into(),
             ProviderEvent::CallInfo { changed, .. } if changed.contains(InfoParts::REASON) => {
                 "replaced".into()
             }
+            ProviderEvent::Extension { .. } => "told by the extension".into(),
+            ProviderEvent::LineState { state, .. } => format!("{state:?}").chars().take(9).collect(),
             _ => "other".into(),
         };
         *self.covered.entry(what).or_default() += 1;
@@ -154,7 +180,20 @@ impl Play {
                     }
                 }
             }
-            ProviderEvent::NewCall { call, .. } => self.calls.push(call),
+            ProviderEvent::NewCall { call, .. } => {
+                assert!(!self.off, "{call} came to a line out of service");
+                self.calls.push(call);
+            }
+            ProviderEvent::LineState { state: LineState::InService, .. } => {
+                assert!(!self.off, "the line is in service by itself");
+            }
+            ProviderEvent::Extension { event, .. } => {
+                let since = match event {
+                    ExtensionEvent::Received { .. } => ExtensionVersion(2),
+                    ExtensionEvent::Stream { .. } => ExtensionVersion(1),
+                };
+                assert!(self.extension >= since, "{event:?} was told, and is not selected");
+            }
             ProviderEvent::CallState { call, state, .. } => {
                 assert!(self.calls.contains(&call), "{call} is {state} and nobody knows it");
                 assert!(!self.closed.contains(&call), "{call} is {state} and was closed");
@@ -179,10 +218,24 @@ impl Play {
             _ => None,
         };
         let feature = Feature::of(&operation);
+        let needed = match &operation {
+            Operation::Extension { command, .. } => Some(command.since()),
+            Operation::MakeCall { options, .. } if !options.headers.is_empty() => Some(SIP_EXTENSION.low),
+            _ => None,
+        };
+        let selected =
+            needed.is_none_or(|since| self.extension >= since && self.extension != ExtensionVersion::NONE);
+        let creates = match &operation {
+            Operation::MakeCall { destination, .. } => !destination.is_empty(),
+            Operation::SetupTransfer { .. } | Operation::Unpark { .. } | Operation::Pickup { .. } => true,
+            _ => false,
+        };
         let status = call.and_then(|call| self.r.p.call_status(call));
         match self.r.p.submit(self.r.now, id, operation) {
             Ok(created) => {
                 self.asked.insert(id, false);
+                assert!(selected, "{feature:?} accepted, and the extension is not selected");
+                assert!(!self.off || !creates, "{feature:?} accepted on a line out of service");
                 if let Some(created) = created {
                     self.created.insert(id, created);
                     self.partners.extend(held.map(|held| (held, created)));
@@ -193,7 +246,11 @@ impl Play {
                     assert!(fits, "{feature:?} accepted while {state}");
                 }
             }
-            Err(error) => self.story.push(format!("  refused: {error}")),
+            Err(error) => {
+                self.story.push(format!("  refused: {error}"));
+                let not_selected = matches!(error, OperationError::ExtensionNotSelected(_));
+                assert!(!not_selected || !selected, "{feature:?} refused, and the extension is selected");
+            }
         }
         self.r.drain();
         self.note();
@@ -250,6 +307,13 @@ impl Play {
         {
             return self.ask(operation);
         }
+        if self.off && self.chance.chance(1, 2) {
+            self.off = false;
+            return self.ask(Operation::SetService { line: LINE, on: true });
+        }
+        if self.chance.chance(1, 6) {
+            return self.line_and_extension(call);
+        }
         if self.chance.chance(1, 4) {
             let operation = self.beyond_calls(call);
             return self.ask(operation);
@@ -281,6 +345,52 @@ impl Play {
             _ => make("600"),
         };
         self.ask(operation);
+    }
+
+    /// The line goes out of service and comes back; the extension is selected and used.
+    fn line_and_extension(&mut self, call: CallId) {
+        let header = |name: &str, value: &str| vec![(name.into(), value.into())];
+        let command = match self.chance.below(10) {
+            0 => {
+                let on = self.off || !self.chance.chance(1, 2);
+                let before: Vec<_> =
+                    self.calls.iter().map(|call| (*call, self.r.p.call_state(*call))).collect();
+                let able = self.r.p.capabilities(LINE).unwrap().features.contains(Feature::SetService);
+                self.off = able && !on;
+                self.ask(Operation::SetService { line: LINE, on });
+                let after: Vec<_> =
+                    self.calls.iter().map(|call| (*call, self.r.p.call_state(*call))).collect();
+                return assert_eq!(before, after, "calls go on");
+            }
+            1 | 2 => {
+                let version = ExtensionVersion(self.chance.below(4) as u32);
+                let free = self.extension == ExtensionVersion::NONE || self.extension == version;
+                let known = version == ExtensionVersion::NONE || free && version <= SIP_EXTENSION.high;
+                self.story.push(format!("! select {version:?}"));
+                assert_eq!(self.r.p.select_extension(LINE, version).is_ok(), known);
+                if known {
+                    self.extension = version;
+                }
+                return;
+            }
+            3 => {
+                let options = CallOptions { headers: header("X-Mark", "one"), ..CallOptions::default() };
+                let (line, address, destination) = (LINE, FIRST, "600".into());
+                return self.ask(Operation::MakeCall { line, address, destination, options });
+            }
+            4 => ExtensionCommand::Headers,
+            5 => ExtensionCommand::SetHeaders(header("X-Mark", "all")),
+            6 => ExtensionCommand::SetHeaders(header("X-Mark", "a\r\nX-Slipped: b")),
+            7 => ExtensionCommand::Identifiers,
+            8 => ExtensionCommand::Stream,
+            _ => ExtensionCommand::Send {
+                method: ["INFO", "MESSAGE", "BYE"][self.chance.below(3) as usize].into(),
+                headers: header("X-Mark", "once"),
+                content_type: "text/plain".into(),
+                body: b"hello".to_vec(),
+            },
+        };
+        self.ask(Operation::Extension { line: LINE, call: Some(call), command });
     }
 
     /// What the switch keeps or watches, and what travels along.
@@ -398,11 +508,12 @@ impl Play {
         self.next += 1;
         let n = self.next;
         let frag = "SIP/2.0 200 OK\r\n";
-        let (method, more) = match self.chance.below(6) {
+        let (method, more) = match self.chance.below(7) {
             0 if self.chance.chance(1, 2) => ("BYE", String::new()),
             1 => ("INVITE", body(&SDP.replace("1 1 IN", &format!("1 {n} IN")))),
             2 => ("UPDATE", "P-Asserted-Identity: <sip:x@pbx.test>\r\n".into()),
             3 => ("REFER", "Refer-To: <sip:t@pbx.test>\r\n".into()),
+            4 => ("MESSAGE", "User-Agent: peer\r\n".into()),
             _ => (
                 "NOTIFY",
                 format!(
@@ -469,7 +580,11 @@ impl Play {
                 }
             }
         }
-        let counts = self.r.p.line_status(LINE).unwrap().calls;
+        let status = self.r.p.line_status(LINE).unwrap();
+        assert_eq!(status.state == LineState::InService, !self.off, "the service of the line");
+        let slipped = |text: &String| text.lines().any(|line| line.starts_with("X-Slipped"));
+        assert!(!self.r.sent.iter().any(slipped), "a header field was slipped in");
+        let counts = status.calls;
         let mut expected = CallCounts::default();
         for call in &self.calls {
             match self.r.p.call_state(*call).map(|state| state.kind()) {
@@ -561,6 +676,14 @@ fn plays(seeds: std::ops::Range<u64>) {
         "parked",
         "completion",
         "nothing there",
+        "OutOfServ",
+        "InService",
+        "headers set",
+        "headers",
+        "identifiers",
+        "stream",
+        "response",
+        "told by the extension",
     ] {
         assert!(covered.contains_key(what), "{what} never happened");
     }

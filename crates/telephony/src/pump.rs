@@ -10,8 +10,8 @@ use crate::shard::Shard;
 use crate::{RequestError, SessionId, loss, offer, release, unowned};
 use hookswitch_machine::Time;
 use hookswitch_spi::{
-    AddressId, CallId, CallState, ExtensionEvent, InfoParts, LineId, MediaTypes, OperationError, Outcome,
-    Provider, ProviderEvent, RequestId, StatusKind, TimelineFact,
+    AddressId, CallId, CallState, ExtensionEvent, InfoParts, LineId, MediaTypes, Operation, OperationError,
+    Outcome, Provider, ProviderEvent, RequestId, StatusKind, TimelineFact,
 };
 
 /// Handles everything the provider has to tell.
@@ -134,6 +134,12 @@ fn completed(
         Ok(Outcome::Conference { consult, .. }) => *consult,
         Ok(_) | Err(_) => None,
     };
+    if let (None, Ok(Outcome::Completion(completion))) = (pending.who, &result) {
+        // Who asked has closed the line, and was told that nothing comes of it.
+        let (line, completion) = (pending.line, *completion);
+        let uncomplete = Operation::UncompleteCall { line, completion };
+        let _ended_already = shard.submit(now, provider, None, line, uncomplete, Purpose::Plain);
+    }
     if let Some(who) = pending.who {
         shard.complete(who, result.map(Reply::from).map_err(RequestError::from));
     }

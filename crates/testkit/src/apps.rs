@@ -1,8 +1,8 @@
 //! Scripted applications: what a session does with the calls that it is given or makes.
 
 use hookswitch_spi::{
-    AddressId, CallId, CallState, CallTreatment, ConsultOptions, DigitOptions, GatherOptions, LineId,
-    Operation, RejectReason, StateKind, ToneOptions, TransferMode,
+    AddressId, CallId, CallState, CallTreatment, CompletionId, CompletionMode, ConsultOptions, DigitOptions,
+    GatherOptions, LineId, Operation, Reason, RejectReason, StateKind, ToneOptions, TransferMode,
 };
 use hookswitch_telephony::{Event, HandOffTarget, Privilege, Reply, Request, SessionId};
 use std::collections::{BTreeMap, VecDeque};
@@ -55,6 +55,8 @@ pub enum Act {
     Digits(String),
     /// Reads its figures.
     Statistics,
+    /// Has it completed later.
+    CompleteLater(CompletionMode),
     /// Gives its handle back.
     Release,
 }
@@ -118,6 +120,7 @@ impl Act {
             Self::Tone(total) => Operation::SendTone { call, tone: ToneOptions::Ringback(total) },
             Self::Digits(digits) => Operation::SendDigits { call, digits: DigitOptions::new(digits) },
             Self::Statistics => Operation::Statistics { call },
+            Self::CompleteLater(mode) => Operation::CompleteCall { call, mode },
             Self::Release => return Request::Release { call },
         };
         Request::Operate(operation)
@@ -131,17 +134,19 @@ pub struct Plan {
     pub at_first: Vec<(Duration, Act)>,
     /// After it was connected for the first time.
     pub connected: Vec<(Duration, Act)>,
+    /// After it was found busy, or alerted for the first time.
+    pub unreached: Vec<(Duration, Act)>,
 }
 
 impl Plan {
     /// Answers after a time and stays in the call.
     pub fn answer(after: Duration) -> Self {
-        Self { at_first: vec![(after, Act::Answer)], connected: Vec::new() }
+        Self { at_first: vec![(after, Act::Answer)], ..Self::default() }
     }
 
     /// Does one thing after a time.
     pub fn then(after: Duration, act: Act) -> Self {
-        Self { at_first: vec![(after, act)], connected: Vec::new() }
+        Self { at_first: vec![(after, act)], ..Self::default() }
     }
 
     /// Does this once connected.
@@ -161,6 +166,8 @@ pub struct App {
     pub name: String,
     /// What it does with the next calls that it is offered.
     pub plans: VecDeque<Plan>,
+    /// What it does with the next completed calls that it is offered.
+    pub completed: VecDeque<Plan>,
     /// What it does with calls that no plan is left for.
     pub otherwise: Plan,
     /// Drops calls that have disconnected, and releases idle ones.
@@ -175,6 +182,10 @@ pub struct App {
     /// Calls about which these requests consult somebody.
     consulting: BTreeMap<u64, CallId>,
     conferences: BTreeMap<CallId, CallId>,
+    /// The lines on which it asks for calls to be completed, by its requests.
+    completing: BTreeMap<u64, LineId>,
+    /// What it has arranged.
+    completions: Vec<(LineId, CompletionId)>,
 }
 
 #[derive(Debug)]
@@ -182,6 +193,7 @@ struct Held {
     plan: Plan,
     state: Option<StateKind>,
     connected: bool,
+    unreached: bool,
     owner: bool,
 }
 
@@ -192,6 +204,7 @@ impl App {
             session,
             name: name.into(),
             plans: VecDeque::new(),
+            completed: VecDeque::new(),
             otherwise: Plan::default(),
             tidy: true,
             lost: false,
@@ -200,6 +213,8 @@ impl App {
             partners: BTreeMap::new(),
             consulting: BTreeMap::new(),
             conferences: BTreeMap::new(),
+            completing: BTreeMap::new(),
+            completions: Vec::new(),
         }
     }
 
@@ -222,6 +237,16 @@ impl App {
     /// It consults somebody about a call with this request.
     pub fn consults(&mut self, request: u64, call: CallId) {
         self.consulting.insert(request, call);
+    }
+
+    /// It asks with this request for a call of this line to be completed later.
+    pub fn completes(&mut self, request: u64, line: LineId) {
+        self.completing.insert(request, line);
+    }
+
+    /// The call completions that it has arranged, ended ones too.
+    pub fn completions(&self) -> &[(LineId, CompletionId)] {
+        &self.completions
     }
 
     /// The other call of one that was consulted about; itself if there is none.
@@ -262,7 +287,10 @@ impl App {
                     self.partners.extend([(held, *call), (*call, held)]);
                 }
                 let acts = plan.at_first.iter().map(|(after, act)| (*after, *call, act.clone())).collect();
-                self.calls.insert(*call, Held { plan, state: None, connected: false, owner: true });
+                self.calls.insert(
+                    *call,
+                    Held { plan, state: None, connected: false, unreached: false, owner: true },
+                );
                 acts
             }
             Event::Completed { request, result: Ok(Reply::Conference { conference, consult }) } => {
@@ -274,25 +302,47 @@ impl App {
                     self.partners.extend([(*conference, *consult), (*consult, *conference)]);
                 }
                 for call in [Some(*conference), *consult].into_iter().flatten() {
-                    let held = Held { plan: Plan::default(), state: None, connected: false, owner: true };
+                    let held = Held {
+                        plan: Plan::default(),
+                        state: None,
+                        connected: false,
+                        unreached: false,
+                        owner: true,
+                    };
                     self.calls.insert(call, held);
                 }
                 Vec::new()
             }
-            Event::NewCall { call, privilege, .. } => {
+            Event::Completed { request, result: Ok(Reply::Completion(completion)) } => {
+                let line = self.completing.remove(&request.0);
+                self.completions.extend(line.map(|line| (line, *completion)));
+                Vec::new()
+            }
+            Event::NewCall { call, privilege, info, .. } => {
                 let owner = *privilege == Privilege::Owner;
+                let plans = match info.reason {
+                    Reason::CallCompletion => &mut self.completed,
+                    _ => &mut self.plans,
+                };
                 let plan = if owner {
-                    self.plans.pop_front().unwrap_or_else(|| self.otherwise.clone())
+                    plans.pop_front().unwrap_or_else(|| self.otherwise.clone())
                 } else {
                     Plan::default()
                 };
-                self.calls.insert(*call, Held { plan, state: None, connected: false, owner });
+                self.calls
+                    .insert(*call, Held { plan, state: None, connected: false, unreached: false, owner });
                 Vec::new()
             }
             Event::Completed { result: Ok(Reply::Calls(calls) | Reply::Attached { calls, .. }), .. } => {
                 for found in calls {
                     let owner = found.privilege == Privilege::Owner;
-                    let unknown = Held { plan: Plan::default(), state: None, connected: false, owner };
+                    let unknown = Held {
+                        plan: Plan::default(),
+                        state: None,
+                        connected: false,
+                        unreached: false,
+                        owner,
+                    };
                     let held = self.calls.entry(found.call).or_insert(unknown);
                     held.owner = owner;
                     held.state = Some(found.state.kind());
@@ -334,10 +384,17 @@ impl App {
             held.connected = true;
             plan(&held.plan.connected);
         }
+        let unreached = matches!(state.kind(), StateKind::Busy | StateKind::Ringback);
+        if unreached && !held.unreached && held.owner {
+            held.unreached = true;
+            plan(&held.plan.unreached);
+        }
         if self.tidy {
             match state {
                 CallState::Disconnected(_) if held.owner => {
-                    plan(&[(Duration::from_millis(50), Act::Drop(RejectReason::Default))]);
+                    // What was found busy can still be completed later.
+                    let after = if held.plan.unreached.is_empty() { 50 } else { 4_000 };
+                    plan(&[(Duration::from_millis(after), Act::Drop(RejectReason::Default))]);
                 }
                 CallState::Idle => plan(&[(Duration::from_millis(10), Act::Release)]),
                 _ => {}

@@ -12,6 +12,8 @@ use std::time::Duration;
 const PAUSE: Duration = Duration::from_secs(2);
 /// How long a port rests before it is handed out again.
 const REST: Duration = Duration::from_secs(2);
+/// After how long without a packet a stream is silent: as the media threads of the service are set.
+const SILENCE: Duration = Duration::from_secs(60);
 
 /// Media threads that send and receive nothing. Ports come from a fixed stock.
 #[derive(Debug)]
@@ -32,6 +34,10 @@ struct Stream {
     port: Option<SocketAddr>,
     configured: u32,
     direction: Direction,
+    /// Where the other side sends from, once it is settled.
+    remote: Option<SocketAddr>,
+    /// When something arrived last, or was first to be expected; absent once silence was reported.
+    heard: Option<Time>,
     /// What it generates, and which generation of all that is.
     generating: Option<(u64, Generated)>,
     mix: Option<(MixId, MixPart)>,
@@ -100,6 +106,36 @@ impl VirtualMedia {
         self.report(at, event);
     }
 
+    /// Where the other sides of streams send from.
+    pub fn remotes(&self) -> impl Iterator<Item = SocketAddr> + '_ {
+        self.streams.values().filter_map(|stream| stream.remote)
+    }
+
+    /// Says what arrives at present; to be said often. From these places nothing does, neither audio nor reports: after a minute that
+    /// is silence.
+    pub fn silent(&mut self, now: Time, places: &[SocketAddr]) {
+        let mut events = Vec::new();
+        for (id, found) in &mut self.streams {
+            let Some(remote) = found.remote else { continue };
+            let stream = *id;
+            match found.heard {
+                _ if !places.contains(&remote) => {
+                    if found.heard.replace(now).is_none() {
+                        events.push(Event::Receiving { stream });
+                    }
+                }
+                Some(last) if found.direction.receives() && now.since(last) >= SILENCE => {
+                    found.heard = None;
+                    events.push(Event::Silent { stream, since: now.since(last) });
+                }
+                Some(_) | None => {}
+            }
+        }
+        for event in events {
+            self.report(now, event);
+        }
+    }
+
     /// Takes a command.
     pub fn command(&mut self, now: Time, command: Command) {
         match command {
@@ -115,7 +151,11 @@ impl VirtualMedia {
             Command::Configure { stream, parameters } => {
                 let Some(found) = self.stream(stream, "configured") else { return };
                 found.configured += 1;
+                if found.configured == 1 || parameters.direction.receives() != found.direction.receives() {
+                    found.heard = Some(now);
+                }
                 found.direction = parameters.direction;
+                found.remote = Some(parameters.remote_rtp);
                 if found.configured == 1 {
                     self.report(now + Duration::from_millis(20), Event::Receiving { stream });
                 }
@@ -174,7 +214,8 @@ impl VirtualMedia {
 
     fn start(&mut self, stream: StreamId, port: Option<SocketAddr>) {
         let direction = if port.is_some() { Direction::Inactive } else { Direction::SendRecv };
-        let started = Stream { port, configured: 0, direction, generating: None, mix: None };
+        let started =
+            Stream { port, configured: 0, direction, remote: None, heard: None, generating: None, mix: None };
         if self.streams.insert(stream, started).is_some() {
             self.faults.push(format!("{stream:?} started twice"));
         }
@@ -293,7 +334,8 @@ impl VirtualMedia {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hookswitch_media::control::{GeneratedTone, Source};
+    use hookswitch_media::codec::Codec;
+    use hookswitch_media::control::{GeneratedTone, Source, StreamParameters};
 
     const STREAM: StreamId = StreamId(1);
 
@@ -343,6 +385,44 @@ mod tests {
         let done = Event::ToneSent { stream: STREAM, tag: 3, cancelled: false };
         assert_eq!(all(&mut device, Time::from_millis(900)), [done]);
         assert_eq!(device.faults(), [""; 0]);
+    }
+
+    #[test]
+    fn a_peer_that_is_not_heard_for_a_minute_is_silent_unless_nothing_is_expected() {
+        let remote = SocketAddr::from(([192, 0, 2, 9], 4_000));
+        let configure = |direction| Command::Configure {
+            stream: STREAM,
+            parameters: StreamParameters {
+                remote_rtp: remote,
+                remote_rtcp: remote,
+                rtcp_mux: true,
+                codec: Codec::Pcmu,
+                send_payload_type: 0,
+                receive_payload_type: 0,
+                send_digits: None,
+                receive_digits: None,
+                packet_time: Duration::from_millis(20),
+                direction,
+            },
+        };
+        let at = |seconds: u64| Time::from_millis(1_000 * seconds);
+        let mut device = device();
+        device.command(at(0), configure(Direction::SendRecv));
+        all(&mut device, at(1));
+        device.silent(at(10), &[]);
+        device.silent(at(69), &[remote]);
+        assert_eq!(all(&mut device, at(69)), []);
+        device.silent(at(70), &[remote]);
+        device.silent(at(71), &[remote]);
+        assert_eq!(all(&mut device, at(71)), [Event::Silent { stream: STREAM, since: SILENCE }]);
+        device.silent(at(72), &[]);
+        assert_eq!(all(&mut device, at(72)), [Event::Receiving { stream: STREAM }]);
+        device.command(at(80), configure(Direction::SendOnly));
+        device.silent(at(200), &[remote]);
+        assert_eq!(all(&mut device, at(200)), [], "on hold");
+        device.command(at(200), configure(Direction::SendRecv));
+        device.silent(at(259), &[remote]);
+        assert_eq!(all(&mut device, at(259)), []);
     }
 
     #[test]

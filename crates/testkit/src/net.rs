@@ -126,6 +126,11 @@ impl Network {
         self.cuts.push((a, b));
     }
 
+    /// Whether two hosts are cut off from each other.
+    pub fn is_cut(&self, a: IpAddr, b: IpAddr) -> bool {
+        self.cuts.contains(&(a, b)) || self.cuts.contains(&(b, a))
+    }
+
     /// Undoes every [`cut`](Self::cut).
     pub fn heal(&mut self) {
         self.cuts.clear();

@@ -156,6 +156,11 @@ impl World {
         &mut self.network
     }
 
+    /// Whether two hosts are cut off from each other.
+    pub fn is_cut(&self, a: std::net::IpAddr, b: std::net::IpAddr) -> bool {
+        self.network.is_cut(a, b)
+    }
+
     /// Adds a machine that sends and receives datagrams at one address, as its endpoint [`ENDPOINT`].
     pub fn add<M>(
         &mut self,
@@ -216,6 +221,11 @@ impl World {
     /// The media device of a machine.
     pub fn media(&self, node: NodeId) -> Option<&VirtualMedia> {
         self.nodes[node.0].media.as_ref()
+    }
+
+    /// The media device of a machine.
+    pub fn media_mut(&mut self, node: NodeId) -> Option<&mut VirtualMedia> {
+        self.nodes[node.0].media.as_mut()
     }
 
     /// Has the media device of a machine report something.

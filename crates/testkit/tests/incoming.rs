@@ -17,7 +17,7 @@ use std::net::SocketAddr;
 #[test]
 fn a_call_is_offered_accepted_answered_and_hung_up() {
     let mut b = bench();
-    b.plan(Plan { at_first: vec![(secs(1), Act::Accept), (secs(2), Act::Answer)], connected: Vec::new() });
+    b.plan(Plan { at_first: vec![(secs(1), Act::Accept), (secs(2), Act::Answer)], ..Plan::default() });
     let calling = b.ring().talking(Talk::for_(secs(10)));
     b.phone_calls(calling);
     b.stage.run_for(secs(20));
@@ -280,7 +280,7 @@ fn a_drop_waits_for_the_ack() {
     let mut b = bench();
     b.plan(Plan {
         at_first: vec![(secs(1), Act::Answer), (millis(1_100), Act::Drop(RejectReason::Default))],
-        connected: Vec::new(),
+        ..Plan::default()
     });
     let mut calling = b.ring();
     calling.acknowledge = Some(secs(2));

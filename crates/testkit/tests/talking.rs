@@ -112,7 +112,7 @@ fn holds_that_cross_both_come_through() {
 #[test]
 fn a_hold_asked_before_the_ack_has_its_turn_after_it() {
     let mut b = common::bench();
-    b.plan(Plan { at_first: vec![(secs(1), Act::Answer), (secs(2), Act::Hold)], connected: Vec::new() });
+    b.plan(Plan { at_first: vec![(secs(1), Act::Answer), (secs(2), Act::Hold)], ..Plan::default() });
     let mut calling = b.ring();
     calling.acknowledge = Some(secs(3));
     b.phone_calls(calling);

@@ -30,6 +30,8 @@ const USAGE: &str = "usage: simulate [--seeds N] [--first F] [--for SECONDS] [--
                      simulate --seed K [--steps 3,17,20] [--without loss,duplication,reordering,delay] [--verbose]";
 /// How often one failing seed is played to make it shorter.
 const SHRINK_MOST: usize = 400;
+/// In so many scenarios everything that can be asked is accepted at least once.
+const ENOUGH: u64 = 1_000;
 /// So many failing seeds are made shorter; the others are only named.
 const SHRINK_SEEDS: usize = 5;
 
@@ -146,6 +148,12 @@ fn main() -> ExitCode {
         if arguments.shrink {
             shorten(&sum.failed);
         }
+    }
+    // Scenarios in which something never happens prove nothing of it.
+    let never = scenario::never_accepted(&sum.coverage);
+    if sum.seeds >= ENOUGH && !never.is_empty() {
+        println!("never accepted in {} seeds: {}", sum.seeds, never.join(", "));
+        sum.violations += 1;
     }
     let happened: Vec<String> = sum.coverage.iter().map(|(what, times)| format!("{what} {times}")).collect();
     println!("happened: {}", happened.join(", "));

@@ -6,15 +6,23 @@
 
 //!
 //! `states` says which states follow which, `table` holds what lines advertise, `openings` which lines sessions have open,
-//! `pictures` compares what is told in different ways.
+//! `arranged` what was arranged with the switch, `extension` who has selected it, `service` which lines were taken out of service,
+//! `kinds` names requests, `pictures` compares what is told in different ways.
 
+mod arranged;
+mod extension;
+mod kinds;
 mod openings;
 mod pictures;
+mod service;
 mod states;
 mod table;
 
+pub use kinds::kinds;
 pub use states::successors;
 
+use arranged::Arrangements;
+use extension::Selected;
 use hookswitch_machine::Time;
 use hookswitch_spi::{
     CallId, CallState, Capabilities, Feature, LineId, Operation, OperationError, StateKind,
@@ -24,6 +32,7 @@ use hookswitch_telephony::{
     Unowned,
 };
 use openings::Openings;
+use service::Service;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use table::Table;
@@ -31,8 +40,32 @@ use table::Table;
 /// What became of a request.
 #[derive(Debug)]
 enum Asked {
-    Open { request: Box<Request>, state: Option<StateKind>, possible: Option<bool>, since: Time },
+    Open(Box<Pending>),
     Answered,
+}
+
+/// A request that is not answered yet, and how things were when it was asked.
+#[derive(Debug)]
+struct Pending {
+    request: Request,
+    state: Option<StateKind>,
+    possible: Option<bool>,
+    /// What it needs of the line's extension was selected.
+    selected: Option<bool>,
+    /// Its line was out of service by request.
+    off: bool,
+    since: Time,
+}
+
+/// A request that took longer than most may.
+#[derive(Clone, Debug)]
+pub struct Slow {
+    /// The call it was about, if it was about one.
+    pub call: Option<CallId>,
+    /// How long it took.
+    pub took: Duration,
+    /// What to say of it.
+    pub text: String,
 }
 
 /// A call as one session has heard of it.
@@ -66,12 +99,16 @@ pub struct Observer {
     members: BTreeMap<CallId, CallId>,
     /// Sessions that speak the version before the first: what they hear is not what is.
     old: BTreeSet<SessionId>,
+    arrangements: Arrangements,
+    selected: Selected,
+    service: Service,
     /// Pictures that have begun and not ended.
     pictures: BTreeMap<SessionId, Vec<CallSnapshot>>,
     table: Table,
     openings: Openings,
     /// Calls without an owner may end by the operator's will.
     unowned_end: bool,
+    slow: Vec<Slow>,
     accepted: BTreeMap<&'static str, usize>,
     calls: BTreeSet<CallId>,
     violations: Vec<String>,
@@ -96,6 +133,11 @@ impl Observer {
     /// Breaches seen so far.
     pub fn violations(&self) -> &[String] {
         &self.violations
+    }
+
+    /// Requests that took longer than transactions and deadlines explain.
+    pub fn slow(&self) -> &[Slow] {
+        &self.slow
     }
 
     /// How many calls any session has heard of.
@@ -206,11 +248,24 @@ impl Observer {
         }
         let before = self.requests.insert(
             (session, id),
-            Asked::Open { request: Box::new(request.clone()), state, possible, since: now },
+            Asked::Open(Box::new(Pending {
+                request: request.clone(),
+                state,
+                possible,
+                selected: self.is_selected(session, request),
+                off: self.is_off(session, request),
+                since: now,
+            })),
         );
         if before.is_some() {
             self.breach(now, format!("{session} used request number {} twice", id.0));
         }
+    }
+
+    /// The line that an operation is about.
+    fn line_of(&self, session: SessionId, operation: &Operation) -> Option<LineId> {
+        let of_call = |call| self.seen.get(&(session, call)).and_then(|seen| seen.line);
+        operation.line().or_else(|| of_call(operation.call()?))
     }
 
     /// Somebody wants this call to end; if it is a conference, its members end with it.
@@ -225,10 +280,15 @@ impl Observer {
             self.breach(now, text);
         }
         self.told(now, session, event);
+        self.told_of_arrangements(now, session, event);
+        self.told_by_extension(now, session, event);
+        self.told_of_service(now, session, event);
         match event {
             Event::Completed { request, result } => self.answered(now, session, *request, Ok(result)),
             Event::Refused { request, error } => self.answered(now, session, *request, Err(error)),
-            Event::NewCall { line, call, privilege, .. } => {
+            Event::NewCall { line, call, privilege, info, .. } => {
+                self.comes(now, *line, *call, info);
+                self.completes(now, *line, *call, info);
                 self.new_call(now, session, *line, *call, *privilege);
             }
             Event::CallState { call, state, privilege } => {
@@ -251,11 +311,13 @@ impl Observer {
             }
             Event::LineClosed { line } => {
                 self.openings.closed(session, *line);
+                self.selected.leaves(session, *line);
                 self.seen.retain(|(of, _), seen| *of != session || seen.line != Some(*line));
             }
             Event::Snapshot(part) => self.pictured(now, session, part),
             Event::GivenUp => {
                 self.openings.gone(session);
+                self.selected.gone(session);
                 self.seen.retain(|(of, _), _| *of != session);
                 self.requests.retain(|(of, _), asked| *of != session || matches!(asked, Asked::Answered));
             }
@@ -282,37 +344,48 @@ impl Observer {
         id: AppRequestId,
         how: Result<&Result<Reply, RequestError>, &RequestError>,
     ) {
-        let (request, state, possible) = match self.requests.insert((session, id), Asked::Answered) {
-            Some(Asked::Open { request, state, possible, since }) => {
-                let lasts = matches!(
-                    *request,
-                    Request::Operate(
-                        Operation::GatherDigits { .. }
-                            | Operation::SendDigits { .. }
-                            | Operation::SendTone { .. }
-                    )
-                );
-                if now.since(since) > LONGEST && !lasts {
-                    self.breach(now, format!("{request:?} of {session} took {:?}", now.since(since)));
+        let Pending { request, state, possible, selected, off, .. } =
+            match self.requests.insert((session, id), Asked::Answered) {
+                Some(Asked::Open(pending)) => {
+                    let Pending { request, since, .. } = &*pending;
+                    let since = *since;
+                    let lasts = matches!(
+                        request,
+                        Request::Operate(
+                            Operation::GatherDigits { .. }
+                                | Operation::SendDigits { .. }
+                                | Operation::SendTone { .. }
+                        )
+                    );
+                    let took = now.since(since);
+                    if took > LONGEST && !lasts {
+                        let text = format!("at {now:?}: {request:?} of {session} took {took:?}");
+                        self.slow.push(Slow { call: call_of(request), took, text });
+                    }
+                    *pending
                 }
-                (request, state, possible)
-            }
-            Some(Asked::Answered) => {
-                return self.breach(now, format!("request {} of {session} was answered twice", id.0));
-            }
-            None => return self.breach(now, format!("{session} never asked request {}", id.0)),
-        };
+                Some(Asked::Answered) => {
+                    return self.breach(now, format!("request {} of {session} was answered twice", id.0));
+                }
+                None => return self.breach(now, format!("{session} never asked request {}", id.0)),
+            };
         self.openings.answered(session, &request, how.is_ok_and(Result::is_ok));
         self.sensible(now, session, &request, state, how.is_ok());
         self.kept(now, session, &request, possible, how);
         self.granted(now, session, &request, how);
+        self.arranged(now, session, &request, how);
+        self.extended(now, session, &request, selected, how);
+        self.served(now, session, &request, off, how);
+        if how.is_ok_and(Result::is_ok) && !matches!(request, Request::Operate(_)) {
+            *self.accepted.entry(kinds::kind(&request)).or_default() += 1;
+        }
         match how {
             Ok(Ok(Reply::Created(call))) => {
                 if self.seen.contains_key(&(session, *call)) {
                     self.breach(now, format!("{call} was heard of before its creation completed"));
                 }
                 self.calls.insert(*call);
-                let line = match &*request {
+                let line = match &request {
                     Request::Operate(Operation::MakeCall { line, .. }) => Some(*line),
                     Request::Operate(Operation::SetupTransfer { call: held, .. }) => {
                         self.partners.insert(*held, *call);
@@ -329,7 +402,7 @@ impl Observer {
                 self.seen.insert((session, *call), Seen { line, state: None, fresh: false, dropped: false });
             }
             Ok(Ok(Reply::Conference { conference, consult })) => {
-                let line = match &*request {
+                let line = match &request {
                     Request::Operate(Operation::SetupConference { line, .. }) => Some(*line),
                     Request::Operate(Operation::CompleteTransfer { call, .. }) => {
                         self.seen.get(&(session, *call)).and_then(|seen| seen.line)
@@ -355,7 +428,7 @@ impl Observer {
                     }
                     self.openings.attached(session, lines);
                 }
-                if let Request::Attach { resume: Some(lost), .. } = &*request {
+                if let Request::Attach { resume: Some(lost), .. } = &request {
                     self.came_back(now, *lost, session, calls);
                 }
                 for snapshot in calls {
@@ -366,7 +439,7 @@ impl Observer {
                     self.seen.insert((session, snapshot.call), seen);
                 }
             }
-            Ok(Ok(_)) => match *request {
+            Ok(Ok(_)) => match request {
                 Request::Release { call } => {
                     self.seen.remove(&(session, call));
                 }
@@ -492,7 +565,9 @@ impl Observer {
                 let old = self.old.contains(&session) && state.kind() == StateKind::Connected;
                 if before == *state && !old {
                     self.breach(now, format!("{call} is {state} again"));
-                } else if !successors(before.kind()).contains(&state.kind()) {
+                } else if !successors(before.kind()).contains(&state.kind())
+                    && !self.calls_back(call, &before, state)
+                {
                     self.breach(now, format!("{call} went from {before} to {state}"));
                 }
                 let said = matches!(before, CallState::Disconnected(_));
@@ -505,6 +580,16 @@ impl Observer {
                 }
             }
         }
+    }
+
+    /// Whether a call goes on because its party is free: an offered one as one that is dialled, one that was not answered as it was
+    /// at first.
+    fn calls_back(&self, call: CallId, before: &CallState, state: &CallState) -> bool {
+        let offered = matches!(before.kind(), StateKind::Offering | StateKind::Accepted);
+        let calls_back = offered && state.kind() == StateKind::Dialing && self.arrangements.is_offered(call);
+        let unreached = matches!(before.kind(), StateKind::Busy | StateKind::Ringback);
+        let waits = unreached && state.kind() == StateKind::Proceeding && self.arrangements.waits(call);
+        calls_back || waits
     }
 
     fn about(&mut self, now: Time, session: SessionId, call: CallId, event: &Event) {
@@ -526,7 +611,8 @@ impl Observer {
             .requests
             .iter()
             .filter_map(|((session, id), asked)| match asked {
-                Asked::Open { request, .. } => {
+                Asked::Open(pending) => {
+                    let request = &pending.request;
                     Some(format!("request {} of {session} never completed: {request:?}", id.0))
                 }
                 Asked::Answered => None,

@@ -54,6 +54,11 @@ impl Openings {
         self.gone.insert(session);
     }
 
+    /// Whether any session has a line open.
+    pub(super) fn is_open(&self, line: LineId) -> bool {
+        self.open.iter().any(|((_, of), opens)| *of == line && *opens > 0)
+    }
+
     pub(super) fn has(&self, session: SessionId, line: LineId) -> bool {
         self.open.get(&(session, line)).is_some_and(|opens| *opens > 0)
     }

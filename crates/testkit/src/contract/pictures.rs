@@ -24,7 +24,7 @@ impl Observer {
         if how.is_ok() {
             *self.accepted.entry(name).or_default() += 1;
         }
-        let line = operation.line().or_else(|| self.seen.get(&(session, operation.call()?))?.line);
+        let line = self.line_of(session, operation);
         if how.is_ok()
             && let Some(line) = line
             && let Some(text) = self.table.feature(line, operation)
@@ -135,7 +135,7 @@ impl Observer {
         let outstanding: Vec<AppRequestId> = self
             .requests
             .iter()
-            .filter(|((of, _), asked)| *of == lost && matches!(asked, Asked::Open { .. }))
+            .filter(|((of, _), asked)| *of == lost && matches!(asked, Asked::Open(_)))
             .map(|((_, id), _)| *id)
             .collect();
         for id in outstanding {
@@ -149,6 +149,7 @@ impl Observer {
                 owners.insert(session);
             }
         }
+        self.selected.renamed(lost, session);
         self.openings.gone(lost);
     }
 

@@ -40,7 +40,7 @@ impl Phone {
             offer: offer.as_deref(),
         };
         let Ok(leg) = self.ua.invite(now, &mut self.layer, &invitation) else { return };
-        let number = self.new_call(leg, true, calling.talk.clone(), Verdict::Never);
+        let number = self.new_call(leg, true, &calling.from, calling.talk.clone(), Verdict::Never);
         self.calls[number].media = media;
         if let Some(patience) = calling.patience {
             self.plan(now, patience, Plan::GiveUp(number));
@@ -158,6 +158,10 @@ impl Phone {
             }
             Deed::Update => {
                 let _ = self.ua.send_within(now, &mut self.layer, leg, Method::Update, "", None);
+            }
+            Deed::Message => {
+                let body = Some(("text/plain", &b"hello"[..]));
+                let _ = self.ua.send_within(now, &mut self.layer, leg, Method::Message, "", body);
             }
             Deed::Replace => self.replace(now, leg),
             Deed::Digit(digit) => {

@@ -11,6 +11,8 @@ pub struct PhoneCall {
     pub call_id: String,
     /// The phone called.
     pub outgoing: bool,
+    /// The phone's user in it, who calls or is called.
+    pub user: String,
     /// How far it has come.
     pub progress: Progress,
     /// The far side holds the phone.

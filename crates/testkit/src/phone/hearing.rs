@@ -56,7 +56,10 @@ impl Phone {
             (Indication::Incoming(leg) | Indication::Replacing { leg, .. }, Some(message)) => {
                 self.incoming(now, leg, message);
             }
-            (Indication::Subscription(..) | Indication::NotifyDue(_) | Indication::SubscriberGone(_), _) => {}
+            (Indication::Subscription(..), _) => {}
+            // Whoever asks anew is told everything (RFC 4235 3.6).
+            (Indication::NotifyDue(id), message) => self.tell_watcher(now, id, message.is_some()),
+            (Indication::SubscriberGone(id), _) => self.watched.gone(id),
             (Indication::Progress(leg), Some(message)) => {
                 if let Some(n) = number(self, leg) {
                     self.calls[n].call_id = message.call_id().into();
@@ -127,6 +130,9 @@ impl Phone {
             (Indication::Request(leg, server), Some(message)) => {
                 self.request_within(now, leg, server, flow, message);
             }
+            (Indication::OutOfDialog(server), Some(message)) if message.method() == Method::Subscribe => {
+                self.subscribed(now, server, flow, message);
+            }
             (Indication::OutOfDialog(server), Some(message)) => {
                 let (status, fields) = match &mut self.config.registrar {
                     Some(registrar) => registrar.answer(now, message),
@@ -164,7 +170,7 @@ impl Phone {
         let user = user.unwrap_or_default();
         let answering = self.config.users.get(&user).unwrap_or(&self.config.others).clone();
         let Answering { ring, early_media, verdict, talk } = answering;
-        let n = self.new_call(leg, false, talk, verdict.clone());
+        let n = self.new_call(leg, false, &user, talk, verdict.clone());
         self.calls[n].call_id = message.call_id().into();
         if !message.body().is_empty()
             && self.calls[n].media.receive_offer(&self.capabilities, message.body()).is_err()

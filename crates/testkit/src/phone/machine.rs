@@ -4,11 +4,13 @@ use super::call::{Ending, PhoneCall, Progress};
 use super::registrar::Mode;
 use super::registrar::Registrar;
 use super::script::{Answering, Calling, Deed, Talk, Verdict};
+use super::watched::{OnSubscribe, Watched};
 use crate::world::ENDPOINT;
 use hookswitch_machine::{Endpoint, Entropy, Flow, Input, Machine, Map, Output, Time, TimerQueue, Transport};
 use hookswitch_media::control::{Command, Event as MediaEvent};
 use hookswitch_media::negotiate::{Capabilities, MediaSession};
 use hookswitch_sip::auth::{Credentials, Place, Secret, Server, ServerConfig};
+use hookswitch_sip::event::{DialogState, EndReason};
 use hookswitch_sip::message::Method;
 use hookswitch_sip::transaction::{self, Layer};
 use hookswitch_sip::ua::{self, AccountId, LegId, UserAgent};
@@ -34,6 +36,10 @@ pub struct PhoneConfig {
     pub users: BTreeMap<String, Answering>,
     /// What it does with calls to anybody else.
     pub others: Answering,
+    /// What it does with SUBSCRIBE, which it does not know at all if this is absent.
+    pub on_subscribe: Option<OnSubscribe>,
+    /// It tells a line of its user's messages without being asked.
+    pub unsolicited: bool,
 }
 
 impl PhoneConfig {
@@ -47,6 +53,8 @@ impl PhoneConfig {
             credentials: None,
             users: BTreeMap::new(),
             others: Answering::after(Duration::from_secs(1)),
+            on_subscribe: None,
+            unsolicited: false,
         }
     }
 }
@@ -66,6 +74,16 @@ pub enum PhoneRequest {
     RestartRegistrar,
     /// From now on to do this with calls to a user.
     Answering(String, Answering),
+    /// A user is in a call elsewhere that has come so far, or in none any more.
+    Elsewhere(String, Option<DialogState>),
+    /// A user has so many new and old messages.
+    Messages(String, u32, u32),
+    /// From now on to do this with SUBSCRIBE.
+    OnSubscribe(OnSubscribe),
+    /// To end what others have subscribed to.
+    EndWatches(EndReason),
+    /// To lose its power, and with it all that it knows but its script, or to have power again.
+    Power(bool),
 }
 
 /// What a phone tells.
@@ -106,6 +124,10 @@ pub struct Phone {
     pub(super) plans: TimerQueue<Plan>,
     pub(super) outputs: VecDeque<Output<PhoneEvent, Command>>,
     pub(super) unreadable: u64,
+    pub(super) watched: Watched,
+    credentials: Option<(String, String)>,
+    /// It has no power.
+    off: bool,
 }
 
 pub(super) struct Demand {
@@ -117,17 +139,8 @@ pub(super) struct Demand {
 impl Phone {
     /// A phone on the hook.
     pub fn new(mut config: PhoneConfig, mut entropy: Entropy) -> Self {
-        let endpoint = Endpoint { id: ENDPOINT, transport: Transport::Udp, advertised: config.address };
-        let settings = ua::Config {
-            endpoints: vec![endpoint],
-            product: "Phone".into(),
-            methods: vec![Method::Register],
-            ..ua::Config::default()
-        };
-        let mut agent = UserAgent::new(settings, entropy.fork());
-        let account = config.credentials.take().map(|(username, password)| {
-            agent.add_account(Credentials { username, password: Secret::new(password), realm: None })
-        });
+        let credentials = config.credentials.take();
+        let (agent, account) = agent(&config, credentials.as_ref(), entropy.fork());
         let demands = config.demands.take().map(|(user, password, realm)| Demand {
             server: Server::new(ServerConfig::new(realm, Place::Proxy), &mut entropy),
             user,
@@ -145,13 +158,36 @@ impl Phone {
             plans: TimerQueue::new(),
             outputs: VecDeque::new(),
             unreadable: 0,
+            watched: Watched::default(),
+            credentials,
+            off: false,
             config,
         }
+    }
+
+    /// Without power it hears and says nothing; with power again it knows nothing of what was.
+    fn power(&mut self, on: bool) {
+        if !on {
+            for n in 0..self.calls.len() {
+                self.over(n, Ending::Here);
+            }
+            self.by_leg.clear();
+            self.plans = TimerQueue::new();
+            self.layer = Layer::new(transaction::Config::default(), self.entropy.fork());
+            (self.ua, self.account) = agent(&self.config, self.credentials.as_ref(), self.entropy.fork());
+            self.watched.forget();
+        }
+        self.off = !on;
     }
 
     /// All its calls, ended ones too, in the order in which they began.
     pub fn calls(&self) -> &[PhoneCall] {
         &self.calls
+    }
+
+    /// Whether it sends audio, or at least reports, from this port.
+    pub fn sounds(&self, port: u16) -> bool {
+        self.calls.iter().any(|call| call.rtp_port == port && call.leg.is_some())
     }
 
     /// Its registrar.
@@ -164,12 +200,12 @@ impl Phone {
         self.unreadable
     }
 
-    /// Sessions, transactions, and requests that wait for a response.
+    /// Sessions and subscriptions, transactions, and requests that wait for a response.
     pub fn alive(&self) -> (usize, usize, usize) {
         let counts = self.layer.counts();
         let transactions =
             counts.client_invite + counts.client_non_invite + counts.server_invite + counts.server_non_invite;
-        (self.ua.live_legs(), transactions, self.ua.live_requests())
+        (self.ua.live_legs() + self.ua.live_subscriptions(), transactions, self.ua.live_requests())
     }
 
     pub(super) fn tell(&mut self, event: PhoneEvent) {
@@ -184,12 +220,20 @@ impl Phone {
         Arc::from(format!("sip:{user}@{}", self.config.address))
     }
 
-    pub(super) fn new_call(&mut self, leg: LegId, outgoing: bool, talk: Talk, verdict: Verdict) -> usize {
+    pub(super) fn new_call(
+        &mut self,
+        leg: LegId,
+        outgoing: bool,
+        user: &str,
+        talk: Talk,
+        verdict: Verdict,
+    ) -> usize {
         let number = self.calls.len();
         let media = MediaSession::new(self.entropy.next_u64());
         self.calls.push(PhoneCall {
             call_id: String::new(),
             outgoing,
+            user: user.into(),
             progress: Progress::Alerting,
             held: false,
             provisional: Vec::new(),
@@ -232,6 +276,7 @@ impl Phone {
 
     pub(super) fn asked(&mut self, now: Time, request: PhoneRequest) {
         match request {
+            PhoneRequest::Call(_) | PhoneRequest::Messages(..) if self.off => {}
             PhoneRequest::Call(calling) => self.call(now, *calling),
             PhoneRequest::Do(n, deed) => self.deed(now, n, deed),
             PhoneRequest::HangUpAll => {
@@ -252,8 +297,35 @@ impl Phone {
             PhoneRequest::Answering(user, answering) => {
                 self.config.users.insert(user, answering);
             }
+            PhoneRequest::Elsewhere(user, state) => self.watched.elsewhere(user, state),
+            PhoneRequest::Messages(user, new, old) => self.messages(now, user, new, old),
+            PhoneRequest::OnSubscribe(what) => self.config.on_subscribe = Some(what),
+            PhoneRequest::EndWatches(reason) => self.end_watches(now, reason),
+            PhoneRequest::Power(on) => self.power(on),
         }
     }
+}
+
+/// The agent of a phone, and its account there.
+fn agent(
+    config: &PhoneConfig,
+    credentials: Option<&(String, String)>,
+    entropy: Entropy,
+) -> (UserAgent, Option<AccountId>) {
+    let endpoint = Endpoint { id: ENDPOINT, transport: Transport::Udp, advertised: config.address };
+    let watched = config.on_subscribe.map(|_| Method::Subscribe);
+    let settings = ua::Config {
+        endpoints: vec![endpoint],
+        product: "Phone".into(),
+        methods: [Method::Register].into_iter().chain(watched).collect(),
+        ..ua::Config::default()
+    };
+    let mut agent = UserAgent::new(settings, entropy);
+    let account = credentials.map(|(username, password)| {
+        let (username, password) = (username.clone(), Secret::new(password.clone()));
+        agent.add_account(Credentials { username, password, realm: None })
+    });
+    (agent, account)
 }
 
 impl Machine for Phone {
@@ -264,6 +336,7 @@ impl Machine for Phone {
 
     fn handle(&mut self, now: Time, input: Input<PhoneRequest, MediaEvent>) {
         match input {
+            Input::Received { .. } if self.off => {}
             Input::Received { flow, bytes } => self.received(now, flow, bytes),
             Input::FlowClosed { flow, .. } => self.layer.flow_closed(now, flow),
             Input::Resolved { .. } | Input::Media(_) => {}
@@ -278,6 +351,8 @@ impl Machine for Phone {
                 }
             }
         }
+        self.settle(now);
+        self.tell_watchers(now);
         self.settle(now);
     }
 

@@ -100,6 +100,8 @@ pub enum Deed {
     Digit(char),
     /// REFER to this URI.
     Refer(String),
+    /// MESSAGE with a word.
+    Message,
     /// UPDATE without an offer: a session refresh.
     Update,
     /// A new INVITE that is to take the place of this call (RFC 3891).

@@ -1,5 +1,6 @@
 //! Which calls a request is about: chosen when it is asked, by the states that calls are in then.
 
+use crate::apps::App;
 use hookswitch_spi::{CallId, Feature, Operation, StateKind};
 use hookswitch_telephony::Request;
 use std::fmt;
@@ -24,15 +25,19 @@ impl fmt::Display for Aim {
 pub(super) type Known = (CallId, Option<StateKind>);
 
 impl Aim {
-    /// Puts calls in the place of a request's placeholders. `partner` names the other call of one that was consulted about. False: it
-    /// is about a call, and there is none.
-    pub(super) fn take(
-        self,
-        request: &mut Request,
-        known: &[Known],
-        partner: impl Fn(CallId) -> CallId,
-    ) -> bool {
+    /// Puts what an application has in the place of a request's placeholders. False: it is about a call, and there is none.
+    pub(super) fn take(self, request: &mut Request, app: &App) -> bool {
+        let known: Vec<Known> = app.calls().collect();
+        let known = known.as_slice();
+        let partner = |call| app.partner(call);
         match request {
+            Request::Operate(Operation::UncompleteCall { line, completion }) if self.fitting => {
+                let all = app.completions();
+                let found =
+                    usize::try_from(self.pick % all.len().max(1) as u64).ok().and_then(|n| all.get(n));
+                (*line, *completion) = found.copied().unwrap_or((*line, *completion));
+                true
+            }
             Request::Operate(Operation::SetupConference { call: about @ Some(_), .. }) => {
                 *about = self.among(known, Feature::SetupConference.states());
                 true

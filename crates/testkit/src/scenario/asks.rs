@@ -5,11 +5,12 @@ use super::script::{APPLICATIONS, LINES};
 use hookswitch_machine::Entropy;
 use hookswitch_spi::{
     AddressId, AudioSource, CallId, CallOptions, CallTreatment, CompletionId, CompletionMode, ConsultOptions,
-    DeviceConfig, DigitMonitoring, DigitOptions, DigitTransport, ExtensionVersion, ForwardingRules,
-    GatherOptions, LineId, MediaAction, MediaControl, MediaTrigger, MediaType, MediaTypes, Operation, ParkAt,
-    PickupFrom, RejectReason, StateKind, StatusKind, ToneOptions, TonePattern, TransferMode, UserInfo,
+    DeviceConfig, DigitMonitoring, DigitOptions, DigitTransport, ExtensionCommand, ExtensionVersion,
+    ForwardingRules, GatherOptions, LineId, MediaAction, MediaControl, MediaTrigger, MediaType, MediaTypes,
+    Operation, ParkAt, PickupFrom, RejectReason, StateKind, StatusKind, ToneOptions, TonePattern,
+    TransferMode, UserInfo,
 };
-use hookswitch_telephony::{HandOffTarget, Interest, OpenId, Request};
+use hookswitch_telephony::{CallRequest, HandOffTarget, Interest, OpenId, Request};
 use std::time::Duration;
 
 /// Stands for the call that is chosen when the request is asked.
@@ -27,7 +28,8 @@ impl Asker<'_> {
     /// What is asked next: one thing, or several that make sense together.
     pub(super) fn next(entropy: &mut Entropy) -> Vec<Request> {
         let mut this = Asker(entropy);
-        match this.0.below(10) {
+        match this.0.below(11) {
+            10 => vec![this.about_the_extension()],
             0 => this.several(),
             1 => vec![this.about_the_house()],
             2 => vec![this.about_a_call()],
@@ -35,6 +37,11 @@ impl Asker<'_> {
             5 => vec![Request::Operate(this.data())],
             _ => vec![Request::Operate(this.moving())],
         }
+    }
+
+    /// Header fields that a call is to be made with.
+    pub(super) fn added(entropy: &mut Entropy) -> Vec<(Box<str>, Box<str>)> {
+        Asker(entropy).headers()
     }
 
     /// Requests that give something back.
@@ -68,7 +75,53 @@ impl Asker<'_> {
         let mut consult =
             if self.0.chance(1, 4) { ConsultOptions::default() } else { ConsultOptions::to(self.whom()) };
         consult.call.no_answer_after = Some(self.seconds(1, 30));
+        if self.0.chance(1, 10) {
+            consult.call.headers = self.headers();
+        }
         consult
+    }
+
+    /// Header fields of an application's own; some of them are nobody's to write.
+    fn headers(&mut self) -> Vec<(Box<str>, Box<str>)> {
+        let header = self.one(
+            &[
+                ("X-Mark", "one"),
+                ("X-Mark", "another"),
+                ("Subject", "a question"),
+                ("X-Mark", "x\r\nX-Slipped: y"),
+                ("X-Slipped: y\r\nX-Mark", "x"),
+                ("Via", "SIP/2.0/UDP 10.9.9.9"),
+                ("Session-ID", "0"),
+            ],
+            ("X-Mark", "one"),
+        );
+        let twice = self.0.chance(1, 8);
+        std::iter::repeat_n((header.0.into(), header.1.into()), 1 + usize::from(twice)).collect()
+    }
+
+    /// The extension of a line: its versions, and what only it can do.
+    fn about_the_extension(&mut self) -> Request {
+        let (line, call) = (self.line(), Some(CALL));
+        let version = ExtensionVersion(self.0.below(4) as u32);
+        let command = match self.0.below(12) {
+            0 | 1 => return Request::SelectExtension { line, version },
+            2 => return Request::NegotiateExtension { line, offered: (ExtensionVersion(1), version) },
+            3 => ExtensionCommand::Headers,
+            4 => ExtensionCommand::SetHeaders(Vec::new()),
+            5 | 6 => ExtensionCommand::SetHeaders(self.headers()),
+            7 => ExtensionCommand::Identifiers,
+            8 => ExtensionCommand::Stream,
+            _ => {
+                let method = self.one(&["INFO", "MESSAGE", "OPTIONS", "NOTIFY", "BYE"], "INFO").into();
+                let (content_type, body) =
+                    self.one(&[("text/plain", "hello"), ("", ""), ("", "x")], ("", ""));
+                let headers = if self.0.chance(1, 2) { self.headers() } else { Vec::new() };
+                let (content_type, body) = (content_type.into(), body.into());
+                ExtensionCommand::Send { method, headers, content_type, body }
+            }
+        };
+        let call = if self.0.chance(1, 20) { None } else { call };
+        Request::Operate(Operation::Extension { line, call, command })
     }
 
     /// Conferences and consultations take several requests to get anywhere.
@@ -313,7 +366,24 @@ impl Asker<'_> {
     /// Lines, applications, and what they want to hear.
     fn about_the_house(&mut self) -> Request {
         let (line, address) = (self.line(), AddressId(0));
-        match self.0.below(17) {
+        match self.0.below(22) {
+            14 => {
+                let order = if self.0.chance(1, 2) { ["queue", "desk"] } else { ["desk", "nobody"] };
+                Request::SetRecipientPriority { order: order.map(Box::from).into() }
+            }
+            15 => {
+                let destination = self.one(&["601", "sip:erin@10.0.1.3", ""], "601");
+                Request::RequestCall { what: CallRequest::to(destination), hold: self.0.chance(1, 2) }
+            }
+            16 => {
+                let dialled = self.one(&["alice", "bob", "sip:carol@10.0.1.3", "nobody"], "alice").into();
+                Request::AddressId { line, dialled }
+            }
+            17 => {
+                let media = self.one(&[MediaTypes::VOICE, MediaTypes::NONE], MediaTypes::VOICE);
+                Request::CouldDetect { line, media, call: Box::default() }
+            }
+            18 => Request::Operate(Operation::SetService { line, on: !self.0.chance(1, 8) }),
             0 | 1 => Request::Snapshot,
             2 => {
                 let order = if self.0.chance(1, 2) { ["queue", "desk"] } else { ["wall", "queue"] };
@@ -345,8 +415,8 @@ impl Asker<'_> {
                 Request::NegotiateExtension { line, offered }
             }
             12 => Request::RegisterRecipient { wanted: self.0.chance(1, 2) },
-            13 => Request::DeviceConfig { line },
-            14 | 15 => Request::SetDeviceConfig { line, config: Box::new(self.config()) },
+            19 => Request::DeviceConfig { line },
+            20 | 21 => Request::SetDeviceConfig { line, config: Box::new(self.config()) },
             _ => Request::TakeRequest,
         }
     }

@@ -1,10 +1,16 @@
 //! How often what happened, so that nobody believes in scenarios in which nothing does.
 
+use crate::contract::kinds;
 use crate::stage::Stage;
 use crate::world::Passage;
-use hookswitch_spi::{CallState, ConnectedMode, InfoParts, LineState, TransferOutcome};
+use hookswitch_spi::{CallState, ConnectedMode, InfoParts, LineState, Reason, TransferOutcome};
 use hookswitch_telephony::{Event, Reply};
 use std::collections::BTreeMap;
+
+/// Everything that can be asked and that was never accepted.
+pub fn never_accepted(coverage: &BTreeMap<&'static str, usize>) -> Vec<&'static str> {
+    kinds().filter(|kind| !coverage.contains_key(kind)).collect()
+}
 
 pub(super) fn coverage(stage: &Stage) -> BTreeMap<&'static str, usize> {
     let mut coverage = BTreeMap::new();
@@ -27,14 +33,22 @@ pub(super) fn coverage(stage: &Stage) -> BTreeMap<&'static str, usize> {
             }
             Event::Completed { result: Ok(Reply::Conference { .. }), .. } => count("conference"),
             Event::Completed { result: Ok(Reply::Gathered { .. }), .. } => count("digits gathered"),
+            Event::Completed { result: Ok(Reply::Completion(_)), .. } => count("completion arranged"),
+            Event::Completed { result: Ok(Reply::Extension(_)), .. } => count("extension answered"),
             Event::Completed { result: Err(_), .. } => count("request failed"),
             Event::Completed { .. } => count("request done"),
             Event::Refused { .. } => count("request refused"),
             Event::CallInfo { changed, .. } if changed.contains(InfoParts::CONNECTED) => count("other party"),
             Event::LineState { state: LineState::InService, .. } => count("line in service"),
             Event::LineState { .. } => count("line out of service"),
+            Event::NewCall { info, .. } if info.reason == Reason::CallCompletion => {
+                count("completed call offered");
+            }
             Event::NewCall { .. } => count("offered"),
+            Event::CompletionEnded { .. } => count("completion ended"),
+            Event::MessageWaiting { .. } => count("message lamp"),
             Event::Digit { .. } => count("digit"),
+            Event::Extension { .. } => count("told by the extension"),
             _ => {}
         }
     }
@@ -50,6 +64,7 @@ pub(super) fn coverage(stage: &Stage) -> BTreeMap<&'static str, usize> {
             (b"UPDATE", "UPDATE"),
             (b"REFER", "REFER"),
             (b"NOTIFY", "NOTIFY"),
+            (b"SUBSCRIBE", "SUBSCRIBE"),
         ] {
             if head.starts_with(start) {
                 count(what);

@@ -11,6 +11,9 @@ use hookswitch_telephony::Event;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
+/// The header field that applications try to slip into messages.
+const SLIPPED: &str = "X-Slipped";
+
 /// Looks at a scenario that has been played.
 pub(super) struct Judge<'a> {
     pub(super) stage: &'a Stage,
@@ -37,6 +40,10 @@ impl Judge<'_> {
         }
         self.judge_ends(&traffic, &mut violations);
         self.judge_times(&traffic, &mut violations);
+        self.judge_service(&mut violations);
+        if traffic.slipped {
+            violations.push("a header field went out that nobody may write".into());
+        }
         let registrars = self.phones.iter().filter_map(|phone| self.stage.phone_of(*phone).registrar());
         if registrars.into_iter().any(|registrar| registrar.granted == 0) {
             let tried = traffic.registers > 0;
@@ -52,21 +59,24 @@ impl Judge<'_> {
         let mut was_up = BTreeSet::new();
         for (_, _, event) in self.stage.heard() {
             let Event::CallState { call, state, .. } = event else { continue };
-            let seen = self.stage.sip_call_id(*call).and_then(|id| traffic.calls.get(id));
             match state {
                 CallState::Connected(_) => {
                     was_up.insert(*call);
                 }
                 CallState::Disconnected(end) if end.by == EndedBy::Peer => {
-                    let Some(seen) = seen.filter(|seen| !seen.replaced) else { continue };
+                    let Some(seen) = traffic.of(self.stage, *call).filter(|seen| !seen.replaced) else {
+                        continue;
+                    };
                     let got = |word: Word| seen.to_engine.contains(&word);
                     let inbound = seen.to_engine.contains(&Word::Invite);
                     let told = match (was_up.contains(call), inbound, end.status) {
                         (true, ..) => got(Word::Bye),
                         (false, true, _) => got(Word::Cancel) || got(Word::Bye),
-                        (false, false, Some(status)) => got(Word::Final(status)),
-                        // Answered while it was in a conference.
-                        (false, false, None) => got(Word::Answer) && got(Word::Bye),
+                        // Or answered while it was in a conference, and a BYE may name a status as its reason.
+                        (false, false, status) => {
+                            status.is_some_and(|status| got(Word::Final(status)))
+                                || got(Word::Answer) && got(Word::Bye)
+                        }
                     };
                     if !told {
                         violations
@@ -77,12 +87,30 @@ impl Judge<'_> {
             }
         }
         for call in &was_up {
-            let Some(seen) = self.stage.sip_call_id(*call).and_then(|id| traffic.calls.get(id)) else {
-                continue;
-            };
+            let Some(seen) = traffic.of(self.stage, *call) else { continue };
             let inbound = seen.to_engine.contains(&Word::Invite) || seen.replaced;
             if !inbound && !seen.to_engine.contains(&Word::Answer) {
                 violations.push(format!("{call} is connected without a 2xx"));
+            }
+        }
+    }
+
+    /// Nobody is called on a line that is out of service by request, unless the INVITE came before.
+    fn judge_service(&self, violations: &mut Vec<String>) {
+        for (call, since) in self.stage.came_while_off() {
+            let Some(id) = self.stage.sip_call_ids(*call).next() else { continue };
+            let invites = self.stage.world.wire().iter().filter(|crossing| {
+                crossing.what == Passage::Arrived
+                    && crossing.to == SocketAddr::from(HOOKSWITCH)
+                    && crossing.bytes.starts_with(b"INVITE")
+            });
+            let came = invites.filter(|crossing| {
+                let message = Message::parse(crossing.bytes.clone(), &Limits::default());
+                message.is_ok_and(|message| message.call_id() == id)
+            });
+            if came.map(|crossing| crossing.at).min().is_some_and(|came| came > *since) {
+                violations
+                    .push(format!("{call} was offered on a line that was out of service since {since:?}"));
             }
         }
     }
@@ -119,7 +147,7 @@ impl Judge<'_> {
             }
         }
         for (call, told) in self.told_ends() {
-            let id = self.stage.sip_call_id(call);
+            let id = self.stage.sip_call_ids(call).next_back();
             let elsewhere = id.and_then(|id| traffic.calls.get(id)).is_some_and(|seen| seen.replaced);
             let at = id.and_then(|id| ends.get(id)).filter(|_| !elsewhere);
             // A drop that crosses their BYE waits for its own response.
@@ -156,7 +184,7 @@ impl Judge<'_> {
 }
 
 /// What of a call arrived where.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Seen {
     to_engine: Vec<Word>,
     to_phone: Vec<Word>,
@@ -179,14 +207,28 @@ enum Word {
 struct Traffic {
     calls: BTreeMap<String, Seen>,
     registers: usize,
+    /// Something was sent that an application has slipped in.
+    slipped: bool,
 }
 
 impl Traffic {
+    /// What of a call arrived, in all the sessions that it went out in.
+    fn of(&self, stage: &Stage, call: CallId) -> Option<Seen> {
+        let seen = stage.sip_call_ids(call).filter_map(|id| self.calls.get(id));
+        seen.cloned().reduce(|mut all, seen| {
+            all.to_engine.extend(seen.to_engine);
+            all.to_phone.extend(seen.to_phone);
+            all.replaced |= seen.replaced;
+            all
+        })
+    }
+
     fn read(stage: &Stage) -> Self {
         let mut traffic = Self::default();
         let engine = SocketAddr::from(HOOKSWITCH);
         for crossing in stage.world.wire().iter().filter(|crossing| crossing.what == Passage::Arrived) {
             let Ok(message) = Message::parse(crossing.bytes.clone(), &Limits::default()) else { continue };
+            traffic.slipped |= crossing.to != engine && message.header(Name::new(SLIPPED)).is_some();
             if message.method() == Method::Refer && message.status().is_none() {
                 // Whoever refers us elsewhere is not who ends the call.
                 traffic.calls.entry(message.call_id().to_owned()).or_default().replaced = true;

@@ -15,7 +15,8 @@ mod shrink;
 mod writer;
 
 pub use aim::Aim;
-pub use script::{APPLICATIONS, Applicant, Calm, LINES, Script, Selection, Sound, Step, What};
+pub use coverage::never_accepted;
+pub use script::{APPLICATIONS, Applicant, Calm, LINES, Script, Selection, Sound, Step, Watching, What};
 pub use shrink::{Shrunk, shrink, shrink_with};
 
 pub use crate::stage::Fault;

@@ -1,17 +1,20 @@
 //! Plays a script.
 
-use super::aim::Known;
+use super::aim::{Aim, Known};
 use super::judge::Judge;
 use super::script::{LINES, NAMES, PASSWORD, Script, Sound, Step, What};
 use super::writer::switch;
 use super::{Explain, Outcome, coverage};
 use crate::net::Conditions;
-use crate::phone::{Calling, PhoneConfig, PhoneRequest, Registrar, Target};
+use crate::phone::{Calling, Mode, PhoneConfig, PhoneRequest, Registrar, Target};
 use crate::stage::{Fault, HOOKSWITCH, Stage};
 use crate::world::NodeId;
 use hookswitch_machine::Entropy;
 use hookswitch_media::control::{Event as MediaEvent, StreamId};
-use hookswitch_spi::{AddressId, CallId, ForwardingRules, Operation, StateKind};
+use hookswitch_spi::{
+    AddressId, CallId, CallState, ConnectedMode, ForwardingRules, LineId, LineState, Operation,
+    Provider as _, StateKind,
+};
 use hookswitch_telephony::{Event, Interest, Request, SessionId};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -34,7 +37,7 @@ pub(super) fn play(script: &Script, fault: Fault, explain: Explain) -> Outcome {
     }
     player.stage.run_until(start + script.span);
     player.stage.check();
-    player.probe();
+    player.probe(script);
     let mut violations = player.stage.finish(&player.phones);
     player.stage.secrets(PASSWORD, &mut violations);
     let departed = script.steps.iter().any(|step| step.what.parts());
@@ -82,6 +85,10 @@ impl Player {
             if n == 1 && script.demands {
                 config.demands = Some((NAMES[1].into(), PASSWORD.into(), "trunk".into()));
             }
+            if let Some(watching) = script.watching.get(n) {
+                config.on_subscribe = Some(watching.on_subscribe);
+                config.unsolicited = watching.unsolicited;
+            }
             phones.push(stage.phone(&format!("phone-{}", n + 1), config, entropy.next_u64()));
         }
         Self { stage, phones, applications: Vec::new() }
@@ -126,10 +133,9 @@ impl Player {
             }
             What::Asks { app, request, aim } => {
                 let Some(session) = self.here(*app) else { return };
-                let known: Vec<_> = self.stage.app(session).calls().collect();
                 let mut request = (**request).clone();
-                let app = self.stage.app(session);
-                if aim.take(&mut request, &known, |call| app.partner(call)) {
+                if aim.take(&mut request, self.stage.app(session)) {
+                    self.rightly(*aim, &mut request);
                     self.ask(session, request);
                 }
             }
@@ -142,6 +148,24 @@ impl Player {
                 }
             }
             What::Heard { pick, what } => self.hear(*pick, *what),
+            What::Expects { app, plan } => {
+                if let Some(Presence::Here(session) | Presence::Lost(session)) = self.applications.get(*app) {
+                    self.stage.app(*session).completed.push_back((**plan).clone());
+                }
+            }
+            What::Elsewhere { n, user, state } => {
+                self.phone_does(*n, PhoneRequest::Elsewhere(user.clone(), *state));
+            }
+            What::Answers { n, user, answering } => {
+                self.phone_does(*n, PhoneRequest::Answering(user.clone(), (**answering).clone()));
+            }
+            What::Messages { n, new, old } => {
+                let user = NAMES.get(*n).copied().unwrap_or_default();
+                self.phone_does(*n, PhoneRequest::Messages(user.into(), *new, *old));
+            }
+            What::EndsWatches(n, reason) => self.phone_does(*n, PhoneRequest::EndWatches(*reason)),
+            What::OnSubscribe(n, what) => self.phone_does(*n, PhoneRequest::OnSubscribe(*what)),
+            What::Power(n, on) => self.phone_does(*n, PhoneRequest::Power(*on)),
             What::Registrar(mode) => self.phone_does(0, PhoneRequest::Registrar(*mode)),
             What::RestartRegistrar => self.phone_does(0, PhoneRequest::RestartRegistrar),
             What::Garbage(seed) => self.garbage(*seed),
@@ -170,6 +194,21 @@ impl Player {
                     self.stage.reads(session, *reads);
                 }
             }
+        }
+    }
+
+    /// A request that names a line and a call on it names the line of the call, unless it is to be wrong.
+    fn rightly(&self, aim: Aim, request: &mut Request) {
+        let Request::Operate(
+            Operation::Extension { line, call: Some(call), .. }
+            | Operation::SetupConference { line, call: Some(call), .. },
+        ) = request
+        else {
+            return;
+        };
+        let info = self.stage.engine().provider().call_info(*call);
+        if let Some(info) = info.filter(|_| aim.fitting) {
+            *line = info.line;
         }
     }
 
@@ -249,9 +288,13 @@ impl Player {
     }
 
     /// Whatever happened: the lines still take as many calls as they say.
-    fn probe(&mut self) {
+    fn probe(&mut self, script: &Script) {
         self.stage.world.network().heal();
         self.stage.world.network().set_conditions(Conditions::PERFECT);
+        for n in 0..self.phones.len() {
+            self.phone_does(n, PhoneRequest::Power(true));
+            self.phone_does(n, PhoneRequest::Registrar(Mode::Serving));
+        }
         // Whoever does not read is offered nothing.
         for app in 0..self.applications.len() {
             if let Some(session) = self.here(app) {
@@ -259,19 +302,42 @@ impl Player {
             }
         }
         self.stage.hang_up_everything(&self.phones);
+        // The other side of a call may be gone without a word that arrived. Nobody ends such a call if nobody owns it, or it is
+        // bridged: no longer than this may it ring, or be talked into the void.
+        let vanished = script.steps.iter().any(|step| step.what.silences());
+        if vanished && self.stage.engine().alive().calls > 0 {
+            self.stage.run_for(Duration::from_secs(660));
+        }
         self.stage.check();
         let alive = self.stage.engine().alive();
-        // A registration's and a keep-alive's for each line.
-        if alive.calls == 0 && alive.timers > 2 * LINES.len() {
+        // A registration's and a keep-alive's for each line, a subscription's, and that of the completion that it is for.
+        if alive.calls == 0 && alive.timers > 2 * LINES.len() + 2 * alive.subscriptions {
             self.stage.object(format!("timers are left of calls that are gone: {alive:?}"));
         }
         let fresh = self.stage.attach("fresh");
+        let completions = self.stage.completions();
         for (n, line) in LINES.into_iter().enumerate() {
             self.stage.open(fresh, line, Interest::monitor());
+            // Whoever is free now would take a place on the line.
+            for (line, completion) in completions.iter().copied().filter(|(of, _)| *of == line) {
+                self.stage.ask(fresh, Request::Operate(Operation::UncompleteCall { line, completion }));
+            }
             let operation =
                 Operation::Forward { line, address: AddressId(0), rules: ForwardingRules::default() };
             self.stage.ask(fresh, Request::Operate(operation));
+            self.serves_again(fresh, line);
             let most = self.stage.most_calls(line);
+            // Calls on hold that nobody owns are left alone, even if their other side has gone.
+            let on_hold = |state: &CallState| {
+                matches!(
+                    state,
+                    CallState::OnHold
+                        | CallState::OnHoldPendingTransfer
+                        | CallState::Connected(ConnectedMode::ActiveHeld)
+                )
+            };
+            let held = self.stage.left(line).iter().filter(|(_, state)| on_hold(state)).count();
+            let held = if vanished { held } else { 0 };
             let before = self.stage.heard().len();
             for _ in 0..most {
                 let target = Target::Uri(format!("sip:{}@10.0.0.1", NAMES[n]));
@@ -285,13 +351,27 @@ impl Player {
                 *session == fresh && matches!(event, Event::NewCall { line: of, .. } if *of == line)
             });
             let offered = offered.count();
-            if offered != most as usize {
-                self.stage.object(format!("{line} takes {offered} calls at the end, not {most}"));
+            if offered + held != most as usize {
+                let left = self.stage.left(line);
+                let text = format!("{line} takes {offered} calls at the end, not {most}; there are {left:?}");
+                self.stage.object(text);
             }
             self.stage.run_for(Duration::from_millis(500));
             // The policy may have answered some.
             self.stage.phone_after(Duration::ZERO, self.phones[n], PhoneRequest::HangUpAll);
             self.stage.run_for(Duration::from_secs(5));
+        }
+    }
+
+    /// A line that is taken out of service and put back into it is in service: it registers again.
+    fn serves_again(&mut self, session: SessionId, line: LineId) {
+        for on in [false, true] {
+            self.stage.ask(session, Request::Operate(Operation::SetService { line, on }));
+            self.stage.run_for(Duration::from_secs(u64::from(on)));
+        }
+        let status = self.stage.engine().provider().line_status(line);
+        if status.is_none_or(|status| status.state != LineState::InService) {
+            self.stage.object(format!("{line} was put back into service, and is not in service"));
         }
     }
 

@@ -4,8 +4,9 @@
 use super::aim::Aim;
 use crate::apps::Plan;
 use crate::net::Conditions;
-use crate::phone::{Answering, Calling, Deed, Mode};
+use crate::phone::{Answering, Calling, Deed, Mode, OnSubscribe};
 use hookswitch_provider::Account;
+use hookswitch_sip::event::{DialogState, EndReason};
 use hookswitch_spi::{CallOptions, LineId};
 use hookswitch_telephony::{Config, Interest, Request};
 use std::fmt;
@@ -33,6 +34,8 @@ pub struct Script {
     pub telephony: Config,
     /// The second phone demands credentials.
     pub demands: bool,
+    /// What each phone tells those who subscribe, as the switch of its line.
+    pub watching: Vec<Watching>,
     /// How each application attaches.
     pub applications: Vec<Applicant>,
     /// How long the lines have to come into service before anything happens.
@@ -41,6 +44,15 @@ pub struct Script {
     pub steps: Vec<Step>,
     /// How long after the first step it ends.
     pub span: Duration,
+}
+
+/// What a phone tells those who subscribe.
+#[derive(Clone, Copy, Debug)]
+pub struct Watching {
+    /// What it does with SUBSCRIBE at first.
+    pub on_subscribe: OnSubscribe,
+    /// It tells a line of its user's messages without being asked.
+    pub unsolicited: bool,
 }
 
 /// An application.
@@ -119,6 +131,46 @@ pub enum What {
         /// What.
         what: Sound,
     },
+    /// An application does this with the next completed call that it is offered.
+    Expects {
+        /// Which application.
+        app: usize,
+        /// What it does.
+        plan: Box<Plan>,
+    },
+    /// A user of a phone is in a call elsewhere, or in none any more.
+    Elsewhere {
+        /// Which phone.
+        n: usize,
+        /// Its user.
+        user: String,
+        /// How far that call has come.
+        state: Option<DialogState>,
+    },
+    /// A user of a phone does this with calls from now on.
+    Answers {
+        /// Which phone.
+        n: usize,
+        /// Its user.
+        user: String,
+        /// What the user does.
+        answering: Box<Answering>,
+    },
+    /// So many messages wait for the user of a line.
+    Messages {
+        /// Which phone, and which line.
+        n: usize,
+        /// New ones.
+        new: u32,
+        /// Old ones.
+        old: u32,
+    },
+    /// A phone ends all subscriptions that others have with it.
+    EndsWatches(usize, EndReason),
+    /// A phone does this with SUBSCRIBE from now on.
+    OnSubscribe(usize, OnSubscribe),
+    /// A phone loses its power, or has it again.
+    Power(usize, bool),
     /// The registrar changes its mode.
     Registrar(Mode),
     /// The registrar forgets everything.
@@ -166,6 +218,13 @@ impl What {
             | Self::Outgoing { .. }
             | Self::Phone { .. }
             | Self::Heard { .. }
+            | Self::Expects { .. }
+            | Self::Elsewhere { .. }
+            | Self::Answers { .. }
+            | Self::Messages { .. }
+            | Self::EndsWatches(..)
+            | Self::OnSubscribe(..)
+            | Self::Power(..)
             | Self::Registrar(_)
             | Self::RestartRegistrar
             | Self::Garbage(_)
@@ -173,6 +232,13 @@ impl What {
             | Self::Heal
             | Self::Reads(..) => false,
         }
+    }
+}
+
+impl What {
+    /// A phone can say nothing for a while, not even that it hangs up.
+    pub(super) const fn silences(&self) -> bool {
+        matches!(self, Self::Power(_, false) | Self::Cut(_) | Self::Registrar(Mode::Down))
     }
 }
 
@@ -197,6 +263,26 @@ impl fmt::Display for Step {
                 write!(f, "phone-{} does {deed:?} in one of its calls ({pick})", n + 1)
             }
             What::Heard { pick, what } => write!(f, "{what:?} is heard in a call ({pick})"),
+            What::Expects { app, plan } => {
+                write!(f, "{} expects a completed call: {plan:?}", application(*app))
+            }
+            What::Elsewhere { n, user, state: Some(state) } => {
+                write!(f, "'{user}' of phone-{} is in a call elsewhere: {}", n + 1, state.name())
+            }
+            What::Elsewhere { n, user, state: None } => {
+                write!(f, "'{user}' of phone-{} is in no call elsewhere", n + 1)
+            }
+            What::Answers { n, user, answering } => {
+                write!(f, "'{user}' of phone-{} will do {answering:?}", n + 1)
+            }
+            What::Messages { n, new, old } => {
+                write!(f, "{} has {new} new messages and {old} old ones", NAMES[n % 3])
+            }
+            What::EndsWatches(n, reason) => {
+                write!(f, "phone-{} ends what is subscribed to: {reason:?}", n + 1)
+            }
+            What::OnSubscribe(n, what) => write!(f, "phone-{} does {what:?} with SUBSCRIBE", n + 1),
+            What::Power(n, on) => write!(f, "phone-{} has {}", n + 1, if *on { "power" } else { "no power" }),
             What::Registrar(mode) => write!(f, "the registrar is {mode:?}"),
             What::RestartRegistrar => write!(f, "the registrar starts anew"),
             What::Garbage(_) => write!(f, "octets that are no SIP arrive"),

@@ -1,17 +1,19 @@
 //! Writes the scenario of a seed.
 
 use super::asks::Asker;
-use super::script::{APPLICATIONS, Applicant, LINES, NAMES, PASSWORD, Script, Sound, Step, What};
+use super::script::{APPLICATIONS, Applicant, LINES, NAMES, PASSWORD, Script, Sound, Step, Watching, What};
 use crate::apps::{Act, Plan};
 use crate::net::Conditions;
-use crate::phone::{Answering, Calling, Deed, Mode, OnOffer, OnRefer, Talk, Target, Verdict};
+use crate::phone::{Answering, Calling, Deed, Mode, OnOffer, OnRefer, OnSubscribe, Talk, Target, Verdict};
 use crate::stage::{registered, trunk};
 use hookswitch_machine::Entropy;
-use hookswitch_provider::{AcceptReferrals, Account, Alerting, HoldDirection};
+use hookswitch_provider::{AcceptReferrals, Account, Alerting, HoldDirection, MessageWaiting};
 use hookswitch_sip::auth::Secret;
+use hookswitch_sip::event::{DialogState, EndReason};
 use hookswitch_spi::{
-    AddressId, AnswerMode, AudioSource, CallOptions, ForwardCondition, ForwardRule, ForwardTarget,
-    ForwardingRules, MediaType, MediaTypes, Operation, RejectReason,
+    AddressId, AnswerMode, AudioSource, CallOptions, CompletionId, CompletionMode, ExtensionVersion,
+    ForwardCondition, ForwardRule, ForwardTarget, ForwardingRules, MediaType, MediaTypes, Operation,
+    RejectReason,
 };
 use hookswitch_telephony::{Config, HandOffTarget, Interest, Request, Treatment, Unowned};
 use std::net::SocketAddr;
@@ -35,6 +37,7 @@ impl Script {
         let accounts = (0..LINES.len()).map(|n| account(&mut entropy, n)).collect();
         let telephony = telephony(&mut entropy);
         let demands = entropy.chance(1, 3);
+        let watching = LINES.iter().map(|_| watching(&mut entropy)).collect();
         let applications = APPLICATIONS.iter().map(|name| applicant(&mut entropy, name)).collect();
         let settles = Duration::from_millis(2_000 + entropy.below(6_000));
         let mut writer = Writer { entropy, steps: Vec::new() };
@@ -45,7 +48,7 @@ impl Script {
         for (number, step) in steps.iter_mut().enumerate() {
             step.number = number;
         }
-        Self { seed, network, accounts, telephony, demands, applications, settles, steps, span }
+        Self { seed, network, accounts, telephony, demands, watching, applications, settles, steps, span }
     }
 }
 
@@ -73,7 +76,13 @@ fn account(entropy: &mut Entropy, n: usize) -> Account {
     profile.info_digits = entropy.chance(1, 3);
     profile.redirect = entropy.chance(7, 8);
     profile.user_info = [0, 128][entropy.below(2) as usize];
-    profile.dialog_events = entropy.chance(1, 2);
+    profile.dialog_events = entropy.chance(2, 3);
+    profile.message_waiting = [
+        MessageWaiting::Subscribe,
+        MessageWaiting::Unsolicited,
+        MessageWaiting::No,
+        MessageWaiting::Subscribe,
+    ][entropy.below(4) as usize];
     profile.park = entropy.chance(1, 2);
     if entropy.chance(1, 2) {
         profile.group_pickup_code = "*8".into();
@@ -105,6 +114,18 @@ fn telephony(entropy: &mut Entropy) -> Config {
         config.limits.calls = 6 + entropy.below(3) as u32;
     }
     config
+}
+
+fn watching(entropy: &mut Entropy) -> Watching {
+    Watching { on_subscribe: on_subscribe(entropy), unsolicited: entropy.chance(1, 2) }
+}
+
+fn on_subscribe(entropy: &mut Entropy) -> OnSubscribe {
+    match entropy.below(8) {
+        0 => OnSubscribe::Silence,
+        1 => OnSubscribe::Refuse([403, 404, 480, 489, 503][entropy.below(5) as usize]),
+        _ => OnSubscribe::Grant { longest: 20 + entropy.below(100) as u32, partial: entropy.chance(1, 2) },
+    }
 }
 
 fn applicant(entropy: &mut Entropy, name: &'static str) -> Applicant {
@@ -155,6 +176,20 @@ impl Writer {
         if self.entropy.chance(2, 5) {
             self.departures();
         }
+        if self.entropy.chance(1, 3) {
+            for _ in 0..1 + self.entropy.below(4) {
+                self.unreached();
+            }
+        }
+        if self.entropy.chance(1, 3) {
+            self.switch_trouble();
+        }
+        if self.entropy.chance(1, 4) {
+            self.service();
+        }
+        if self.entropy.chance(1, 2) {
+            self.selects();
+        }
         for _ in 0..self.entropy.below(250) {
             self.requests();
         }
@@ -200,6 +235,129 @@ impl Writer {
         self.asks(0, at, Request::Operate(operation));
     }
 
+    /// Somebody is not reached, and the call is to be completed later: what that user does meanwhile, and what the application does with
+    /// the completed call.
+    fn unreached(&mut self) {
+        let (app, n) = (self.entropy.below(2) as usize, self.entropy.below(3) as usize);
+        let user = format!("busy{}", self.entropy.below(100));
+        let at = self.millis(0, 90_000);
+        let busy = self.entropy.chance(2, 3);
+        let refuses = Verdict::Reject(self.millis(100, 3_000), 486);
+        let verdict = if busy { refuses } else { Verdict::Never };
+        let answering = Answering { verdict, ..Answering::no_answer() };
+        let elsewhere = |user: &str, state| What::Elsewhere { n, user: user.into(), state };
+        if busy {
+            self.step(at, elsewhere(&user, Some(DialogState::Confirmed)));
+        }
+        let mode = if self.entropy.chance(1, 3) { CompletionMode::CampOn } else { CompletionMode::CallBack };
+        let plan = Plan {
+            unreached: vec![(self.millis(0, 3_000), Act::CompleteLater(mode))],
+            connected: self.acts(),
+            ..Plan::default()
+        };
+        self.step(
+            at,
+            What::Outgoing {
+                app,
+                n,
+                destination: user.clone(),
+                answering: Box::new(answering),
+                options: Box::default(),
+                plan: Box::new(plan),
+            },
+        );
+        if self.entropy.chance(3, 4) {
+            let plan = Box::new(self.plan());
+            self.step(at, What::Expects { app, plan });
+        }
+        let mut later = at + self.millis(2_000, 20_000);
+        let answering = Box::new(self.answering());
+        self.step(later, What::Answers { n, user: user.clone(), answering });
+        for _ in 0..1 + self.entropy.below(3) {
+            if !busy || self.entropy.chance(1, 2) {
+                let states = [DialogState::Trying, DialogState::Early, DialogState::Confirmed];
+                let state =
+                    if busy { states[self.entropy.below(3) as usize] } else { DialogState::Confirmed };
+                self.step(later, elsewhere(&user, Some(state)));
+                later += self.millis(100, 10_000);
+            }
+            self.step(later, elsewhere(&user, None));
+            later += self.millis(500, 20_000);
+        }
+        if self.entropy.chance(1, 4) {
+            let uncomplete = Operation::UncompleteCall { line: LINES[n], completion: CompletionId(1) };
+            let when = at + self.millis(1_000, 60_000);
+            self.asks(app, when, Request::Operate(uncomplete));
+        }
+    }
+
+    /// Lines are taken out of service, and put back into it.
+    fn service(&mut self) {
+        for _ in 0..1 + self.entropy.below(3) {
+            // Only a registered line can be.
+            let line = if self.entropy.chance(7, 8) { LINES[0] } else { LINES[1] };
+            let (mut at, length) = (self.millis(0, 120_000), self.millis(0, 30_000));
+            for on in [false, true] {
+                let app = self.entropy.below(3) as usize;
+                self.asks(app, at, Request::Operate(Operation::SetService { line, on }));
+                at += length;
+            }
+        }
+    }
+
+    /// Applications agree on a version of the extension, more or less.
+    fn selects(&mut self) {
+        let usual = ExtensionVersion(1 + self.entropy.below(2) as u32);
+        for app in 0..APPLICATIONS.len() {
+            for line in LINES {
+                let version = if self.entropy.chance(7, 8) {
+                    usual
+                } else {
+                    ExtensionVersion(self.entropy.below(4) as u32)
+                };
+                if self.entropy.chance(3, 4) {
+                    let at = self.millis(0, 3_000);
+                    self.asks(app, at, Request::SelectExtension { line, version });
+                }
+            }
+        }
+    }
+
+    /// Switches end subscriptions, think better of them, lose their power; mailboxes fill and are emptied.
+    fn switch_trouble(&mut self) {
+        for _ in 0..1 + self.entropy.below(5) {
+            let (n, at) = (self.entropy.below(3) as usize, self.millis(2_000, 140_000));
+            match self.entropy.below(6) {
+                0 => {
+                    let reasons = [
+                        EndReason::Deactivated,
+                        EndReason::Probation,
+                        EndReason::Rejected,
+                        EndReason::Timeout,
+                        EndReason::GiveUp,
+                        EndReason::NoResource,
+                        EndReason::Unspecified,
+                    ];
+                    let reason = reasons[self.entropy.below(7) as usize];
+                    self.step(at, What::EndsWatches(n, reason));
+                }
+                1 => {
+                    let what = on_subscribe(&mut self.entropy);
+                    self.step(at, What::OnSubscribe(n, what));
+                }
+                2 => {
+                    self.step(at, What::Power(n, false));
+                    let later = at + self.millis(100, 90_000);
+                    self.step(later, What::Power(n, true));
+                }
+                _ => {
+                    let (new, old) = (self.entropy.below(3) as u32, self.entropy.below(3) as u32);
+                    self.step(at, What::Messages { n, new, old });
+                }
+            }
+        }
+    }
+
     fn asks(&mut self, app: usize, at: Duration, request: Request) {
         let aim = Asker::aim(&mut self.entropy);
         self.step(at, What::Asks { app, request: Box::new(request), aim });
@@ -237,7 +395,8 @@ impl Writer {
     }
 
     fn deed(&mut self) -> Deed {
-        match self.entropy.below(8) {
+        match self.entropy.below(9) {
+            8 => Deed::Message,
             0 => Deed::Hold,
             1 => Deed::Retrieve,
             2 => Deed::Digit('5'),
@@ -436,7 +595,7 @@ impl Writer {
             8..=10 => vec![(at, Act::Answer)],
             _ => vec![(at, Act::Accept), (later, Act::Answer)],
         };
-        Plan { at_first, connected: self.acts() }
+        Plan { at_first, connected: self.acts(), ..Plan::default() }
     }
 
     fn incoming(&mut self, at: Duration) {
@@ -478,14 +637,15 @@ impl Writer {
         let n = self.entropy.below(3) as usize;
         let destination = format!("user{}", self.entropy.below(1_000_000));
         let answering = Box::new(self.answering());
-        let mut plan = Plan { at_first: Vec::new(), connected: self.acts() };
+        let mut plan = Plan { connected: self.acts(), ..Plan::default() };
         match self.entropy.below(5) {
             0 => plan.at_first.push((self.millis(0, 8_000), Act::Drop(RejectReason::Default))),
             1 => plan.at_first.push((self.millis(20_000, 40_000), Act::Drop(RejectReason::Default))),
             _ => {}
         }
         let no_answer_after = self.entropy.chance(1, 2).then(|| self.millis(1_000, 20_000));
-        let options = Box::new(CallOptions { no_answer_after, ..CallOptions::default() });
+        let headers = if self.entropy.chance(1, 8) { Asker::added(&mut self.entropy) } else { Vec::new() };
+        let options = Box::new(CallOptions { no_answer_after, headers, ..CallOptions::default() });
         let (app, plan) = (self.entropy.below(2) as usize, Box::new(plan));
         self.step(at, What::Outgoing { app, n, destination, answering, options, plan });
     }

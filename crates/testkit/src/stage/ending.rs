@@ -3,12 +3,16 @@
 use super::{HOOKSWITCH, Stage};
 use crate::apps::Act;
 use crate::phone::Phone;
-use crate::world::NodeId;
+use crate::world::{NodeId, Passage};
 use hookswitch_engine::{Engine, Request as EngineRequest};
+use hookswitch_sip::message::{Limits, Message};
 use hookswitch_spi::{CallId, Provider as _, RejectReason};
 use hookswitch_telephony::{Read, Request, SessionId};
 use std::fmt::Write;
 use std::time::Duration;
+
+/// How long the party may ring that a call is referred to, and what is asked of it then may take.
+const RINGS: Duration = Duration::from_secs(120 + 64);
 
 impl Stage {
     /// Checks what holds whenever nothing is on its way between the engine and its applications.
@@ -19,6 +23,7 @@ impl Stage {
         let now = self.world.now();
         let engine = self.world.machine::<Engine>(self.engine);
         self.observer.rest(now, |call| engine.provider().call_state(call));
+        self.observer.rest_of_lines(now, |line| Some(engine.provider().line_status(line)?.state));
     }
 
     /// Nothing that applications are told, or that is remembered of calls, holds this.
@@ -108,12 +113,36 @@ impl Stage {
         self.observer.finish(self.world.now());
         let mut found = self.violations();
         found.extend(crate::rules::breaches(self.world.wire(), HOOKSWITCH.into()));
+        self.slowness(&mut found);
         self.journals(&mut found);
         if timers > 0 {
             found.push(format!("{timers} timers outlived everything they could be for: {alive:?}"));
         }
         self.leaks(phones, &mut found);
         found
+    }
+
+    /// What is asked of a call waits for the party that the other side refers it to, if it has gone meanwhile.
+    fn slowness(&self, found: &mut Vec<String>) {
+        for slow in self.observer.slow() {
+            let referred =
+                || slow.call.is_some_and(|call| self.sip_call_ids(call).any(|id| self.was_referred(id)));
+            if slow.took > RINGS || !referred() {
+                found.push(slow.text.clone());
+            }
+        }
+    }
+
+    /// Whether a REFER came in the session of this Call-ID.
+    fn was_referred(&self, call_id: &str) -> bool {
+        let arrived = self.world.wire().iter().filter(|crossing| {
+            crossing.what == Passage::Arrived
+                && crossing.to == HOOKSWITCH.into()
+                && crossing.bytes.starts_with(b"REFER")
+        });
+        let mut messages =
+            arrived.filter_map(|crossing| Message::parse(crossing.bytes.clone(), &Limits::default()).ok());
+        messages.any(|message| message.call_id() == call_id)
     }
 
     fn leaks(&self, phones: &[NodeId], found: &mut Vec<String>) {

@@ -18,8 +18,8 @@ use hookswitch_machine::{Endpoint, Entropy, Time, TimerQueue, Transport};
 use hookswitch_provider::{Account, Profile, ProviderConfig, Server};
 use hookswitch_sip::auth::Secret;
 use hookswitch_spi::{
-    AddressId, CallId, CallOptions, CallState, Feature, ForwardingRules, InterfaceVersion, LineId,
-    MediaTypes, Operation, Provider as _, Set, VersionRange,
+    AddressId, CallId, CallOptions, CallState, CompletionId, Feature, ForwardingRules, InterfaceVersion,
+    LineId, MediaTypes, Operation, Provider as _, Set, VersionRange,
 };
 use hookswitch_telephony::{
     AppRequestId, Config, Event, Interest, Journal, Reply, Request, RequestError, SessionId,
@@ -37,9 +37,20 @@ pub const HOOKSWITCH: ([u8; 4], u16) = ([10, 0, 0, 1], 5060);
 enum Item {
     Act(SessionId, CallId, Act),
     Ask(SessionId, Request),
-    Make { session: SessionId, line: LineId, destination: String, options: CallOptions, plan: Plan },
+    Make {
+        session: SessionId,
+        line: LineId,
+        destination: String,
+        options: CallOptions,
+        plan: Plan,
+    },
     Phone(NodeId, usize),
+    /// What is audible is looked at.
+    Listen,
 }
+
+/// How often what is audible is looked at.
+const LISTENS: Duration = Duration::from_secs(1);
 
 /// A deliberate fault between the engine and its applications, to see that it is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +71,7 @@ pub struct Stage {
     apps: BTreeMap<SessionId, App>,
     observer: Observer,
     agenda: TimerQueue<Item>,
+    phones: Vec<(NodeId, SocketAddr)>,
     phone_requests: Vec<Option<crate::phone::PhoneRequest>>,
     answers: BTreeMap<(SessionId, AppRequestId), Result<Reply, RequestError>>,
     heard: Vec<(Time, SessionId, Event)>,
@@ -74,7 +86,7 @@ pub struct Stage {
     /// The engine was shut down: its sessions keep handles to what is gone.
     over: bool,
     ports: usize,
-    sip_call_ids: BTreeMap<CallId, Box<str>>,
+    sip_call_ids: BTreeMap<CallId, Vec<Box<str>>>,
     dropped: BTreeMap<CallId, Time>,
     objections: Vec<String>,
 }
@@ -135,6 +147,7 @@ impl Stage {
             apps: BTreeMap::new(),
             observer: Observer::new(),
             agenda: TimerQueue::new(),
+            phones: Vec::new(),
             phone_requests: Vec::new(),
             answers: BTreeMap::new(),
             heard: Vec::new(),
@@ -153,6 +166,7 @@ impl Stage {
         };
         // The stock arrives before anything else.
         stage.run_for(Duration::ZERO);
+        stage.agenda.set(stage.world.now() + LISTENS, Item::Listen);
         stage.observer.policy(unowned);
         for line in stage.engine().provider().lines() {
             let able = stage.engine().provider().capabilities(line.line).cloned();
@@ -164,7 +178,28 @@ impl Stage {
     /// Adds a phone.
     pub fn phone(&mut self, name: &str, config: PhoneConfig, seed: u64) -> NodeId {
         let address = config.address;
-        self.world.add(name, address, Phone::new(config, Entropy::from_number(seed)), None)
+        let node = self.world.add(name, address, Phone::new(config, Entropy::from_number(seed)), None);
+        self.phones.push((node, address));
+        node
+    }
+
+    /// Tells the media device from which phones nothing arrives: those that know nothing of the call, or are cut off.
+    fn listen_to_audio(&mut self) {
+        let here = SocketAddr::from(HOOKSWITCH).ip();
+        let remotes: Vec<SocketAddr> =
+            self.world.media(self.engine).map(|media| media.remotes().collect()).unwrap_or_default();
+        let is_silent = |remote: &SocketAddr| {
+            let phone = self.phones.iter().find(|(_, address)| address.ip() == remote.ip());
+            phone.is_some_and(|(node, _)| {
+                self.world.is_cut(here, remote.ip()) || !self.phone_of(*node).sounds(remote.port())
+            })
+        };
+        let silent: Vec<SocketAddr> = remotes.into_iter().filter(is_silent).collect();
+        let now = self.world.now();
+        if let Some(media) = self.world.media_mut(self.engine) {
+            media.silent(now, &silent);
+        }
+        self.agenda.set(now + LISTENS, Item::Listen);
     }
 
     /// The engine.
@@ -274,11 +309,31 @@ impl Stage {
         if matches!(request, Request::Operate(Operation::Hold { .. })) {
             self.holds.insert(id);
         }
+        if let Request::Operate(Operation::CompleteCall { call, .. }) = &request
+            && let Some(line) = self.engine().provider().call_info(*call).map(|info| info.line)
+            && let Some(app) = self.apps.get_mut(&session)
+        {
+            app.completes(id.0, line);
+        }
         self.observer.asked(self.world.now(), session, id, &request, possible);
+        let before = match &request {
+            Request::Operate(Operation::SetService { line, .. }) => Some((*line, self.left(*line))),
+            _ => None,
+        };
         let what = EngineRequest::Session { session, request: id, what: request };
         self.world.request::<Engine>(self.engine, what);
+        if let Some((line, before)) = before
+            && self.left(line) != before
+        {
+            self.object(format!("calls of {line} changed with its service: there were {before:?}"));
+        }
         self.listen();
         id
+    }
+
+    /// Calls that came to a line that was out of service by request, and since when it was.
+    pub fn came_while_off(&self) -> &[(CallId, Time)] {
+        self.observer.came_while_off()
     }
 
     /// Has an application ask for something later.
@@ -342,6 +397,20 @@ impl Stage {
         request: AppRequestId,
     ) -> Option<&Result<Reply, RequestError>> {
         self.answers.get(&(session, request))
+    }
+
+    /// The call completions that were arranged and have not come about, as far as any session has heard.
+    pub fn completions(&self) -> Vec<(LineId, CompletionId)> {
+        self.observer.completions().collect()
+    }
+
+    /// The calls of a line that have not ended, as far as any session has heard of them.
+    pub fn left(&self, line: LineId) -> Vec<(CallId, CallState)> {
+        let provider = self.engine().provider();
+        let of_line = |call: &CallId| provider.call_info(*call).is_some_and(|info| info.line == line);
+        let calls = self.observer.call_ids().filter(of_line);
+        let states = calls.filter_map(|call| Some((call, provider.call_state(call)?)));
+        states.filter(|(_, state)| *state != CallState::Idle).collect()
     }
 
     /// Everything that sessions heard.
@@ -440,6 +509,7 @@ impl Stage {
             Item::Make { session, line, destination, options, plan } => {
                 self.make_call(session, line, &destination, options, plan);
             }
+            Item::Listen => self.listen_to_audio(),
             Item::Phone(node, number) => {
                 if let Some(request) = self.phone_requests.get_mut(number).and_then(Option::take) {
                     self.world.request::<Phone>(node, request);
@@ -496,18 +566,22 @@ impl Stage {
     }
 
     fn learn_call_id(&mut self, call: CallId) {
-        if self.sip_call_ids.contains_key(&call) {
+        // One that waits for its party goes out again under another.
+        if self.sip_call_ids.contains_key(&call) && !self.observer.waits(call) {
             return;
         }
         let info = self.engine().provider().call_info(call);
         if let Some(info) = info.filter(|info| !info.sip_call_id.is_empty()) {
-            self.sip_call_ids.insert(call, info.sip_call_id);
+            let known = self.sip_call_ids.entry(call).or_default();
+            if !known.contains(&info.sip_call_id) {
+                known.push(info.sip_call_id);
+            }
         }
     }
 
-    /// The Call-ID of a call, once something was heard of it.
-    pub fn sip_call_id(&self, call: CallId) -> Option<&str> {
-        self.sip_call_ids.get(&call).map(|id| &**id)
+    /// The Call-IDs of a call, in their order, once something was heard of it.
+    pub fn sip_call_ids(&self, call: CallId) -> impl DoubleEndedIterator<Item = &str> {
+        self.sip_call_ids.get(&call).into_iter().flatten().map(|id| &**id)
     }
 
     /// The engine's place in the world.
