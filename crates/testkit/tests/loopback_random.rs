@@ -7,9 +7,10 @@ use exchange::{A, B, C, Wired};
 use hookswitch_machine::Entropy;
 use hookswitch_spi::{
     AddressId, AudioSource, CallId, CallOptions, CallTreatment, CompletionId, CompletionMode, ConsultOptions,
-    DigitMonitoring, DigitOptions, ExtensionCommand, ExtensionVersion, Feature, Features, ForwardCondition,
-    ForwardRule, ForwardTarget, ForwardingRules, GatherOptions, MediaTypes, Operation, Outcome, ParkAt,
-    PickupFrom, Provider, RejectReason, RequestId, Set, StateKind, ToneOptions, TransferMode, UserInfo,
+    DeviceConfig, DigitMonitoring, DigitOptions, DigitTransport, ExtensionCommand, ExtensionVersion, Feature,
+    Features, ForwardCondition, ForwardRule, ForwardTarget, ForwardingRules, GatherOptions, MediaAction,
+    MediaControl, MediaTypes, Operation, Outcome, ParkAt, PickupFrom, Provider, RejectReason, RequestId, Set,
+    StateKind, ToneOptions, TransferMode, UserInfo,
 };
 use hookswitch_testkit::loopback::{Outside, Refusal, may_follow};
 use std::collections::BTreeMap;
@@ -98,7 +99,7 @@ impl Sequence {
         let deadline = Duration::from_millis(self.chance.below(500));
         let call = self.call();
         let up = self.call_in(&[S::Connected]);
-        match self.chance.below(43) {
+        match self.chance.below(45) {
             0..=2 => {
                 let options = CallOptions {
                     no_answer_after: self.chance.chance(1, 2).then_some(Duration::from_millis(300)),
@@ -194,6 +195,16 @@ impl Sequence {
             39 => Operation::SetTreatment { call, treatment: CallTreatment::Music },
             40 => Operation::Extension { line: A, call: Some(call), command: ExtensionCommand::Headers },
             41 => Operation::SetMediaType { call, media: MediaTypes::VOICE },
+            42 => {
+                let codec = self.pick(&["PCMU", "PCMA", "L16/16000"]).to_owned();
+                let (packet_time, digits) = (20, DigitTransport::EventsOrAudio);
+                let audio = DeviceConfig { codecs: vec![codec], packet_time, digits };
+                Operation::SetCallParameters { call: up, audio }
+            }
+            43 => {
+                let controls = MediaControl::at_any_digit(&MediaAction::Start(AudioSource::Music));
+                Operation::SetMediaControl { call, controls }
+            }
             _ => Operation::Play { call, source: AudioSource::Music },
         }
     }
@@ -299,7 +310,6 @@ fn whatever_is_asked_the_exchange_keeps_its_contract() {
         Feature::StopGathering,
         Feature::MonitorTones,
         Feature::MonitorMedia,
-        Feature::SetMediaControl,
         Feature::Record,
         Feature::Statistics,
     ]);

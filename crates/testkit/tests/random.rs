@@ -48,8 +48,8 @@ fn a_completion_told_twice_is_found_and_made_short() {
     let seed = first_with(fault);
     let shrunk = shrink_with(seed, fault, 300).expect("it fails again");
     assert!(shrunk.violations.iter().any(|text| text.contains("was answered twice")), "{shrunk}");
-    // A call, and the request to hold it.
-    assert!(shrunk.steps.len() <= 2, "{shrunk}");
+    // A call, the request to hold it, and perhaps how whoever asks for that came by it.
+    assert!(shrunk.steps.len() <= 3, "{shrunk}");
     let again = run_part(seed, &shrunk.selection, fault, Explain::Nothing);
     assert_eq!(again.violations, shrunk.violations, "what is printed plays again");
     let command = shrunk.command();
