@@ -48,7 +48,8 @@ pub enum MediaAction {
     Start(AudioSource),
     /// Plays silence; what was played is gone (RESET).
     Stop,
-    /// What is played stands still, and silence is sent (PAUSE). Of live audio, what is said meanwhile is lost.
+    /// What is played stands still, and silence is sent (PAUSE), until it is resumed or something else is played; what a call plays
+    /// begins anew after a hold. Of live audio, what is said meanwhile is lost.
     Pause,
     /// It goes on where it stood (RESUME).
     Resume,

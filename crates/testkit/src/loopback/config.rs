@@ -4,23 +4,10 @@
 use super::exchange::Loopback;
 use super::faults::Fault;
 use super::leg::Other;
+use super::line::{CHOICES, UNDERSTOOD};
 use hookswitch_spi::{
-    CallId, DeviceChoices, DeviceConfig, DigitTransport, InfoParts, LineError, LineId, OperationError,
-    RequestId, Set, StateKind,
+    CallId, DeviceConfig, InfoParts, LineError, LineId, OperationError, RequestId, StateKind,
 };
-
-/// What a configuration can be made of.
-pub(crate) const CHOICES: DeviceChoices =
-    DeviceChoices { codecs: &["PCMU", "PCMA", "L16/16000"], packet_times: &[20, 40], digits: Set::ALL };
-
-/// What parties outside understand.
-const UNDERSTOOD: [&str; 2] = ["PCMU", "PCMA"];
-
-/// What every line begins with.
-pub(crate) fn usual() -> DeviceConfig {
-    let codecs = UNDERSTOOD.map(str::to_owned).into();
-    DeviceConfig { codecs, packet_time: 20, digits: DigitTransport::EventsOrAudio }
-}
 
 impl Loopback {
     pub(crate) fn configure_line(&mut self, line: LineId, config: DeviceConfig) -> Result<(), LineError> {

@@ -3,22 +3,11 @@
 use super::agenda::Task;
 use super::exchange::Loopback;
 use super::faults::Fault;
-use super::leg::Leg;
+use super::leg::{Leg, Playing};
 use hookswitch_spi::{
     AudioSource, CallId, DigitMonitoring, MediaAction, MediaControl, MediaTrigger, OperationError,
 };
 use std::time::Duration;
-
-/// What the other party of a call is played, whether it hears it at the moment or not.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Playing {
-    /// What.
-    pub source: AudioSource,
-    /// It stands still.
-    pub paused: bool,
-    /// Decibels louder than it is.
-    pub gain: i8,
-}
 
 impl Loopback {
     pub(crate) fn play(&mut self, call: CallId, source: AudioSource) {

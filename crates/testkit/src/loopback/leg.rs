@@ -1,12 +1,11 @@
 //! One call of one line: a leg, and what is at its other end.
 
-use super::control::Playing;
 use super::stranger::PartyId;
 use hookswitch_machine::Time;
 use hookswitch_spi::{
-    AddressId, CallId, CallInfo, CallOptions, CallState, DeviceConfig, DigitMonitoring, GatherOptions,
-    LineId, MediaControl, MediaTypes, Origin, Party, PhysicalCallId, Reason, RequestId, TonePattern,
-    UserInfo,
+    AddressId, AudioSource, CallId, CallInfo, CallOptions, CallState, DeviceConfig, DigitMonitoring,
+    GatherOptions, LineId, MediaControl, MediaTypes, Origin, Party, PhysicalCallId, Reason, RequestId,
+    TonePattern, UserInfo,
 };
 use std::collections::VecDeque;
 
@@ -79,6 +78,17 @@ pub(crate) struct Rest {
     pub(crate) completes: Option<RequestId>,
     /// Of a call that comes of a call completion: who is called once it is answered.
     pub(crate) calls: Option<Box<str>>,
+}
+
+/// What the other party of a call is played, whether it hears it at the moment or not.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Playing {
+    /// What.
+    pub source: AudioSource,
+    /// It stands still.
+    pub paused: bool,
+    /// Decibels louder than it is.
+    pub gain: i8,
 }
 
 /// Digits being collected.

@@ -1,14 +1,26 @@
 //! A line of the exchange, and what it can do.
 
-use super::config;
 use hookswitch_spi::{
     AddressDescription, AddressId, Bounds, BusyMode, CallCounts, CallTreatment, Capabilities,
-    CapabilityFlags, CompletionMode, ConnectedMode, DeviceConfig, DigitMonitoring, DisconnectMode,
-    ExtensionVersion, Features, ForwardingRules, InfoParts, InterfaceVersion, LineState, MediaControlSizes,
-    MediaType, MediaTypes, OfferingMode, Origin, ParkKind, PickupKind, Reason, RejectReason, SIP_EXTENSION,
-    Set, StateKind, StatusKind, TransferMode, UserInfoSizes,
+    CapabilityFlags, CompletionMode, ConnectedMode, DeviceChoices, DeviceConfig, DigitMonitoring,
+    DigitTransport, DisconnectMode, ExtensionVersion, Features, ForwardingRules, InfoParts, InterfaceVersion,
+    LineState, MediaControlSizes, MediaType, MediaTypes, OfferingMode, Origin, ParkKind, PickupKind, Reason,
+    RejectReason, SIP_EXTENSION, Set, StateKind, StatusKind, TransferMode, UserInfoSizes,
 };
 use std::time::Duration;
+
+/// What a configuration can be made of.
+pub(crate) const CHOICES: DeviceChoices =
+    DeviceChoices { codecs: &["PCMU", "PCMA", "L16/16000"], packet_times: &[20, 40], digits: Set::ALL };
+
+/// What parties outside understand.
+pub(crate) const UNDERSTOOD: [&str; 2] = ["PCMU", "PCMA"];
+
+/// What every line begins with.
+fn usual() -> DeviceConfig {
+    let codecs = UNDERSTOOD.map(str::to_owned).into();
+    DeviceConfig { codecs, packet_time: 20, digits: DigitTransport::EventsOrAudio }
+}
 
 /// A line to be added to a [`Loopback`](super::Loopback).
 #[derive(Clone, Debug)]
@@ -82,7 +94,7 @@ fn everything() -> Capabilities {
         ]),
         gather_after: Bounds { least: Duration::from_millis(1), most: Duration::from_secs(3_600) },
         max_tone_patterns: 8,
-        device: config::CHOICES,
+        device: CHOICES,
         media_control: MediaControlSizes { digits: 16, tones: 8, media: 8, states: 16 },
         user_info: UserInfoSizes {
             make_call: 128,
@@ -161,7 +173,7 @@ impl Line {
             state: LineState::InService,
             open: None,
             messages: (0, 0),
-            config: config::usual(),
+            config: usual(),
         }
     }
 
@@ -187,7 +199,7 @@ impl Line {
     pub(crate) fn forget(&mut self) {
         self.open = None;
         self.messages = (0, 0);
-        self.config = config::usual();
+        self.config = usual();
         self.forwarding.fill(ForwardingRules::default());
         self.counted.fill(CallCounts::default());
     }

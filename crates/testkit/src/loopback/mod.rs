@@ -74,9 +74,9 @@ mod transfer;
 mod versions;
 
 pub use cause::Refusal;
-pub use control::Playing;
 pub use exchange::Loopback;
 pub use faults::Fault;
+pub use leg::Playing;
 pub use line::LoopbackLine;
 pub use script::Outside;
 pub use stranger::{GivesUp, Heard, Incoming, Noticed, PartyId};
