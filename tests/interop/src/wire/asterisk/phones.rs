@@ -217,7 +217,7 @@ fn speak(voices: &Voices, phone: &str, sample: &mut u64) -> Vec<u8> {
     }
     let frequencies = voice.other.map_or([voice.own, 0], |(frequencies, _)| frequencies);
     drop(voices);
-    let mut frame = vec![AUDIO, (2 * FRAME >> 8) as u8, (2 * FRAME & 0xFF) as u8];
+    let mut frame = vec![AUDIO, ((2 * FRAME) >> 8) as u8, ((2 * FRAME) & 0xFF) as u8];
     for n in *sample..*sample + FRAME as u64 {
         let seconds = (n % u64::from(RATE)) as f32 / RATE as f32;
         let tone = |hertz: u16| match hertz {
