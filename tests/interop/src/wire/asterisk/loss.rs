@@ -163,3 +163,69 @@ impl Loss {
         !self.asked.is_empty() || !self.owed.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(method: &str, more: &str) -> Vec<u8> {
+        format!(
+            "{method} sip:ben@pbx.test SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:5060;branch=z9hG4bK1\r\nMax-Forwards: 70\r\n\
+             From: <sip:desk@pbx.test>;tag=a\r\nTo: <sip:ben@pbx.test>{more}\r\nCall-ID: c\r\nCSeq: 1 {method}\r\n\
+             Content-Length: 0\r\n\r\n"
+        )
+        .into_bytes()
+    }
+
+    fn response(status: u16) -> Vec<u8> {
+        format!(
+            "SIP/2.0 {status} Some\r\nVia: SIP/2.0/UDP 127.0.0.1:5060;branch=z9hG4bK1\r\n\
+             From: <sip:desk@pbx.test>;tag=a\r\nTo: <sip:ben@pbx.test>;tag=b\r\nCall-ID: c\r\nCSeq: 1 INVITE\r\n\
+             Content-Length: 0\r\n\r\n"
+        )
+        .into_bytes()
+    }
+
+    #[test]
+    fn a_silent_address_is_heard_of_when_it_is_healed() {
+        let mut loss = Loss::default();
+        loss.silent.insert("ben".into());
+        assert!(loss.outward(&request("INVITE", "")));
+        assert!(loss.inward(&response(401)), "who may call is asked all the same");
+        assert!(!loss.inward(&response(100)));
+        assert!(!loss.inward(&response(180)));
+        loss.heal("c");
+        assert!(loss.inward(&response(180)));
+    }
+
+    #[test]
+    fn an_abrupt_refusal_loses_the_100_only() {
+        let mut loss = Loss::default();
+        loss.abrupt.insert("ben".into());
+        loss.outward(&request("INVITE", ""));
+        assert!(!loss.inward(&response(100)));
+        assert!(loss.inward(&response(486)));
+        assert!(!loss.under_way());
+    }
+
+    #[test]
+    fn a_call_is_under_way_until_it_has_come_to_the_dialplan() {
+        let mut loss = Loss::default();
+        loss.outward(&request("INVITE", ""));
+        loss.inward(&response(100));
+        assert!(loss.under_way());
+        loss.came("c");
+        assert!(!loss.under_way());
+        loss.outward(&request("INVITE", ""));
+        loss.inward(&response(100));
+        assert!(!loss.under_way(), "a retransmission begins no other call");
+    }
+
+    #[test]
+    fn nothing_passes_a_cut_wire() {
+        let mut loss = Loss::default();
+        loss.outward(&request("BYE", ";tag=b"));
+        loss.cut("c");
+        assert!(!loss.outward(&request("BYE", ";tag=b")) && !loss.inward(&response(200)));
+    }
+}
