@@ -140,7 +140,8 @@ The points of [conformance.md](conformance.md) once more, at a real socket and w
 written and read by {peers}. What a party decides (ring, answer, hold, hang up) is still the suite's, and what it has noticed is
 what the peer says it has received. Who hears whom is measured in audio; SIPp, which has none, is lent sockets that say and hear
 tones. The provider's time jumps where nothing can happen, so hours pass in seconds. Points about the store, versions or applications
-alone send little or nothing.
+alone send little or nothing. Asterisk says 100 to every INVITE at once: where a point wants silence, or a refusal before anything
+else, the wire loses what it says first.
 
 *Not played* means that this peer has no means to do what the point asks of the parties, and says what.
 

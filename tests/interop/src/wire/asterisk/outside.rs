@@ -88,6 +88,12 @@ impl Outside for Switchroom {
         self.room.borrow().port(party)
     }
 
+    fn reachable(&mut self, reachable: bool) {
+        if !reachable {
+            self.room.get_mut().loss.forget();
+        }
+    }
+
     fn messages(&mut self, _: Time, user: &str, new: u32, old: u32) {
         self.room.get_mut().messages(user, new, old);
     }

@@ -217,7 +217,7 @@ fn speak(voices: &Voices, phone: &str, sample: &mut u64) -> Vec<u8> {
     }
     let frequencies = voice.other.map_or([voice.own, 0], |(frequencies, _)| frequencies);
     drop(voices);
-    let mut frame = vec![AUDIO, (2 * FRAME >> 8) as u8, (2 * FRAME & 0xFF) as u8];
+    let mut frame = vec![AUDIO, ((2 * FRAME) >> 8) as u8, ((2 * FRAME) & 0xFF) as u8];
     for n in *sample..*sample + FRAME as u64 {
         let seconds = (n % u64::from(RATE)) as f32 / RATE as f32;
         let tone = |hertz: u16| match hertz {
@@ -229,4 +229,38 @@ fn speak(voices: &Voices, phone: &str, sample: &mut u64) -> Vec<u8> {
     }
     *sample += FRAME as u64;
     frame
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_is_taken_when_it_is_whole() {
+        let mut taken = vec![AUDIO, 0, 4, 1, 2, 3];
+        assert_eq!(frame(&mut taken), None);
+        taken.extend([4, NAME]);
+        assert_eq!(frame(&mut taken), Some((AUDIO, vec![1, 2, 3, 4])));
+        assert_eq!(taken, [NAME]);
+    }
+
+    #[test]
+    fn a_name_is_written_as_it_was_given() {
+        let octets: Vec<u8> = (0..16).collect();
+        assert_eq!(name(&octets), "00010203-0405-0607-0809-0a0b0c0d0e0f");
+    }
+
+    #[test]
+    fn what_is_said_is_the_phones_tone() {
+        let voices = Voices::default();
+        locked(&voices).entry("p".into()).or_default().own = 550;
+        let mut sample = 0;
+        let frame = speak(&voices, "p", &mut sample);
+        hear(&voices, "p", frame.get(3..).unwrap_or_default());
+        let heard: Vec<i16> = locked(&voices)["p"].heard.iter().copied().collect();
+        assert_eq!((sample, heard.len()), (160, 160));
+        assert!(
+            tone_level_dbm0(&heard, RATE, 550) > HEARD_DBM0 && tone_level_dbm0(&heard, RATE, 900) < -40.0
+        );
+    }
 }

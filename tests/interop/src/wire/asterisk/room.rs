@@ -295,6 +295,7 @@ impl Room {
         match event.get("UserEvent") {
             "Called" => {
                 let address = event.get("Address").to_owned();
+                self.loss.came(event.get("CallID"));
                 let n = self.new_leg(&address, &phone, false);
                 if let Some(leg) = self.legs.get_mut(n) {
                     leg.channel = event.get("Leg").into();
