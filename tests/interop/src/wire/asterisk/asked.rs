@@ -209,7 +209,7 @@ impl Room {
 
     pub(super) fn act(&mut self, party: Party, act: Act) {
         // What it does is about what it knows by now.
-        self.settle();
+        self.settle(QUIET);
         let n = party.0 as usize;
         let Some(leg) = self.legs.get_mut(n) else { return };
         let (channel, user, call_id) = (leg.channel.clone(), leg.user.clone(), leg.call_id.clone());

@@ -14,6 +14,8 @@ const UNDER_WAY: Duration = Duration::from_secs(10);
 enum Owed {
     /// A call that was begun comes to the dialplan.
     Call,
+    /// Asterisk begins a call.
+    Invite,
     /// A 200 is acknowledged.
     Ack,
     /// A subscription or transfer is told of.
@@ -118,6 +120,7 @@ impl Loss {
         }
         if message.status().is_none() {
             let kept = match message.method() {
+                Method::Invite => Some(Owed::Invite),
                 Method::Ack => Some(Owed::Ack),
                 Method::Notify => Some(Owed::Notify),
                 _ => None,
@@ -131,6 +134,11 @@ impl Loss {
 
     fn owe(&mut self, what: Owed, call_id: &str) {
         self.owed.insert((what, call_id.to_owned()), Instant::now());
+    }
+
+    /// Asterisk is about to begin a call.
+    pub(super) fn calls(&mut self, call_id: &str) {
+        self.owe(Owed::Invite, call_id);
     }
 
     /// A call of the provider's has come to Asterisk's dialplan, or to its end.
