@@ -43,6 +43,8 @@ pub(super) struct Loss {
     come: BTreeSet<String>,
     /// The call whose answer the provider has just acknowledged.
     pub(super) acknowledged: Option<String>,
+    /// The call in which the provider is just sending a REFER.
+    pub(super) refers: Option<String>,
     /// The call in which the provider has just sent user information in something else than an INVITE.
     pub(super) unread: Option<String>,
 }
@@ -83,6 +85,9 @@ impl Loss {
             if !self.come.contains(call_id) {
                 self.owe(Owed::Call, call_id);
             }
+        }
+        if message.method() == Method::Refer {
+            self.refers = Some(call_id.to_owned());
         }
         if matches!(message.method(), Method::Refer | Method::Subscribe) {
             self.owe(Owed::Notify, call_id);
