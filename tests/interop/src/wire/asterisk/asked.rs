@@ -33,6 +33,16 @@ impl Room {
         {
             leg.unread = true;
         }
+        if let Some(call_id) = self.loss.refers.take() {
+            // Asterisk refuses a transfer in the moment between answering a call and joining it.
+            let joined = |leg: &Leg| leg.call_id != call_id || leg.joined || leg.state != State::Up;
+            let holds = |room: &Self| room.legs.iter().all(joined);
+            let begun = Instant::now();
+            self.settle(QUIET / 5);
+            while !holds(self) && begun.elapsed() < JOINED {
+                self.settle(QUIET / 5);
+            }
+        }
         arrives
     }
 
@@ -90,6 +100,9 @@ impl Room {
         }
         self.loss.silent.remove(address);
         self.loss.abrupt.remove(address);
+        if matches!(&behaviour, Behaviour::RingsThenRefuses(_, _, fields) if !fields.is_empty()) {
+            self.wire.unable("Asterisk refuses with the cause of its status, and with no other Reason");
+        }
         let data = match &behaviour {
             Behaviour::Answers(_) | Behaviour::Rings | Behaviour::RingsThenRefuses(..) => {
                 "rings,${EXTEN},1".to_owned()
@@ -209,7 +222,7 @@ impl Room {
 
     pub(super) fn act(&mut self, party: Party, act: Act) {
         // What it does is about what it knows by now.
-        self.settle();
+        self.settle(QUIET);
         let n = party.0 as usize;
         let Some(leg) = self.legs.get_mut(n) else { return };
         let (channel, user, call_id) = (leg.channel.clone(), leg.user.clone(), leg.call_id.clone());

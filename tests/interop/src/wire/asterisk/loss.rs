@@ -14,6 +14,8 @@ const UNDER_WAY: Duration = Duration::from_secs(10);
 enum Owed {
     /// A call that was begun comes to the dialplan.
     Call,
+    /// Asterisk begins a call.
+    Invite,
     /// A 200 is acknowledged.
     Ack,
     /// A subscription or transfer is told of.
@@ -41,6 +43,8 @@ pub(super) struct Loss {
     come: BTreeSet<String>,
     /// The call whose answer the provider has just acknowledged.
     pub(super) acknowledged: Option<String>,
+    /// The call in which the provider is just sending a REFER.
+    pub(super) refers: Option<String>,
     /// The call in which the provider has just sent user information in something else than an INVITE.
     pub(super) unread: Option<String>,
 }
@@ -82,6 +86,9 @@ impl Loss {
                 self.owe(Owed::Call, call_id);
             }
         }
+        if message.method() == Method::Refer {
+            self.refers = Some(call_id.to_owned());
+        }
         if matches!(message.method(), Method::Refer | Method::Subscribe) {
             self.owe(Owed::Notify, call_id);
         }
@@ -118,6 +125,7 @@ impl Loss {
         }
         if message.status().is_none() {
             let kept = match message.method() {
+                Method::Invite => Some(Owed::Invite),
                 Method::Ack => Some(Owed::Ack),
                 Method::Notify => Some(Owed::Notify),
                 _ => None,
@@ -131,6 +139,11 @@ impl Loss {
 
     fn owe(&mut self, what: Owed, call_id: &str) {
         self.owed.insert((what, call_id.to_owned()), Instant::now());
+    }
+
+    /// Asterisk is about to begin a call.
+    pub(super) fn calls(&mut self, call_id: &str) {
+        self.owe(Owed::Invite, call_id);
     }
 
     /// A call of the provider's has come to Asterisk's dialplan, or to its end.

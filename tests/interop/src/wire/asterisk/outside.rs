@@ -8,6 +8,10 @@ use hookswitch_provider::Profile;
 use hookswitch_testkit::conformance::subject::{Act, Behaviour, Incoming, LineSetup, Party, Saw};
 use std::cell::RefCell;
 use std::net::SocketAddr;
+use std::time::Duration;
+
+/// So long nothing has been said when a party is asked what it noticed: digits are told a while after they were heard.
+const LOOKED_AT: Duration = Duration::from_millis(100);
 
 /// A [`Room`] that takes in what Asterisk tells also while it is only looked at.
 pub(super) struct Switchroom {
@@ -67,7 +71,7 @@ impl Outside for Switchroom {
     }
 
     fn party_at(&self, address: &str) -> Option<Party> {
-        self.room.borrow_mut().settle();
+        self.room.borrow_mut().settle(LOOKED_AT);
         self.room.borrow().party_at(address)
     }
 
@@ -76,7 +80,7 @@ impl Outside for Switchroom {
     }
 
     fn saw(&self, party: Party) -> Vec<Saw> {
-        self.room.borrow_mut().settle();
+        self.room.borrow_mut().settle(LOOKED_AT);
         self.room.borrow().saw(party)
     }
 

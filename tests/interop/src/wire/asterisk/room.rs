@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 /// How long Asterisk may take to do what it was told.
 pub(super) const DONE: Duration = Duration::from_secs(10);
 /// After the last sign of life Asterisk may still have something in hand for so long.
-pub(super) const QUIET: Duration = Duration::from_millis(60);
+pub(super) const QUIET: Duration = Duration::from_millis(50);
 
 /// So long a call stays parked, and a little more.
 const PARKED: Duration = Duration::from_secs(7);
@@ -156,11 +156,11 @@ impl Room {
         }
     }
 
-    /// Takes in events until Asterisk has nothing in hand any more.
-    pub(super) fn settle(&mut self) {
+    /// Takes in events until Asterisk has said nothing for so long.
+    pub(super) fn settle(&mut self, quiet: Duration) {
         let begun = Instant::now();
         self.take_in();
-        while self.stirred.elapsed() < QUIET && begun.elapsed() < DONE {
+        while self.stirred.elapsed() < quiet && begun.elapsed() < DONE {
             std::thread::sleep(LOOK);
             self.take_in();
         }
@@ -318,6 +318,7 @@ impl Room {
                 }
             }
             "Calling" => {
+                self.loss.calls(event.get("CallID"));
                 if let Some(leg) = self.leg_of(&phone) {
                     leg.channel = event.get("Leg").into();
                     leg.call_id = event.get("CallID").into();
