@@ -30,6 +30,12 @@ pub trait Peers {
     /// `sipp`, `asterisk`.
     fn name(&self) -> &'static str;
 
+    /// It does things when it likes, not when it is told: how a point comes out may depend on how busy the machine is, so one that fails
+    /// is played once more.
+    fn in_its_own_time(&self) -> bool {
+        false
+    }
+
     /// Everybody outside, for a provider that was just started: nobody is left of those before.
     fn outside(&self, wire: Wire, setup: &Setup) -> Box<dyn Outside>;
 }

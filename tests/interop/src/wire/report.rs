@@ -44,14 +44,15 @@ impl Report {
             all.filter(wanted).partition(|item| item.number == META);
         for item in items.into_iter().chain(meta) {
             let begun = Instant::now();
-            let outcome = suite.run(item);
-            let unable = factory.take_unable();
-            let played = match outcome {
-                Outcome::NotApplicable(why) => Played::NotApplicable(why),
-                _ if !unable.is_empty() => Played::NotPlayed(unable.join("; ")),
-                Outcome::Passed => Played::Passed,
-                Outcome::Failed(why) => Played::Failed(why),
-            };
+            let mut played = play(&suite, &factory, item);
+            if let (Played::Failed(why), true) = (&played, peers.in_its_own_time()) {
+                progress(&format!(
+                    "{:>3}  {} once more: it failed with\n         {why}",
+                    item.number,
+                    peers.name()
+                ));
+                played = play(&suite, &factory, item);
+            }
             let word = match &played {
                 Played::Passed => "ok",
                 Played::Failed(_) => "FAILED",
@@ -123,6 +124,18 @@ impl Report {
         }
         let _ = write!(page, "\n{}\n", self.summary());
         page
+    }
+}
+
+/// Runs an item once.
+fn play(suite: &Suite<'_>, factory: &Factory<'_>, item: &Item) -> Played {
+    let outcome = suite.run(item);
+    let unable = factory.take_unable();
+    match outcome {
+        Outcome::NotApplicable(why) => Played::NotApplicable(why),
+        _ if !unable.is_empty() => Played::NotPlayed(unable.join("; ")),
+        Outcome::Passed => Played::Passed,
+        Outcome::Failed(why) => Played::Failed(why),
     }
 }
 

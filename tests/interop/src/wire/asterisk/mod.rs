@@ -42,6 +42,10 @@ impl Peers for Asterisk {
         "asterisk"
     }
 
+    fn in_its_own_time(&self) -> bool {
+        true
+    }
+
     fn outside(&self, wire: Wire, _: &Setup) -> Box<dyn Outside> {
         let outside = outside::Switchroom::open(&self.instance, wire);
         Box::new(outside.unwrap_or_else(|error| panic!("Asterisk: {error}")))
