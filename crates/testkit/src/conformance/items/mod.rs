@@ -4,6 +4,7 @@ mod applications;
 mod audio;
 mod calls;
 mod camping;
+mod details;
 mod features;
 mod life_cycle;
 mod lines;
@@ -28,6 +29,7 @@ pub const ITEMS: &[&[Item]] = &[
     calls::ITEMS,
     operations::ITEMS,
     features::ITEMS,
+    details::ITEMS,
     applications::ITEMS,
 ];
 
