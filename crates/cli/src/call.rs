@@ -178,6 +178,12 @@ impl<'a> Conversation<'a> {
                 return Ok(true);
             }
             CallState::Idle => return Ok(true),
+            // It would stay busy for a while, so that somebody can camp on.
+            CallState::Busy(_) if !self.options.camp_on => {
+                self.note(&state);
+                self.hung_up = Some("busy (--camp-on waits until it is free)");
+                return Ok(true);
+            }
             CallState::Connected(_) => {
                 self.terminal.settle();
                 self.note(self.terminal.good(&state));
