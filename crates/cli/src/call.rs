@@ -179,7 +179,7 @@ impl<'a> Conversation<'a> {
             }
             CallState::Idle => return Ok(true),
             // It would stay busy for a while, so that somebody can camp on.
-            CallState::Busy(_) if !self.options.camp_on => {
+            CallState::Busy(_) if !self.options.camp_on && self.call.stays_busy().await => {
                 self.note(&state);
                 self.hung_up = Some("busy (--camp-on waits until it is free)");
                 return Ok(true);

@@ -183,6 +183,9 @@ fn a_call_waits_for_somebody_who_is_busy() {
     let (_switch, config) = softswitch_with("camp-on-can.toml", "profile = 'hookswitch'");
     let mut listener = Running::start(&["-c", &config, "listen", "1002", "--reject", "busy"]);
     listener.line_with("in service");
+    let busy = run(&["-c", &config, "call", "1001", "1002"]);
+    assert_eq!(busy.status.code(), Some(1));
+    assert!(text(&busy.stderr).contains("busy (--camp-on waits until it is free)"), "{}", text(&busy.stderr));
     let mut call = Running::start(&["-c", &config, "call", "1001", "1002", "--camp-on"]);
     call.line_with("busy");
     call.line_with("waits until 1002 is free");

@@ -3,7 +3,7 @@
 use crate::session::Session;
 use crate::{Audio, Error, LiveAudio};
 use hookswitch_spi::{
-    CallId, CallInfo, CallState, CallStatistics, DeviceConfig, Disconnect, Operation, RejectReason,
+    CallId, CallInfo, CallState, CallStatistics, DeviceConfig, Disconnect, Feature, Operation, RejectReason,
     StateKind, TimelineEntry, TransferOutcome, UserInfo,
 };
 use hookswitch_telephony::{CallSnapshot, HandOffTarget, LadderNames, Reply, Request, ladder};
@@ -138,16 +138,36 @@ impl Call {
     }
 
     /// Waits until both sides can talk; an error says how the call ended instead.
+    ///
+    /// A call that is busy and could wait for the other side ([`Call::complete_later`]) has not ended yet: the error says busy, and the call
+    /// is still there for some seconds to be asked.
     pub async fn connected(&self) -> Result<(), Disconnect> {
-        match self.wait_for(|state| state.kind() == StateKind::Connected).await {
-            CallState::Connected(_) => Ok(()),
-            CallState::Disconnected(end) => Err(end),
-            _ => Err(Disconnect::new(
-                hookswitch_spi::DisconnectMode::Normal,
-                hookswitch_spi::EndedBy::Us,
-                "the call was ended here",
-            )),
+        use hookswitch_spi::{DisconnectMode, EndedBy};
+        loop {
+            match self.wait_for(|state| matches!(state.kind(), StateKind::Connected | StateKind::Busy)).await
+            {
+                CallState::Connected(_) => return Ok(()),
+                CallState::Disconnected(end) => return Err(end),
+                CallState::Busy(_) if self.stays_busy().await => {
+                    return Err(Disconnect::new(DisconnectMode::Busy, EndedBy::Peer, "it can be waited for"));
+                }
+                CallState::Busy(_) => drop(self.wait_for(|state| state.kind() != StateKind::Busy).await),
+                _ => {
+                    return Err(Disconnect::new(
+                        DisconnectMode::Normal,
+                        EndedBy::Us,
+                        "the call was ended here",
+                    ));
+                }
+            }
         }
+    }
+
+    /// Whether the call is busy and stays so for a while, because it could be completed later.
+    pub async fn stays_busy(&self) -> bool {
+        self.snapshot().await.is_ok_and(|now| {
+            now.state.kind() == StateKind::Busy && now.possible.contains(Feature::CompleteCall)
+        })
     }
 
     /// Waits for the end of the call; `None` if it was ended here.
