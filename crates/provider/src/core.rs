@@ -543,7 +543,7 @@ impl Core {
             (Indication::Offered(leg), Some(message)) => self.offered(now, leg, message),
             (Indication::OfferConfirmed(leg), Some(message)) => self.offer_confirmed(now, leg, message),
             (Indication::OfferAnswered(leg), Some(message)) => self.offer_answered(now, leg, message),
-            (Indication::Refreshed(leg), Some(message)) => self.refreshed(now, leg, message),
+            (Indication::Refreshed(leg), message) => self.refreshed(now, leg, message),
             (Indication::OfferRefused(leg, failure), message) => {
                 self.offer_refused(now, leg, failure, message)
             }
@@ -572,7 +572,6 @@ impl Core {
                 | Indication::Offered(_)
                 | Indication::OfferConfirmed(_)
                 | Indication::OfferAnswered(_)
-                | Indication::Refreshed(_)
                 | Indication::Request(..)
                 | Indication::OutOfDialog(_),
                 None,

@@ -195,19 +195,24 @@ impl Core {
         Ok(sdp)
     }
 
-    /// Our refresh of the session was answered: they may have moved their audio, or hold us.
-    pub(crate) fn refreshed(&mut self, now: Time, leg: LegId, message: &Message) {
+    /// Our refresh of the session is over. Where it was answered, they may have moved their audio, or hold us.
+    pub(crate) fn refreshed(&mut self, now: Time, leg: LegId, message: Option<&Message>) {
         let Some(id) = self.call_of_present(leg) else { return };
-        let Some(capabilities) = self.line_media(id) else { return };
-        let Some(call) = self.calls.get_mut(id) else { return };
-        match call.media.receive_answer_again(&capabilities, message.body()) {
-            Ok(Some(parameters)) => {
-                self.configure(id, parameters);
-                self.settled(id);
+        let accepted = message.filter(|message| message.status().is_some_and(|status| status < 300));
+        let body = accepted.map(Message::body).unwrap_or_default();
+        let capabilities = self.line_media(id).filter(|_| !body.is_empty());
+        if let (Some(capabilities), Some(call)) = (capabilities, self.calls.get_mut(id)) {
+            match call.media.receive_answer_again(&capabilities, body) {
+                Ok(Some(parameters)) => {
+                    self.configure(id, parameters);
+                    self.settled(id);
+                }
+                Ok(None) => {}
+                Err(_) => self.note_media(now, id, "the answer to a refresh cannot be used"),
             }
-            Ok(None) => {}
-            Err(_) => self.note_media(now, id, "the answer to a refresh cannot be used"),
         }
+        // What was asked meanwhile.
+        self.next_turn(now, id);
     }
 
     /// An exchange is complete: who holds whom may have changed.

@@ -74,3 +74,20 @@ fn an_answer_that_cannot_be_used_leaves_the_call_as_it_is() {
         rig.run(Duration::from_secs(100));
     }
 }
+
+#[test]
+fn a_hold_that_is_asked_during_a_refresh_goes_out_after_it() {
+    for status in ["200 OK", "488 Not Acceptable Here", "500 Server Internal Error"] {
+        for sdp in [SDP, ""] {
+            let mut rig = Rig::refreshing(200);
+            let caller = refreshed_by_us(&mut rig);
+            let (hold, _) = rig.ask(Operation::Hold { call: caller.call });
+            assert!(!rig.sent.iter().any(|text| text.contains("a=sendonly")), "one offer at a time");
+            rig.reply("INVITE", status, sdp);
+            assert!(rig.sent.iter().any(|text| text.contains("a=sendonly")), "after {status}");
+            rig.reply("INVITE", "200 OK", &format!("{SDP}a=recvonly\r\n"));
+            assert_eq!(rig.result(hold), Ok(Outcome::Done));
+            assert_eq!(rig.state(caller.call), StateKind::OnHold);
+        }
+    }
+}

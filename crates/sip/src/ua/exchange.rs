@@ -134,7 +134,6 @@ impl UserAgent {
             && open == client
         {
             told = match leg.exchange {
-                Exchange::Refreshing { .. } if message.body().is_empty() => Indication::None,
                 Exchange::Refreshing { .. } => Indication::Refreshed(id),
                 _ => Indication::OfferAnswered(id),
             };

@@ -55,8 +55,9 @@ pub enum Indication {
     OfferConfirmed(LegId),
     /// Our re-INVITE was answered (message holds the answer).
     OfferAnswered(LegId),
-    /// Our re-INVITE that repeated our last description, to refresh the session (RFC 4028), was answered with one (message): nearly
-    /// always the same as before, but the other side may have moved its media.
+    /// Our re-INVITE that repeated our last description, to refresh the session (RFC 4028), is over, and the session goes on: offers are
+    /// possible again. A 2xx (message) may hold their description: nearly always the same as before, but the other side may have moved its
+    /// media. Anything else refused the refresh, which is tried again.
     Refreshed(LegId),
     /// Our re-INVITE was refused; the session goes on as before.
     OfferRefused(LegId, Failure),

@@ -207,9 +207,11 @@ impl UserAgent {
         failure: Failure,
     ) -> Indication {
         let Some(leg) = self.legs.get_mut(id) else { return Indication::None };
+        let mut told = Indication::None;
         if let Exchange::Refreshing { deadline, .. } = leg.exchange {
             self.timers.cancel(deadline);
             leg.exchange = Exchange::Idle;
+            told = Indication::Refreshed(id);
         }
         if failure.ends_dialog() && matches!(leg.state, State::Confirmed) {
             self.farewell(now, layer, id, None);
@@ -220,7 +222,7 @@ impl UserAgent {
             self.timers.cancel(clock.timer);
             clock.timer = self.timers.set(clock.until.min(now + PAUSE), Timer::Session(id));
         }
-        Indication::None
+        told
     }
 
     /// A 2xx to an UPDATE that refreshes.
